@@ -1,0 +1,31 @@
+# `make test` and `make demo` set up a virtual environment of their own in .venv, then do what they say.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: test demo check clean
+
+test: $(VENV)/.test
+	@echo "cropdet: running the tests"
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.base: pyproject.toml
+	@echo "cropdet: making the virtual environment $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "cropdet: Python 3.10 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	@echo "cropdet: installing the package, its test tools and TensorFlow into $(VENV) (some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,tensorflow]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .cropdet

@@ -1,0 +1,69 @@
+"""Crop robustness of object detectors as part of a test suite.
+
+Names are imported when they are first used (PEP 562), so that a project which has the plugin installed and does
+not use it never pays for NumPy, OpenCV or a framework.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_cropdet.compare import Comparison as Comparison
+    from pytest_cropdet.compare import compare as compare
+    from pytest_cropdet.crops import Crop as Crop
+    from pytest_cropdet.crops import CroppedTruth as CroppedTruth
+    from pytest_cropdet.crops import crop_detections as crop_detections
+    from pytest_cropdet.crops import crop_truth as crop_truth
+    from pytest_cropdet.datasets import load_dataset as load_dataset
+    from pytest_cropdet.detectors import load_detector as load_detector
+    from pytest_cropdet.errors import CropdetError as CropdetError
+    from pytest_cropdet.errors import DataError as DataError
+    from pytest_cropdet.errors import DetectorError as DetectorError
+    from pytest_cropdet.gate import GateFailure as GateFailure
+    from pytest_cropdet.masks import Mask as Mask
+    from pytest_cropdet.plan import make_plan as make_plan
+    from pytest_cropdet.protocols import Dataset as Dataset
+    from pytest_cropdet.protocols import Detector as Detector
+    from pytest_cropdet.runner import Run as Run
+    from pytest_cropdet.runner import run as run
+    from pytest_cropdet.samples import Detections as Detections
+    from pytest_cropdet.samples import GroundTruth as GroundTruth
+    from pytest_cropdet.samples import Sample as Sample
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Comparison": "compare",
+    "Crop": "crops",
+    "CropdetError": "errors",
+    "CroppedTruth": "crops",
+    "DataError": "errors",
+    "Dataset": "protocols",
+    "Detections": "samples",
+    "Detector": "protocols",
+    "DetectorError": "errors",
+    "GateFailure": "gate",
+    "GroundTruth": "samples",
+    "Mask": "masks",
+    "Run": "runner",
+    "Sample": "samples",
+    "compare": "compare",
+    "crop_detections": "crops",
+    "crop_truth": "crops",
+    "load_dataset": "datasets",
+    "load_detector": "detectors",
+    "make_plan": "plan",
+    "run": "runner",
+}
+
+__all__ = [*_HOMES]  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,105 @@
+"""Detectors: what loads which kind, by ``kind:path``, ``package.module:factory``, an entry point or a bare path."""
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
+from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.kinds import KINDS
+
+__all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
+
+ENTRY_POINTS = "pytest_cropdet.detectors"
+
+
+def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
+    """Return the detector that ``spec`` names; it is loaded on its first call.
+
+    ``spec``: ``saved_model:PATH``, ``package.module:factory`` (a function without arguments that returns a detector),
+    the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare path whose kind is recognised.
+    ``description``: its conventions where the file does not tell, see
+    :class:`~pytest_cropdet.detectors.description.Description`. ``DetectorError`` says what is missing or wrong.
+    """
+    text = str(spec)
+    known = Description.of(**description)
+    kind, colon, rest = text.partition(":")
+    if colon and kind in KINDS:
+        return _from_path(kind, Path(rest), known)
+    path = Path(text)
+    if path.exists():
+        return _from_path(_recognise(path), path, known)
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name == text:
+            return _from_factory(text, entry.load, known)
+    if colon and all(part.isidentifier() for part in kind.split(".")) and rest.isidentifier():
+        return _from_factory(text, lambda: _import(kind, rest), known)
+    kinds = ", ".join(f"{name}:PATH" for name in KINDS)
+    raise DetectorError(f"no detector {text!r}: neither an existing path nor one of {kinds}, package.module:factory")
+
+
+def _recognise(path: Path) -> str:
+    if (path / "saved_model.pb").is_file():
+        return "saved_model"
+    if path.is_dir() and (path / "saved_model" / "saved_model.pb").is_file():
+        raise DetectorError(f"{path} is no detector, but {path / 'saved_model'} is")
+    kinds = "; ".join(f"{name}: {what}" for name, what in KINDS.items())
+    raise DetectorError(f"the kind of {path} is not recognised ({kinds}); for any other write package.module:factory")
+
+
+def _from_path(kind: str, path: Path, description: Description) -> DetectorHandle:
+    if not path.exists():
+        raise DetectorError(f"no detector at {path}: the path does not exist")
+    if kind == "saved_model" and not (path / "saved_model.pb").is_file():
+        raise DetectorError(f"{path} is not a SavedModel: it has no saved_model.pb")
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    fingerprint = fingerprint_of_files(path, files, kind, description)
+
+    def load() -> Adapter:
+        module = import_module(f"pytest_cropdet.detectors.{kind}")
+        adapter: Adapter = module.load(path, description)
+        return adapter
+
+    return DetectorHandle(f"{kind}:{path}", load, description, fingerprint)
+
+
+def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], description: Description) -> DetectorHandle:
+    foreign = sorted(set(description.known()) - {"labels", "batch", "first_category", "nms_iou", "anchors"})
+    if foreign:
+        raise DetectorError(
+            f"{spec} answers in pixels x0 y0 x1 y1 of the RGB image it is given; {', '.join(foreign)} cannot be set"
+        )
+    factory = resolve()
+    if not callable(factory):
+        raise DetectorError(f"{spec} is not a function that makes a detector but {type(factory).__name__}")
+
+    def load() -> Adapter:
+        from pytest_cropdet.detectors.description import read_labels
+
+        detector = factory()
+        if not callable(detector):
+            raise DetectorError(f"{spec} returned {type(detector).__name__}, which cannot be called with images")
+        adapter = CallableAdapter(detector, description)
+        if description.labels is not None:
+            first = 1 if description.first_category is None else description.first_category
+            adapter.categories = read_labels(description.labels, first)
+        return adapter
+
+    return DetectorHandle(spec, load, description, getattr(factory, "fingerprint", None))
+
+
+def _import(module: str, name: str) -> Any:
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise DetectorError(
+            f"no detector {module}:{name}: there is no module {error.name!r} on sys.path (pytest's ini option "
+            "'pythonpath' adds a folder)"
+        ) from error
+    except AttributeError as error:
+        raise DetectorError(f"no detector {module}:{name}: {module} has no {name!r}") from error

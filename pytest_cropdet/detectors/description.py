@@ -1,0 +1,159 @@
+"""What a detector means by its numbers: order and units of boxes, first category, channels, range, resize, batch.
+
+An adapter fills in what the model file says; what is left is asked of the user, by the name of the option.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_cropdet.boxes import FORMATS
+from pytest_cropdet.errors import DetectorError
+
+__all__ = ["Description", "read_labels"]
+
+UNITS = ("normalized", "pixels", "input")
+CHANNELS = ("rgb", "bgr")
+RANGES = ("0..255", "0..1", "-1..1")
+RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The conventions of a detector; ``None`` means "whatever the model file says".
+
+    ``boxes``: order of the four numbers, ``xyxy``, ``yxyx``, ``xywh`` or ``cxcywh``. ``units``: ``normalized`` (0 to 1
+    of the input), ``pixels`` (of the image it was given) or ``input`` (of the resized input). ``first_category``: the
+    number it gives its first category. ``labels``: a file of names, one a line from the first category on (or a
+    .pbtxt label map, or JSON), or the names themselves with commas. ``channels``: ``rgb`` or ``bgr``. ``range``:
+    values of a pixel, ``0..255``, ``0..1`` or ``-1..1``. ``resize``: ``inside`` (the model does it), ``stretch``,
+    ``letterbox`` (aspect kept, centred) or ``keep_aspect`` (aspect kept, at the left top). ``batch``: most images a
+    call. ``nms_iou``: IoU of its suppression of duplicates. ``anchors``: a file of its anchors.
+    """
+
+    boxes: str | None = None
+    units: str | None = None
+    first_category: int | None = None
+    labels: str | None = None
+    channels: str | None = None
+    range: str | None = None
+    resize: str | None = None
+    batch: int | None = None
+    nms_iou: float | None = None
+    anchors: str | None = None
+
+    @classmethod
+    def of(cls, **given: Any) -> "Description":
+        """Return a description from keyword arguments or the texts of options; unknown keys and values are named."""
+        values = {key: _parse(key, value) for key, value in given.items() if value is not None}
+        return cls(**values)
+
+    def filled(self, **defaults: Any) -> "Description":
+        """Return the description with ``defaults`` for whatever is still open."""
+        missing = {key: value for key, value in defaults.items() if getattr(self, key) is None}
+        return replace(self, **missing)
+
+    def known(self) -> dict[str, Any]:
+        """Return what is decided, by name, in the order of the fields."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def require(self, key: str, why: str) -> Any:
+        """Return a decided value; if it is open, ``DetectorError`` says why it matters and which option decides it."""
+        value = getattr(self, key)
+        if value is None:
+            raise DetectorError(f"{why}; say --cropdet-detector {key}={'|'.join(_CHOICES.get(key, ('VALUE',)))}")
+        return value
+
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "boxes": FORMATS,
+    "units": UNITS,
+    "channels": CHANNELS,
+    "range": RANGES,
+    "resize": RESIZES,
+    "first_category": ("0", "1"),
+    "labels": ("FILE",),
+    "anchors": ("FILE",),
+}
+_NUMBERS: Mapping[str, tuple[type, float, float]] = {
+    "first_category": (int, 0, 10_000),
+    "batch": (int, 1, 4096),
+    "nms_iou": (float, 0, 1),
+}
+
+
+def _parse(key: str, value: Any) -> Any:
+    names = [field.name for field in fields(Description)]
+    if key not in names:
+        raise DetectorError(f"a detector's description has no {key!r}; it has {', '.join(names)}")
+    if key in _NUMBERS:
+        kind, low, high = _NUMBERS[key]
+        try:
+            number = kind(value)
+        except (TypeError, ValueError):
+            raise DetectorError(f"{key}={value}: must be a number") from None
+        if not low <= number <= high:
+            raise DetectorError(f"{key}={value}: must lie between {low:g} and {high:g}")
+        return number
+    text = str(value)
+    if key in ("boxes", "units", "channels", "range", "resize") and text not in _CHOICES[key]:
+        raise DetectorError(f"{key}={text}: must be one of {', '.join(_CHOICES[key])}")
+    return text
+
+
+def read_labels(source: str, first_category: int) -> dict[int, str]:
+    """Return category names by the detector's own numbers, from a file or a list with commas.
+
+    Lines of ``???`` (and empty lines in a file) are gaps. A ``DetectorError`` names a file that cannot be used.
+
+    >>> read_labels("person,car", 1)
+    {1: 'person', 2: 'car'}
+    """
+    path = Path(source)
+    looks_like_a_file = "," not in source and ("/" in source or path.suffix != "")
+    if not path.is_file() and looks_like_a_file:
+        raise DetectorError(f"labels={source}: no such file")
+    if not path.is_file():
+        return _numbered([name.strip() for name in source.split(",")], first_category)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DetectorError(f"labels={source}: cannot be read: {error}") from error
+    names = _label_map(text) if path.suffix == ".pbtxt" else None
+    if path.suffix == ".json":
+        names = _json_labels(text, source, first_category)
+    if names is None:
+        names = _numbered([line.strip() for line in text.splitlines()], first_category)
+    if not names:
+        raise DetectorError(f"labels={source}: holds no names")
+    return names
+
+
+def _numbered(names: list[str], first_category: int) -> dict[int, str]:
+    return {first_category + place: name for place, name in enumerate(names) if name and name != "???"}
+
+
+def _label_map(text: str) -> dict[int, str]:
+    names = {}
+    for item in re.findall(r"item\s*\{(.*?)\}", text, flags=re.DOTALL):
+        number = re.search(r"\bid\s*:\s*(\d+)", item)
+        name = re.search(r"\bdisplay_name\s*:\s*[\"'](.*?)[\"']", item) or re.search(
+            r"\bname\s*:\s*[\"'](.*?)[\"']", item
+        )
+        if number and name:
+            names[int(number.group(1))] = name.group(1)
+    return names
+
+
+def _json_labels(text: str, source: str, first_category: int) -> dict[int, str]:
+    try:
+        content = json.loads(text)
+        if isinstance(content, list):
+            return _numbered([str(name) for name in content], first_category)
+        return {int(key): str(name) for key, name in content.items()}
+    except (AttributeError, ValueError) as error:
+        raise DetectorError(f"labels={source}: neither a list of names nor a mapping of id to name: {error}") from error

@@ -1,0 +1,85 @@
+"""Pixels as a model takes them, and the way of its boxes back to the image."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.boxes import Boxes
+from pytest_cropdet.samples import Image
+
+__all__ = ["Frame", "Prepared", "fit", "scale_values"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How an image lies in a model's input: input pixel = image pixel * scale + offset, edges to edges.
+
+    ``width``, ``height``: the image in pixels; ``input_width``, ``input_height``: the input in pixels.
+    """
+
+    width: int
+    height: int
+    input_width: int
+    input_height: int
+    scale: tuple[float, float] = (1.0, 1.0)
+    offset: tuple[int, int] = (0, 0)
+
+    def to_image(self, boxes: Boxes) -> Boxes:
+        """Return boxes ``x0 y0 x1 y1`` in input pixels as boxes in image pixels."""
+        offset = np.array([*self.offset, *self.offset], dtype=np.float64)
+        return np.asarray((boxes - offset) / np.array([*self.scale, *self.scale]))
+
+    def from_normalized(self, boxes: Boxes) -> Boxes:
+        """Return boxes in 0 to 1 of the input as boxes in image pixels."""
+        size = [self.input_width, self.input_height, self.input_width, self.input_height]
+        return self.to_image(boxes * np.array(size, dtype=np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One picture as the model takes it, with its frame."""
+
+    pixels: NDArray[Any]
+    frame: Frame
+
+
+def fit(image: Image, resize: str, input_width: int, input_height: int, dtype: Any) -> Prepared:
+    """Return ``image`` resized to a fixed input, bilinear without antialiasing, borders in black.
+
+    ``stretch`` fills the input; ``letterbox`` keeps the aspect and centres the picture; ``keep_aspect`` puts it at
+    the left top. Sides of the scaled picture are whole pixels, and the frame holds the scales that really came out.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    if resize == "stretch":
+        inner_width, inner_height = input_width, input_height
+    else:
+        factor = min(input_width / width, input_height / height)
+        inner_width = min(input_width, max(1, round(width * factor)))
+        inner_height = min(input_height, max(1, round(height * factor)))
+    pixels: NDArray[Any] = image
+    if (inner_width, inner_height) != (width, height):
+        source = image if dtype == np.uint8 else image.astype(np.float32)
+        pixels = cv2.resize(source, (inner_width, inner_height), interpolation=cv2.INTER_LINEAR)
+    pixels = np.asarray(pixels, dtype=dtype)
+    left, top = 0, 0
+    if resize == "letterbox":
+        left, top = (input_width - inner_width) // 2, (input_height - inner_height) // 2
+    if (inner_width, inner_height) != (input_width, input_height):
+        canvas = np.zeros((input_height, input_width, 3), dtype)
+        canvas[top : top + inner_height, left : left + inner_width] = pixels
+        pixels = canvas
+    scale = (inner_width / width, inner_height / height)
+    return Prepared(pixels, Frame(width, height, input_width, input_height, scale, (left, top)))
+
+
+def scale_values(pixels: NDArray[Any], value_range: str) -> NDArray[Any]:
+    """Return 0..255 pixels in the range a model was trained on."""
+    if value_range == "0..1":
+        return np.asarray(pixels / np.float32(255.0))
+    if value_range == "-1..1":
+        return np.asarray(pixels / np.float32(127.5) - np.float32(1.0))
+    return pixels

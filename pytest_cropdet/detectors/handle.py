@@ -1,0 +1,179 @@
+"""The one face that every detector shows to the rest of the package.
+
+A handle knows its files and its description before any framework is imported; the model itself is loaded and warmed on
+the first call. Behind it stands an adapter, one per runtime.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.frames import Frame, Prepared
+from pytest_cropdet.errors import CropdetError, DetectorError
+from pytest_cropdet.samples import Detections, Image
+
+__all__ = ["Adapter", "DetectorHandle", "as_handle", "fingerprint_of_files"]
+
+
+class Adapter(Protocol):
+    """A runtime behind a handle. ``prepare`` may run in other threads, ``detect`` never does."""
+
+    batch: int
+    fixed_input: bool
+    categories: Mapping[int, str] | None
+    max_detections: int | None
+    description: Description
+
+    def input_shape(self, width: int, height: int) -> tuple[int, int]:
+        """Return (height, width) in pixels of what ``prepare`` makes of an image of that size."""
+        ...
+
+    def prepare(self, image: Image) -> Prepared: ...
+
+    def detect(self, inputs: Sequence[Prepared]) -> list[Detections]: ...
+
+
+class DetectorHandle:
+    """A detector, loaded on its first call; it is a :class:`~pytest_cropdet.protocols.Detector`."""
+
+    def __init__(
+        self, name: str, load: Callable[[], Adapter], description: Description, fingerprint: str | None = None
+    ) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self.seconds = 0.0
+        self.images_sent = 0
+        self._given = description
+        self._load = load
+        self._adapter: Adapter | None = None
+
+    @property
+    def adapter(self) -> Adapter:
+        """The runtime, loaded now if it was not."""
+        if self._adapter is None:
+            self._adapter = self._load()
+        return self._adapter
+
+    def load(self) -> None:
+        """Load and warm the model now instead of on its first call."""
+        self._adapter = self.adapter
+
+    @property
+    def description(self) -> Description:
+        """What is known of the detector: what was given, and once it is loaded what its file says."""
+        return self._given if self._adapter is None else self._adapter.description
+
+    @property
+    def categories(self) -> Mapping[int, str] | None:
+        """Names by the detector's own category ids, where it knows them."""
+        return self.adapter.categories
+
+    @property
+    def batch(self) -> int:
+        """The most images it takes in one call."""
+        return self.adapter.batch
+
+    @property
+    def max_detections(self) -> int | None:
+        """The most rows it returns for an image, where that is known."""
+        return self.adapter.max_detections
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        """Return the detections of RGB uint8 images, in batches the model takes."""
+        found: list[Detections] = []
+        for start in range(0, len(images), self.batch):
+            prepared = [self.adapter.prepare(image) for image in images[start : start + self.batch]]
+            found.extend(self.detect(prepared))
+        return found
+
+    def detect(self, inputs: Sequence[Prepared], names: Sequence[str] = ()) -> list[Detections]:
+        """Return the detections of one batch of prepared pictures; ``names`` is what an error calls them."""
+        adapter = self.adapter
+        if len(inputs) > adapter.batch:
+            raise DetectorError(f"{self.name} takes {adapter.batch} images a call, {len(inputs)} were to be sent")
+        start = time.perf_counter()
+        try:
+            found = adapter.detect(inputs)
+        except CropdetError as error:
+            raise type(error)(f"{self.name}, {_listed(names)}: {error}") from error
+        except Exception as error:
+            raise DetectorError(f"{self.name} failed on {_listed(names)}: {type(error).__name__}: {error}") from error
+        finally:
+            self.seconds += time.perf_counter() - start
+            self.images_sent += len(inputs)
+        if len(found) != len(inputs):
+            raise DetectorError(
+                f"{self.name} was given {len(inputs)} images ({_listed(names)}) and answered {len(found)}; "
+                "if it takes one image a call, say --cropdet-detector batch=1"
+            )
+        return found
+
+    def __repr__(self) -> str:
+        return f"DetectorHandle({self.name!r})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if names else "an image"
+
+
+class CallableAdapter:
+    """A user's own callable: list of RGB uint8 images in, list of ``Detections`` out."""
+
+    fixed_input = False
+
+    def __init__(self, function: Callable[..., Any], description: Description) -> None:
+        self.function = function
+        batch = description.batch or getattr(function, "batch", None) or 1
+        self.batch = int(batch)
+        self.categories = getattr(function, "categories", None)
+        self.max_detections = getattr(function, "max_detections", None)
+        self.description = description
+
+    def input_shape(self, width: int, height: int) -> tuple[int, int]:
+        return height, width
+
+    def prepare(self, image: Image) -> Prepared:
+        height, width = image.shape[:2]
+        return Prepared(image, Frame(width, height, width, height))
+
+    def detect(self, inputs: Sequence[Prepared]) -> list[Detections]:
+        answer = self.function([prepared.pixels for prepared in inputs])
+        try:
+            found = list(answer)
+        except TypeError:
+            raise DetectorError(
+                f"must return a list of Detections, one an image, not {type(answer).__name__}"
+            ) from None
+        for detections in found:
+            if not isinstance(detections, Detections):
+                raise DetectorError(f"must return Detections for each image, not {type(detections).__name__}")
+        return found
+
+
+def as_handle(detector: Any) -> DetectorHandle:
+    """Return ``detector`` as a handle: itself if it is one, else wrapped; ``DetectorError`` if it is not callable."""
+    if isinstance(detector, DetectorHandle):
+        return detector
+    if not callable(detector):
+        raise DetectorError(f"a detector is called with a list of images; {type(detector).__name__} is not callable")
+    name = getattr(detector, "name", None) or getattr(detector, "__name__", None) or type(detector).__name__
+    fingerprint = getattr(detector, "fingerprint", None)
+    adapter = CallableAdapter(detector, Description())
+    return DetectorHandle(str(name), lambda: adapter, Description(), fingerprint)
+
+
+def fingerprint_of_files(root: Path, files: Iterable[Path], *parts: object) -> str:
+    """Return a hash of the content of ``files`` (by their path under ``root``) and of ``parts``."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part}\0".encode())
+    for file in sorted(files):
+        digest.update(f"{file.relative_to(root).as_posix() if file != root else file.name}\0".encode())
+        with file.open("rb") as stream:
+            digest.update(
+                hashlib.file_digest(stream, "sha256").digest() if hasattr(hashlib, "file_digest") else stream.read()
+            )
+    return digest.hexdigest()

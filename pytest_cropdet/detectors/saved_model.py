@@ -1,0 +1,219 @@
+"""TensorFlow SavedModels with the output names of the TensorFlow Object Detection API.
+
+What the signature decides is read from it: the type and size of the input, whether it takes batches, whether the model
+resizes. What it does not decide is asked of the user, by the name of the option.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.boxes import from_format
+from pytest_cropdet.detectors.description import Description, read_labels
+from pytest_cropdet.detectors.frames import Frame, Prepared, fit, scale_values
+from pytest_cropdet.detectors.quiet import quiet
+from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.samples import Detections, Image
+
+__all__ = ["SavedModelAdapter", "load"]
+
+BOXES, SCORES, CLASSES, COUNT = "detection_boxes", "detection_scores", "detection_classes", "num_detections"
+BATCH = 8  # where the signature takes any number and the user names none
+NORMALIZED_LIMIT = 4.0  # a normalised box may stick out of its image, but never by that much
+
+
+def import_tensorflow() -> Any:
+    """Return tensorflow, imported quietly; ``DetectorError`` names the line that installs it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        with quiet():
+            import tensorflow
+    except ImportError as error:
+        raise DetectorError(
+            f"this detector needs TensorFlow ({error}): pip install 'pytest-cropdet[tensorflow]'"
+        ) from error
+    return tensorflow
+
+
+def load(path: Path, description: Description) -> "SavedModelAdapter":
+    """Return the SavedModel in ``path``, warmed up."""
+    tensorflow = import_tensorflow()
+    with quiet():
+        try:
+            model = tensorflow.saved_model.load(str(path))
+        except Exception as error:
+            raise DetectorError(f"TensorFlow cannot load {path}: {type(error).__name__}: {error}") from error
+        adapter = SavedModelAdapter(model, tensorflow, description)
+        adapter.warm_up()
+    return adapter
+
+
+class SavedModelAdapter:
+    """A SavedModel called through its signature."""
+
+    def __init__(self, model: Any, tensorflow: Any, description: Description) -> None:
+        self._tensorflow = tensorflow
+        self._model = model  # a signature does not keep its model alive
+        self._signature = _choose_signature(model.signatures)
+        (self._input_name, spec), outputs = _read_signature(self._signature)
+        self._encoded = spec.dtype == tensorflow.string
+        shape: list[int | None] = [None] if self._encoded else [None if side is None else int(side) for side in spec.shape]
+        self._dtype = None if self._encoded else np.dtype(spec.dtype.as_numpy_dtype)
+        sides = (None, None) if self._encoded else (shape[1], shape[2])
+        self.fixed_input = None not in sides
+        self._input_size = sides
+        self._image_info = "image_info" in outputs
+        self.description = self._decide(description, shape, outputs)
+        self.batch = int(self.description.batch or 1)
+        self._pad_to = shape[0] if shape[0] else (self.batch if self.fixed_input else 1)
+        rows = outputs[BOXES].shape
+        self.max_detections = int(rows[1]) if rows.rank and rows.rank > 1 and rows[1] else None
+        self._first = int(self.description.first_category or 0)
+        labels = self.description.labels
+        self.categories = read_labels(labels, self._first) if labels else None
+
+    def _decide(self, given: Description, shape: list[int | None], outputs: Mapping[str, Any]) -> Description:
+        """Return the description with what the signature says; ask for what is open, refuse what contradicts it."""
+        if shape[0] is not None and given.batch is not None and given.batch > shape[0]:
+            raise DetectorError(f"batch={given.batch}: the signature takes {shape[0]} images a call")
+        if self.fixed_input:
+            size = f"{self._input_size[1]} x {self._input_size[0]}"
+            given.require(
+                "resize", f"its input is fixed at {size} pixels and the signature does not say how images get there"
+            )
+            if given.resize == "inside":
+                raise DetectorError(f"resize=inside: its input is fixed at {size} pixels, so it cannot resize inside")
+        elif given.resize not in (None, "inside"):
+            raise DetectorError(f"resize={given.resize}: the model takes images of any size and resizes them itself")
+        if self._image_info:
+            given.require(
+                "units",
+                "with 'image_info' among its outputs, boxes may be normalised or in pixels of the resized input",
+            )
+        from_api = self._encoded or self._dtype == np.uint8 or self._input_name == "input_tensor"
+        if not from_api:
+            given.require(
+                "range",
+                f"its input {self._input_name!r} is {self._dtype}, and the signature does not say in which range",
+            )
+        elif self._dtype == np.uint8 and given.range not in (None, "0..255"):
+            raise DetectorError(f"range={given.range}: its input is uint8, which holds 0..255")
+        return given.filled(
+            boxes="yxyx",
+            units="normalized",
+            first_category=1,
+            channels="rgb",
+            range="0..255",
+            resize="inside",
+            batch=shape[0] or BATCH,
+        )
+
+    def warm_up(self) -> None:
+        """Run one empty image, so that the first real call costs what every call costs."""
+        height, width = self._input_size
+        self.detect([self.prepare(np.zeros((height or 320, width or 320, 3), np.uint8))])
+
+    def input_shape(self, width: int, height: int) -> tuple[int, int]:
+        fixed_height, fixed_width = self._input_size
+        return fixed_height or height, fixed_width or width
+
+    def prepare(self, image: Image) -> Prepared:
+        """Return ``image`` (RGB uint8) in the input's size, channels, type and range."""
+        if self.description.channels == "bgr":
+            image = image[:, :, ::-1]
+        height, width = image.shape[:2]
+        if self._encoded:
+            return Prepared(_as_png(image), Frame(width, height, width, height))
+        if self.fixed_input:
+            fixed_height, fixed_width = self._input_size
+            fitted = fit(image, str(self.description.resize), fixed_width or 0, fixed_height or 0, self._dtype)
+        else:
+            fitted = Prepared(np.ascontiguousarray(image, dtype=self._dtype), Frame(width, height, width, height))
+        return Prepared(scale_values(fitted.pixels, str(self.description.range)), fitted.frame)
+
+    def detect(self, inputs: Sequence[Prepared]) -> list[Detections]:
+        """Return the detections of one batch; short batches are filled up with black and the filling thrown away."""
+        pixels = [prepared.pixels for prepared in inputs]
+        if self._encoded:
+            batch = self._tensorflow.constant([array.tobytes() for array in pixels])
+        else:
+            filling = [np.zeros_like(pixels[0])] * (self._pad_to - len(pixels))
+            batch = self._tensorflow.constant(np.stack([*pixels, *filling]))
+        outputs = {name: value.numpy() for name, value in self._signature(**{self._input_name: batch}).items()}
+        sent = int(batch.shape[0])
+        for name in (BOXES, SCORES, CLASSES):
+            if len(outputs[name]) != sent:
+                raise DetectorError(f"the model was given {sent} images and its {name} has {len(outputs[name])} rows")
+        return [self._read(outputs, row, prepared.frame) for row, prepared in enumerate(inputs)]
+
+    def _read(self, outputs: Mapping[str, NDArray[Any]], row: int, frame: Frame) -> Detections:
+        total = outputs[SCORES].shape[1]
+        count = min(int(np.ravel(outputs[COUNT])[row]), total) if COUNT in outputs else total
+        boxes = from_format(outputs[BOXES][row, :count].astype(np.float64).reshape(-1, 4), str(self.description.boxes))
+        if self.description.units == "normalized":
+            _check_normalized(boxes)
+            boxes = frame.from_normalized(boxes)
+        elif self.description.units == "input":
+            if self._image_info:  # rows of image_info: original size, resized size, scale (y, x), offset (y, x)
+                scale = outputs["image_info"][row, 2].astype(np.float64)
+                boxes = boxes / scale[[1, 0, 1, 0]]
+            else:
+                boxes = frame.to_image(boxes)
+        classes = outputs[CLASSES][row, :count].astype(np.int64)
+        ids = classes if self.categories is not None else classes - self._first + 1
+        scores = np.clip(outputs[SCORES][row, :count].astype(np.float64), 0.0, 1.0)
+        return Detections(boxes, scores, ids, capped=count >= total)
+
+
+def _choose_signature(signatures: Mapping[str, Any]) -> Any:
+    if "serving_default" in signatures:
+        return signatures["serving_default"]
+    if len(signatures) == 1:
+        return next(iter(signatures.values()))
+    names = ", ".join(signatures) or "none"
+    raise DetectorError(f"the SavedModel needs a signature 'serving_default'; it has {names}")
+
+
+def _read_signature(signature: Any) -> tuple[tuple[str, Any], Mapping[str, Any]]:
+    inputs = signature.structured_input_signature[1]
+    outputs = signature.structured_outputs
+    if len(inputs) != 1:
+        raise DetectorError(
+            f"the signature takes {', '.join(inputs) or 'nothing'}; a detector takes one tensor of images"
+        )
+    name, spec = next(iter(inputs.items()))
+    missing = [wanted for wanted in (BOXES, SCORES, CLASSES) if wanted not in outputs]
+    if missing:
+        raise DetectorError(
+            f"the signature has no output {', '.join(missing)} (it has {', '.join(sorted(outputs))}); for a model with "
+            "other outputs write a function that returns Detections and name it as package.module:factory"
+        )
+    kinds = ("uint8", "float32", "float16", "string")
+    shaped = spec.dtype.name == "string" or (spec.shape.rank == 4 and spec.shape[3] == 3)
+    if spec.dtype.name not in kinds or not shaped or name in ("tf_example", "examples"):
+        raise DetectorError(
+            f"its input {name!r} is {spec.dtype.name} {spec.shape}; images are uint8 or float [N, height, width, 3], or "
+            "encoded strings [N]"
+        )
+    return (name, spec), outputs
+
+
+def _check_normalized(boxes: NDArray[np.float64]) -> None:
+    if boxes.size and np.abs(boxes).max() > NORMALIZED_LIMIT:
+        raise DetectorError(
+            f"a box reaches {np.abs(boxes).max():.4g}, so boxes are not normalised to 0..1; say --cropdet-detector "
+            "units=pixels (of the image) or units=input (of the resized input)"
+        )
+
+
+def _as_png(image: Image) -> NDArray[np.uint8]:
+    import cv2
+
+    done, data = cv2.imencode(".png", np.ascontiguousarray(image[:, :, ::-1]), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not done:
+        raise DetectorError("OpenCV could not encode an image as PNG for a model that takes encoded images")
+    return np.asarray(data, dtype=np.uint8).reshape(-1)

@@ -1,0 +1,19 @@
+"""What a user can get wrong, as exceptions whose text says what, where and how to mend it."""
+
+__all__ = ["CropdetError", "DataError", "DetectorError", "SpecError"]
+
+
+class CropdetError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class DataError(CropdetError, ValueError):
+    """A data set, an annotation or a picture cannot be used as it is."""
+
+
+class DetectorError(CropdetError, ValueError):
+    """A detector cannot be loaded, described or trusted as it is."""
+
+
+class SpecError(CropdetError, ValueError):
+    """A crop spec or an option's value does not say what it should."""

@@ -1,0 +1,184 @@
+"""Average precision and recall of a match table, with image weights.
+
+Precision is read at 101 recall points, ``linspace(0, 1, 101)`` in float64, from the running maximum from the right, as
+``pycocotools.cocoeval`` does. An image of weight 2 counts as two images, and the numbers are those of the data set that
+really holds it twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pytest_cropdet.evaluation.values import Bools, Floats, Ints, Matches
+
+RECALL_POINTS: Floats = np.linspace(0.0, 1.0, 101)
+RECALL_POINTS.flags.writeable = False
+EPSILON = float(np.spacing(1))  # pycocotools adds it to the number of detections
+
+
+@dataclass(frozen=True, eq=False)
+class AveragePrecision:
+    """AP, 0 to 1, per threshold and category; NaN where a category has no scored object."""
+
+    thresholds: Floats
+    """(T,) IoU thresholds."""
+    categories: Ints
+    """(K,) category ids."""
+    values: Floats
+    """(T, K) AP."""
+
+    @property
+    def mAP(self) -> float:
+        """The mean over thresholds and defined categories; NaN if none is defined."""
+        return self.mean()
+
+    @property
+    def AP50(self) -> float:
+        """The mean over defined categories at IoU 0.5."""
+        return self.mean(threshold=0.5)
+
+    @property
+    def AP75(self) -> float:
+        """The mean over defined categories at IoU 0.75."""
+        return self.mean(threshold=0.75)
+
+    @property
+    def per_category(self) -> Floats:
+        """(K,) the mean over thresholds of each category, NaN where undefined."""
+        return np.asarray(self.values.mean(axis=0), dtype=float)
+
+    def mean(self, *, threshold: float | None = None, categories: ArrayLike | None = None) -> float:
+        """The mean over defined categories, at one threshold or all, over the chosen categories (a mask) or all."""
+        values = self.values if threshold is None else self.values[[threshold_index(self.thresholds, threshold)]]
+        return mean_of_defined(values if categories is None else values[:, np.asarray(categories, dtype=bool)])
+
+
+def average_precision(matches: Matches, weights: ArrayLike | None = None, *, area: str = "all") -> AveragePrecision:
+    """Return the AP of the data set in which evaluation image i occurs ``weights[i]`` times (once each by default).
+
+    >>> from pytest_cropdet.evaluation import Detected, Truth, match
+    >>> truth = Truth([0, 1], [1, 1], [[0, 0, 9, 9]] * 2, [81, 81], [False] * 2, [False] * 2)
+    >>> detected = Detected([0, 1], [1, 1], [[0, 0, 9, 9], [50, 0, 59, 9]], [0.8, 0.9])
+    >>> found = match(truth, detected, images=2, categories=[1])
+    >>> round(average_precision(found).mAP, 3), round(average_precision(found, [1, 0]).mAP, 3)
+    (0.252, 1.0)
+    >>> average_precision(found, [0, 0]).mAP
+    nan
+    """
+    weight = _weights(matches, weights)
+    hit, true, counted = _cumulative(matches, weight, area)
+    positives = scored_weight(matches, weight, area)
+    category = np.searchsorted(matches.starts, matches.contenders, side="right") - 1
+    precision = np.where(hit, true / (counted + EPSILON), 0.0)
+    recall = true / np.where(positives > 0, positives, np.inf)[category]
+    reached = np.searchsorted(RECALL_POINTS, recall, side="right")
+    bounds = np.searchsorted(matches.contenders, matches.starts)
+    values = np.zeros((len(matches.thresholds), len(matches.categories)))
+    for k, (start, stop) in enumerate(pairwise(bounds)):
+        if start < stop:
+            best = np.maximum.accumulate(precision[:, start:stop][:, ::-1], axis=1)[:, ::-1]
+            newly = np.diff(reached[:, start:stop], axis=1, prepend=0)
+            values[:, k] = np.einsum("tc,tc->t", best, newly.astype(float)) / len(RECALL_POINTS)
+    values[:, positives <= 0] = np.nan
+    return AveragePrecision(matches.thresholds, matches.categories, values)
+
+
+def recall(
+    matches: Matches, weights: ArrayLike | None = None, *, area: str = "all", max_detections: int | None = None
+) -> Floats:
+    """Return (T, K): the share of scored objects found among the first detections of each image and category."""
+    weight = _weights(matches, weights)
+    hit = matches.true_positives(area)
+    if max_detections is not None:
+        hit &= matches.rank < max_detections
+    weighted = hit * weight[matches.image[matches.contenders]]
+    total = np.concatenate([np.zeros((len(hit), 1)), np.cumsum(weighted, axis=1)], axis=1)
+    found = np.diff(total[:, np.searchsorted(matches.contenders, matches.starts)], axis=1)
+    positives = scored_weight(matches, weight, area)
+    return np.asarray(found / np.where(positives > 0, positives, np.nan), dtype=float)
+
+
+def coco_summary(matches: Matches, weights: ArrayLike | None = None) -> dict[str, float]:
+    """Return COCO's twelve numbers, by the names AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl.
+
+    The matching must have used ``COCO_AREA_RANGES``. Undefined is NaN (pycocotools says -1).
+    """
+    sizes = {"s": "small", "m": "medium", "l": "large"}
+    whole = average_precision(matches, weights)
+    numbers = {"AP": whole.mAP, "AP50": whole.AP50, "AP75": whole.AP75}
+    for letter, area in sizes.items():
+        numbers["AP" + letter] = average_precision(matches, weights, area=area).mAP
+    for cap in (1, 10, 100):
+        numbers[f"AR{cap}"] = mean_of_defined(recall(matches, weights, max_detections=cap))
+    for letter, area in sizes.items():
+        numbers["AR" + letter] = mean_of_defined(recall(matches, weights, area=area, max_detections=100))
+    return numbers
+
+
+def mean_of_defined(values: Floats) -> float:
+    """Return the mean of what is not NaN, and NaN if nothing is.
+
+    >>> mean_of_defined(np.array([0.25, np.nan, 0.75])), mean_of_defined(np.array([np.nan]))
+    (0.5, nan)
+    """
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else float("nan")
+
+
+def threshold_index(thresholds: Floats, wanted: float) -> int:
+    """Return where an IoU threshold stands; ValueError if it was not matched."""
+    near = np.flatnonzero(np.isclose(thresholds, wanted, rtol=0, atol=1e-9))
+    if not len(near):
+        raise ValueError(f"IoU {wanted:g} was not matched, only {', '.join(f'{t:g}' for t in thresholds)}")
+    return int(near[0])
+
+
+def scored_weight(matches: Matches, weight: Floats, area: str) -> Floats:
+    """Return (K,): the weighted number of scored objects per category."""
+    counts = matches.scored[matches.area_index(area)]
+    sums = np.bincount(
+        matches.truth_category[counts], weight[matches.truth_image[counts]], minlength=len(matches.categories)
+    )
+    return sums.astype(float)  # bincount of nothing is of integers
+
+
+def _weights(matches: Matches, weights: ArrayLike | None) -> Floats:
+    weight = np.ones(matches.images) if weights is None else np.asarray(weights, dtype=float)
+    if weight.shape != (matches.images,):
+        raise ValueError(f"weights have shape {weight.shape}, expected ({matches.images},)")
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        raise ValueError("weights must be finite and not negative")
+    return weight
+
+
+def _cumulative(matches: Matches, weight: Floats, area: str) -> tuple[Bools, Floats, Floats]:
+    """Return (T, C) each: true positive or not, and up to here in its category, true positives and all counted."""
+    index = matches.area_index(area)
+    outside = matches.outside[index]
+    contenders = matches.contenders
+    before = np.searchsorted(contenders, matches.starts[:-1])
+    category = np.searchsorted(matches.starts, contenders, side="right") - 1
+
+    def in_category(sums: Floats) -> Floats:
+        padded = np.concatenate([np.zeros((len(sums), 1)), sums], axis=1)
+        inside: Floats = sums - padded[:, before][:, category]
+        return inside
+
+    hit = matches.true_positives(area)
+    here = weight[matches.image[contenders]]
+    true = in_category(np.cumsum(hit * here, axis=1))
+    # All detections but those outside count ...
+    counted = np.concatenate([[0.0], np.cumsum(np.where(outside, 0.0, weight[matches.image]))])
+    counted = (counted[contenders + 1] - counted[matches.starts[category]])[None]
+    # ... except that a match with a scored object brings one in, and a match with an ignored one takes it out.
+    change = (hit & outside[contenders]).astype(float) - ((matches.matched[index] >= 0) & ~hit & ~outside[contenders])
+    if change.any():
+        counted = counted + in_category(np.cumsum(change * here, axis=1))
+    return hit, true, np.broadcast_to(counted, true.shape)
+
+
+__all__ = ["RECALL_POINTS", "AveragePrecision", "average_precision", "coco_summary", "recall"]

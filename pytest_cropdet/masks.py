@@ -1,0 +1,110 @@
+"""Masks of objects as run-length codes, and what of them shows in a window.
+
+COCO's run-length code goes down the columns of the picture. Area and extent of the visible part are found on the
+runs themselves (pycocotools, in C), so a window costs microseconds and no picture-sized array.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+__all__ = ["Mask", "window_mask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """The pixels of one object in a frame of ``width`` by ``height``; ``counts`` is COCO's compressed code."""
+
+    height: int
+    width: int
+    counts: bytes
+
+    @classmethod
+    def encode(cls, pixels: NDArray[Any]) -> "Mask":
+        """Return the mask of a (height, width) array; every non-zero pixel belongs to the object.
+
+        >>> Mask.encode(np.eye(3)).area
+        3
+        """
+        if pixels.ndim != 2:
+            raise ValueError(f"a mask has shape (height, width), not {pixels.shape}")
+        return cls._of(coco_mask.encode(np.asfortranarray(pixels != 0, dtype=np.uint8)))
+
+    @classmethod
+    def from_segmentation(cls, segmentation: Any, height: int, width: int) -> "Mask":
+        """Return the mask that a COCO ``segmentation`` describes: polygons, or a run-length code, compressed or not."""
+        if isinstance(segmentation, Mapping):
+            counts = segmentation.get("counts")
+            if list(segmentation.get("size", ())) != [height, width]:
+                raise ValueError(f"run-length code of size {segmentation.get('size')}, image is {height} x {width}")
+            if isinstance(counts, str):
+                return cls(height, width, counts.encode("ascii"))
+            if isinstance(counts, bytes):
+                return cls(height, width, counts)
+            if not isinstance(counts, Sequence) or sum(counts) != height * width:
+                raise ValueError(f"run-length counts do not add up to {height} x {width} pixels")
+            return cls._of(coco_mask.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width))
+        if not isinstance(segmentation, Sequence) or isinstance(segmentation, str) or not segmentation:
+            raise ValueError("segmentation is neither a list of polygons nor a run-length code")
+        for polygon in segmentation:
+            if not isinstance(polygon, Sequence) or len(polygon) < 6 or len(polygon) % 2:
+                raise ValueError("a polygon is a flat list x y x y ... of at least three points")
+        polygons = [[float(value) for value in polygon] for polygon in segmentation]
+        if not np.isfinite(np.concatenate(polygons)).all():
+            raise ValueError("a polygon has a coordinate that is not finite")
+        return cls._of(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)))
+
+    @classmethod
+    def _of(cls, code: Mapping[str, Any]) -> "Mask":
+        height, width = code["size"]
+        return cls(int(height), int(width), bytes(code["counts"]))
+
+    @property
+    def rle(self) -> dict[str, Any]:
+        """The mask as pycocotools takes it."""
+        return {"size": [self.height, self.width], "counts": self.counts}
+
+    @property
+    def area(self) -> int:
+        """Number of pixels of the object."""
+        return int(coco_mask.area(self.rle))
+
+    @property
+    def box(self) -> NDArray[np.float64]:
+        """Tight box ``x0 y0 x1 y1``, half-open (last pixel + 1), in pixels; all 0 where no pixel is set."""
+        x, y, width, height = np.asarray(coco_mask.toBbox(self.rle), dtype=np.float64)
+        return np.array([x, y, x + width, y + height])
+
+    def decode(self) -> NDArray[np.bool_]:
+        """Return the mask as a (height, width) array."""
+        return np.asarray(coco_mask.decode(self.rle), dtype=bool)
+
+    def overlap(self, other: "Mask") -> "Mask":
+        """Return the pixels that both masks, of one frame, have in common."""
+        return Mask._of(coco_mask.merge([self.rle, other.rle], intersect=True))
+
+    def cut(self, left: int, top: int, width: int, height: int) -> "Mask":
+        """Return the part inside a window, as a mask of the window's own frame.
+
+        >>> Mask.encode(np.eye(4)).cut(1, 0, 2, 2).decode().astype(int)
+        array([[0, 0],
+               [1, 0]])
+        """
+        return Mask.encode(self.decode()[top : top + height, left : left + width])
+
+    def __repr__(self) -> str:
+        return f"Mask({self.height}, {self.width}, {self.counts!r})"
+
+
+def window_mask(frame_height: int, frame_width: int, left: int, top: int, width: int, height: int) -> Mask:
+    """Return a rectangle of whole pixels as a mask of a frame, written down as runs, so that it is exact."""
+    if height == frame_height:
+        runs = [left * frame_height, width * frame_height]
+    else:
+        runs = [left * frame_height + top, *([height, frame_height - height] * width)][:-1]
+    code = {"size": [frame_height, frame_width], "counts": [*runs, frame_height * frame_width - sum(runs)]}
+    return Mask._of(coco_mask.frPyObjects(code, frame_height, frame_width))

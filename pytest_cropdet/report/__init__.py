@@ -1,0 +1,1 @@
+"""What a run looks like: terminal, JSON, properties of tests. Nothing is computed here."""

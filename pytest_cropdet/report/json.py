@@ -1,0 +1,82 @@
+"""A run as plain data, and the file that other programs read. Keys are added, never renamed."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pytest_cropdet.results import Run
+
+__all__ = ["SCHEMA", "record", "write_json"]
+
+SCHEMA = 1
+
+
+def record(run: Run) -> dict[str, Any]:
+    """Return a run as built-in values, ready for JSON; what is undefined is ``None``."""
+    limits = [verdict.limit for verdict in run.verdicts if verdict.measure.name == run.drop.name]
+    return {
+        "name": run.name,
+        "verdict": run.verdict,
+        "limit": limits[-1] if limits else run.settings.max_drop,
+        "metric": run.settings.metric,
+        "drop": {"value": run.drop.value},
+        "ap": dict(run.ap),
+        "ap50": dict(run.ap50),
+        "ap75": dict(run.ap75),
+        "images": run.images,
+        "crops": run.crops,
+        "objects": run.scored_objects,
+        "distinct_objects": run.distinct_objects,
+        "model_calls": run.spent.model_calls,
+        "seconds": {"model": run.spent.model_seconds, "total": run.spent.total_seconds},
+        "seed": run.plan.seed,
+        "plan": run.plan.spec,
+        "detector": dict(run.detector),
+        "dataset": run.dataset,
+        "categories": [
+            {
+                "name": each.name,
+                "reference": each.reference,
+                "crop": each.crop,
+                "drop": each.drop,
+                "objects": each.objects,
+                "images": each.images,
+                "in_mean": each.in_mean,
+            }
+            for each in run.categories
+            if each.objects
+        ],
+        "verdicts": [
+            {
+                "measure": verdict.measure.name,
+                "outcome": verdict.outcome,
+                "limit": verdict.limit,
+                "reason": verdict.reason,
+                "text": verdict.headline,
+            }
+            for verdict in run.verdicts
+        ],
+    }
+
+
+def write_json(path: Path, records: list[dict[str, Any]]) -> None:
+    """Write the results of all gates to ``path``, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"schema": SCHEMA, "gates": records}, indent=2, allow_nan=False)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(content + "\n")
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,40 @@
+"""The section that pytest's summary ends with: a line for each gate."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+__all__ = ["lines", "summary"]
+
+_COLOURS = {"pass": {"green": True}, "fail": {"red": True}, "undecided": {"yellow": True}}
+
+
+def summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write the section; with ``-q`` nothing."""
+    if reporter.verbosity < 0:
+        return
+    reporter.section("crop robustness")
+    for gate, text in zip(records, lines(records), strict=True):
+        reporter.write_line(text, **_COLOURS[str(gate["verdict"])])
+
+
+def lines(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return one line a gate: verdict, name, drop and limit, AP of both sides, what it rests on."""
+    width = max((len(str(gate["name"])) for gate in records), default=0)
+    return [_line(gate, width) for gate in records]
+
+
+def _line(gate: Mapping[str, Any], width: int) -> str:
+    metric = gate["metric"]
+    values = gate[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[metric]]
+    limit = "" if gate["limit"] is None else f" (allowed {gate['limit']:.3f})"
+    return (
+        f"{gate['verdict']:<9} {gate['name']:<{width}}  drop {_number(gate['drop']['value'])}{limit}  "
+        f"{metric} {_number(values['reference'])} -> {_number(values['crop'])}  "
+        f"{gate['crops']} crops of {gate['images']} images, {gate['objects']} objects"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

@@ -1,0 +1,64 @@
+"""What a run is asked to do: one frozen value, checked when it is made, equal on every worker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pytest_cropdet.errors import SpecError
+
+__all__ = ["METRICS", "Metric", "RunSettings"]
+
+Metric = Literal["mAP", "AP50", "AP75"]
+METRICS: tuple[Metric, ...] = ("mAP", "AP50", "AP75")
+UNDECIDED = ("fail", "pass", "point")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The settings of a gate; each is also an option, an ini key and an argument of the marker, as ``cropdet_x``.
+
+    Limits: ``max_drop`` for the mean, ``by_category`` for single categories, ``min_ratio`` for
+    AP(crop) / AP(reference), ``min_crop_ap`` for AP(crop); ``None`` sets none. All AP are 0 to 1.
+    """
+
+    crops: str = "random:keep=0.3-0.9,per_image=4"
+    seed: int = 0
+    sample_images: int | None = None
+    min_visibility: float = 0.5
+    metric: Metric = "mAP"
+    categories: tuple[str, ...] = ()
+    max_drop: float | None = None
+    by_category: Mapping[str, float] = field(default_factory=dict)
+    min_ratio: float | None = None
+    min_crop_ap: float | None = None
+    undecided: Literal["fail", "pass", "point"] = "fail"
+    min_images: int = 50
+    min_objects: int = 30
+    min_ap: float = 0.05
+    cap: Literal["refuse", "accept"] = "refuse"
+    score_threshold: float | None = None
+    replicates: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("max_drop", "min_ratio", "min_crop_ap", "min_visibility", "score_threshold", "min_ap"):
+            _between(name, getattr(self, name))
+        for category, limit in self.by_category.items():
+            _between(f"max_drop {category}=", limit)
+        _one_of("metric", self.metric, METRICS)
+        _one_of("undecided", self.undecided, UNDECIDED)
+        _one_of("cap", self.cap, ("refuse", "accept"))
+        for name, low in (("sample_images", 1), ("min_images", 1), ("min_objects", 1), ("replicates", 100)):
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise SpecError(f"cropdet_{name} must be {low} or more, not {value}")
+
+
+def _between(name: str, value: float | None) -> None:
+    if value is not None and not 0 <= value <= 1:
+        hint = f" (percent? write {value / 100:g})" if 1 < value <= 100 else ""
+        raise SpecError(f"cropdet_{name} must lie between 0 and 1, not {value:g}{hint}")
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SpecError(f"cropdet_{name} must be one of {', '.join(allowed)}, not {value!r}")
