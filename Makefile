@@ -9,6 +9,9 @@ test: $(VENV)/.test
 	@echo "cropdet: running the tests"
 	$(BIN)/python -m pytest $(TESTS)
 
+demo: $(VENV)/.demo
+	@$(BIN)/python examples/demo.py
+
 check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -25,6 +28,11 @@ $(VENV)/.base: pyproject.toml
 $(VENV)/.test: $(VENV)/.base
 	@echo "cropdet: installing the package, its test tools and TensorFlow into $(VENV) (some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,tensorflow]'
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.base
+	@echo "cropdet: installing the package and TensorFlow into $(VENV) (some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tensorflow,plot]'
 	@touch $@
 
 clean:

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_cropdet.compare import Comparison as Comparison
-    from pytest_cropdet.compare import compare as compare
+    from pytest_cropdet.comparison import Comparison as Comparison
+    from pytest_cropdet.comparison import compare as compare
     from pytest_cropdet.crops import Crop as Crop
     from pytest_cropdet.crops import CroppedTruth as CroppedTruth
     from pytest_cropdet.crops import crop_detections as crop_detections
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Comparison": "compare",
+    "Comparison": "comparison",
     "Crop": "crops",
     "CropdetError": "errors",
     "CroppedTruth": "crops",
@@ -47,7 +47,7 @@ _HOMES = {
     "Mask": "masks",
     "Run": "runner",
     "Sample": "samples",
-    "compare": "compare",
+    "compare": "comparison",
     "crop_detections": "crops",
     "crop_truth": "crops",
     "load_dataset": "datasets",
@@ -56,7 +56,7 @@ _HOMES = {
     "run": "runner",
 }
 
-__all__ = [*_HOMES]  # noqa: PLE0605
+__all__ = sorted(_HOMES)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:

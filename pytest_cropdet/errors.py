@@ -1,6 +1,6 @@
 """What a user can get wrong, as exceptions whose text says what, where and how to mend it."""
 
-__all__ = ["CropdetError", "DataError", "DetectorError", "SpecError"]
+__all__ = ["CropdetError", "DataError", "DetectorError", "SpecError", "VerifyError"]
 
 
 class CropdetError(Exception):
@@ -13,6 +13,10 @@ class DataError(CropdetError, ValueError):
 
 class DetectorError(CropdetError, ValueError):
     """A detector cannot be loaded, described or trusted as it is."""
+
+
+class VerifyError(CropdetError, ArithmeticError):
+    """Our numbers and pycocotools' differ."""
 
 
 class SpecError(CropdetError, ValueError):

@@ -8,7 +8,8 @@ explanation, when it does not. So no way of writing the comparison turns "undeci
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NoReturn
+from numbers import Real
+from typing import Any, Literal, NoReturn, TypeVar
 
 from pytest_cropdet.errors import SpecError
 
@@ -16,6 +17,7 @@ __all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Undecided", "Verdict",
 
 Outcome = Literal["pass", "fail", "undecided"]
 Undecided = Literal["fail", "pass", "point"]
+M = TypeVar("M", bound="Measure")
 
 
 class GateFailure(AssertionError):  # noqa: N818  (not an error: the gate did its work)
@@ -47,6 +49,12 @@ class Verdict:
         if not self.passes:
             raise GateFailure(self.measure.explain(self))
         return True
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as its truth value does, so that ``!= False`` lets no more pass than ``assert`` alone."""
+        return self is other if isinstance(other, Verdict) else bool(self) == other
+
+    __hash__ = object.__hash__
 
     @property
     def headline(self) -> str:
@@ -85,6 +93,8 @@ class Measure:
     doubts: tuple[Doubt, ...] = ()
     undecided: Undecided = "fail"
     blind: tuple[float | None, float] | None = None
+    strength: str = "AP"
+    spread: float | None = None
     note: Callable[[Verdict], None] | None = field(default=None, repr=False)
     story: Callable[[Verdict], str] | None = field(default=None, repr=False)
 
@@ -114,6 +124,13 @@ class Measure:
         for doubt in self.doubts:
             if not doubt.only_pass:
                 return self._stop(limit, doubt.reason, doubt.text)
+        if self.spread is not None and limit < self.spread:
+            return self._stop(
+                limit,
+                "spread",
+                f"the detector is not deterministic: two passes over the same images differ by up to {self.spread:.3f} "
+                f"{self.unit}, more than the limit; fix its seed or raise the limit",
+            )
         outcome = self._by_bounds(limit)
         if outcome == "fail":
             return Verdict(outcome, self, limit, passes=False)
@@ -124,8 +141,9 @@ class Measure:
                 return self._stop(
                     limit,
                     "blind",
-                    f"the reference itself is too weak: AP on the same objects in the whole image is at least {shown}, "
-                    f"must be above the limit + {margin:g}; a detector that finds nothing has nothing to lose",
+                    f"the reference itself is too weak: {self.strength} on the same objects in the whole image is at "
+                    f"least {shown}, must be above the limit + {margin:g}; a detector that finds nothing has nothing "
+                    "to lose",
                 )
         for doubt in self.doubts:
             if outcome == "pass":
@@ -159,7 +177,7 @@ class Measure:
         """Return the message of a verdict: headline first, then what the run knows about it."""
         return verdict.headline if self.story is None else self.story(verdict)
 
-    def with_story(self, story: Callable[[Verdict], str], note: Callable[[Verdict], None]) -> "Measure":
+    def with_story(self: M, story: Callable[[Verdict], str], note: Callable[[Verdict], None]) -> M:
         """Return the measure with the run's explanation and memory attached."""
         return replace(self, story=story, note=note)
 
@@ -183,7 +201,7 @@ class Measure:
     def __ne__(self, other: object) -> NoReturn:
         self._refuse("!=")
 
-    def __bool__(self) -> NoReturn:
+    def __bool__(self) -> NoReturn:  # noqa: PLE0304  (it refuses)
         self._refuse("bool()")
 
     def __float__(self) -> NoReturn:
@@ -200,12 +218,9 @@ class Measure:
 
 
 def _number(limit: Any) -> float:
-    if isinstance(limit, (bool, Measure, Verdict)):
+    if isinstance(limit, bool) or not isinstance(limit, Real):
         raise TypeError(f"a limit is a number, not {type(limit).__name__}")
-    try:
-        number = float(limit)
-    except (TypeError, ValueError):
-        raise TypeError(f"a limit is a number, not {type(limit).__name__}") from None
+    number = float(limit)
     if not math.isfinite(number):
         raise ValueError(f"a limit must be finite, not {number}")
     return number

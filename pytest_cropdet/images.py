@@ -13,7 +13,7 @@ from pytest_cropdet.samples import Image
 
 __all__ = ["decode_image", "decoder_version", "read_image"]
 
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_START, _JPEG_END, _START_OF_SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 
 
 def decoder_version() -> str:
@@ -38,7 +38,7 @@ def decode_image(data: bytes, name: str) -> Image:
 
     if not data:
         raise DataError(f"the image {name} is an empty file")
-    if data.startswith(_JPEG_START) and _JPEG_END not in data:
+    if data.startswith(_JPEG_START) and _is_cut_off(data):
         raise DataError(f"the image {name} is cut off: a JPEG without its end ({len(data)} bytes)")
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -47,3 +47,11 @@ def decode_image(data: bytes, name: str) -> Image:
     if pixels is None:
         raise DataError(f"cannot decode the image {name}: not a picture that OpenCV reads ({len(data)} bytes)")
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _is_cut_off(jpeg: bytes) -> bool:
+    """Whether a JPEG has no end behind its header; the header's own preview picture ends with the same two bytes."""
+    place = len(_JPEG_START)
+    while place + 4 <= len(jpeg) and jpeg[place] == 0xFF and jpeg[place + 1] != _START_OF_SCAN:
+        place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+    return jpeg.find(_JPEG_END, place) < 0

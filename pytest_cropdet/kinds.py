@@ -4,4 +4,4 @@ from collections.abc import Mapping
 
 __all__ = ["KINDS"]
 
-KINDS: Mapping[str, str] = {"saved_model": "a folder with saved_model.pb"}
+KINDS: Mapping[str, str] = {"saved_model": "a folder with saved_model.pb", "tflite": "a .tflite file"}

@@ -41,11 +41,11 @@ class Mask:
             counts = segmentation.get("counts")
             if list(segmentation.get("size", ())) != [height, width]:
                 raise ValueError(f"run-length code of size {segmentation.get('size')}, image is {height} x {width}")
-            if isinstance(counts, str):
-                return cls(height, width, counts.encode("ascii"))
-            if isinstance(counts, bytes):
-                return cls(height, width, counts)
-            if not isinstance(counts, Sequence) or sum(counts) != height * width:
+            if isinstance(counts, (str, bytes)):
+                code = counts.encode("ascii") if isinstance(counts, str) else counts
+                _check_runs(_runs(code), height, width)
+                return cls(height, width, code)
+            if not isinstance(counts, Sequence) or sum(counts) != height * width or min(counts) < 0:
                 raise ValueError(f"run-length counts do not add up to {height} x {width} pixels")
             return cls._of(coco_mask.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width))
         if not isinstance(segmentation, Sequence) or isinstance(segmentation, str) or not segmentation:
@@ -81,7 +81,8 @@ class Mask:
 
     def decode(self) -> NDArray[np.bool_]:
         """Return the mask as a (height, width) array."""
-        return np.asarray(coco_mask.decode(self.rle), dtype=bool)
+        runs = _runs(self.counts)
+        return np.asarray(np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(self.width, self.height).T)
 
     def overlap(self, other: "Mask") -> "Mask":
         """Return the pixels that both masks, of one frame, have in common."""
@@ -98,6 +99,32 @@ class Mask:
 
     def __repr__(self) -> str:
         return f"Mask({self.height}, {self.width}, {self.counts!r})"
+
+
+def _runs(counts: bytes) -> NDArray[np.int64]:
+    """Return the lengths of the runs, first of pixels outside, that COCO's compressed code stands for.
+
+    Five bits a character, low ones first, bit 5 for "more follows" and the sign in the last bit 4; from the fourth
+    on, a run is written as its difference from the one but one before. (pycocotools' own decoder warns under NumPy 2.)
+    """
+    data = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero(data & 32 == 0)
+    if not last.size or data.min() < 0 or data.max() > 63 or last[-1] != len(data) - 1:
+        raise ValueError("the run-length code has characters that are none of its own, or is cut off")
+    first = np.concatenate([[0], last[:-1] + 1])
+    place = np.arange(len(data)) - np.repeat(first, last - first + 1)
+    if place.max() > 6:
+        raise ValueError("the run-length code has a run longer than any picture")
+    runs = np.add.reduceat((data & 31) << (5 * place), first)
+    runs -= np.where(data[last] & 16, np.int64(1) << (5 * (place[last] + 1)), 0)
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs
+
+
+def _check_runs(runs: NDArray[np.int64], height: int, width: int) -> None:
+    if runs.min() < 0 or runs.sum() != height * width:
+        raise ValueError(f"run-length counts do not add up to {height} x {width} pixels")
 
 
 def window_mask(frame_height: int, frame_width: int, left: int, top: int, width: int, height: int) -> Mask:

@@ -12,14 +12,14 @@ from pytest_cropdet.evaluation import Detected, Matches, match
 from pytest_cropdet.samples import Bools, Detections, Sample
 from pytest_cropdet.scoring import CropIndex, build_detected, build_objects
 
-__all__ = ["best_f1_score", "found_objects"]
+__all__ = ["FOUND_IOU", "at_half", "best_f1_score", "found_objects"]
 
 FOUND_IOU = 0.5
 
 
 def found_objects(matches: Matches, detected: Detected, score: float, objects: int) -> Bools:
     """Return (objects,): matched at IoU 0.5 by a detection of their category that scores ``score`` or more."""
-    rows = matches.truth_of()[_at_half(matches)]
+    rows = matches.truth_of()[at_half(matches)]
     strong = (rows >= 0) & (detected.score[matches.rows] >= score)
     found = np.zeros(objects, dtype=bool)
     found[rows[strong]] = True
@@ -37,7 +37,7 @@ def best_f1_score(samples: Sequence[Sample], whole: Sequence[Detections], catego
     objects = build_objects(index, min_visibility=0.0)
     detected = build_detected(index, whole, 0.0, whole=True)
     matches = match(objects.truth, detected, images=len(index), categories=list(categories))
-    half = _at_half(matches)
+    half = at_half(matches)
     rows, ignored = matches.truth_of()[half], matches.ignored()[half]
     scores = detected.score[matches.rows]
     order = np.argsort(-scores[~ignored], kind="stable")
@@ -52,5 +52,6 @@ def best_f1_score(samples: Sequence[Sample], whole: Sequence[Detections], catego
     return float(ranked[int(np.argmax(np.where(last_of_score, f1, -1.0)))])
 
 
-def _at_half(matches: Matches) -> int:
+def at_half(matches: Matches) -> int:
+    """Return where IoU 0.5 stands among the thresholds."""
     return int(np.argmin(np.abs(matches.thresholds - FOUND_IOU)))

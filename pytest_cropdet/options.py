@@ -16,7 +16,7 @@ from pytest_cropdet.kinds import KINDS
 
 __all__ = ["OPTIONS", "Named", "Option", "named_specs", "option", "parse_limits", "resolve_paths"]
 
-Kind = Literal["string", "int", "float", "path", "lines"]
+Kind = Literal["string", "int", "float", "path", "lines", "flag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,15 @@ OPTIONS: tuple[Option, ...] = (
     Option("min_ap", "float", 0.05, "X", "how far AP(reference) must lie above the limit"),
     Option("cap", "string", "refuse", "POLICY", "a pass while the detector's cap binds", ("refuse", "accept")),
     Option("score_threshold", "float", None, "X", "the score that is acted upon (default: best F1 on whole images)"),
+    Option("looks", "string", "off", "POLICY", "stop as soon as every stated limit is decided", ("off", "auto")),
+    Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
+    Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
+    Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),
+    Option("verify", "flag", False, "", "recompute the point numbers with pycocotools; fail if they differ"),
     Option("json", "path", None, "PATH", "write the results of all gates there"),
 )
+
+NOT_FOR_MARKERS = ("json", "dry_run", "cache", "dir")  # what belongs to the whole session
 
 
 def option(name: str) -> Option:
@@ -94,7 +101,7 @@ def _short_name(spec: str) -> str:
     kind, _, rest = spec.partition(":")
     path = Path(rest if kind in KINDS else spec)
     generic = ("saved_model", "instances", "annotations", "model")
-    stem = path.name.split(":")[-1] if path.suffix == "" else path.stem
+    stem = path.name.split(":")[-1] if ":" in path.name or path.suffix == "" else path.stem
     return path.parent.name if stem in generic and path.parent.name else stem
 
 
@@ -138,7 +145,9 @@ def parse_description(values: Sequence[str], model: str, models: Sequence[str]) 
 
 def resolve_paths(name: str, value: Any, base: Path) -> Any:
     """Return an option's value with its paths made absolute, as seen from ``base``; other values as they are."""
-    if value is None or name not in ("model", "data", "images", "json", "detector"):
+    if value is None or name not in ("model", "data", "images", "json", "detector", "dir", "cache"):
+        return value
+    if name == "cache" and value in ("", "off"):
         return value
     if isinstance(value, (str, Path)):
         return str(base / Path(value).expanduser())
@@ -147,9 +156,9 @@ def resolve_paths(name: str, value: Any, base: Path) -> Any:
 
 def _resolve_spec(text: str, base: Path, name: str) -> str:
     if name == "detector":
-        key, _, path = text.partition("=")
-        is_file = key.rpartition(":")[2] in ("labels", "anchors") and "," not in path
-        return f"{key}={base / path}" if is_file and (base / path).exists() else text
+        key, _, file = text.partition("=")
+        is_file = key.rpartition(":")[2] in ("labels", "anchors") and "," not in file
+        return f"{key}={base / file}" if is_file and (base / file).exists() else text
     given = _NAME.fullmatch(text)
     if given and not (base / text).exists():
         return f"{given.group(1)}={_resolve_spec(given.group(2), base, name)}"
@@ -162,15 +171,37 @@ def _resolve_spec(text: str, base: Path, name: str) -> str:
     return text if is_factory or bare_entry_point else str(path)
 
 
-def ini_type(each: Option) -> str:
+def ini_type(each: Option) -> Any:
     """Return the type pytest reads an option's ini key as."""
-    return {"lines": "linelist", "path": "string"}.get(each.kind, each.kind)
+    return {"lines": "linelist", "path": "string", "flag": "bool"}.get(each.kind, each.kind)
 
 
-def as_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
+def as_mapping(values: Mapping[str, Any], unnamed: Sequence[Any] = ()) -> dict[str, Any]:
     """Return the marker's arguments by option name; ``SpecError`` names one that is none."""
-    known = {each.name for each in OPTIONS} | {"by_category"}
-    unknown = sorted(set(values) - known)
+    known = [each.name for each in OPTIONS if each.name not in NOT_FOR_MARKERS] + ["by_category"]
+    unknown = [repr(value) for value in unnamed] + sorted(set(values) - set(known))
     if unknown:
-        raise SpecError(f"the marker cropdet takes {', '.join(sorted(known))}; not {', '.join(unknown)}")
+        raise SpecError(f"the marker cropdet takes {', '.join(f'{name}=' for name in known)} not {', '.join(unknown)}")
     return dict(values)
+
+
+def check_value(each: Option, value: Any) -> Any:
+    """Return a marker's value as the option's type; ``SpecError`` when it is none."""
+    if each.kind == "lines":
+        several = list(value) if isinstance(value, (list, tuple)) else [value]
+        if not all(isinstance(one, (str, int, float, Path)) and not isinstance(one, bool) for one in several):
+            raise SpecError(f"{each.name}={value!r} in the marker cropdet: must be text, a number, or a list of them")
+        return several
+    wanted: tuple[type, ...] = {"int": (int,), "float": (int, float), "flag": (bool,)}.get(each.kind, (str, Path))
+    if not isinstance(value, wanted) or (isinstance(value, bool) and each.kind != "flag"):
+        raise SpecError(f"{each.name}={value!r} in the marker cropdet: must be {_KIND_NAMES[each.kind]}")
+    return value
+
+
+_KIND_NAMES = {
+    "int": "a whole number",
+    "float": "a number",
+    "flag": "True or False",
+    "string": "text",
+    "path": "a path",
+}

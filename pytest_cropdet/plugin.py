@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_cropdet.stash import DRY_RUN, RECORD, current_item, kept_runs
+
 if TYPE_CHECKING:
     from pytest_cropdet.detectors.handle import DetectorHandle
     from pytest_cropdet.protocols import Dataset
@@ -19,10 +21,7 @@ if TYPE_CHECKING:
 
 SUITE = Path(__file__).parent / "suite"
 SUITE_MODULE = "pytest_cropdet.suite"
-RECORD = "cropdet.gate"
-
-current_item = pytest.StashKey[pytest.Item]()
-runs_of_item = pytest.StashKey[list[Any]]()
+OURS = ("cropdet", "cropdet_detector", "cropdet_dataset", "cropdet_crops")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for each in OPTIONS:
         shared = {"dest": f"cropdet_{each.name}", "metavar": each.metavar, "help": each.help, "default": None}
         flag = f"--cropdet-{each.name.replace('_', '-')}"
-        if each.kind == "lines":
+        if each.kind == "flag":
+            del shared["metavar"]
+            group.addoption(flag, action="store_true", **shared)
+        elif each.kind == "lines":
             group.addoption(flag, action="append", **shared)
         else:
             group.addoption(flag, type=types.get(each.kind, str), choices=each.choices or None, **shared)
@@ -44,26 +46,50 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "cropdet(**options): options of pytest-cropdet for this test, such as max_drop=0.03 or crops='tile'"
     )
-    if hasattr(config, "workerinput"):
-        return
-    config.pluginmanager.register(Ledger(config), "cropdet-ledger")
-    if _in_use(config):
-        from pytest_cropdet.errors import CropdetError
-        from pytest_cropdet.session import check_options, resolve_command_line
+    on_worker = hasattr(config, "workerinput")
+    if not on_worker:
+        config.pluginmanager.register(Ledger(config), "cropdet-ledger")
+    from pytest_cropdet.errors import CropdetError
 
-        try:
-            resolve_command_line(config)
-            check_options(config)
-        except CropdetError as error:
-            raise pytest.UsageError(str(error)) from error
+    try:
+        if _in_use(config):
+            _check(config, on_worker)
+    except CropdetError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _in_use(config: pytest.Config) -> bool:
     """Whether any option was set, on the command line or in the ini file."""
+    from pytest_cropdet.ini import from_ini
     from pytest_cropdet.options import OPTIONS
 
-    names = [f"cropdet_{each.name}" for each in OPTIONS]
-    return any(config.getoption(name) is not None or config.getini(name) not in (None, [], "") for name in names)
+    return any(
+        config.getoption(f"cropdet_{each.name}") is not None or from_ini(config, each) is not None for each in OPTIONS
+    )
+
+
+def _check(config: pytest.Config, on_worker: bool) -> None:
+    """Check what options alone show, on the controller: a worker cannot end with a usage error."""
+    from pytest_cropdet.configured import check_options, resolve_command_line
+    from pytest_cropdet.rootdir import astray
+
+    resolve_command_line(config)
+    if not on_worker:
+        found = astray(config)
+        if found is not None and found.settings:
+            raise pytest.UsageError(found.text)
+        check_options(config)
+        if config.getoption("cacheclear", default=False):
+            from pytest_cropdet.session import clear_cache
+
+            clear_cache(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    from pytest_cropdet.rootdir import astray
+
+    found = astray(config)
+    return None if found is None else f"cropdet: {found.text}"
 
 
 class SuiteModule(pytest.Module):
@@ -81,42 +107,51 @@ class SuiteModule(pytest.Module):
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[None, Any, Any]:
     collected = yield
-    if file_path.suffix == ".py" and file_path.parent == SUITE and file_path.name != "__init__.py":
-        node_id = f"pytest_cropdet/suite/{file_path.name}"
-        return [SuiteModule.from_parent(parent, path=file_path, nodeid=node_id)]
-    return collected
+    if file_path.suffix != ".py" or file_path.parent != SUITE:
+        return collected
+    asked_for = any(parent.session.isinitpath(path) for path in (file_path, SUITE, SUITE.parent))
+    if not asked_for or file_path.name == "__init__.py":
+        return []
+    return [SuiteModule.from_parent(parent, path=file_path, nodeid=f"pytest_cropdet/suite/{file_path.name}")]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    wanted = {"cropdet", "cropdet_detector", "cropdet_dataset", "cropdet_crops"} & set(metafunc.fixturenames)
+    wanted = [name for name in OURS if name in metafunc.fixturenames]
     if wanted:
-        from pytest_cropdet.session import parameters_for
+        from pytest_cropdet.configured import parameters_for
 
-        for name, values, ids, indirect in parameters_for(metafunc.config, metafunc.definition, metafunc.fixturenames):
+        # a detector or data set of the user's own is not the one that the options name
+        ours = [name for name in wanted if name == "cropdet_crops" or _uses_ours(metafunc.definition, name)]
+        for name, values, ids, indirect in parameters_for(metafunc.config, metafunc.definition, ours):
             scope = "session" if indirect else None
             metafunc.parametrize(name, values, ids=ids, indirect=indirect, scope=scope)  # type: ignore[arg-type]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not hasattr(config, "workerinput") and not config.getoption("collectonly"):
+    only_listed = any(config.getoption(name) for name in ("collectonly", "showfixtures", "show_fixtures_per_test"))
+    if hasattr(config, "workerinput") or only_listed:
+        return
+    for item in items:
+        may_skip = any(item.get_closest_marker(name) for name in ("skip", "skipif"))
         for fixture in ("cropdet_detector", "cropdet_dataset"):
-            if any(_uses_ours(item, fixture) for item in items):
-                from pytest_cropdet.session import missing
+            if not may_skip and _uses_ours(item, fixture):
+                from pytest_cropdet.configured import missing
 
-                text = missing(config, fixture)
+                text = missing(config, fixture, item)
                 if text is not None:
                     raise pytest.UsageError(text)
 
 
 def _uses_ours(item: pytest.Item, fixture: str) -> bool:
+    """Whether a test uses this fixture as it is defined here, not one of the user's that overrides it."""
     info = getattr(item, "_fixtureinfo", None)
     definitions = getattr(info, "name2fixturedefs", {}).get(fixture, ())
     return bool(definitions) and definitions[-1].func.__module__ == __name__
 
 
 @pytest.fixture(scope="session")
-def cropdet_detector(request: pytest.FixtureRequest) -> DetectorHandle:
+def cropdet_detector(request: pytest.FixtureRequest) -> DetectorHandle | None:
     """The detector named by --cropdet-model: called with RGB images, it answers Detections."""
     from pytest_cropdet.session import open_detector, or_fail
 
@@ -148,21 +183,34 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
         del item.config.stash[current_item]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.stash.get(kept_runs, None):
+        from pytest_cropdet.session import forget
+
+        forget(item.config, item)
+    if item.get_closest_marker("cropdet") is not None:
+        from pytest_cropdet.configured import check_marker
+        from pytest_cropdet.session import or_fail
+
+        or_fail(check_marker, item.config, item)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    runs = item.stash.get(runs_of_item, [])
-    if runs:
-        from pytest_cropdet.report.properties import properties
+    if item.config.stash.get(kept_runs, None):
+        from pytest_cropdet.session import told_by
 
         item.user_properties = [pair for pair in item.user_properties if not pair[0].startswith("cropdet.")]
-        item.user_properties.extend(properties(runs, item.nodeid))
+        item.user_properties.extend(told_by(item.config, item))
     report = yield
     if call.excinfo is not None and report.failed and _is_ours(call.excinfo.value):
-        from_suite = getattr(item, "function", None).__module__.startswith(SUITE_MODULE)
-        shown = call.excinfo.getrepr(style="value") if from_suite else report.longrepr
-        if getattr(shown, "reprcrash", None) is not None:
-            shown.reprcrash.message = str(call.excinfo.value)
-        report.longrepr = shown
+        module = getattr(getattr(item, "function", None), "__module__", "")
+        if module.startswith(SUITE_MODULE):
+            report.longrepr = call.excinfo.getrepr(style="value", chain=False)
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None:
+            crash.message = str(call.excinfo.value)
     return report
 
 
@@ -177,23 +225,33 @@ class Ledger:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.records: dict[tuple[str, int], dict[str, Any]] = {}
+        self.dry_runs: dict[str, str] = {}
+        self.trouble: str | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found = [value for name, value in report.user_properties if name == RECORD]
-        report.user_properties = [pair for pair in report.user_properties if pair[0] != RECORD]
-        for place, text in enumerate(found):
-            self.records[report.nodeid, place] = json.loads(str(text))
+        if found:
+            report.user_properties = [pair for pair in report.user_properties if pair[0] != RECORD]
+        self.dry_runs.update((report.nodeid, str(value)) for name, value in report.user_properties if name == DRY_RUN)
+        for text in found:
+            place, record = json.loads(str(text))
+            self.records[record["test"], place] = record
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         if self.records or _in_use(self.config):
             from pytest_cropdet.session import write_results
 
-            write_results(self.config, list(self.records.values()))
+            self.trouble = write_results(self.config, list(self.records.values()))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.records:
             from pytest_cropdet.report.terminal import summary
 
             summary(terminalreporter, list(self.records.values()))
+        if self.dry_runs:
+            terminalreporter.section("crop robustness, dry run")
+            terminalreporter.write_line("\n".join(self.dry_runs.values()))
+        if self.trouble:
+            terminalreporter.write_line(f"cropdet: {self.trouble}", yellow=True)

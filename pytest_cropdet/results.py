@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
+from pytest_cropdet.controls import Cap
 from pytest_cropdet.crops import Crop
+from pytest_cropdet.determinism import Repeat
 from pytest_cropdet.evaluation import Detected, Matches
+from pytest_cropdet.extremes import extreme_ap
 from pytest_cropdet.gate import GateFailure, Measure, Outcome, Verdict
+from pytest_cropdet.hidden import Hidden, Share
 from pytest_cropdet.plan import Plan
 from pytest_cropdet.scoring import Objects
 from pytest_cropdet.settings import RunSettings
@@ -18,11 +23,12 @@ __all__ = ["CategoryResult", "Run", "Spent", "WorstCrop"]
 
 @dataclass(slots=True)
 class Spent:
-    """What a run cost: images sent to the detector, its seconds, and the seconds of everything."""
+    """What a run cost: images sent to the detector, its seconds, the seconds of everything, and calls spared."""
 
     model_calls: int
     model_seconds: float
     total_seconds: float = 0.0
+    spared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,19 @@ class WorstCrop:
         return f"{self.crop} of {self.sample}: {self.lost} of {self.found} objects lost"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a run that may stop early: after how many source images, at which level, and what it saw."""
+
+    images: int
+    level: float
+    value: float | None
+    low: float | None
+    high: float | None
+    decided: bool
+
+
+@dataclass(eq=False)
 class Run:
     """The result of a gate. ``drop`` and ``by_category[name]`` are losses: ``assert run.drop <= 0.05``.
 
@@ -78,10 +96,19 @@ class Run:
     drop: Measure
     by_category: Mapping[str, Measure]
     spent: Spent
-    score_threshold: float = 0.5
+    ratio: Measure
+    crop_ap: Measure
+    hidden: Hidden
+    cap: Cap
+    controls: Mapping[str, Any]
+    speaks_for: Mapping[str, float]
+    repeat: Repeat | None = None
     worst: WorstCrop | None = None
     name: str = ""
     verdicts: list[Verdict] = field(default_factory=list)
+    looks: tuple[Look, ...] = ()
+    hint: str | None = None
+    agreement: bool = False
 
     @property
     def images(self) -> int:
@@ -105,6 +132,48 @@ class Run:
         return int(np.unique(rows, axis=1).shape[1])
 
     @property
+    def lost(self) -> Share:
+        """Share of the scored objects found in the whole image and lost in the crop, at the operating point."""
+        return self.hidden.lost
+
+    @property
+    def gained(self) -> Share:
+        """Share of the scored objects found in the crop and lost in the whole image: the mirror of ``lost``."""
+        return self.hidden.gained
+
+    @property
+    def flips(self) -> Share:
+        """Share of the scored objects that are lost because the crop gives them another label."""
+        return self.hidden.flips
+
+    @property
+    def recall(self) -> Share:
+        """Share of the scored objects found in the crops at the operating point; a good."""
+        return self.hidden.recall_crop
+
+    @property
+    def precision(self) -> Share:
+        """Share of the crops' detections at the operating point that are right; a good."""
+        return self.hidden.precision_crop
+
+    @cached_property
+    def worst_case(self) -> Measure:
+        """AP of the crops if each image had the one crop that hurts most; a good, without bounds (takes seconds)."""
+        return self._extreme("worst")
+
+    @cached_property
+    def best_case(self) -> Measure:
+        """AP of the crops if each image had the one crop that suits best; a good, without bounds (takes seconds)."""
+        return self._extreme("best")
+
+    def _extreme(self, which: Literal["worst", "best"]) -> Measure:
+        kept = np.array([category.in_mean for category in self.categories], dtype=bool)
+        iou = {"mAP": None, "AP50": 0.5, "AP75": 0.75}[self.settings.metric]
+        value, _ = extreme_ap(self.matches["crop"], self.objects.index.unit, kept, iou, which)
+        phrase = f"{which} AP over one crop an image is"
+        return replace(self.crop_ap, name=f"{which}_case", value=value, low=value, high=value, phrase=phrase)
+
+    @property
     def verdict(self) -> Outcome:
         """The worst of the verdicts given so far; a run that nothing was demanded of passes."""
         outcomes = {verdict.outcome for verdict in self.verdicts}
@@ -112,12 +181,17 @@ class Run:
 
     def judge(self) -> list[Verdict]:
         """Return the verdicts on every limit that was stated in the settings."""
+        return [measure.judge(limit) for measure, limit in self._stated()]
+
+    def is_decided(self) -> bool:
+        """Whether every stated limit has its verdict, pass or fail; leaves no trace in ``verdicts``."""
+        return all(replace(measure, note=None).judge(limit).outcome != "undecided" for measure, limit in self._stated())
+
+    def _stated(self) -> list[tuple[Measure, float]]:
         limits = self.settings
-        given = []
-        if limits.max_drop is not None:
-            given.append(self.drop <= limits.max_drop)
-        given += [self.by_category[name] <= limit for name, limit in limits.by_category.items()]
-        return given
+        stated = [(self.drop, limits.max_drop), (self.ratio, limits.min_ratio), (self.crop_ap, limits.min_crop_ap)]
+        stated += [(self.by_category[name], limit) for name, limit in limits.by_category.items()]
+        return [(measure, limit) for measure, limit in stated if limit is not None]
 
     def check(self) -> None:
         """Raise one ``GateFailure`` with the text of every stated limit that does not let pass."""
@@ -137,16 +211,27 @@ class Run:
     def _reasons(self, verdict: Verdict) -> list[str]:
         in_mean = sum(category.in_mean for category in self.categories)
         before, after = (_shown(self.metric_values[name]) for name in ("reference", "crop"))
-        lines = [
-            f"whole image {before} -> crop {after} {self.settings.metric}   {in_mean} categories, "
-            f"{self.crops} crops of {self.images} images, {self.scored_objects} objects"
-        ]
+        rests_on = f"{self.crops} crops of {self.images} images, {self.scored_objects} objects"
+        lines = [f"whole image {before} -> crop {after} {self.settings.metric}   {in_mean} categories, {rests_on}"]
+        if self.agreement:
+            missed, flips = int(self.lost.over.sum()), int(self.flips.over.sum())
+            lines = [f"{missed} lost, {flips} of them under another label   {rests_on} (the whole image's detections)"]
         if verdict.doubt is not None:
             lines.insert(0, f"undecided: {verdict.doubt}")
         elif verdict.outcome == "undecided":
             needed = verdict.measure.images_to_decide(verdict.limit, self.images)
             more = f"; about {needed} images (+-30 %) would decide" if needed else ""
             lines.insert(0, f"undecided: the bounds hold the limit{more} (cropdet_undecided = fail|pass|point)")
+        if self.cap.binds:
+            lines.append(f"{self.cap.text}; equal numbers of boxes: drop {_shown(self.controls['equal_boxes'])}")
+        elif self.drop.high is not None and self.drop.high < 0:
+            lines.append("crops gained: does a limit on the number of boxes starve the whole image?")
+        if self.agreement:
+            lines.append("no ground truth: this measures agreement with the whole image, not accuracy")
+        elif self.controls["geometric_floor"] is None:
+            lines.append(
+                "no masks: cut objects are judged by clipped boxes; one that draws tight boxes loses up to 0.08"
+            )
         lost = [category for category in self.categories if category.in_mean and (category.drop or 0) > 0]
         lost.sort(key=lambda category: (-(category.drop or 0), category.name))
         if lost:

@@ -1,23 +1,28 @@
 """The one loop: plan, detect, score, judge. It yields events; who shows them is another's affair."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pytest_cropdet.agreement import HIGH, names_for, stand_in_truth
+from pytest_cropdet.batch_keys import BatchKeys
+from pytest_cropdet.cache import Cache
 from pytest_cropdet.categories import CategoryMap, reconcile, select_categories
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.determinism import Repeat, check_repeat
 from pytest_cropdet.engines import detect_all
 from pytest_cropdet.errors import DataError
+from pytest_cropdet.looks import LOOK_REPLICATES, enough_categories, look_levels, look_points, shuffled
 from pytest_cropdet.plan import Plan, choose_samples, make_plan
 from pytest_cropdet.protocols import Dataset
-from pytest_cropdet.results import Run, Spent
+from pytest_cropdet.results import Look, Run, Spent
 from pytest_cropdet.samples import Detections, Sample
-from pytest_cropdet.scoring import CropIndex, build_objects
+from pytest_cropdet.scoring import CropIndex, build_objects, kept_categories
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.summary import summarise
 
-__all__ = ["Advanced", "Finished", "Run", "Started", "events", "run"]
+__all__ = ["Advanced", "Event", "Finished", "Run", "Started", "estimate_seconds", "events", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,27 @@ class Finished:
 Event = Started | Advanced | Finished
 
 
+@dataclass
+class _Found:
+    """Raw detections so far: of whole images by sample id, of crops by sample id and rank."""
+
+    whole: dict[str, Detections] = field(default_factory=dict)
+    crops: dict[tuple[str, int], Detections] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.whole) + len(self.crops)
+
+    def translated(self, index: CropIndex, categories: CategoryMap | None) -> dict[str, list[Detections]]:
+        """Return detections with the data set's categories, one list a rendering, in the order of ``index``."""
+        whole = [self.whole[sample.id] for sample in index.samples]
+        crops = [
+            self.crops[index.samples[unit].id, int(rank)] for unit, rank in zip(index.unit, index.rank, strict=True)
+        ]
+        if categories is None:
+            return {"whole": whole, "crop": crops}
+        return {"whole": [categories.translate(each) for each in whole], "crop": [*map(categories.translate, crops)]}
+
+
 def run(detector: Any, dataset: Dataset, settings: RunSettings | None = None, **changes: Any) -> Run:
     """Return what crops cost a detector on a data set.
 
@@ -63,60 +89,155 @@ def run(detector: Any, dataset: Dataset, settings: RunSettings | None = None, **
     return finished
 
 
-def events(detector: Any, dataset: Dataset, settings: RunSettings, plan: Plan | None = None) -> Iterator[Event]:
-    """Run a gate, yielding :class:`Started`, an :class:`Advanced` for each batch, and :class:`Finished` at the end."""
+def events(
+    detector: Any, dataset: Dataset, settings: RunSettings, plan: Plan | None = None, cache: Cache | None = None
+) -> Iterator[Event]:
+    """Run a gate, yielding :class:`Started`, an :class:`Advanced` for each batch, and :class:`Finished` at the end.
+
+    ``cache``: where detections are kept; without it, or for a detector without fingerprint, all are computed.
+    """
     begun = time.perf_counter()
     handle = as_handle(detector)
+    keys = BatchKeys.of(cache, handle)
+    if keys is not None and not keys.recall_profile(handle):
+        keys.keep_profile(handle)
     samples = choose_samples(dataset, settings.sample_images, settings.seed)
     if not samples:
         raise DataError(f"the data set {dataset.name} has no images")
-    if plan is None:
-        plan = make_plan(samples, settings.crops, settings.seed)
-    index = CropIndex.of(samples, plan)
-    objects = build_objects(index, settings.min_visibility)
-    chosen = _chosen_categories(settings, dataset)
-    needed = sorted({int(key) for key in objects.truth.category[objects.scored]} & set(chosen))
-    categories = reconcile(handle.categories, dataset.categories, needed)
-    calls = len(samples) + len(index)
-    yield Started(len(samples), len(index), calls)
+    judge = _Judge(handle, dataset, samples, settings, plan)
+    calls = len(samples) + len(judge.plan)
+    yield Started(len(samples), len(judge.plan), calls)
     sent_before, seconds_before = handle.images_sent, handle.seconds
-    whole: dict[str, Detections] = {}
-    cropped: dict[tuple[str, int], Detections] = {}
-    for batch in detect_all(handle, samples, plan.windows):
-        for picture, found in zip(batch.pictures, batch.found, strict=True):
-            if picture.crop is None:
-                whole[picture.sample] = found
-            else:
-                cropped[picture.sample, picture.rank] = found
-        yield Advanced(len(whole) + len(cropped), calls, handle.seconds - seconds_before)
-    categories.check_ids(whole.values())
-    seen = _translated(samples, index, whole, cropped, categories)
-    spent = Spent(handle.images_sent - sent_before, handle.seconds - seconds_before)
-    names = (dataset.name, dataset.categories)
-    result = summarise(objects, seen, plan, settings, describe(handle), names, chosen, spent)
+    found, done = _Found(), 0
+    for number, point in enumerate(judge.points):
+        for batch in detect_all(handle, judge.samples[done:point], judge.plan.windows, keys):
+            for picture, detections in zip(batch.pictures, batch.found, strict=True):
+                if picture.crop is None:
+                    found.whole[picture.sample] = detections
+                else:
+                    found.crops[picture.sample, picture.rank] = detections
+            yield Advanced(len(found), calls, handle.seconds - seconds_before)
+        spent = Spent(handle.images_sent - sent_before, handle.seconds - seconds_before, spared=calls - len(found))
+        if number == 0:
+            judge.check_first(found, judge.samples[:point], keys)
+            sent_before, seconds_before = handle.images_sent - spent.model_calls, handle.seconds - spent.model_seconds
+        done = point
+        result = judge.at(number, found, spent)
+        if point < len(samples) and result.is_decided():
+            break
+    if settings.looks == "off":
+        result.hint = judge.hint(found, result)
     result.spent.total_seconds = time.perf_counter() - begun
     yield Finished(result)
+
+
+class _Judge:
+    """What a run knows before the detector is called, and how it judges what was found so far."""
+
+    def __init__(
+        self,
+        handle: DetectorHandle,
+        dataset: Dataset,
+        samples: Sequence[Sample],
+        settings: RunSettings,
+        plan: Plan | None,
+    ) -> None:
+        self.handle, self.dataset, self.settings = handle, dataset, settings
+        self.plan = make_plan(samples, settings.crops, settings.seed) if plan is None else plan
+        self._mixed = shuffled(samples, settings.seed)
+        self._looks: list[Look] = []
+        self._repeat: Repeat | None = None
+        self._high = settings.score_threshold or HIGH
+        self.chosen: list[int] = []
+        self.kept: list[int] = []
+        self.categories: CategoryMap | None = None
+        if not getattr(dataset, "has_truth", True):
+            self.samples, self.points, self.levels = list(samples), [len(samples)], [settings.level]
+            self._possible = self.points
+            return
+        self.chosen = _chosen_categories(settings, dataset)
+        index = CropIndex.of(self._mixed, self.plan)
+        objects = build_objects(index, settings.min_visibility)
+        self.kept = kept_categories(objects, self.chosen)
+        scored = {int(key) for key in objects.truth.category[objects.scored]}
+        needed = sorted(scored & {*self.chosen, *select_categories(settings.by_category, dataset.categories)})
+        self.categories = reconcile(handle.categories, dataset.categories, needed)
+        points = [
+            point
+            for point in look_points(len(samples))
+            if point == len(samples) or enough_categories(objects, objects.unit < point, self.kept)
+        ]
+        looking = settings.looks == "auto" and settings.states_limits
+        self.samples = self._mixed if looking else list(samples)
+        self.points = points if looking else [len(samples)]
+        self._possible = points
+        self.levels = look_levels(points, settings.level) if looking else [settings.level]
+
+    def check_first(self, found: _Found, samples: Sequence[Sample], keys: BatchKeys | None) -> None:
+        """Check what the first answers show: categories that fit, and whether they come out the same twice."""
+        if self.categories is not None:
+            self.categories.check_ids(found.whole.values())
+        self._repeat = check_repeat(
+            self.handle, samples, found.whole, self.categories, self.chosen, self.settings, keys
+        )
+
+    def at(self, number: int, found: _Found, spent: Spent) -> Run:
+        """Return the result after look ``number``."""
+        point, level = self.points[number], self.levels[number]
+        result = self._summarise(self.samples[:point], found, spent, level)
+        if self.settings.looks == "auto":
+            drop = result.drop
+            self._looks.append(Look(point, level, drop.value, drop.low, drop.high, result.is_decided()))
+            result.looks = tuple(self._looks)
+        return result
+
+    def hint(self, found: _Found, result: Run) -> str | None:
+        """Return what looks would have spared, ``None`` where nothing."""
+        if not self.settings.states_limits or len(self._possible) < 2 or not result.is_decided():
+            return None
+        levels = look_levels(self._possible, self.settings.level)
+        for point, level in zip(self._possible[:-1], levels, strict=False):
+            part = self._mixed[:point]
+            if self._summarise(part, found, result.spent, level).is_decided():
+                spared = sum(1 + len(self.plan.windows[sample.id]) for sample in self._mixed[point:])
+                return f"--cropdet-looks auto would have decided after {point} images and spared {spared} calls"
+        return None
+
+    def _summarise(self, samples: Sequence[Sample], found: _Found, spent: Spent, level: float) -> Run:
+        replicates = self.settings.replicates
+        if level != self.settings.level:
+            replicates = max(replicates, LOOK_REPLICATES)
+        names = self.dataset.categories
+        if self.categories is None:
+            samples = stand_in_truth(samples, found.whole, self._high)
+            names = names_for(self.handle.categories, found.whole)
+            self.chosen = select_categories(self.settings.categories or tuple(names.values()), names)
+        limits = {select_categories([name], names)[0]: limit for name, limit in self.settings.by_category.items()}
+        by_category = {names[key]: limit for key, limit in limits.items()}
+        if self.categories is None:
+            self.chosen = sorted({*self.chosen, *limits})
+        index = CropIndex.of(samples, self.plan)
+        objects = build_objects(index, self.settings.min_visibility)
+        return summarise(
+            objects,
+            found.translated(index, self.categories),
+            self.plan,
+            replace(self.settings, level=level, replicates=replicates, by_category=by_category),
+            describe(self.handle),
+            (self.dataset.name, names),
+            self.chosen,
+            kept_categories(objects, self.chosen) if self.categories is None else self.kept,
+            spent,
+            self._repeat,
+            self._high if self.categories is None else None,
+            sorted({*limits} - {*self.chosen}),
+        )
 
 
 def _chosen_categories(settings: RunSettings, dataset: Dataset) -> list[int]:
     named = settings.categories or tuple(dataset.categories.values())
     select_categories(settings.by_category, dataset.categories)
     return select_categories(named, dataset.categories)
-
-
-def _translated(
-    samples: list[Sample],
-    index: CropIndex,
-    whole: dict[str, Detections],
-    cropped: dict[tuple[str, int], Detections],
-    categories: CategoryMap,
-) -> dict[str, list[Detections]]:
-    reference = [categories.translate(whole[sample.id]) for sample in samples]
-    crops = [
-        categories.translate(cropped[samples[unit].id, int(rank)])
-        for unit, rank in zip(index.unit, index.rank, strict=True)
-    ]
-    return {"whole": reference, "crop": crops}
 
 
 def estimate_seconds(event: Advanced) -> float:
@@ -126,4 +247,5 @@ def estimate_seconds(event: Advanced) -> float:
 
 def describe(handle: DetectorHandle) -> dict[str, Any]:
     """Return a detector's name and its decided conventions, for reports."""
-    return {"name": handle.name, "fingerprint": handle.fingerprint, **handle.description.known()}
+    known = handle.description.known()
+    return {"name": handle.name, "fingerprint": handle.fingerprint, "max_detections": handle.max_detections, **known}

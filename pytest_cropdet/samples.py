@@ -5,7 +5,8 @@ They are frozen, checked once when they are made, and one index vector filters a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def _column(name: str, values: ArrayLike, dtype: Any, length: int) -> NDArray[An
 
 
 def _checked_boxes(boxes: ArrayLike) -> Boxes:
-    checked = as_boxes(boxes).copy()
+    checked: Boxes = as_boxes(boxes).copy()
     if not np.isfinite(checked).all():
         row = int(np.flatnonzero(~np.isfinite(checked).all(axis=1))[0])
         raise ValueError(f"boxes: row {row} is not finite: {checked[row].tolist()}")
@@ -53,9 +54,9 @@ class GroundTruth:
 
     boxes: Boxes
     categories: Ints
-    ids: Ints = _NO_IDS
-    crowd: Bools = _NO_CROWD
-    areas: Floats = _NO_AREAS
+    ids: Ints = field(default_factory=lambda: _NO_IDS)
+    crowd: Bools = field(default_factory=lambda: _NO_CROWD)
+    areas: Floats = field(default_factory=lambda: _NO_AREAS)
     masks: tuple[Mask | None, ...] = ()
 
     def __post_init__(self) -> None:
@@ -146,6 +147,7 @@ class Sample:
     """One image of a data set with its ground truth; pixels are read only when :meth:`image` is called.
 
     ``id`` is the image's ``file_name`` as the data set writes it; ``width`` and ``height`` are in pixels as decoded.
+    ``path``: the file that ``read`` decodes, if it is one; what was detected in it can be kept from run to run.
     """
 
     id: str
@@ -153,6 +155,7 @@ class Sample:
     height: int
     truth: GroundTruth
     read: Callable[[], Image]
+    path: Path | None = None
 
     def image(self) -> Image:
         """Return the pixels: RGB uint8 of shape (height, width, 3)."""

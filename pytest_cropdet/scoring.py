@@ -4,7 +4,7 @@ One evaluation image is one crop. Every rendering is scored on the same truth, a
 clipped to the window, and ignored, not wrong, where too little of them lies inside and they match no scored object.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from pytest_cropdet.evaluation import Detected, Truth
 from pytest_cropdet.plan import Plan
 from pytest_cropdet.samples import Bools, Detections, Ints, Sample
 
-__all__ = ["CropIndex", "Objects", "build_detected", "build_objects"]
+__all__ = ["CropIndex", "Objects", "build_detected", "build_objects", "kept_categories"]
 
 MIN_IMAGES_PER_CATEGORY = 5
 
@@ -60,15 +60,18 @@ class Objects:
         """(G,) source image of each row."""
         return self.index.unit[self.truth.image]
 
-    def kept_categories(self) -> Ints:
-        """Return the ids of categories with a scored object in at least 5 source images: those a mean can speak for."""
-        return np.array([key for key, images in self.images_by_category().items() if images >= MIN_IMAGES_PER_CATEGORY])
-
-    def images_by_category(self) -> dict[int, int]:
-        """Return in how many source images each category has a scored object."""
-        pairs = np.unique(np.stack([self.truth.category[self.scored], self.unit[self.scored]]), axis=1)
+    def images_by_category(self, rows: Bools | None = None) -> dict[int, int]:
+        """Return in how many source images each category has a scored object (of ``rows``, where given)."""
+        scored = self.scored if rows is None else self.scored & rows
+        pairs = np.unique(np.stack([self.truth.category[scored], self.unit[scored]]), axis=1)
         found, counts = np.unique(pairs[0], return_counts=True)
         return {int(key): int(count) for key, count in zip(found, counts, strict=True)}
+
+
+def kept_categories(objects: Objects, chosen: Sequence[int]) -> list[int]:
+    """Return those of ``chosen`` that a mean can speak for: with a scored object in at least 5 source images."""
+    images = objects.images_by_category()
+    return [key for key in chosen if images.get(key, 0) >= MIN_IMAGES_PER_CATEGORY]
 
 
 def build_objects(index: CropIndex, min_visibility: float) -> Objects:
@@ -110,11 +113,6 @@ def build_detected(index: CropIndex, found: Sequence[Detections], min_visibility
         score=_joined([each.scores for each in shown], np.float64),
         stray=_joined([each.visibility < min_visibility for each in rows], bool),
     )
-
-
-def capped_share(found: Mapping[str, Detections]) -> float:
-    """Return the share of whole images for which the detector returned as many rows as it can."""
-    return sum(each.capped for each in found.values()) / max(1, len(found))
 
 
 def _joined(parts: Sequence[NDArray[Any]], dtype: type, empty: tuple[int, ...] = (0,)) -> NDArray[Any]:

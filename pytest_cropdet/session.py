@@ -1,147 +1,49 @@
-"""Between pytest's configuration and the runner: look options up, open what they name, run gates for a test."""
+"""Between pytest and the runner: open what the options name, run gates for a test, keep what they found."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
+from pytest_cropdet.batch_keys import BatchKeys
+from pytest_cropdet.cache import Cache
+from pytest_cropdet.configured import WITHOUT_TRUTH, Chosen, choices, missing, setting, settings_for, spec_ids
 from pytest_cropdet.datasets import load_dataset
+from pytest_cropdet.datasets.folder import ImageFolder
 from pytest_cropdet.detectors import load_detector
-from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.errors import CropdetError, SpecError
-from pytest_cropdet.options import (
-    OPTIONS,
-    Named,
-    as_mapping,
-    named_specs,
-    option,
-    parse_description,
-    parse_limits,
-    resolve_paths,
-)
-from pytest_cropdet.plan import parse_spec
-from pytest_cropdet.plugin import current_item, runs_of_item
 from pytest_cropdet.protocols import Dataset
 from pytest_cropdet.report.json import write_json
 from pytest_cropdet.report.progress import Progress
+from pytest_cropdet.report.properties import properties
 from pytest_cropdet.results import Run
 from pytest_cropdet.runner import Finished, events
 from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.stash import DRY_RUN, current_item, kept_runs
+
+__all__ = ["Cropdet", "open_dataset", "open_detector", "or_fail", "told_by", "write_results"]
 
 T = TypeVar("T")
 
 
-def setting(config: pytest.Config, name: str, item: pytest.Item | None = None) -> Any:
-    """Return an option's value: the item's marker, else the command line, else the ini file, else the default."""
-    each = option(name)
-    marker = None if item is None else item.get_closest_marker("cropdet")
-    given = {} if marker is None else as_mapping(marker.kwargs)
-    if name in given:
-        value = given[name]
-        return [value] if each.kind == "lines" and isinstance(value, (str, int, float)) else value
-    value = config.getoption(f"cropdet_{name}")
-    if value is not None:
-        return value
-    value = config.getini(f"cropdet_{name}")
-    if value not in (None, [], ""):
-        base = config.inipath.parent if config.inipath is not None else config.invocation_params.dir
-        return resolve_paths(name, value, base)
-    return each.default
+@dataclass(slots=True, eq=False)
+class Kept:
+    """A run, the test that made it, its place among that test's runs, and how many of its verdicts were reported."""
+
+    run: Run
+    test: str
+    place: int
+    reported: int = -1
 
 
-def resolve_command_line(config: pytest.Config) -> None:
-    """Make the command line's paths absolute, so that workers see the same files."""
-    for each in OPTIONS:
-        name = f"cropdet_{each.name}"
-        value = config.getoption(name)
-        setattr(config.option, name, resolve_paths(each.name, value, config.invocation_params.dir))
-
-
-def check_options(config: pytest.Config) -> None:
-    """Check what options alone can show: syntax, ranges, paths. ``CropdetError`` says what to mend."""
-    settings_for(config)
-    for spec in setting(config, "crops"):
-        parse_spec(spec)
-    models, sets = named(config, "model"), named(config, "data")
-    for each in models:
-        Description.of(**description_of(config, each.name))
-        load_detector(each.spec) if Path(each.spec).exists() or ":" not in each.spec else None
-    for each in sets:
-        if not Path(each.spec).exists():
-            raise SpecError(f"--cropdet-data {each.spec}: no such file or folder")
-    images = setting(config, "images")
-    if images is not None and not Path(images).is_dir():
-        raise SpecError(f"--cropdet-images {images}: no such folder")
-    if images is not None and not sets:
-        raise SpecError("--cropdet-images names the pictures of a data set; give it with --cropdet-data PATH")
-    target = setting(config, "json")
-    if target is not None and Path(target).is_dir():
-        raise SpecError(f"--cropdet-json {target} is a folder; name a file")
-
-
-def named(config: pytest.Config, what: str) -> list[Named]:
-    """Return the configured models or data sets with their names."""
-    return named_specs(setting(config, what), what)
-
-
-def description_of(config: pytest.Config, model: str) -> dict[str, str]:
-    """Return what ``--cropdet-detector`` says of a model."""
-    models = [each.name for each in named(config, "model")]
-    return parse_description(setting(config, "detector"), model, models)
-
-
-def settings_for(config: pytest.Config, item: pytest.Item | None = None, **changes: Any) -> RunSettings:
-    """Return the settings of a run: ``changes``, over the item's marker, over the command line, over the ini file."""
-    mean, single = parse_limits(setting(config, "max_drop", item))
-    names = [name.strip() for value in setting(config, "categories", item) for name in str(value).split(",")]
-    values = {
-        "crops": setting(config, "crops", item)[0],
-        "max_drop": parse_limits(option("max_drop").default)[0] if mean is None else mean,
-        "by_category": single,
-        "categories": tuple(name for name in names if name),
-    }
-    for each in OPTIONS:
-        if each.name in RunSettings.__dataclass_fields__ and each.name not in values:
-            values[each.name] = setting(config, each.name, item)
-    marker = None if item is None else item.get_closest_marker("cropdet")
-    values["by_category"] = {**single, **({} if marker is None else marker.kwargs.get("by_category", {}))}
-    return RunSettings(**{**values, **changes})
-
-
-def parameters_for(
-    config: pytest.Config, item: pytest.Item, fixtures: Sequence[str]
-) -> list[tuple[str, list[Any], list[str], bool]]:
-    """Return what a test is parametrised over: models and data sets where there are several, and the crops."""
-    found: list[tuple[str, list[Any], list[str], bool]] = []
-    for fixture, what in (("cropdet_detector", "model"), ("cropdet_dataset", "data")):
-        choices = named(config, what)
-        if fixture in fixtures and len(choices) > 1:
-            names = [each.name for each in choices]
-            found.append((fixture, names, names, True))
-    if "cropdet_crops" in fixtures:
-        specs = list(setting(config, "crops", item))
-        found.append(("cropdet_crops", specs, _spec_ids(specs), False))
-    return found
-
-
-def _spec_ids(specs: Sequence[str]) -> list[str]:
-    families = ["+".join(part.partition(":")[0].strip() for part in spec.split("+")) for spec in specs]
-    return [spec if families.count(family) > 1 else family for spec, family in zip(specs, families, strict=True)]
-
-
-def missing(config: pytest.Config, fixture: str) -> str | None:
-    """Return what to tell a user who configured no model or no data set, ``None`` if there is one."""
-    what, thing = ("model", "detector") if fixture == "cropdet_detector" else ("data", "data set")
-    if named(config, what):
-        return None
-    return (
-        f"no {thing}: give --cropdet-{what} PATH (or cropdet_{what} in the ini file), or define a session fixture "
-        f"{fixture}. In the root conftest.py it reaches `--pyargs pytest_cropdet.suite`; one in tests/conftest.py does "
-        "not: there write `from pytest_cropdet.suite import *` in a test file beside it."
-    )
+the_cache = pytest.StashKey[Cache | None]()
+runs_of_item = pytest.StashKey[list[Kept]]()
 
 
 def or_fail(function: Callable[..., T], *args: Any) -> T:
@@ -152,26 +54,65 @@ def or_fail(function: Callable[..., T], *args: Any) -> T:
         pytest.fail(str(error), pytrace=False)
 
 
-def _chosen(config: pytest.Config, what: str, name: str | None) -> Named:
-    choices = named(config, what)
-    for each in choices:
-        if name in (None, each.name):
+@contextmanager
+def _warnings_stay_warnings() -> Iterator[None]:
+    """Show the warnings of detectors and data as such where the project's own filters make errors of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        yield
+
+
+def _chosen(config: pytest.Config, fixture: str, what: str, wanted: Any) -> Chosen:
+    """Return the configured model or data set: the parameter itself, the one of that name, or the only one."""
+    if isinstance(wanted, Chosen):
+        return wanted
+    for each in choices(config, what):
+        if wanted in (None, each.name):
             return each
-    fixture = "cropdet_detector" if what == "model" else "cropdet_dataset"
-    raise SpecError(missing(config, fixture) or f"no {what} is called {name}")
+    raise SpecError(missing(config, fixture) or f"no {what} is called {wanted!r}")
 
 
-def open_detector(config: pytest.Config, name: str | None) -> DetectorHandle:
-    """Return the configured detector of that name, loaded."""
-    chosen = _chosen(config, "model", name)
-    detector = load_detector(chosen.spec, **description_of(config, chosen.name))
-    detector.load()
+def open_detector(config: pytest.Config, wanted: Any = None) -> DetectorHandle | None:
+    """Return the configured detector, loaded unless the cache knows all of it; ``None`` in a dry run without one."""
+    if wanted is None and setting(config, "dry_run") and not choices(config, "model"):
+        return None
+    chosen = _chosen(config, "cropdet_detector", "model", wanted)
+    with _warnings_stay_warnings():
+        detector = load_detector(chosen.spec, **dict(chosen.said))
+        keys = BatchKeys.of(cache_of(config), detector)
+        if keys is None or not keys.recall_profile(detector):
+            detector.load()
     return detector
 
 
-def open_dataset(config: pytest.Config, name: str | None) -> Dataset:
-    """Return the configured data set of that name."""
-    return load_dataset(_chosen(config, "data", name).spec, setting(config, "images"))
+def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:
+    """Return the configured data set."""
+    chosen = _chosen(config, "cropdet_dataset", "data", wanted)
+    with _warnings_stay_warnings():
+        if chosen.said == WITHOUT_TRUTH:
+            return ImageFolder(Path(chosen.spec))
+        return load_dataset(chosen.spec, **dict(chosen.said))
+
+
+def folder_of(config: pytest.Config) -> Path:
+    """Return the folder of everything that is kept; it is made when something is stored."""
+    given = setting(config, "dir")
+    return config.rootpath / ".cropdet" if given is None else Path(given)
+
+
+def cache_of(config: pytest.Config) -> Cache | None:
+    """Return the session's cache of detections, ``None`` where it is off."""
+    if the_cache not in config.stash:
+        given = setting(config, "cache")
+        config.stash[the_cache] = None if given == "off" else Cache(Path(given) if given else folder_of(config))
+    return config.stash[the_cache]
+
+
+def clear_cache(config: pytest.Config) -> None:
+    """Forget every detection, as ``--cache-clear`` asks; on the controller, before any worker starts."""
+    cache = cache_of(config)
+    if cache is not None:
+        cache.clear()
 
 
 class Cropdet:
@@ -179,7 +120,7 @@ class Cropdet:
 
     def __init__(self, config: pytest.Config, detector: Any, dataset: Dataset) -> None:
         self._config = config
-        self.detector = as_handle(detector)
+        self.detector = None if detector is None else as_handle(detector)
         self.dataset = dataset
 
     def run(self, crops: str | None = None, **changes: Any) -> Run:
@@ -189,17 +130,24 @@ class Cropdet:
         the marker, the command line and the ini file; ``max_drop`` and ``by_category`` state limits beforehand.
         Compare the result to gate it: ``assert run.drop <= 0.05``.
         """
+        __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
+        unknown = sorted(set(changes) - set(RunSettings.__dataclass_fields__))
+        if unknown:
+            raise SpecError(
+                f"cropdet.run takes {', '.join(RunSettings.__dataclass_fields__)}; not {', '.join(unknown)}"
+            )
         try:
             settings = settings_for(self._config, item, **({} if crops is None else {"crops": crops}), **changes)
-            found = self._finish(settings)
-        except TypeError as error:
-            if "unexpected keyword" not in str(error):
-                raise
-            raise SpecError(f"cropdet.run: {error}") from error
+            if self.detector is None or setting(self._config, "dry_run"):
+                self._dry_run(settings, item)
+            found = self._finish(settings, self.detector)
+        except CropdetError as error:
+            raise error.with_traceback(None) from error.__cause__
         run = found.named(self._name(settings, item))
         if item is not None:
-            item.stash.setdefault(runs_of_item, []).append(run)
+            kept = self._config.stash.setdefault(kept_runs, [])
+            kept.append(Kept(run, item.nodeid, sum(each.test == item.nodeid for each in kept)))
         return run
 
     def gate(self, crops: str | None = None, **changes: Any) -> Run:
@@ -209,9 +157,18 @@ class Cropdet:
         run.check()
         return run
 
-    def _finish(self, settings: RunSettings) -> Run:
-        with Progress.on(self._config) as progress:
-            for event in events(self.detector, self.dataset, settings):
+    def _dry_run(self, settings: RunSettings, item: pytest.Item | None) -> NoReturn:
+        report = dry_run(self.dataset, settings, self.detector)
+        if item is not None:
+            item.user_properties.append((DRY_RUN, "\n".join(report.lines())))
+        pytest.skip("dry run: the detector was not judged")
+
+    def _finish(self, settings: RunSettings, detector: DetectorHandle) -> Run:
+        cache = cache_of(self._config)
+        with _warnings_stay_warnings(), Progress.on(self._config) as progress:
+            if cache is not None and detector.fingerprint is None:
+                progress.note(f"{detector.name} has no fingerprint, so its detections are not kept")
+            for event in events(detector, self.dataset, settings, cache=cache):
                 if isinstance(event, Finished):
                     return event.run
                 progress.show(event)
@@ -219,21 +176,46 @@ class Cropdet:
 
     def _name(self, settings: RunSettings, item: pytest.Item | None) -> str:
         parameters: Mapping[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-        parts = [str(parameters[key]) for key in ("cropdet_detector", "cropdet_dataset") if key in parameters]
+        shown = {"cropdet_detector": "model", "cropdet_dataset": "data"}
+        parts = [
+            parameters[fixture].name
+            for fixture, what in shown.items()
+            if isinstance(parameters.get(fixture), Chosen) and len(choices(self._config, what, item)) > 1
+        ]
         specs = list(setting(self._config, "crops", item))
-        ids = dict(zip(specs, _spec_ids(specs), strict=True))
-        return "-".join([*parts, ids.get(settings.crops, _spec_ids([settings.crops])[0])])
+        ids = dict(zip(specs, spec_ids(specs), strict=True))
+        return "-".join([*parts, ids.get(settings.crops, spec_ids([settings.crops])[0])])
 
     def __repr__(self) -> str:
-        return f"Cropdet({self.detector.name!r} on {self.dataset.name!r})"
+        name = None if self.detector is None else self.detector.name
+        return f"Cropdet({name!r} on {self.dataset.name!r})"
 
 
-def write_results(config: pytest.Config, records: list[dict[str, Any]]) -> None:
-    """Write the JSON if it was asked for; a place that cannot be written costs a warning, not the run."""
+def forget(config: pytest.Config, item: pytest.Item) -> None:
+    """Drop the runs of an earlier try of the same test."""
+    kept = config.stash.get(kept_runs, [])
+    kept[:] = [each for each in kept if each.test != item.nodeid]
+    item.stash[runs_of_item] = []
+
+
+def told_by(config: pytest.Config, item: pytest.Item) -> list[tuple[str, str | float | int | bool]]:
+    """Return the properties of the runs that a test made, or judged after another test had made them."""
+    told = item.stash.setdefault(runs_of_item, [])
+    for each in config.stash.get(kept_runs, []):
+        if each.test == item.nodeid or each.reported != len(each.run.verdicts):
+            each.reported = len(each.run.verdicts)
+            if each not in told:
+                told.append(each)
+    return [pair for each in told for pair in properties(each.run, each.test, each.place)]
+
+
+def write_results(config: pytest.Config, records: list[dict[str, Any]]) -> str | None:
+    """Write the JSON if it was asked for; return what to tell the user if its place cannot be written."""
     target = setting(config, "json")
     if target is None:
-        return
+        return None
     try:
         write_json(Path(target), records)
     except OSError as error:
-        warnings.warn(pytest.PytestWarning(f"--cropdet-json {target} could not be written: {error}"), stacklevel=1)
+        return f"--cropdet-json {target} could not be written: {error}"
+    return None

@@ -38,6 +38,15 @@ class RunSettings:
     cap: Literal["refuse", "accept"] = "refuse"
     score_threshold: float | None = None
     replicates: int = 1000
+    level: float = 0.95
+    looks: Literal["off", "auto"] = "off"
+    verify: bool = False
+
+    @property
+    def states_limits(self) -> bool:
+        """Whether any limit was stated beforehand."""
+        single = (self.max_drop, self.min_ratio, self.min_crop_ap)
+        return bool(self.by_category) or any(limit is not None for limit in single)
 
     def __post_init__(self) -> None:
         for name in ("max_drop", "min_ratio", "min_crop_ap", "min_visibility", "score_threshold", "min_ap"):
@@ -45,6 +54,7 @@ class RunSettings:
         for category, limit in self.by_category.items():
             _between(f"max_drop {category}=", limit)
         _one_of("metric", self.metric, METRICS)
+        _one_of("looks", self.looks, ("off", "auto"))
         _one_of("undecided", self.undecided, UNDECIDED)
         _one_of("cap", self.cap, ("refuse", "accept"))
         for name, low in (("sample_images", 1), ("min_images", 1), ("min_objects", 1), ("replicates", 100)):

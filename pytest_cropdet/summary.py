@@ -1,32 +1,33 @@
-"""From the detections of a run to its numbers: match once, average, bound, and say what stands in doubt."""
+"""From the detections of a run to its numbers: match once, average, bound, and put them together."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation import (
-    AveragePrecision,
-    Replicates,
-    average_precision,
-    match,
-    percentile_bounds,
-    resample,
-)
-from pytest_cropdet.gate import Doubt, Measure
+from pytest_cropdet import measures
+from pytest_cropdet.agreement import LOW_SHARE
+from pytest_cropdet.controls import cap_of, controls
+from pytest_cropdet.determinism import Repeat
+from pytest_cropdet.doubts import cap_doubts, mean_doubts, object_doubts, speaks_for
+from pytest_cropdet.errors import VerifyError
+from pytest_cropdet.evaluation import AveragePrecision, Detected, average_precision, match, resample
+from pytest_cropdet.gate import Measure, Verdict
+from pytest_cropdet.hidden import draw_units, hidden_numbers
 from pytest_cropdet.operating import best_f1_score, found_objects
 from pytest_cropdet.plan import Plan
 from pytest_cropdet.results import CategoryResult, Run, Spent, WorstCrop
 from pytest_cropdet.samples import Bools, Detections
-from pytest_cropdet.scoring import MIN_IMAGES_PER_CATEGORY, Objects, build_detected
+from pytest_cropdet.scoring import Objects, build_detected
 from pytest_cropdet.settings import METRICS, RunSettings
 
 __all__ = ["summarise"]
 
-SHARE_OF_OBJECTS = 0.5
+M = TypeVar("M", bound=Measure)
+
+IOU_OF = {"mAP": None, "AP50": 0.5, "AP75": 0.75}
 _RENDERINGS = {"whole": "reference", "crop": "crop"}  # the whole image's detections, clipped, are the reference
 
 
@@ -38,24 +39,35 @@ def summarise(
     detector: Mapping[str, Any],
     dataset: tuple[str, Mapping[int, str]],
     chosen: Sequence[int],
+    kept_ids: Sequence[int],
     spent: Spent,
+    repeat: Repeat | None = None,
+    agreement: float | None = None,
+    alone: Sequence[int] = (),
 ) -> Run:
-    """Return the run's result. ``found``: detections by rendering, one an image for ``whole``, one a crop else."""
-    index = objects.index
+    """Return the run's result.
+
+    ``found``: detections by rendering, one an image for ``whole``, one a crop else. ``chosen``: ids of the categories
+    that are scored; ``kept_ids``: those of them that take part in the mean, fixed by the whole plan's truth; ``alone``:
+    ids of further categories, which have a limit of their own and are in nothing else. ``agreement``: the whole images'
+    detections from this score on stand in for truth, and the drop is the share lost.
+    """
+    index, metric = objects.index, settings.metric
     detected = {
         _RENDERINGS[name]: build_detected(index, rows, settings.min_visibility, whole=name == "whole")
         for name, rows in found.items()
     }
+    matched = sorted({*chosen, *alone})
     matches = {
-        name: match(objects.truth, table, images=len(index), categories=list(chosen))
-        for name, table in detected.items()
+        name: match(objects.truth, table, images=len(index), categories=matched) for name, table in detected.items()
     }
     precision = {name: average_precision(table) for name, table in matches.items()}
-    images = objects.images_by_category()
-    kept = np.array([images.get(key, 0) >= MIN_IMAGES_PER_CATEGORY for key in chosen], dtype=bool)
-    means = {metric: {name: _mean(each, metric, kept) for name, each in precision.items()} for metric in METRICS}
+    if settings.verify:
+        _verify(objects, detected, precision, matched)
+    kept, kept_of_chosen = np.isin(matched, list(kept_ids)), np.isin(list(chosen), list(kept_ids))
+    means = {name: {side: _mean(each, name, kept) for side, each in precision.items()} for name in METRICS}
     dataset_name, names = dataset
-    categories = _categories(objects, precision, settings.metric, names, chosen, kept)
+    categories = _categories(objects, precision, metric, names, matched, kept)
     replicates = resample(
         [matches["reference"], matches["crop"]],
         index.unit,
@@ -63,58 +75,115 @@ def summarise(
         seed=settings.seed,
         categories=kept,
         apart=[each.id for each in categories if each.objects],
-        metrics=[settings.metric],
+        metrics=[metric],
     )
-    both = replicates.mean(settings.metric)
-    drop = _loss("drop", means[settings.metric], both, settings, _doubts(objects, kept, chosen, settings))
-    by_category = {each.name: _category_loss(each, replicates, settings) for each in categories}
+    both = replicates.mean(metric)
+    whole = found["whole"]
+    cap = cap_of([each.capped for each in whole], [len(each) for each in whole], detector.get("max_detections"))
+    doubts = mean_doubts(objects, kept_of_chosen, chosen, settings, cap)
     threshold = settings.score_threshold
-    if threshold is None:
-        threshold = best_f1_score(index.samples, found["whole"], chosen)
+    if agreement is not None:
+        threshold = LOW_SHARE * agreement
+    elif threshold is None:
+        threshold = best_f1_score(index.samples, whole, chosen)
+    of_chosen = matches
+    if matched != list(chosen):
+        of_chosen = {
+            name: match(objects.truth, table, images=len(index), categories=list(chosen))
+            for name, table in detected.items()
+        }
     found_at = {
         name: found_objects(table, detected[name], threshold, len(objects.truth)) & objects.scored
-        for name, table in matches.items()
+        for name, table in of_chosen.items()
     }
-    run = Run(
-        settings=settings,
-        plan=plan,
-        detector=detector,
-        dataset=dataset_name,
-        objects=objects,
-        detected=detected,
-        matches=matches,
-        ap=means["mAP"],
-        ap50=means["AP50"],
-        ap75=means["AP75"],
-        categories=categories,
-        drop=drop,
-        by_category=by_category,
-        spent=spent,
-        worst=_worst_crop(objects, found_at),
-        score_threshold=threshold,
+    spread, limited = None if repeat is None else repeat.spread, cap_doubts(settings, cap)
+    hidden = hidden_numbers(
+        objects,
+        detected,
+        of_chosen,
+        threshold,
+        draw_units(len(index.samples), settings.replicates, settings.seed),
+        object_doubts(objects, chosen, settings),
+        settings.undecided,
+        agreement,
+        settings.min_ap,
+        limited,
     )
-    return attach(run)
+    drop = measures.drop("drop", means[metric], both, settings, doubts, spread)
+    by_category = {
+        each.name: measures.category_drop(each, replicates, settings, limited, spread) for each in categories
+    }
+    if agreement is not None:
+        drop = replace(hidden.lost, name="drop", spread=spread)
+        by_category = {each.name: hidden.lost_by_category[each.id] for each in categories}
+    return _attach(
+        Run(
+            settings=settings,
+            plan=plan,
+            detector=detector,
+            dataset=dataset_name,
+            objects=objects,
+            detected=detected,
+            matches=matches,
+            ap=means["mAP"],
+            ap50=means["AP50"],
+            ap75=means["AP75"],
+            categories=categories,
+            drop=drop,
+            by_category=by_category,
+            agreement=agreement is not None,
+            ratio=measures.ratio(means[metric], both, settings, doubts),
+            crop_ap=measures.crop_ap(means[metric], both, settings, doubts),
+            hidden=hidden,
+            cap=cap,
+            controls=controls(objects, detected, of_chosen, kept_of_chosen, IOU_OF[metric]),
+            speaks_for=speaks_for(objects, kept_of_chosen, chosen),
+            spent=spent,
+            repeat=repeat,
+            worst=_worst_crop(objects, found_at),
+        )
+    )
 
 
-def attach(run: Run) -> Run:
+def _attach(run: Run) -> Run:
     """Return the run with measures that explain themselves by it and leave their verdicts with it."""
     complete: list[Run] = []
 
-    def story(verdict: Any) -> str:
+    def story(verdict: Verdict) -> str:
         return complete[0].explain(verdict)
 
-    drop = run.drop.with_story(story, run.verdicts.append)
-    by_category = {name: each.with_story(story, run.verdicts.append) for name, each in run.by_category.items()}
-    complete.append(replace(run, drop=drop, by_category=by_category))
+    def told(measure: M) -> M:
+        return measure.with_story(story, run.verdicts.append)
+
+    shares = ("lost", "gained", "flips", "new_at_cut", "new", "recall_crop", "precision_crop")
+    hidden = replace(run.hidden, **{name: told(getattr(run.hidden, name)) for name in shares})
+    by_category = {name: told(each) for name, each in run.by_category.items()}
+    drop, ratio, crop_ap = told(run.drop), told(run.ratio), told(run.crop_ap)
+    complete.append(replace(run, drop=drop, ratio=ratio, crop_ap=crop_ap, by_category=by_category, hidden=hidden))
     return complete[0]
 
 
+def _verify(
+    objects: Objects, detected: Mapping[str, Detected], precision: Mapping[str, AveragePrecision], chosen: Sequence[int]
+) -> None:
+    """Raise ``VerifyError`` if an AP differs from pycocotools' by more than 1e-9."""
+    from pytest_cropdet.verify import TOLERANCE, pycocotools_precision
+
+    for name, table in detected.items():
+        theirs = pycocotools_precision(objects.truth, table, len(objects.index), chosen)
+        ours = precision[name].values
+        apart = np.abs(np.nan_to_num(ours, nan=-1.0) - np.nan_to_num(theirs, nan=-1.0))
+        if apart.size and apart.max() > TOLERANCE:
+            row, column = divmod(int(apart.argmax()), apart.shape[1])
+            raise VerifyError(
+                f"cropdet_verify: AP of the {name} differs from pycocotools' by {apart.max():.3g} (category "
+                f"{chosen[column]}, IoU {precision[name].thresholds[row]:.2f}: {ours[row, column]:.12f} here, "
+                f"{theirs[row, column]:.12f} there). This is a bug of pytest-cropdet; please report it with the data"
+            )
+
+
 def _mean(precision: AveragePrecision, metric: str, kept: Bools) -> float | None:
-    threshold = {"mAP": None, "AP50": 0.5, "AP75": 0.75}[metric]
-    return _defined(precision.mean(threshold=threshold, categories=kept))
-
-
-def _defined(value: float) -> float | None:
+    value = precision.mean(threshold=IOU_OF[metric], categories=kept)
     return None if math.isnan(value) else float(value)
 
 
@@ -141,80 +210,6 @@ def _categories(
         )
         for place, key in enumerate(chosen)
     )
-
-
-def _loss(
-    name: str,
-    values: Mapping[str, float | None],
-    replicates: NDArray[np.float64],
-    settings: RunSettings,
-    doubts: tuple[Doubt, ...],
-) -> Measure:
-    """Return the drop with its bounds; ``replicates``: (2, N) AP of reference and crop in the same resamples."""
-    before, after = values["reference"], values["crop"]
-    value = None if before is None or after is None else before - after
-    low, high = percentile_bounds(replicates[0] - replicates[1])
-    reference_low, _ = percentile_bounds(replicates[0])
-    return Measure(
-        name=name,
-        value=value,
-        low=_defined(low),
-        high=_defined(high),
-        unit=settings.metric,
-        doubts=doubts,
-        undecided=settings.undecided,
-        blind=(_defined(reference_low), settings.min_ap),
-    )
-
-
-def _category_loss(category: CategoryResult, replicates: Replicates, settings: RunSettings) -> Measure:
-    values = {"reference": category.reference, "crop": category.crop}
-    both = (
-        replicates.category(category.id, settings.metric)
-        if category.objects
-        else np.full((2, settings.replicates), np.nan)
-    )
-    return _loss(f"drop of {category.name}", values, both, settings, _category_doubts(category))
-
-
-def _doubts(objects: Objects, kept: Bools, chosen: Sequence[int], settings: RunSettings) -> tuple[Doubt, ...]:
-    """Return what forbids a verdict on the mean, whatever the numbers say."""
-    scored = objects.scored & np.isin(objects.truth.category, list(chosen))
-    speaking = scored & np.isin(objects.truth.category, np.asarray(chosen)[kept])
-    images = len(np.unique(objects.unit[speaking]))
-    doubts = []
-    if not kept.any():
-        doubts.append(
-            Doubt("categories", f"no category has scored objects in {MIN_IMAGES_PER_CATEGORY} source images or more")
-        )
-    if images < settings.min_images:
-        doubts.append(
-            Doubt(
-                "images",
-                f"{images} source images have a scored object, at least {settings.min_images} are needed "
-                "(cropdet_min_images)",
-            )
-        )
-    if speaking.sum() < settings.min_objects:
-        doubts.append(
-            Doubt("objects", f"{int(speaking.sum())} scored objects, at least {settings.min_objects} are needed")
-        )
-    if scored.any() and speaking.sum() < SHARE_OF_OBJECTS * scored.sum():
-        doubts.append(
-            Doubt(
-                "share",
-                f"the {int(kept.sum())} categories with enough images hold {speaking.sum() / scored.sum():.0%} of the "
-                "scored objects; a mean must speak for half of them (more images, or --cropdet-categories)",
-            )
-        )
-    return tuple(doubts)
-
-
-def _category_doubts(category: CategoryResult) -> tuple[Doubt, ...]:
-    if category.images >= MIN_IMAGES_PER_CATEGORY:
-        return ()
-    text = f"{category.name} has scored objects in {category.images} source images, at least {MIN_IMAGES_PER_CATEGORY}"
-    return (Doubt("images", f"{text} are needed"),)
 
 
 def _worst_crop(objects: Objects, found: Mapping[str, Bools]) -> WorstCrop | None:

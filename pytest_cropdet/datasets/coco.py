@@ -43,7 +43,7 @@ class CocoDataset:
             width, height, file_name = entry["width"], entry["height"], entry["file_name"]
             truth = _truth(grouped[image_id], width, height, f"{path}: image {file_name}")
             read = partial(_read_checked, folder / file_name, width, height)
-            samples.append(Sample(file_name, width, height, truth, read))
+            samples.append(Sample(file_name, width, height, truth, read, folder / file_name))
         return cls(str(path), categories, samples, path)
 
     def __len__(self) -> int:
@@ -61,7 +61,7 @@ class CocoDataset:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the data set {path}: {error}") from error
     if not text.strip():
@@ -139,13 +139,17 @@ def _annotations(
         if number in seen:
             raise DataError(f"{where}: the id is given twice")
         seen.add(number)
-        if entry.get("image_id") not in grouped:
+        if not _among(entry.get("image_id"), grouped):
             raise DataError(f"{where}: no image has the id {entry.get('image_id')!r}")
-        if entry.get("category_id") not in categories:
+        if not _among(entry.get("category_id"), categories):
             known = ", ".join(f"{key} {name}" for key, name in categories.items())
             raise DataError(f"{where}: unknown category {entry.get('category_id')!r}; the set has {known}")
         grouped[entry["image_id"]].append(entry)
     return grouped
+
+
+def _among(value: Any, ids: Mapping[int, Any]) -> bool:
+    return isinstance(value, (int, float)) and value in ids
 
 
 def _truth(annotations: list[dict[str, Any]], width: int, height: int, where: str) -> GroundTruth:

@@ -19,8 +19,9 @@ ENTRY_POINTS = "pytest_cropdet.detectors"
 def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
     """Return the detector that ``spec`` names; it is loaded on its first call.
 
-    ``spec``: ``saved_model:PATH``, ``package.module:factory`` (a function without arguments that returns a detector),
-    the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare path whose kind is recognised.
+    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``package.module:factory`` (a function without arguments that
+    returns a detector), the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare path whose
+    kind is recognised.
     ``description``: its conventions where the file does not tell, see
     :class:`~pytest_cropdet.detectors.description.Description`. ``DetectorError`` says what is missing or wrong.
     """
@@ -46,6 +47,8 @@ def _recognise(path: Path) -> str:
         return "saved_model"
     if path.is_dir() and (path / "saved_model" / "saved_model.pb").is_file():
         raise DetectorError(f"{path} is no detector, but {path / 'saved_model'} is")
+    if path.suffix == ".tflite":
+        return "tflite"
     kinds = "; ".join(f"{name}: {what}" for name, what in KINDS.items())
     raise DetectorError(f"the kind of {path} is not recognised ({kinds}); for any other write package.module:factory")
 
@@ -55,8 +58,10 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
         raise DetectorError(f"no detector at {path}: the path does not exist")
     if kind == "saved_model" and not (path / "saved_model.pb").is_file():
         raise DetectorError(f"{path} is not a SavedModel: it has no saved_model.pb")
+    if kind == "tflite" and not _is_tflite(path):
+        raise DetectorError(f"{path} is not a TFLite file: its bytes 4 to 8 are not TFL3")
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    fingerprint = fingerprint_of_files(path, files, kind, description)
+    fingerprint = fingerprint_of_files(path, files, kind, description, *_contents(description))
 
     def load() -> Adapter:
         module = import_module(f"pytest_cropdet.detectors.{kind}")
@@ -64,6 +69,26 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
         return adapter
 
     return DetectorHandle(f"{kind}:{path}", load, description, fingerprint)
+
+
+def _contents(description: Description) -> list[str]:
+    """Return the hashes of the files that a description names."""
+    named = [Path(each) for each in (description.labels, description.anchors) if each and _is_file(each)]
+    return [fingerprint_of_files(each, [each]) for each in named]
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # names with commas are too long for the name of a file
+        return False
+
+
+def _is_tflite(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(8)[4:] == b"TFL3"
 
 
 def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], description: Description) -> DetectorHandle:
@@ -88,12 +113,15 @@ def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], descripti
             adapter.categories = read_labels(description.labels, first)
         return adapter
 
-    return DetectorHandle(spec, load, description, getattr(factory, "fingerprint", None))
+    fingerprint = getattr(factory, "fingerprint", None)
+    if fingerprint is not None and description.known():
+        fingerprint = fingerprint_of_files(Path(), [], fingerprint, description, *_contents(description))
+    return DetectorHandle(spec, load, description, fingerprint)
 
 
 def _import(module: str, name: str) -> Any:
     try:
-        return getattr(import_module(module), name)
+        found = import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
@@ -101,5 +129,6 @@ def _import(module: str, name: str) -> Any:
             f"no detector {module}:{name}: there is no module {error.name!r} on sys.path (pytest's ini option "
             "'pythonpath' adds a folder)"
         ) from error
-    except AttributeError as error:
-        raise DetectorError(f"no detector {module}:{name}: {module} has no {name!r}") from error
+    if not hasattr(found, name):
+        raise DetectorError(f"no detector {module}:{name}: {module} has no {name!r}")
+    return getattr(found, name)

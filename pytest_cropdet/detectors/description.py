@@ -13,12 +13,14 @@ from typing import Any
 from pytest_cropdet.boxes import FORMATS
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["Description", "read_labels"]
+__all__ = ["Description", "number_names", "outputs_by_role", "read_labels"]
 
 UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
 RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
+ACTIVATIONS = ("none", "sigmoid", "softmax")
+ROLES = ("boxes", "classes", "scores", "count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class Description:
     .pbtxt label map, or JSON), or the names themselves with commas. ``channels``: ``rgb`` or ``bgr``. ``range``:
     values of a pixel, ``0..255``, ``0..1`` or ``-1..1``. ``resize``: ``inside`` (the model does it), ``stretch``,
     ``letterbox`` (aspect kept, centred) or ``keep_aspect`` (aspect kept, at the left top). ``batch``: most images a
-    call. ``nms_iou``: IoU of its suppression of duplicates. ``anchors``: a file of its anchors.
+    call. ``nms_iou``: IoU of its suppression of duplicates. ``anchors``: a file of its anchors. ``outputs``: which
+    output is what, as ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
+    0 to 1, ``none``, ``sigmoid`` or ``softmax``.
     """
 
     boxes: str | None = None
@@ -44,6 +48,8 @@ class Description:
     batch: int | None = None
     nms_iou: float | None = None
     anchors: str | None = None
+    outputs: str | None = None
+    activation: str | None = None
 
     @classmethod
     def of(cls, **given: Any) -> "Description":
@@ -61,11 +67,15 @@ class Description:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
-    def require(self, key: str, why: str) -> Any:
-        """Return a decided value; if it is open, ``DetectorError`` says why it matters and which option decides it."""
+    def require(self, key: str, why: str, *choices: str) -> Any:
+        """Return a decided value; if it is open, ``DetectorError`` says why it matters and which option decides it.
+
+        ``choices``: those of its values that make sense here, where not all do.
+        """
         value = getattr(self, key)
         if value is None:
-            raise DetectorError(f"{why}; say --cropdet-detector {key}={'|'.join(_CHOICES.get(key, ('VALUE',)))}")
+            offered = choices or _CHOICES.get(key, ("VALUE",))
+            raise DetectorError(f"{why}; say --cropdet-detector {key}={'|'.join(offered)}")
         return value
 
 
@@ -78,6 +88,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "first_category": ("0", "1"),
     "labels": ("FILE",),
     "anchors": ("FILE",),
+    "outputs": (",".join(f"{role}:NAME" for role in ROLES),),
+    "activation": ACTIVATIONS,
 }
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),
@@ -100,9 +112,26 @@ def _parse(key: str, value: Any) -> Any:
             raise DetectorError(f"{key}={value}: must lie between {low:g} and {high:g}")
         return number
     text = str(value)
-    if key in ("boxes", "units", "channels", "range", "resize") and text not in _CHOICES[key]:
+    if key in ("boxes", "units", "channels", "range", "resize", "activation") and text not in _CHOICES[key]:
         raise DetectorError(f"{key}={text}: must be one of {', '.join(_CHOICES[key])}")
+    if key == "outputs":
+        outputs_by_role(text)
     return text
+
+
+def outputs_by_role(text: str) -> dict[str, str]:
+    """Return the names in ``outputs=``, by what they hold; a ``DetectorError`` names what is no role.
+
+    >>> outputs_by_role("boxes:head:0,scores:head:1")
+    {'boxes': 'head:0', 'scores': 'head:1'}
+    """
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        role, _, name = part.strip().partition(":")
+        if role not in ROLES or not name or role in found:
+            raise DetectorError(f"outputs={text}: must be {_CHOICES['outputs'][0]}, each at most once, not {part!r}")
+        found[role] = name
+    return found
 
 
 def read_labels(source: str, first_category: int) -> dict[int, str]:
@@ -115,25 +144,30 @@ def read_labels(source: str, first_category: int) -> dict[int, str]:
     """
     path = Path(source)
     looks_like_a_file = "," not in source and ("/" in source or path.suffix != "")
-    if not path.is_file() and looks_like_a_file:
-        raise DetectorError(f"labels={source}: no such file")
-    if not path.is_file():
-        return _numbered([name.strip() for name in source.split(",")], first_category)
     try:
-        text = path.read_text(encoding="utf-8")
+        is_file = path.is_file()
+    except OSError:  # a list of names is too long for the name of a file
+        is_file = False
+    if not is_file and looks_like_a_file:
+        raise DetectorError(f"labels={source}: no such file")
+    if not is_file:
+        return number_names([name.strip() for name in source.split(",")], first_category)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DetectorError(f"labels={source}: cannot be read: {error}") from error
     names = _label_map(text) if path.suffix == ".pbtxt" else None
     if path.suffix == ".json":
         names = _json_labels(text, source, first_category)
     if names is None:
-        names = _numbered([line.strip() for line in text.splitlines()], first_category)
+        names = number_names([line.strip() for line in text.splitlines()], first_category)
     if not names:
         raise DetectorError(f"labels={source}: holds no names")
     return names
 
 
-def _numbered(names: list[str], first_category: int) -> dict[int, str]:
+def number_names(names: list[str], first_category: int) -> dict[int, str]:
+    """Return names by number, counted from ``first_category``; empty ones and ``???`` are gaps."""
     return {first_category + place: name for place, name in enumerate(names) if name and name != "???"}
 
 
@@ -141,19 +175,21 @@ def _label_map(text: str) -> dict[int, str]:
     names = {}
     for item in re.findall(r"item\s*\{(.*?)\}", text, flags=re.DOTALL):
         number = re.search(r"\bid\s*:\s*(\d+)", item)
-        name = re.search(r"\bdisplay_name\s*:\s*[\"'](.*?)[\"']", item) or re.search(
-            r"\bname\s*:\s*[\"'](.*?)[\"']", item
+        name = re.search(r"\bdisplay_name\s*:\s*([\"'])(.*?)\1", item) or re.search(
+            r"\bname\s*:\s*([\"'])(.*?)\1", item
         )
         if number and name:
-            names[int(number.group(1))] = name.group(1)
+            names[int(number.group(1))] = name.group(2)
     return names
 
 
 def _json_labels(text: str, source: str, first_category: int) -> dict[int, str]:
     try:
         content = json.loads(text)
-        if isinstance(content, list):
-            return _numbered([str(name) for name in content], first_category)
+        if isinstance(content, list) and all(isinstance(name, str) for name in content):
+            return number_names(content, first_category)
+        if isinstance(content, list):  # as a COCO data set lists its categories
+            return {int(entry["id"]): str(entry["name"]) for entry in content}
         return {int(key): str(name) for key, name in content.items()}
-    except (AttributeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise DetectorError(f"labels={source}: neither a list of names nor a mapping of id to name: {error}") from error

@@ -77,9 +77,10 @@ def fit(image: Image, resize: str, input_width: int, input_height: int, dtype: A
 
 
 def scale_values(pixels: NDArray[Any], value_range: str) -> NDArray[Any]:
-    """Return 0..255 pixels in the range a model was trained on."""
+    """Return 0..255 pixels in the range a model was trained on, in their own float type (whole numbers as float32)."""
+    kind = pixels.dtype.type if pixels.dtype.kind == "f" else np.float32
     if value_range == "0..1":
-        return np.asarray(pixels / np.float32(255.0))
+        return np.asarray(pixels / kind(255.0), dtype=kind)
     if value_range == "-1..1":
-        return np.asarray(pixels / np.float32(127.5) - np.float32(1.0))
+        return np.asarray(pixels / kind(127.5) - kind(1.0), dtype=kind)
     return pixels

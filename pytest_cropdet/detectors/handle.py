@@ -7,6 +7,7 @@ the first call. Behind it stands an adapter, one per runtime.
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from pytest_cropdet.detectors.frames import Frame, Prepared
 from pytest_cropdet.errors import CropdetError, DetectorError
 from pytest_cropdet.samples import Detections, Image
 
-__all__ = ["Adapter", "DetectorHandle", "as_handle", "fingerprint_of_files"]
+__all__ = ["Adapter", "DetectorHandle", "Profile", "as_handle", "fingerprint_of_files"]
 
 
 class Adapter(Protocol):
@@ -36,6 +37,50 @@ class Adapter(Protocol):
     def detect(self, inputs: Sequence[Prepared]) -> list[Detections]: ...
 
 
+@dataclass(frozen=True)
+class Profile:
+    """What a run must know of a detector before it calls it; it can be kept, so that a cached run loads nothing.
+
+    ``input_size``: (height, width) of a fixed input in pixels, 0 where it takes any.
+    """
+
+    batch: int
+    categories: Mapping[int, str] | None
+    max_detections: int | None
+    input_size: tuple[int, int]
+    description: Description
+
+    @classmethod
+    def of(cls, adapter: Adapter) -> "Profile":
+        """Return what a loaded runtime says of itself."""
+        height, width = adapter.input_shape(0, 0)
+        names = None if adapter.categories is None else dict(adapter.categories)
+        return cls(adapter.batch, names, adapter.max_detections, (height, width), adapter.description)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the profile as built-in values."""
+        names = None if self.categories is None else {str(key): name for key, name in self.categories.items()}
+        return {
+            "batch": self.batch,
+            "categories": names,
+            "max_detections": self.max_detections,
+            "input_size": list(self.input_size),
+            "description": self.description.known(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> "Profile":
+        """Return the profile that :meth:`to_json` wrote."""
+        names = value["categories"]
+        return cls(
+            batch=int(value["batch"]),
+            categories=None if names is None else {int(key): str(name) for key, name in names.items()},
+            max_detections=value["max_detections"],
+            input_size=(int(value["input_size"][0]), int(value["input_size"][1])),
+            description=Description.of(**value["description"]),
+        )
+
+
 class DetectorHandle:
     """A detector, loaded on its first call; it is a :class:`~pytest_cropdet.protocols.Detector`."""
 
@@ -49,6 +94,7 @@ class DetectorHandle:
         self._given = description
         self._load = load
         self._adapter: Adapter | None = None
+        self._profile: Profile | None = None
 
     @property
     def adapter(self) -> Adapter:
@@ -62,32 +108,57 @@ class DetectorHandle:
         self._adapter = self.adapter
 
     @property
+    def profile(self) -> Profile:
+        """What a run must know beforehand: as recalled, else from the runtime, which is loaded for it."""
+        if self._profile is None:
+            self._profile = Profile.of(self.adapter)
+        return self._profile
+
+    def recall(self, profile: Profile) -> None:
+        """Take a profile that this detector had before (same fingerprint) for granted, and load nothing.
+
+        A runtime that is loaded already knows better.
+        """
+        if self._adapter is None:
+            self._profile = profile
+
+    @property
     def description(self) -> Description:
-        """What is known of the detector: what was given, and once it is loaded what its file says."""
-        return self._given if self._adapter is None else self._adapter.description
+        """What is known of the detector: what was given, and what its file says once that was read."""
+        return self._given if self._profile is None and self._adapter is None else self.profile.description
 
     @property
     def categories(self) -> Mapping[int, str] | None:
         """Names by the detector's own category ids, where it knows them."""
-        return self.adapter.categories
+        return self.profile.categories
 
     @property
     def batch(self) -> int:
         """The most images it takes in one call."""
-        return self.adapter.batch
+        return self.profile.batch
 
     @property
     def max_detections(self) -> int | None:
         """The most rows it returns for an image, where that is known."""
-        return self.adapter.max_detections
+        return self.profile.max_detections
+
+    def input_shape(self, width: int, height: int) -> tuple[int, int]:
+        """Return (height, width) in pixels of what the model is given of an image of that size."""
+        fixed_height, fixed_width = self.profile.input_size
+        return fixed_height or height, fixed_width or width
 
     def __call__(self, images: Sequence[Image]) -> list[Detections]:
-        """Return the detections of RGB uint8 images, in batches the model takes."""
-        found: list[Detections] = []
-        for start in range(0, len(images), self.batch):
-            prepared = [self.adapter.prepare(image) for image in images[start : start + self.batch]]
-            found.extend(self.detect(prepared))
-        return found
+        """Return the detections of RGB uint8 images, in batches of equal input shape that the model takes."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for place, image in enumerate(images):
+            groups.setdefault(self.adapter.input_shape(image.shape[1], image.shape[0]), []).append(place)
+        found: dict[int, Detections] = {}
+        for group in groups.values():
+            for start in range(0, len(group), self.batch):
+                places = group[start : start + self.batch]
+                prepared = [self.adapter.prepare(images[place]) for place in places]
+                found.update(zip(places, self.detect(prepared), strict=True))
+        return [found[place] for place in range(len(images))]
 
     def detect(self, inputs: Sequence[Prepared], names: Sequence[str] = ()) -> list[Detections]:
         """Return the detections of one batch of prepared pictures; ``names`` is what an error calls them."""
@@ -141,16 +212,14 @@ class CallableAdapter:
 
     def detect(self, inputs: Sequence[Prepared]) -> list[Detections]:
         answer = self.function([prepared.pixels for prepared in inputs])
-        try:
-            found = list(answer)
-        except TypeError:
-            raise DetectorError(
-                f"must return a list of Detections, one an image, not {type(answer).__name__}"
-            ) from None
+        if not isinstance(answer, Iterable):
+            raise DetectorError(f"must return a list of Detections, one an image, not {type(answer).__name__}")
+        found = list(answer)
         for detections in found:
             if not isinstance(detections, Detections):
                 raise DetectorError(f"must return Detections for each image, not {type(detections).__name__}")
-        return found
+        most = self.max_detections
+        return [replace(each, capped=each.capped or (most is not None and len(each) >= most)) for each in found]
 
 
 def as_handle(detector: Any) -> DetectorHandle:
@@ -162,7 +231,9 @@ def as_handle(detector: Any) -> DetectorHandle:
     name = getattr(detector, "name", None) or getattr(detector, "__name__", None) or type(detector).__name__
     fingerprint = getattr(detector, "fingerprint", None)
     adapter = CallableAdapter(detector, Description())
-    return DetectorHandle(str(name), lambda: adapter, Description(), fingerprint)
+    handle = DetectorHandle(str(name), lambda: adapter, Description(), fingerprint)
+    handle.load()
+    return handle
 
 
 def fingerprint_of_files(root: Path, files: Iterable[Path], *parts: object) -> str:

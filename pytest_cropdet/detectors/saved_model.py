@@ -47,8 +47,13 @@ def load(path: Path, description: Description) -> "SavedModelAdapter":
             model = tensorflow.saved_model.load(str(path))
         except Exception as error:
             raise DetectorError(f"TensorFlow cannot load {path}: {type(error).__name__}: {error}") from error
-        adapter = SavedModelAdapter(model, tensorflow, description)
-        adapter.warm_up()
+        try:
+            adapter = SavedModelAdapter(model, tensorflow, description)
+            adapter.warm_up()
+        except DetectorError as error:
+            raise DetectorError(f"{path}: {error}") from error
+        except Exception as error:
+            raise DetectorError(f"{path} fails on an empty image: {type(error).__name__}: {error}") from error
     return adapter
 
 
@@ -61,7 +66,8 @@ class SavedModelAdapter:
         self._signature = _choose_signature(model.signatures)
         (self._input_name, spec), outputs = _read_signature(self._signature)
         self._encoded = spec.dtype == tensorflow.string
-        shape: list[int | None] = [None] if self._encoded else [None if side is None else int(side) for side in spec.shape]
+        sizes = (spec.shape[:1] if spec.shape.rank else [None]) if self._encoded else spec.shape
+        shape = [None if side is None else int(side) for side in sizes]
         self._dtype = None if self._encoded else np.dtype(spec.dtype.as_numpy_dtype)
         sides = (None, None) if self._encoded else (shape[1], shape[2])
         self.fixed_input = None not in sides
@@ -83,7 +89,11 @@ class SavedModelAdapter:
         if self.fixed_input:
             size = f"{self._input_size[1]} x {self._input_size[0]}"
             given.require(
-                "resize", f"its input is fixed at {size} pixels and the signature does not say how images get there"
+                "resize",
+                f"its input is fixed at {size} pixels and the signature does not say how images get there",
+                "stretch",
+                "letterbox",
+                "keep_aspect",
             )
             if given.resize == "inside":
                 raise DetectorError(f"resize=inside: its input is fixed at {size} pixels, so it cannot resize inside")
@@ -136,13 +146,14 @@ class SavedModelAdapter:
         return Prepared(scale_values(fitted.pixels, str(self.description.range)), fitted.frame)
 
     def detect(self, inputs: Sequence[Prepared]) -> list[Detections]:
-        """Return the detections of one batch; short batches are filled up with black and the filling thrown away."""
+        """Return the detections of one batch; short batches are filled up and the filling thrown away."""
         pixels = [prepared.pixels for prepared in inputs]
+        missing = self._pad_to - len(pixels)
         if self._encoded:
-            batch = self._tensorflow.constant([array.tobytes() for array in pixels])
+            data = [array.tobytes() for array in pixels]
+            batch = self._tensorflow.constant([*data, *data[:1] * missing])
         else:
-            filling = [np.zeros_like(pixels[0])] * (self._pad_to - len(pixels))
-            batch = self._tensorflow.constant(np.stack([*pixels, *filling]))
+            batch = self._tensorflow.constant(np.stack([*pixels, *[np.zeros_like(pixels[0])] * missing]))
         outputs = {name: value.numpy() for name, value in self._signature(**{self._input_name: batch}).items()}
         sent = int(batch.shape[0])
         for name in (BOXES, SCORES, CLASSES):
@@ -196,8 +207,8 @@ def _read_signature(signature: Any) -> tuple[tuple[str, Any], Mapping[str, Any]]
     shaped = spec.dtype.name == "string" or (spec.shape.rank == 4 and spec.shape[3] == 3)
     if spec.dtype.name not in kinds or not shaped or name in ("tf_example", "examples"):
         raise DetectorError(
-            f"its input {name!r} is {spec.dtype.name} {spec.shape}; images are uint8 or float [N, height, width, 3], or "
-            "encoded strings [N]"
+            f"its input {name!r} is {spec.dtype.name} {spec.shape}; images are uint8 or float [N, height, width, 3], "
+            "or encoded strings [N]"
         )
     return (name, spec), outputs
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pytest_cropdet.evaluation.values import Bools, Floats, Ints, Matches
 
@@ -70,19 +70,25 @@ def average_precision(matches: Matches, weights: ArrayLike | None = None, *, are
     nan
     """
     weight = _weights(matches, weights)
-    hit, true, counted = _cumulative(matches, weight, area)
     positives = scored_weight(matches, weight, area)
-    category = np.searchsorted(matches.starts, matches.contenders, side="right") - 1
-    precision = np.where(hit, true / (counted + EPSILON), 0.0)
-    recall = true / np.where(positives > 0, positives, np.inf)[category]
-    reached = np.searchsorted(RECALL_POINTS, recall, side="right")
+    hit, change = _hits_and_changes(matches, area)
+    outside = matches.outside[matches.area_index(area)]
+    counted = np.append(0.0, np.cumsum(np.where(outside, 0.0, weight[matches.image])))
     bounds = np.searchsorted(matches.contenders, matches.starts)
     values = np.zeros((len(matches.thresholds), len(matches.categories)))
     for k, (start, stop) in enumerate(pairwise(bounds)):
-        if start < stop:
-            best = np.maximum.accumulate(precision[:, start:stop][:, ::-1], axis=1)[:, ::-1]
-            newly = np.diff(reached[:, start:stop], axis=1, prepend=0)
-            values[:, k] = np.einsum("tc,tc->t", best, newly.astype(float)) / len(RECALL_POINTS)
+        if positives[k] > 0 and start < stop:
+            place = matches.contenders[start:stop]
+            here = weight[matches.image[place]]
+            true = np.cumsum(hit[:, start:stop] * here, axis=1)
+            total = (counted[place + 1] - counted[matches.starts[k]])[None]
+            if change is not None:
+                total = total + np.cumsum(change[:, start:stop] * here, axis=1)
+            precision = np.where(hit[:, start:stop], true / (total + EPSILON), 0.0)
+            best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+            reached = np.searchsorted(RECALL_POINTS, true / positives[k], side="right")
+            reached[:, 1:] -= reached[:, :-1].copy()
+            values[:, k] = (best * reached).sum(axis=1) / len(RECALL_POINTS)
     values[:, positives <= 0] = np.nan
     return AveragePrecision(matches.thresholds, matches.categories, values)
 
@@ -155,30 +161,19 @@ def _weights(matches: Matches, weights: ArrayLike | None) -> Floats:
     return weight
 
 
-def _cumulative(matches: Matches, weight: Floats, area: str) -> tuple[Bools, Floats, Floats]:
-    """Return (T, C) each: true positive or not, and up to here in its category, true positives and all counted."""
+def _hits_and_changes(matches: Matches, area: str) -> tuple[Bools, NDArray[np.int8] | None]:
+    """Return (T, C) each: true positive or not, and by how much a match changes what counts; None if it never does.
+
+    All detections count but those outside. A match with a scored object brings one in that is outside, and a match with
+    an ignored object takes one out that is not.
+    """
     index = matches.area_index(area)
-    outside = matches.outside[index]
-    contenders = matches.contenders
-    before = np.searchsorted(contenders, matches.starts[:-1])
-    category = np.searchsorted(matches.starts, contenders, side="right") - 1
-
-    def in_category(sums: Floats) -> Floats:
-        padded = np.concatenate([np.zeros((len(sums), 1)), sums], axis=1)
-        inside: Floats = sums - padded[:, before][:, category]
-        return inside
-
     hit = matches.true_positives(area)
-    here = weight[matches.image[contenders]]
-    true = in_category(np.cumsum(hit * here, axis=1))
-    # All detections but those outside count ...
-    counted = np.concatenate([[0.0], np.cumsum(np.where(outside, 0.0, weight[matches.image]))])
-    counted = (counted[contenders + 1] - counted[matches.starts[category]])[None]
-    # ... except that a match with a scored object brings one in, and a match with an ignored one takes it out.
-    change = (hit & outside[contenders]).astype(float) - ((matches.matched[index] >= 0) & ~hit & ~outside[contenders])
-    if change.any():
-        counted = counted + in_category(np.cumsum(change * here, axis=1))
-    return hit, true, np.broadcast_to(counted, true.shape)
+    outside = matches.outside[index][matches.contenders]
+    taken_out = (matches.matched[index] >= 0) & ~hit & ~outside
+    if not outside.any() and not taken_out.any():
+        return hit, None
+    return hit, (hit & outside).astype(np.int8) - taken_out
 
 
 __all__ = ["RECALL_POINTS", "AveragePrecision", "average_precision", "coco_summary", "recall"]

@@ -12,6 +12,7 @@ score, the others ask their next. That gives the same pairs, and all images, cat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from pytest_cropdet.evaluation.values import ALL_AREAS, COCO_THRESHOLDS, Bools, Detected, Floats, Ints, Matches, Truth
 
 PAIRS_AT_ONCE = 1 << 18  # bounds the memory of the IoU step
+LARGEST_TABLE = 1 << 20  # of category ids
 
 
 def match(
@@ -58,7 +60,7 @@ def match(
     near = np.flatnonzero(group >= 0)  # detections with an object of their category in their image
     near = near[_stable_order(group[near], len(group_start))]
     group = group[near]
-    rank = np.arange(len(near)) - np.searchsorted(group, group)
+    rank = _rank_in_runs(group)
     pairs = _pairs(truth, detected, rows[near], objects, group_start[group], group_start[group + 1], limits.min())
 
     near_of_pair, object_of_pair, iou = pairs
@@ -123,13 +125,18 @@ def _positions(ids: Ints, wanted: Ints) -> Ints:
     """Return where each wanted id stands in ``ids``, -1 where it does not."""
     if not len(ids):
         return np.full(len(wanted), -1)
+    low, high = ids.min(), ids.max()
+    if high - low < LARGEST_TABLE:
+        table: Ints = np.full(high - low + 2, -1)  # the last cell is for ids out of range
+        table[ids - low] = np.arange(len(ids))
+        found: Ints = table[np.where((wanted < low) | (wanted > high), high - low + 1, wanted - low)]
+        return found
     sorter = np.argsort(ids)
-    where = np.minimum(np.searchsorted(ids, wanted, sorter=sorter), len(ids) - 1)
-    found = sorter[where]
+    found = sorter[np.minimum(np.searchsorted(ids, wanted, sorter=sorter), len(ids) - 1)]
     return np.where(ids[found] == wanted, found, -1)
 
 
-def _stable_order(key: Ints, bound: int) -> Ints:
+def _stable_order(key: NDArray[np.signedinteger[Any]], bound: int) -> Ints:
     """Return the stable argsort of integers from 0 to ``bound``, 16 bits at a time: those NumPy sorts by radix."""
     order = np.argsort(key.astype(np.uint16), kind="stable")
     shift = 16
@@ -140,21 +147,42 @@ def _stable_order(key: Ints, bound: int) -> Ints:
 
 
 def _in_order(detected: Detected, category: Ints) -> Ints:
-    """Return the rows of known categories by category, falling score, image, row."""
+    """Return the rows of known categories by category, falling score, image, row.
+
+    One quick sort by a 64-bit key of category and score, as much of the score as there is room for; then what has equal
+    keys is put in order.
+    """
     rows = np.flatnonzero(category >= 0)
-    image = detected.image[rows]
-    if (image[1:] < image[:-1]).any():
-        rows = rows[np.argsort(image, kind="stable")]
-    rows = rows[np.argsort(-detected.score[rows], kind="stable")]
-    return rows[_stable_order(category[rows], int(category.max(initial=0)))]
+    category, falling = category[rows], 0.0 - detected.score[rows]
+    bits = falling.view(np.uint64)
+    rising = np.where(falling < 0, ~bits, bits | np.uint64(1 << 63))  # orders as the numbers do
+    room = np.uint64(int(category.max(initial=0)).bit_length())
+    key = rising >> room
+    if room:
+        key |= category.astype(np.uint64) << (np.uint64(64) - room)
+    order = np.argsort(key)
+    key = key[order]
+    same = key[1:] == key[:-1]
+    if same.any():
+        tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+        some = order[tied]
+        order[tied] = some[np.lexsort((some, detected.image[rows[some]], falling[some], category[some]))]
+    return rows[order]
 
 
 def _rank_in_group(key: Ints, bound: int) -> Ints:
     """Return how many earlier rows have the same key."""
     order = _stable_order(key, bound)
     rank = np.empty_like(key)
-    rank[order] = np.arange(len(key)) - np.searchsorted(key[order], key[order])
+    rank[order] = _rank_in_runs(key[order])
     return rank
+
+
+def _rank_in_runs(key: NDArray[np.signedinteger[Any]]) -> Ints:
+    """Return how many equal keys stand directly before each."""
+    place = np.arange(len(key))
+    starts = np.where(np.append(True, key[1:] != key[:-1])[: len(key)], place, 0)
+    return place - np.maximum.accumulate(starts)
 
 
 def _groups(truth: Truth, truth_category: Ints, images: int, categories: int) -> tuple[Ints, Ints, NDArray[np.int32]]:
@@ -211,8 +239,10 @@ def _pairs(
 
 def _edges(boxes: Floats) -> tuple[Floats, Floats]:
     """Return (4, n) left, top, right, bottom and (n,) areas, with the rounding of boxes given as x, y, w, h."""
-    size = boxes[:, 2:] - boxes[:, :2]
-    return np.concatenate([boxes[:, :2], boxes[:, :2] + size], axis=1).T.copy(), size[:, 0] * size[:, 1]
+    edges = boxes.T.copy()
+    size = edges[2:] - edges[:2]
+    np.add(edges[:2], size, out=edges[2:])
+    return edges, size[0] * size[1]
 
 
 def _outside(area: Floats, low_high: Floats) -> Bools:

@@ -1,24 +1,31 @@
 """Paired bootstrap of AP over source images, from match tables made once.
 
 A replicate draws as many source images as there are, with replacement, and an image drawn twice counts twice: the
-replicate is a vector of weights, the same for every match table. Which detection matches which object does not depend on
-what is drawn, so nothing is matched or sorted again; only true positives can move AP, so its sums run over them alone.
+replicate is a vector of weights, the same for every match table. Which detection matches which object does not depend
+on what is drawn, so nothing is matched or sorted again; only true positives can move AP, so its sums run over them.
+The draws are ``Generator(PCG64(seed)).integers(units, size=units)``, one after another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pytest_cropdet.evaluation.average_precision import threshold_index
-from pytest_cropdet.evaluation.values import Bools, Floats, Ints, Matches
-from pytest_cropdet.evaluation.weighted import CategoryPlan, Kernel, Weights, category_ap, plan_of
+from pytest_cropdet.evaluation.plans import plans_of
+from pytest_cropdet.evaluation.values import Floats, Ints, Matches
+from pytest_cropdet.evaluation.weighted import CategoryAP, Weights
+
+if TYPE_CHECKING:
+    from pytest_cropdet.evaluation.fast import FastCategoryAP
 
 METRICS = ("mAP", "AP50", "AP75")
-LARGE = 1 << 17
+WORTH_NUMBA = 1 << 27  # detections times replicates; below, NumPy is done before numba is imported
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +60,9 @@ class Replicates:
         return self.metrics.index(metric)
 
     def __repr__(self) -> str:
-        return f"Replicates({', '.join(self.metrics)} of {self.means.shape[1]} tables, {self.means.shape[2]} replicates)"
+        return (
+            f"Replicates({', '.join(self.metrics)} of {self.means.shape[1]} tables, {self.means.shape[2]} replicates)"
+        )
 
 
 def resample(
@@ -69,8 +78,8 @@ def resample(
 ) -> Replicates:
     """Return the AP of each match table in each of ``replicates`` bootstrap replicates.
 
-    ``unit`` is (images,): the source image of each evaluation image; source images are what is drawn. ``categories`` is a
-    (K,) mask of those that take part in the mean, ``apart`` names ids whose own AP is wanted, in the mean or not. A
+    ``unit`` is (images,): the source image of each evaluation image; source images are what is drawn. ``categories`` is
+    a (K,) mask of those that take part in the mean, ``apart`` names ids whose own AP is wanted, in the mean or not. A
     category with no scored object among what was drawn takes no part in that replicate's mean, in no table.
 
     The result follows from the seed alone, and the first 100 of 1000 replicates are those of 100.
@@ -82,34 +91,41 @@ def resample(
     >>> crop = match(truth, Detected([0, 1], [1] * 2, boxes[:2], [0.9] * 2), images=4, categories=[1])
     >>> resample([whole, crop], [0, 1, 2, 3], replicates=5, seed=1).mean().round(3)
     array([[1.   , 1.   , 1.   , 1.   , 1.   ],
-           [0.257, 0.505, 0.257, 0.752, 0.505]])
+           [0.257, 0.505, 0.752, 0.752, 0.505]])
     """
-    first, units, unit_of = _checked(tables, unit, metrics)
+    first, units, unit_of = _checked(tables, unit, metrics, replicates)
     in_mean = np.ones(len(first.categories), dtype=bool) if categories is None else np.asarray(categories)
     if in_mean.dtype != bool or in_mean.shape != first.categories.shape:
         raise ValueError(f"categories must be a mask of shape {first.categories.shape}")
-    singles = [int(np.flatnonzero(first.categories == one)[0]) for one in _known(apart, first)]
+    apart = tuple(dict.fromkeys(int(one) for one in apart))
+    singles = [_index_of(one, first) for one in apart]
     chosen = np.flatnonzero(in_mean | np.isin(np.arange(len(in_mean)), singles))
     wanted = [slice(None) if m == "mAP" else threshold_index(first.thresholds, int(m[2:]) / 100) for m in metrics]
     levels = _levels(wanted, len(first.thresholds))
     wanted = [w if isinstance(w, slice) else levels.index(w) for w in wanted]
 
-    plans = [[plan_of(table, k, levels, area) for k in chosen] for table in tables]
+    plans = [plans_of(table, chosen.tolist(), levels, area) for table in tables]
+    kernel = _kernel(sum(len(plan.counted) for table in plans for plan in table) * replicates)
+    width = min(kernel.width(first.images), replicates)
+    askers = [[kernel(plan, width) for plan in table] for table in plans]
     generator = np.random.Generator(np.random.PCG64(seed))
     means = np.empty((len(metrics), len(tables), replicates))
     alone = np.empty((len(metrics), len(tables), replicates, len(singles)))
-    run = category_ap
-    width = chunk_width(first.images)
     for start in range(0, replicates, width):
-        stop = min(start + width, replicates)
-        weights = _draw(generator, units, stop - start, unit_of)
-        values = np.stack([_evaluate(run, table, weights, len(levels)) for table in plans])
-        for position, levels_of_metric in enumerate(wanted):
-            metric = values[:, :, levels_of_metric]
-            metric = metric.mean(axis=2) if metric.ndim == 4 else metric
-            means[position, :, start:stop] = _mean_over_categories(metric, in_mean[chosen])
-            alone[position, :, start:stop] = metric[:, np.searchsorted(chosen, singles)].transpose(0, 2, 1)
-    return Replicates(tuple(metrics), means, tuple(int(one) for one in apart), alone)
+        chunk = slice(start, min(start + width, replicates))
+        weights = _draw(generator, units, chunk.stop - start, unit_of)
+        total = np.zeros((len(metrics), len(tables), weights.shape[1]))
+        count = np.zeros(weights.shape[1])
+        for position, k in enumerate(chosen.tolist()):
+            values = np.stack([_metrics(asker[position], weights, len(levels), wanted) for asker in askers], axis=1)
+            if in_mean[k]:
+                defined = ~np.isnan(values).any(axis=(0, 1))
+                total += np.where(defined, values, 0.0)
+                count += defined
+            if k in singles:
+                alone[:, :, chunk, singles.index(k)] = values
+        means[:, :, chunk] = total / np.where(count > 0, count, np.nan)
+    return Replicates(tuple(metrics), means, apart, alone)
 
 
 def percentile_bounds(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
@@ -117,8 +133,8 @@ def percentile_bounds(values: ArrayLike, level: float = 0.95) -> tuple[float, fl
 
     Replicates that are NaN (undefined) are left out; if more than 1 in 20 are, or none is left, both bounds are NaN.
 
-    >>> percentile_bounds(np.arange(101) / 100)
-    (0.05, 0.95)
+    >>> percentile_bounds(range(101))
+    (5.0, 95.0)
     >>> percentile_bounds([0.1, np.nan])
     (nan, nan)
     """
@@ -128,19 +144,17 @@ def percentile_bounds(values: ArrayLike, level: float = 0.95) -> tuple[float, fl
     defined = given[~np.isnan(given)]
     if not len(defined) or len(defined) < 0.95 * len(given):
         return float("nan"), float("nan")
-    low, high = np.quantile(defined, [1 - level, level])
-    return float(low), float(high)
+    return -float(np.quantile(-defined, level)), float(np.quantile(defined, level))
 
 
-def chunk_width(images: int) -> int:
-    """Return how many replicates go in step: many where images are few, so that no call is for little."""
-    return max(64, min(1024, (1 << 20) // max(images, 1) // 64 * 64))
-
-
-def _checked(tables: Sequence[Matches], unit: ArrayLike, metrics: Sequence[str]) -> tuple[Matches, int, Ints]:
+def _checked(
+    tables: Sequence[Matches], unit: ArrayLike, metrics: Sequence[str], replicates: int
+) -> tuple[Matches, int, Ints]:
     """Return the first table, the number of source images and the index of each evaluation image's."""
-    if not tables:
-        raise ValueError("no match table to resample")
+    if not tables or not tables[0].images:
+        raise ValueError("no match table, or one without images, to resample")
+    if replicates < 1:
+        raise ValueError(f"replicates must be at least 1, not {replicates}")
     first = tables[0]
     for table in tables[1:]:
         for name in ("images", "categories", "thresholds"):
@@ -156,11 +170,10 @@ def _checked(tables: Sequence[Matches], unit: ArrayLike, metrics: Sequence[str])
     return first, len(units), unit_of
 
 
-def _known(apart: Sequence[int], table: Matches) -> Sequence[int]:
-    for one in apart:
-        if one not in table.categories:
-            raise ValueError(f"category {one} was not matched")
-    return apart
+def _index_of(category: int, table: Matches) -> int:
+    if category not in table.categories:
+        raise ValueError(f"category {category} was not matched")
+    return int(np.flatnonzero(table.categories == category)[0])
 
 
 def _levels(wanted: Sequence[slice | int], thresholds: int) -> list[int]:
@@ -171,34 +184,32 @@ def _levels(wanted: Sequence[slice | int], thresholds: int) -> list[int]:
 
 def _draw(generator: np.random.Generator, units: int, replicates: int, unit_of: Ints) -> Weights:
     """Return (images + 1, replicates): how often each evaluation image was drawn, and a row of zeros."""
-    counts = np.zeros((units + 1, replicates), dtype=np.uint16)
-    for b in range(replicates):
-        counts[:units, b] = np.bincount(generator.integers(units, size=units), minlength=units)
-    return counts.take(np.append(unit_of, units), axis=0)
+    counts = np.zeros((replicates, units + 1), dtype=np.min_scalar_type(units))
+    for count in counts:
+        count[:units] = np.bincount(generator.integers(units, size=units), minlength=units)
+    small: Weights = counts.astype(np.min_scalar_type(counts.max()))  # one byte, but for the strangest draws
+    drawn: Weights = small.T.take(np.append(unit_of, units), axis=0)
+    return drawn
 
 
-def _evaluate(run: Kernel, plans: Sequence[CategoryPlan], weights: Weights, levels: int) -> Floats:
-    """Return (K, T, B): AP of each category; NaN where the replicate drew no scored object."""
-    values = np.empty((len(plans), levels, weights.shape[1]))
-    width = weights.shape[1]
-    narrow = [(at, np.ascontiguousarray(weights[:, at : at + 64])) for at in range(0, width, 64)]
-    for plan, value in zip(plans, values, strict=True):
-        positives = weights.take(plan.objects, axis=0).sum(axis=0, dtype=np.float64)
-        # What is large goes in narrow pieces, which stay in the processor's cache.
-        for at, piece in narrow if len(plan.events) * width > LARGE else [(0, weights)]:
-            part = slice(at, at + piece.shape[1])
-            run(plan, piece, positives[part], value[:, part])
-        value[:, positives == 0] = np.nan
-    return values
+def _kernel(cells: int) -> type[CategoryAP] | type[FastCategoryAP]:
+    """Return what computes AP: with numba if it is installed and the work is worth the import."""
+    if cells >= WORTH_NUMBA and find_spec("numba") is not None:
+        try:
+            from pytest_cropdet.evaluation.fast import FastCategoryAP
+        except Exception:  # numba does not fit this NumPy, or this Python: then the slower way
+            return CategoryAP
+        return FastCategoryAP
+    return CategoryAP
 
 
-def _mean_over_categories(values: Floats, in_mean: Bools) -> Floats:
-    """Return (S, B) of (S, K, B), over the chosen categories that are defined in every table."""
-    values = values[:, in_mean]
-    defined = ~np.isnan(values).any(axis=0)
-    count = defined.sum(axis=0)
-    total = np.where(defined, values, 0.0).sum(axis=1)
-    return np.asarray(total / np.where(count > 0, count, np.nan), dtype=float)
+def _metrics(ask: CategoryAP | FastCategoryAP, weights: Weights, levels: int, wanted: Sequence[slice | int]) -> Floats:
+    """Return (M, B): the metrics of one category; NaN where the replicate drew no scored object."""
+    positives = weights.take(ask.plan.objects, axis=0).sum(axis=0, dtype=np.float64)
+    ap = np.empty((levels, weights.shape[1]))
+    ask(weights, positives, ap)
+    ap[:, positives == 0] = np.nan
+    return np.stack([np.atleast_2d(ap[which]).mean(axis=0) for which in wanted])
 
 
 __all__ = ["Replicates", "percentile_bounds", "resample"]

@@ -220,11 +220,8 @@ class Matches:
 
     def true_positives(self, area: str = "all") -> Bools:
         """Return (T, C): whether a contender matched a scored object."""
-        return self.is_scored(self.matched[self.area_index(area)], area)
-
-    def is_scored(self, matched: NDArray[np.int32], area: str = "all") -> Bools:
-        """Return whether each of some matches, as they stand in ``matched``, is one with a scored object."""
-        hit: Bools = np.append(self.scored[self.area_index(area)], False)[matched]
+        index = self.area_index(area)
+        hit: Bools = np.append(self.scored[index], False)[self.matched[index]]  # -1 reads the False
         return hit
 
     def __repr__(self) -> str:

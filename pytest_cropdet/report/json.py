@@ -3,9 +3,11 @@
 import json
 import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pytest_cropdet.gate import Measure
 from pytest_cropdet.results import Run
 
 __all__ = ["SCHEMA", "record", "write_json"]
@@ -20,8 +22,10 @@ def record(run: Run) -> dict[str, Any]:
         "name": run.name,
         "verdict": run.verdict,
         "limit": limits[-1] if limits else run.settings.max_drop,
-        "metric": run.settings.metric,
-        "drop": {"value": run.drop.value},
+        "metric": "lost" if run.agreement else run.settings.metric,
+        "drop": {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high, "level": run.drop.level},
+        "verdict_reason": next((verdict.reason for verdict in run.verdicts if verdict.reason), None),
+        "ratio": bounds(run.ratio),
         "ap": dict(run.ap),
         "ap50": dict(run.ap50),
         "ap75": dict(run.ap75),
@@ -35,12 +39,38 @@ def record(run: Run) -> dict[str, Any]:
         "plan": run.plan.spec,
         "detector": dict(run.detector),
         "dataset": run.dataset,
+        "speaks_for": dict(run.speaks_for),
+        "cap": {"share": run.cap.share, "rows": run.cap.rows, "binds": run.cap.binds},
+        "controls": dict(run.controls),
+        "operating_point": {
+            "score": run.hidden.score,
+            "recall": dict(run.hidden.recall),
+            "precision": dict(run.hidden.precision),
+        },
+        "hidden": run.hidden.to_dict(),
+        "deterministic": None
+        if run.repeat is None
+        else {"same": run.repeat.same, "spread": run.repeat.spread, "images": run.repeat.images},
+        "looks": [asdict(look) for look in run.looks],
+        "model_calls_spared": run.spent.spared,
+        "hint": run.hint,
+        "worst": None
+        if run.worst is None
+        else {
+            "image": run.worst.sample,
+            "crop": [run.worst.crop.left, run.worst.crop.top, run.worst.crop.width, run.worst.crop.height],
+            "lost": run.worst.lost,
+            "found": run.worst.found,
+        },
+        "evaluator": "pytest_cropdet",
         "categories": [
             {
                 "name": each.name,
                 "reference": each.reference,
                 "crop": each.crop,
                 "drop": each.drop,
+                "low": run.by_category[each.name].low,
+                "high": run.by_category[each.name].high,
                 "objects": each.objects,
                 "images": each.images,
                 "in_mean": each.in_mean,
@@ -59,6 +89,11 @@ def record(run: Run) -> dict[str, Any]:
             for verdict in run.verdicts
         ],
     }
+
+
+def bounds(measure: Measure) -> dict[str, float | None]:
+    """Return a measure's value and its bounds."""
+    return {"value": measure.value, "low": measure.low, "high": measure.high}
 
 
 def write_json(path: Path, records: list[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ __all__ = ["Progress"]
 
 EVERY = 30.0  # seconds between lines where no line can be overwritten
 LONG = 20.0  # seconds from which an estimate is worth a line of its own
+SOON = 1.0  # seconds a run may take before a line appears on a terminal
 
 
 class Progress:
@@ -22,7 +23,8 @@ class Progress:
         self._reporter = reporter
         self._overwrite = overwrite
         self._capture = capture
-        self._last = time.monotonic()
+        self._begun = self._last = time.monotonic()
+        self._started: Started | None = None
         self._estimated = False
         self._dirty = False
 
@@ -42,42 +44,59 @@ class Progress:
     ) -> None:
         if self._reporter is not None and self._dirty:
             with self._uncaptured():
-                self._reporter.rewrite("", erase=True)
+                self._erase(self._reporter)
 
     def show(self, event: Event) -> None:
         """Show one event."""
         if self._reporter is None:
             return
-        with self._uncaptured():
-            if isinstance(event, Started):
-                self._line(f"cropdet: {event.crops} crops of {event.images} images, {event.calls} detector calls")
-            elif isinstance(event, Advanced):
-                self._advance(event)
+        if isinstance(event, Started):
+            self._started = event
+        elif isinstance(event, Advanced):
+            with self._uncaptured():
+                self._advance(self._reporter, event)
+
+    def note(self, text: str) -> None:
+        """Show a line that the user should know of."""
+        if self._reporter is not None:
+            with self._uncaptured():
+                self._line(self._reporter, f"cropdet: {text}")
 
     def _uncaptured(self) -> AbstractContextManager[None]:
         return nullcontext() if self._capture is None else self._capture.global_and_fixture_disabled()
 
-    def _advance(self, event: Advanced) -> None:
-        left = estimate_seconds(event)
+    def _advance(self, reporter: pytest.TerminalReporter, event: Advanced) -> None:
+        now, left = time.monotonic(), estimate_seconds(event)
         if not self._estimated and event.done >= min(8, event.calls):
             self._estimated = True
-            if left > LONG:
-                self._line(f"cropdet: about {_duration(left)} at {event.model_seconds / event.done:.3f} s a call")
+            if left > LONG and self._started is not None:
+                begun, each = self._started, event.model_seconds / event.done
+                self._line(
+                    reporter,
+                    f"cropdet: {begun.crops} crops of {begun.images} images, {begun.calls} detector calls: "
+                    f"about {_duration(left)} at {each:.3f} s a call",
+                )
         text = f"cropdet: {event.done} of {event.calls} detector calls, {_duration(left)} left"
-        if self._overwrite and self._reporter is not None:
-            self._reporter.rewrite(text, erase=True)
-            self._dirty = True
-        elif time.monotonic() - self._last >= EVERY:
-            self._last = time.monotonic()
-            self._line(text)
+        if self._overwrite and now - self._begun >= SOON:
+            if not self._dirty:
+                reporter.ensure_newline()
+                self._dirty = True
+            reporter.rewrite(text, erase=True)
+        elif not self._overwrite and now - self._last >= EVERY:
+            self._last = now
+            self._line(reporter, text)
 
-    def _line(self, text: str) -> None:
-        if self._reporter is not None:
-            if self._dirty:
-                self._reporter.rewrite("", erase=True)
-                self._dirty = False
-            self._reporter.ensure_newline()
-            self._reporter.write_line(text)
+    def _line(self, reporter: pytest.TerminalReporter, text: str) -> None:
+        if self._dirty:
+            self._erase(reporter)
+        reporter.ensure_newline()
+        reporter.write_line(text)
+
+    def _erase(self, reporter: pytest.TerminalReporter) -> None:
+        """Leave an empty line with the cursor at its start, where pytest goes on."""
+        reporter.rewrite("", erase=True)
+        reporter.rewrite("")
+        self._dirty = False
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,122 @@
+"""What the rules of the comparison do to the drop: the same drop, measured with one rule changed at a time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.evaluation import Detected, Matches, Truth, average_precision, match
+from pytest_cropdet.operating import at_half
+from pytest_cropdet.samples import Bools
+from pytest_cropdet.scoring import Objects
+
+__all__ = ["CAP_SHARE", "Cap", "cap_of", "controls"]
+
+CAP_SHARE = 0.05  # share of whole images at the detector's maximum above which its cap limits the reference
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """How often the detector returned as many rows as it can on whole images."""
+
+    share: float
+    rows: int | None
+
+    @property
+    def binds(self) -> bool:
+        """Whether the reference is limited by the cap."""
+        return self.share > CAP_SHARE
+
+    @property
+    def text(self) -> str:
+        """What messages say of it."""
+        boxes = "the detector's largest number of" if self.rows is None else f"the detector's {self.rows}"
+        return f"reference limited by {boxes} boxes (on {self.share:.0%} of the whole images)"
+
+
+def cap_of(capped: Sequence[bool], lengths: Sequence[int], rows: int | None) -> Cap:
+    """Return the cap as seen on the whole images; ``rows`` is the detector's maximum where it is known."""
+    share = sum(capped) / max(1, len(capped))
+    seen = max((length for length, full in zip(lengths, capped, strict=True) if full), default=None)
+    return Cap(share, seen if rows is None else rows)
+
+
+def controls(
+    objects: Objects,
+    detected: Mapping[str, Detected],
+    matches: Mapping[str, Matches],
+    kept: Bools,
+    iou: float | None,
+) -> dict[str, Any]:
+    """Return the drops under changed rules, AP 0 to 1, over the kept categories.
+
+    ``without_stray``: detections that lie mostly outside the window count as wrong. ``equal_boxes``: each crop cut to
+    its reference's number of boxes, the strongest. ``geometric_floor``: of a perfect detector that draws the tight
+    boxes of cut objects, under clipped truth alone (``None`` without masks). ``ignored``: detections, by rendering,
+    that matched an ignored region (``absorbed``) or lay outside (``stray``), at IoU 0.5.
+    """
+    categories, images = matches["crop"].categories.tolist(), len(objects.index)
+
+    def mean(truth: Truth, table: Detected) -> float | None:
+        found = average_precision(match(truth, table, images=images, categories=categories))
+        value = found.mean(threshold=iou, categories=kept)
+        return None if math.isnan(value) else value
+
+    strict = {
+        name: mean(objects.truth, replace(table, stray=np.zeros(len(table), bool))) for name, table in detected.items()
+    }
+    equal = _equal_boxes(detected["crop"], detected["reference"], images)
+    reference = mean(objects.truth, detected["reference"])
+    return {
+        "without_stray": _difference(strict["reference"], strict["crop"]),
+        "equal_boxes": _difference(reference, mean(objects.truth, equal)),
+        "geometric_floor": _floor(objects, mean),
+        "ignored": {name: _ignored(table) for name, table in matches.items()},
+    }
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else before - after
+
+
+def _equal_boxes(crop: Detected, reference: Detected, images: int) -> Detected:
+    """Return the crops' detections, in each crop as many of the strongest as its reference has."""
+    allowed = np.bincount(reference.image, minlength=images)
+    order = np.lexsort((np.arange(len(crop)), -crop.score, crop.image))
+    starts = np.searchsorted(crop.image[order], np.arange(images))
+    rank = np.arange(len(order)) - starts[crop.image[order]]
+    rows = np.sort(order[rank < allowed[crop.image[order]]])
+    return _rows(crop, rows)
+
+
+def _rows(table: Detected, rows: NDArray[np.int64]) -> Detected:
+    return Detected(
+        image=table.image[rows],
+        category=table.category[rows],
+        boxes=table.boxes[rows],
+        score=table.score[rows],
+        area=table.area[rows],
+        stray=table.stray[rows],
+    )
+
+
+def _floor(objects: Objects, mean: Any) -> float | None:
+    if not any(mask is not None for sample in objects.index.samples for mask in sample.truth.masks):
+        return None
+    truth, rows = replace(objects.truth, tight=None), objects.scored
+    score = np.ones(int(rows.sum()))
+    drawn = {}
+    for name, boxes in (("clipped", objects.truth.boxes), ("tight", objects.truth.tight)):
+        if boxes is None:
+            return None
+        drawn[name] = mean(truth, Detected(truth.image[rows], truth.category[rows], boxes[rows], score))
+    return _difference(drawn["clipped"], drawn["tight"])
+
+
+def _ignored(matches: Matches) -> dict[str, int]:
+    half = at_half(matches)
+    ignored, matched = matches.ignored()[half], matches.truth_of()[half] >= 0
+    return {"absorbed": int((ignored & matched).sum()), "stray": int((ignored & ~matched).sum())}

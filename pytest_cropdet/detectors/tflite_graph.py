@@ -1,0 +1,125 @@
+"""What a TFLite file says of its outputs, by names and operations and never by their order, which converters change."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_cropdet.detectors.description import Description, outputs_by_role
+from pytest_cropdet.errors import DetectorError
+
+__all__ = ["Graph", "Output", "read_graph"]
+
+POSTPROCESS = "TFLite_Detection_PostProcess"
+KERNEL_ORDER = ("boxes", "classes", "scores", "count")  # in which that operation writes its four outputs
+API_NAMES = {
+    "detection_boxes": "boxes",
+    "detection_classes": "classes",
+    "detection_scores": "scores",
+    "num_detections": "count",
+}
+ACTIVATIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
+PASSING = ("CONCATENATION", "DEQUANTIZE", "EXPAND_DIMS", "QUANTIZE", "RESHAPE", "SLICE", "SQUEEZE", "STRIDED_SLICE")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output: its tensor's number and name, its name in the signature (or none), its shape."""
+
+    index: int
+    name: str
+    alias: str | None
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.alias or self.name} {list(self.shape)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The outputs in the order of the file, and its operations where the runtime shows them."""
+
+    outputs: tuple[Output, ...]
+    operations: tuple[Mapping[str, Any], ...] = ()
+
+    def listed(self) -> str:
+        """Return the outputs with their shapes, as messages show them."""
+        return ", ".join(map(str, self.outputs))
+
+    def shaped(self, shapes: Sequence[tuple[int, ...]]) -> "Graph":
+        """Return the graph with the shapes that a call showed; before the first call some are not known."""
+        outputs = [replace(each, shape=shape) for each, shape in zip(self.outputs, shapes, strict=True)]
+        return Graph(tuple(outputs), self.operations)
+
+    def roles(self, description: Description) -> dict[str, int]:
+        """Return the places of boxes, classes, scores and count, as far as they are told.
+
+        The operation ``TFLite_Detection_PostProcess`` decides, then that name as a tensor's with its suffix, then the
+        names of the Object Detection API in the signature. ``outputs=`` goes before all of them.
+        """
+        found = self._by_operation() or self._by_suffix() or self._by_alias()
+        if description.outputs:
+            found |= {role: self._place_of(name) for role, name in outputs_by_role(description.outputs).items()}
+        return found
+
+    def is_postprocessed(self) -> bool:
+        """Whether boxes, classes and scores come out of ``TFLite_Detection_PostProcess``."""
+        return {"boxes", "classes", "scores"} <= set(self._by_operation() or self._by_suffix())
+
+    def follows_the_api(self) -> bool:
+        """Whether boxes, classes and scores are those of the Object Detection API, by operation or name."""
+        return self.is_postprocessed() or {"boxes", "classes", "scores"} <= set(self._by_alias())
+
+    def activation_of(self, place: int) -> str | None:
+        """Return what made an output probabilities inside the model, ``None`` where that is not seen."""
+        makers = {int(tensor): each for each in self.operations for tensor in each["outputs"]}
+        tensor = self.outputs[place].index
+        while tensor in makers:
+            operation = makers.pop(tensor)
+            if operation["op_name"] in ACTIVATIONS:
+                return ACTIVATIONS[operation["op_name"]]
+            if operation["op_name"] not in PASSING:
+                break
+            tensor = int(operation["inputs"][0])
+        return None
+
+    def _by_operation(self) -> dict[str, int]:
+        places = {each.index: place for place, each in enumerate(self.outputs)}
+        for operation in self.operations:
+            if operation["op_name"] == POSTPROCESS:
+                tensors = zip(KERNEL_ORDER, operation["outputs"], strict=False)
+                return {role: places[int(tensor)] for role, tensor in tensors if int(tensor) in places}
+        return {}
+
+    def _by_suffix(self) -> dict[str, int]:
+        suffixes = {POSTPROCESS: "boxes"} | {
+            f"{POSTPROCESS}:{number}": role for number, role in enumerate(KERNEL_ORDER)
+        }
+        return {suffixes[each.name]: place for place, each in enumerate(self.outputs) if each.name in suffixes}
+
+    def _by_alias(self) -> dict[str, int]:
+        return {API_NAMES[each.alias]: place for place, each in enumerate(self.outputs) if each.alias in API_NAMES}
+
+    def _place_of(self, name: str) -> int:
+        for place, each in enumerate(self.outputs):
+            if name in (each.alias, each.name):
+                return place
+        names = ", ".join(each.name + (f" ({each.alias})" if each.alias else "") for each in self.outputs)
+        raise DetectorError(f"outputs=: the model has no output {name!r}; it has {names}")
+
+
+def read_graph(interpreter: Any) -> Graph:
+    """Return the outputs and operations of an interpreter.
+
+    To be read before its tensors are allocated: then a delegate takes operations over.
+    """
+    show = getattr(interpreter, "_get_ops_details", None)  # no public name has it; without it, names decide
+    operations = tuple(show()) if show is not None else ()
+    aliases: dict[int, str] = {}
+    signatures = interpreter.get_signature_list()
+    if "serving_default" in signatures or len(signatures) == 1:
+        key = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+        runner = interpreter.get_signature_runner(key)
+        aliases = {int(each["index"]): alias for alias, each in runner.get_output_details().items()}
+    details = [(int(each["index"]), each) for each in interpreter.get_output_details()]
+    outputs = [Output(index, str(each["name"]), aliases.get(index), tuple(each["shape"])) for index, each in details]
+    return Graph(tuple(outputs), operations)

@@ -1,0 +1,100 @@
+"""Which kind of ending a TFLite file has, and what of it has to be asked of the user."""
+
+import numpy as np
+
+from pytest_cropdet.detectors.anchors import read_anchors
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.heads import AnchorHead, Head, ListHead, RowsHead
+from pytest_cropdet.detectors.tflite_graph import Graph
+from pytest_cropdet.errors import DetectorError
+
+__all__ = ["choose_head"]
+
+NAME_ALL = "--cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
+
+
+def choose_head(graph: Graph, batch: int, given: Description, names: dict[int, str] | None) -> tuple[Head, Description]:
+    """Return how the outputs are read, and the description with what their kind decides.
+
+    ``names``: the categories by the model's numbers, where they are known. Outputs of no known kind are refused with
+    their shapes.
+    """
+    roles = graph.roles(given)
+    if {"boxes", "classes", "scores"} <= set(roles):
+        described = given.filled(boxes="yxyx", units="normalized") if graph.follows_the_api() else given
+        return _list_head(graph, batch, roles, described), described
+    shapes = [output.shape for output in graph.outputs]
+    if not roles and len(shapes) == 1 and shapes[0][0] == batch and shapes[0][2:] == (6,):
+        order = _order(given)
+        return RowsHead(0, order, shapes[0][1], given.nms_iou), given
+    pair = (roles["boxes"], roles["scores"]) if set(roles) == {"boxes", "scores"} else _raw_pair(graph, batch)
+    if pair is None:
+        raise DetectorError(
+            f"its outputs are {graph.listed()}. Known are boxes, classes, scores, count (name them with {NAME_ALL}), "
+            f"rows [{batch}, N, 6], and raw heads [{batch}, A, 4] with [{batch}, A, C]; for a model with other outputs "
+            "write a function that returns Detections and name it as package.module:factory"
+        )
+    described = given.filled(boxes="yxyx", units="normalized")
+    return _anchor_head(graph, pair, described, names), described
+
+
+def _order(given: Description) -> str:
+    order = given.require("boxes", "the file does not say in which order the four numbers of a box stand")
+    why = "the file does not say whether boxes are in 0..1 or in pixels of its input"
+    given.require("units", why, "normalized", "input")
+    return str(order)
+
+
+def _list_head(graph: Graph, batch: int, roles: dict[str, int], given: Description) -> ListHead:
+    shapes = {role: graph.outputs[place].shape for role, place in roles.items()}
+    rows = shapes["boxes"][1] if len(shapes["boxes"]) == 3 else 0
+    wanted = {"boxes": (batch, rows, 4), "classes": (batch, rows), "scores": (batch, rows)}
+    fits = all(shapes[role] == shape for role, shape in wanted.items())
+    if not fits or ("count" in shapes and int(np.prod(shapes["count"])) != batch):
+        shown = ", ".join(f"{role}: {graph.outputs[place]}" for role, place in roles.items())
+        raise DetectorError(
+            f"its outputs ({shown}) are not boxes [{batch}, N, 4], classes and scores [{batch}, N], count [{batch}]; "
+            f"say {NAME_ALL}"
+        )
+    return ListHead(roles, _order(given), rows, given.nms_iou)
+
+
+def _raw_pair(graph: Graph, batch: int) -> tuple[int, int] | None:
+    shapes = [output.shape for output in graph.outputs]
+    if len(shapes) != 2 or not all(len(shape) == 3 and shape[0] == batch for shape in shapes):
+        return None
+    if shapes[0][1] != shapes[1][1] or 4 not in (shapes[0][2], shapes[1][2]):
+        return None
+    if shapes[0] == shapes[1]:
+        raise DetectorError(
+            f"its outputs are {graph.listed()}, and either may be the boxes; say --cropdet-detector "
+            "outputs=boxes:NAME,scores:NAME"
+        )
+    return (0, 1) if shapes[0][2] == 4 else (1, 0)
+
+
+def _anchor_head(graph: Graph, pair: tuple[int, int], given: Description, names: dict[int, str] | None) -> AnchorHead:
+    boxes, scores = (graph.outputs[place].shape for place in pair)
+    if len(boxes) != 3 or boxes[2] != 4 or len(scores) != 3 or boxes[:2] != scores[:2]:
+        raise DetectorError(
+            f"outputs=: boxes {list(boxes)} and scores {list(scores)} are no raw heads, [1, A, 4] and [1, A, C]; for "
+            "decoded boxes name the classes too, or write a package.module:factory"
+        )
+    if given.boxes != "yxyx":
+        raise DetectorError(f"boxes={given.boxes}: raw heads hold ty tx th tw, decoded here; leave boxes= away")
+    source = given.require("anchors", f"its outputs are raw heads ({graph.listed()}), which need their anchors")
+    anchors = read_anchors(str(source))
+    if len(anchors.rows) != boxes[1]:
+        raise DetectorError(f"anchors={source}: it holds {len(anchors.rows)} anchors, and the head has {boxes[1]}")
+    nms_iou = given.require("nms_iou", "raw heads find an object many times; duplicates go above a certain IoU")
+    activation = given.activation or ("none" if graph.activation_of(pair[1]) else None)
+    if activation is None:
+        given.require("activation", "the file does not say whether its class scores are probabilities or logits")
+    first = int(given.first_category or 0)
+    columns, known = scores[2], 0 if names is None else max(names) - first + 1
+    if not known or columns not in (known, known + 1):
+        raise DetectorError(
+            f"its scores have {columns} columns and {known or 'no'} names are known, so whether the first is the "
+            f"background is open; say --cropdet-detector labels=FILE with {columns - 1} or {columns} names"
+        )
+    return AnchorHead(*pair, anchors, str(activation), columns == known + 1, first, float(nms_iou))

@@ -1,0 +1,13 @@
+"""What the plugin's parts keep in pytest's stash and on reports, by name."""
+
+from typing import Any
+
+import pytest
+
+__all__ = ["DRY_RUN", "RECORD", "current_item", "kept_runs"]
+
+RECORD = "cropdet.gate"  # the property that carries a run's whole record to the controller
+DRY_RUN = "cropdet.dry_run"  # the one that carries the report of a dry run
+
+current_item = pytest.StashKey[pytest.Item]()
+kept_runs = pytest.StashKey[list[Any]]()

@@ -1,0 +1,1 @@
+"""Tests of pytest-cropdet, which read as sentences about what holds."""

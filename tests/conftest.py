@@ -1,0 +1,20 @@
+"""What tests everywhere may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """The folder of real photographs and real detectors, where the environment names one."""
+    folder = os.environ.get("CROPDET_ASSETS")
+    if not folder:
+        pytest.skip("needs real photographs and detectors: CROPDET_ASSETS names no folder")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"CROPDET_ASSETS={folder}: no such folder", pytrace=False)
+    return path

@@ -1,0 +1,146 @@
+"""What a detector means by its numbers, and the names of its categories."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_cropdet.detectors.description import Description, read_labels
+from pytest_cropdet.errors import DetectorError
+
+# Descriptions
+
+
+def test_texts_of_options_and_values_say_the_same():
+    texts = Description.of(batch="4", first_category="0", nms_iou="0.5", boxes="xywh", units="pixels")
+    assert texts == Description.of(batch=4, first_category=0, nms_iou=0.5, boxes="xywh", units="pixels")
+    assert texts.known() == {"boxes": "xywh", "units": "pixels", "first_category": 0, "batch": 4, "nms_iou": 0.5}
+
+
+def test_what_is_not_said_is_open_and_defaults_fill_only_that():
+    filled = Description.of(boxes="xyxy", batch=None).filled(boxes="yxyx", batch=8)
+    assert (filled.boxes, filled.batch, filled.units) == ("xyxy", 8, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"box": "xyxy"},
+            "description has no 'box'; it has boxes, units, first_category, labels, channels, range, resize",
+        ),
+        ({"boxes": "xxyy"}, "boxes=xxyy: must be one of xyxy, yxyx, xywh, cxcywh"),
+        ({"units": "px"}, "units=px: must be one of normalized, pixels, input"),
+        ({"channels": "gbr"}, "channels=gbr: must be one of rgb, bgr"),
+        ({"range": "0-1"}, r"range=0-1: must be one of 0\.\.255, 0\.\.1, -1\.\.1"),
+        ({"resize": "crop"}, "resize=crop: must be one of inside, stretch, letterbox, keep_aspect"),
+        ({"batch": "many"}, "batch=many: must be a number"),
+        ({"batch": 0}, "batch=0: must lie between 1 and 4096"),
+        ({"first_category": -1}, "first_category=-1: must lie between 0"),
+        ({"nms_iou": 1.01}, r"nms_iou=1\.01: must lie between 0 and 1"),
+        ({"nms_iou": "nan"}, "nms_iou=nan: must lie between 0 and 1"),
+    ],
+)
+def test_a_key_or_value_that_is_not_known_is_named_with_those_that_are(given, sentence):
+    with pytest.raises(DetectorError, match=sentence):
+        Description.of(**given)
+
+
+def test_what_must_be_known_is_asked_for_by_its_option():
+    with pytest.raises(
+        DetectorError, match=r"^boxes may be either; say --cropdet-detector units=normalized\|pixels\|input$"
+    ):
+        Description().require("units", "boxes may be either")
+    assert Description(units="input").require("units", "boxes may be either") == "input"
+
+
+# Labels
+
+COCO = """
+item {
+  name: "/m/01g317"
+  id: 1
+  display_name: "person"
+}
+item { id: 3 name: 'car' }
+item {
+  name: "/m/0"
+  id: 90
+  display_name: "driver's license"
+  keypoints { id: 7 label: "corner" }
+}
+"""
+
+
+def labels(tmp_path, name, text, first=1):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return read_labels(str(path), first)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_one_name_a_line_counted_from_the_first_category(tmp_path, first):
+    names = labels(tmp_path, "coco.names", "person\n traffic light \ncar\n", first)
+    assert names == {first: "person", first + 1: "traffic light", first + 2: "car"}
+
+
+@pytest.mark.parametrize("gap", ["", "???"])
+def test_an_empty_line_or_question_marks_leave_a_number_out(tmp_path, gap):
+    assert labels(tmp_path, "map.txt", f"person\n{gap}\ncar") == {1: "person", 3: "car"}
+
+
+def test_a_label_map_has_its_own_numbers_gaps_and_all_and_shows_display_names(tmp_path):
+    expected = {1: "person", 3: "car", 90: "driver's license"}
+    assert labels(tmp_path, "map.pbtxt", COCO, 0) == labels(tmp_path, "map.pbtxt", COCO, 1) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (["person", "car"], {5: "person", 6: "car"}),
+        ({"1": "person", "90": "book"}, {1: "person", 90: "book"}),
+        ([{"id": 18, "name": "dog"}, {"id": 1, "name": "person"}], {18: "dog", 1: "person"}),
+    ],
+)
+def test_json_lists_names_or_says_which_id_has_which(tmp_path, content, expected):
+    assert labels(tmp_path, "map.json", json.dumps(content), 5) == expected
+
+
+def test_names_can_be_given_in_one_line_as_many_as_there_are():
+    assert read_labels("person, traffic light,???,car", 0) == {0: "person", 1: "traffic light", 3: "car"}
+    assert read_labels("cell", 1) == {1: "cell"}
+    assert len(read_labels(",".join(f"category {number}" for number in range(80)), 1)) == 80
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    assert labels(tmp_path, "map.txt", "\ufeffperson\ncar") == {1: "person", 2: "car"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("map.pbtxt", "nothing here", "holds no names"),
+        ("map.names", "\n\n", "holds no names"),
+        ("map.json", "{", "neither a list of names nor a mapping of id to name"),
+        ("map.json", '{"person": 1}', "neither a list of names nor a mapping of id to name"),
+        ("map.json", "[1, 2]", "neither a list of names nor a mapping of id to name"),
+        ("map.json", "7", "neither a list of names nor a mapping of id to name"),
+    ],
+)
+def test_a_file_without_names_is_named(tmp_path, name, text, sentence):
+    with pytest.raises(DetectorError, match=f"labels=.*{name}: {sentence}"):
+        labels(tmp_path, name, text)
+
+
+@pytest.mark.parametrize("source", ["coco.names", "labels/coco", "/nowhere/map.pbtxt"])
+def test_a_file_that_is_not_there_is_not_taken_for_a_name(source):
+    with pytest.raises(DetectorError, match=f"labels={source}: no such file"):
+        read_labels(source, 1)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "model.names"
+    path.write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(DetectorError, match=r"model\.names: cannot be read"):
+        read_labels(str(path), 1)

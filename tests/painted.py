@@ -1,0 +1,47 @@
+"""Pictures of three painted rectangles, and a detector that finds them: what it is told wrongly, it answers wrongly.
+
+Category 1 is painted red, 2 green, 3 blue, so that channels in another order are other categories; nothing but the
+place of the pixels says where a box is, so that a wrong resize, order or unit moves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pytest_cropdet.samples import Detections, GroundTruth, Image, Sample
+
+Box = tuple[int, int, int, int]
+
+
+def paint(width: int, height: int, objects: Mapping[int, Box]) -> Image:
+    """A black picture with one rectangle a category."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    for category, (left, top, right, bottom) in objects.items():
+        pixels[top:bottom, left:right, category - 1] = 255
+    return pixels
+
+
+def find(pixels: np.ndarray, middle: float = 127.5) -> Detections:
+    """The tight box of each colour, in pixels of the picture."""
+    boxes, categories = [], []
+    bright = pixels > middle
+    for category in (1, 2, 3):
+        only = bright[:, :, category - 1] & (bright.sum(axis=2) == 1)
+        y, x = np.nonzero(only)
+        if x.size:
+            boxes.append([x.min(), y.min(), x.max() + 1, y.max() + 1])
+            categories.append(category)
+    return Detections(np.array(boxes, float).reshape(-1, 4), np.full(len(boxes), 0.9), categories)
+
+
+def sample(name: str, width: int, height: int, objects: Mapping[int, Box], reads: list[str] | None = None) -> Sample:
+    """A painted picture as a sample; ``reads`` collects the names of the pictures that are decoded."""
+
+    def read() -> Image:
+        if reads is not None:
+            reads.append(name)
+        return paint(width, height, objects)
+
+    return Sample(name, width, height, GroundTruth([*objects.values()], [*objects]), read)
