@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 
 test: $(VENV)/.test
 	@echo "cropdet: running the tests"
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n auto $(TESTS)
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
