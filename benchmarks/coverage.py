@@ -1,6 +1,6 @@
 """Do the bounds cover what they say? A simulated detector whose drop is known, gated again and again.
 
-python benchmarks/coverage.py              # the tables of docs/coverage.md, in about twenty minutes of one core
+python benchmarks/coverage.py              # the tables of docs/coverage.md, in about 25 minutes of one core
 python benchmarks/coverage.py --jobs 2     # the same numbers, on two cores
 python benchmarks/coverage.py --quick      # 100 repetitions
 

@@ -1,9 +1,9 @@
 """Runs that are stopped at any moment: started by test_resume.py in a process of their own, which forks one for each.
 
 python resumable.py ORDERS: a JSON file with the folder of the data, and the rounds to run one after another. A round is
-``{"cache": folder, "processes": n, "kill": seconds or null, "signal": number, "stop": {call: how}}``; what came out is
-printed as JSON, one line a round. The detector leaves a line in ``calls`` beside the cache for every call: the hash of
-the pixels it was given.
+``{"cache": folder, "processes": n, "kill": [calls, seconds], "signal": number, "stop": {call: how}}``; what came out is
+printed as JSON, one line a round. ``kill``: so many seconds after the detector was called so often. The detector leaves
+a line in ``calls`` beside the cache for every call: the hash of the pixels it was given.
 """
 
 from __future__ import annotations
@@ -103,7 +103,12 @@ def run_round(data, order):
             child(data, order, place)
         children.append(pid)
     if order.get("kill") is not None:
-        time.sleep(order["kill"])
+        count, seconds = order["kill"]
+        folder = Path(order["cache"])
+        calls = folder.parent / f"{folder.name}.calls"
+        while count and not (calls.exists() and len(calls.read_text().split()) >= count):
+            time.sleep(0.0005)
+        time.sleep(seconds)
         for pid in children:
             os.kill(pid, order.get("signal", signal.SIGKILL))
     codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]

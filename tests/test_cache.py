@@ -667,6 +667,23 @@ def test_a_second_run_calls_nothing_and_says_the_same(tmp_path, store):
     assert second.shown == 0
 
 
+def test_a_run_whose_answers_are_known_decodes_nothing(tmp_path, store):
+    from pytest_cropdet import load_dataset
+
+    from .support import Data
+
+    path = many(tmp_path / "set")
+    plain = outcome(Painted(), path, store)
+    loaded = load_dataset(path)
+    samples = [
+        Sample(each.id, each.width, each.height, each.truth, lambda: pytest.fail("decoded"), each.path)
+        for each in loaded
+    ]
+    *_, last = events(Painted(), Data(samples, loaded.categories), SETTINGS, cache=store)
+    assert record(last.run)["ap"] == plain["ap"]
+    assert last.run.spent.model_calls == 0
+
+
 class Noisy(Painted):
     """A detector that never answers the same twice."""
 

@@ -90,7 +90,7 @@ def killed(tmp_path_factory, data):
     (clean, again), _ = rounds(tmp_path, data, [{"cache": str(tmp_path / "clean")}] * 2)
     assert clean["codes"] == again["codes"] == [0]
     dice = random.Random(11)
-    moments = [dice.uniform(0, 1.1 * clean["seconds"]) for _ in range(KILLS)]
+    moments = [(dice.randrange(CALLS), dice.uniform(0, 0.012)) for _ in range(KILLS)]  # a call takes some 5 ms
     folders = [tmp_path / f"kept {number}" for number in range(KILLS)]
     orders = [
         order
@@ -111,7 +111,7 @@ def test_a_clean_run_computes_every_batch_once_and_a_second_none(killed, plain):
 
 def test_the_run_after_a_kill_says_what_a_clean_run_says(killed, plain):
     _, trials = killed
-    assert sum(first["codes"] == [-signal.SIGKILL] for _, first, _ in trials) >= KILLS // 2, "too few were hit"
+    assert sum(first["codes"] == [-signal.SIGKILL] for _, first, _ in trials) >= KILLS - 2, "too few were hit"
     for folder, _, second in trials:
         assert second["codes"] == [0]
         assert said(folder) == as_json(plain)
@@ -156,11 +156,12 @@ def test_whichever_call_a_process_ends_in_the_next_goes_on(tmp_path, data, plain
 def test_an_interrupt_from_the_keyboard_stops_a_run_at_once_and_loses_the_batch_in_hand(tmp_path, data, plain):
     folder = tmp_path / "kept"
     found, errors = rounds(
-        tmp_path, data, [{"cache": str(folder), "kill": 0.08, "signal": signal.SIGINT}, {"cache": str(folder)}]
+        tmp_path, data, [{"cache": str(folder), "kill": [5, 0.002], "signal": signal.SIGINT}, {"cache": str(folder)}]
     )
     assert not errors
-    assert found[0]["codes"] in ([130], [-signal.SIGINT], [0])  # before the run has begun, or after, in a slow machine
+    assert found[0]["codes"] == [130]
     assert found[1]["codes"] == [0]
+    assert claims(folder) == []
     assert len(calls(folder)) <= CALLS + 1
     assert said(folder) == as_json(plain)
 

@@ -88,7 +88,7 @@ class DetectorHandle:
         self, name: str, load: Callable[[], Adapter], description: Description, fingerprint: str | None = None
     ) -> None:
         self.name = name
-        self.fingerprint = fingerprint
+        self._fingerprint = fingerprint
         self.seconds = 0.0
         self.images_sent = 0
         self._given = description
@@ -102,6 +102,11 @@ class DetectorHandle:
         if self._adapter is None:
             self._adapter = self._load()
         return self._adapter
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What changes whenever the detector's answers may; a detector of the user's own has one once it is loaded."""
+        return self._fingerprint or getattr(self._adapter, "fingerprint", None)
 
     def load(self) -> None:
         """Load and warm the model now instead of on its first call."""
@@ -201,6 +206,7 @@ class CallableAdapter:
         self.batch = int(batch)
         self.categories = getattr(function, "categories", None)
         self.max_detections = getattr(function, "max_detections", None)
+        self.fingerprint = getattr(function, "fingerprint", None)
         self.description = description
 
     def input_shape(self, width: int, height: int) -> tuple[int, int]:

@@ -26,14 +26,14 @@ def lines(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _line(gate: Mapping[str, Any], width: int) -> str:
-    metric = gate["metric"]
-    values = gate[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[metric]]
+    metric, rests_on = gate["metric"], f"{gate['crops']} crops of {gate['images']} images, {gate['objects']} objects"
     limit = "" if gate["limit"] is None else f" (allowed {gate['limit']:.3f})"
-    return (
-        f"{gate['verdict']:<9} {gate['name']:<{width}}  drop {_number(gate['drop']['value'])}{limit}  "
-        f"{metric} {_number(values['reference'])} -> {_number(values['crop'])}  "
-        f"{gate['crops']} crops of {gate['images']} images, {gate['objects']} objects"
-    )
+    begin = f"{gate['verdict']:<9} {gate['name']:<{width}}  "
+    if metric == "lost":
+        return f"{begin}lost {_number(gate['drop']['value'])}{limit} of what the whole images show  {rests_on}"
+    values = gate[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[metric]]
+    change = f"{metric} {_number(values['reference'])} -> {_number(values['crop'])}"
+    return f"{begin}drop {_number(gate['drop']['value'])}{limit}  {change}  {rests_on}"
 
 
 def _number(value: float | None) -> str:

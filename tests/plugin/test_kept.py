@@ -1,0 +1,103 @@
+"""What is kept from run to run, what a dry run tells, and pictures without ground truth."""
+
+import shutil
+
+KEEPING = """
+import fakes
+
+
+class Kept(fakes.Finder):
+    fingerprint = "finder 1"
+
+    def __call__(self, images):
+        fakes.note(f"called {len(images)}")
+        return super().__call__(images)
+
+
+def make():
+    return Kept(loses_cut=True)
+"""
+
+
+def calls(project):
+    return sum(line.startswith("called") for line in project.notes)
+
+
+def comparable(gate):
+    return {key: value for key, value in gate.items() if key not in ("seconds", "model_calls")}
+
+
+class TestDetectionsAreKept:
+    def test_a_second_run_calls_no_detector_and_says_the_same(self, project, workers):
+        project.write(keeping=KEEPING)
+        project.gate("keeping:make", "--cropdet-max-drop=0.9", workers=workers).assert_outcomes(passed=1)
+        (first,), before = project.gates, calls(project)
+        project.gate("keeping:make", "--cropdet-max-drop=0.9", workers=workers).assert_outcomes(passed=1)
+        (second,) = project.gates
+        assert before > 0
+        assert calls(project) == before
+        assert (first["model_calls"], second["model_calls"]) == (120, 0)
+        assert comparable(second) == comparable(first)
+        assert (project.path / ".cropdet" / ".gitignore").read_text().endswith("*\n")
+        assert (project.path / ".cropdet" / "CACHEDIR.TAG").exists()
+
+    def test_cache_clear_forgets_off_keeps_nothing_and_another_folder_is_taken(self, project):
+        project.write(keeping=KEEPING)
+        project.gate("keeping:make", "--cropdet-cache=off")
+        assert not (project.path / ".cropdet").exists()
+        project.gate("keeping:make", "--cropdet-cache=elsewhere")
+        assert (project.path / "elsewhere" / "cache.sqlite").exists()
+        before = calls(project)
+        project.gate("keeping:make", "--cropdet-cache=elsewhere", "--cache-clear")
+        assert calls(project) > before
+
+    def test_a_changed_picture_is_detected_again(self, project, tmp_path):
+        project.write(keeping=KEEPING)
+        project.data = shutil.copytree(project.data, tmp_path / "data")
+        project.gate("keeping:make")
+        picture = project.data / "images" / "000.png"
+        picture.write_bytes(picture.read_bytes() + b"\0")  # the same pixels, another file
+        project.gate("keeping:make")
+        assert 0 < project.gates[0]["model_calls"] < 120
+
+    def test_a_detector_without_fingerprint_is_told_so(self, project, said):
+        result = project.gate("fakes:make")
+        assert "no fingerprint, so its detections are not kept" in said(result)
+        assert not (project.path / ".cropdet").exists()
+
+    def test_the_folder_can_be_named_in_the_ini_file(self, project):
+        project.write(keeping=KEEPING, pytest_ini="[pytest]\ncropdet_dir = here/it/is\n")
+        project.gate("keeping:make")
+        assert (project.path / "here" / "it" / "is" / "cache.sqlite").exists()
+
+
+class TestDryRun:
+    def test_needs_no_detector_and_gates_nothing(self, project, workers, said):
+        result = project.pytest(
+            "--pyargs", "pytest_cropdet.suite", f"--cropdet-data={project.data}", "--cropdet-dry-run", workers=workers
+        )
+        result.assert_outcomes(skipped=1)
+        assert "240 crops of 60 images, 300 detector calls" in said(result)
+        assert "3 categories" in said(result)
+
+    def test_tells_the_time_with_a_detector_and_judges_it_not(self, project, said):
+        result = project.gate("fakes:make", "--cropdet-dry-run", "--cropdet-max-drop=0")
+        result.assert_outcomes(skipped=1)
+        assert "of detector time" in said(result)
+        assert project.gates == []
+
+
+class TestPicturesWithoutTruth:
+    def test_are_gated_on_agreement(self, project, workers):
+        result = project.pytest(
+            "--pyargs",
+            "pytest_cropdet.suite",
+            "--cropdet-model=fakes:perfect",
+            f"--cropdet-images={project.data / 'images'}",
+            "--cropdet-crops=random:keep=0.7-0.9,per_image=1",
+            "--cropdet-json=out.json",
+            workers=workers,
+        )
+        result.assert_outcomes(passed=1)
+        (gate,) = project.gates
+        assert (gate["metric"], gate["drop"]["value"]) == ("lost", 0.0)
