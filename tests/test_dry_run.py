@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from pytest_cropdet.categories import select_categories
 from pytest_cropdet.dry_run import DryRun, dry_run
 from pytest_cropdet.samples import GroundTruth
 from pytest_cropdet.settings import RunSettings
@@ -16,10 +15,7 @@ OPINIONS = opinions(DATA)
 
 
 def foretold(data: Data, crops: str, detector=None, **changes) -> DryRun:
-    settings = RunSettings(crops=crops, **changes)
-    return dry_run(
-        data, settings, select_categories(settings.categories or data.categories.values(), data.categories), detector
-    )
+    return dry_run(data, RunSettings(crops=crops, **changes), detector)
 
 
 def unreadable(data: Data) -> Data:

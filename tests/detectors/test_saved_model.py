@@ -192,7 +192,7 @@ def test_the_number_of_rows_is_the_most_a_model_finds(model):
         (
             {"shape": FIXED, "dtype": "float32", "name": "images"},
             {"range": "0..1"},
-            r"fixed at 96 x 64 pixels .*; say --cropdet-detector resize=inside\|stretch\|letterbox\|keep_aspect",
+            r"fixed at 96 x 64 pixels .*; say --cropdet-detector resize=stretch\|letterbox\|keep_aspect",
         ),
         (
             {"shape": FIXED, "dtype": "float32", "name": "images"},
