@@ -1,6 +1,6 @@
 """Do the bounds cover what they say? A simulated detector whose drop is known, gated again and again.
 
-python benchmarks/coverage.py              # the tables of docs/coverage.md, in about 25 minutes of one core
+python benchmarks/coverage.py              # the tables of docs/coverage.md, in about 45 minutes of one core
 python benchmarks/coverage.py --jobs 2     # the same numbers, on two cores
 python benchmarks/coverage.py --quick      # 100 repetitions
 
@@ -45,7 +45,7 @@ Ints = NDArray[np.int64]
 SEED = 20260401
 FIXED = (50, 100, 300)
 FAR = 800  # source images of the longer runs that look, where calls can be spared
-FAR_SHARE = 10  # one repetition of them for so many of the others
+FAR_SHARE = 2  # one repetition of them for so many of the others
 LEVEL = 0.95
 REPLICATES = 1000  # as a run without looks takes
 DISTANCES = (0.02, 0.03)

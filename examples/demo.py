@@ -8,6 +8,7 @@ itself ends with 0.
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,28 +19,19 @@ SCENES = ROOT / "fixtures" / "scenes"
 FOLDER = ROOT / ".cropdet" / "demo"
 
 
-def gate() -> list[str]:
-    """Return the command that gates the detector: the SavedModel, or its TFLite twin without TensorFlow."""
-    model = f"saved_model:{MODELS / 'saved_model'}"
+def model() -> str:
+    """Return the shipped detector: the SavedModel, or its TFLite twin where there is no TensorFlow."""
     if importlib.util.find_spec("tensorflow") is None:
-        model = f"tflite:{MODELS / 'ssd_nms.tflite'}"
-    return [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--pyargs",
-        "pytest_cropdet.suite",
-        f"--rootdir={ROOT}",
-        "-c/dev/null",
-        f"--cropdet-model=ssd={model}",
-        f"--cropdet-detector=labels={MODELS / 'labels.txt'}",
-        f"--cropdet-data={SCENES}",
-        "--cropdet-crops=random:keep=0.3-0.9,per_image=2",
-        "--cropdet-max-drop=0.05",
-        f"--cropdet-json={FOLDER / 'result.json'}",
-        "-p",
-        "no:cacheprovider",
-    ]
+        return "tflite:fixtures/models/ssd_nms.tflite"
+    return "saved_model:fixtures/models/saved_model"
+
+
+def command() -> list[str]:
+    """Return what a user would type."""
+    settings = ["-c", "examples/demo.ini", "--rootdir=.", f"--cropdet-model=ssd={model()}", "-p", "no:cacheprovider"]
+    if model().startswith("tflite:"):
+        settings += ["--cropdet-detector=range=0..255", "--cropdet-detector=labels=fixtures/models/labels.txt"]
+    return ["pytest", "--pyargs", "pytest_cropdet.suite", *settings]
 
 
 def draw_worst(result: dict[str, object]) -> Path | None:
@@ -49,10 +41,12 @@ def draw_worst(result: dict[str, object]) -> Path | None:
         return None
     from pytest_cropdet import Crop, compare, load_dataset, load_detector
 
-    spec = next(part.partition("=")[2].partition("=")[2] for part in gate() if part.startswith("--cropdet-model="))
-    detector = load_detector(spec, labels=MODELS / "labels.txt")
+    more = {"range": "0..255"} if model().startswith("tflite:") else {}
+    detector = load_detector(model(), labels=MODELS / "labels.txt", **more)
     sample = next(each for each in load_dataset(SCENES) if each.id == worst["image"])
     picture = FOLDER / "worst.png"
+    if picture.exists() and result["model_calls"] == 0:  # nothing was detected anew
+        return picture
     score = float(result["operating_point"]["score"])  # type: ignore[index]
     compare(detector, sample.image(), Crop(*worst["crop"]), score=score).plot().savefig(picture)
     return picture
@@ -60,11 +54,11 @@ def draw_worst(result: dict[str, object]) -> Path | None:
 
 def main() -> int:
     """Run the gate and explain it; 0 unless the gate itself could not run."""
+    os.chdir(ROOT)
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "result.json").unlink(missing_ok=True)
-    command = gate()
-    print("cropdet demo:", " ".join(["pytest", *command[3:5], *command[7:-3]]), flush=True)
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    print("$", " ".join(command()), flush=True)
+    code = subprocess.run([sys.executable, "-m", *command()], cwd=ROOT, check=False).returncode
     if code not in (0, 1) or not (FOLDER / "result.json").exists():
         return code or 2
     result = json.loads((FOLDER / "result.json").read_text(encoding="utf-8"))["gates"][0]
@@ -73,10 +67,10 @@ def main() -> int:
     print(
         f"\ncropdet demo: the gate {verdict}. The detector was trained on whole scenes only; without its surroundings\n"
         "it takes a balloon for a parasail. Its results lie in\n"
-        f"  {FOLDER / 'result.json'}"
+        f"  {(FOLDER / 'result.json').relative_to(ROOT)}"
     )
     if picture is not None:
-        print(f"  {picture}   (the crop that lost most)")
+        print(f"  {picture.relative_to(ROOT)}   (the crop that lost most)")
     print("To gate your own: README.md, or docs/quickstart.md.")
     return 0
 

@@ -213,6 +213,9 @@ class Run:
         before, after = (_shown(self.metric_values[name]) for name in ("reference", "crop"))
         rests_on = f"{self.crops} crops of {self.images} images, {self.scored_objects} objects"
         lines = [f"whole image {before} -> crop {after} {self.settings.metric}   {in_mean} categories, {rests_on}"]
+        measure = verdict.measure
+        if measure.low is not None and measure.high is not None:
+            lines.append(f"one-sided {measure.level:.0%} bounds {measure.low:.3f} and {measure.high:.3f}")
         if self.agreement:
             missed, flips = int(self.lost.over.sum()), int(self.flips.over.sum())
             lines = [f"{missed} lost, {flips} of them under another label   {rests_on} (the whole image's detections)"]

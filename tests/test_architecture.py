@@ -184,3 +184,11 @@ def test_the_checks_see_what_they_look_for():
     )
     assert list(imports(tree)) == [(4, "b"), (6, "pytest_cropdet.c"), (7, "pytest_cropdet.x.y")]
     assert (calls_to_print(tree), asserts(tree)) == ([8], [9])
+
+
+def test_the_page_of_options_is_that_of_the_table():
+    page = ROOT.parent / "docs" / "options.md"
+    script = page.with_name("make_options.py")
+    space: dict[str, object] = {"__name__": "make_options", "__file__": str(script)}
+    exec(compile(script.read_text(encoding="utf-8"), str(script), "exec"), space)
+    assert page.read_text(encoding="utf-8") == space["page"](), "run `python docs/make_options.py`"  # type: ignore[operator]

@@ -28,12 +28,17 @@ def lines(records: Sequence[Mapping[str, Any]]) -> list[str]:
 def _line(gate: Mapping[str, Any], width: int) -> str:
     metric, rests_on = gate["metric"], f"{gate['crops']} crops of {gate['images']} images, {gate['objects']} objects"
     limit = "" if gate["limit"] is None else f" (allowed {gate['limit']:.3f})"
+    value = f"{_number(gate['drop']['value'])}{_bounds(gate['drop'])}{limit}"
     begin = f"{gate['verdict']:<9} {gate['name']:<{width}}  "
     if metric == "lost":
-        return f"{begin}lost {_number(gate['drop']['value'])}{limit} of what the whole images show  {rests_on}"
+        return f"{begin}lost {value} of what the whole images show  {rests_on}"
     values = gate[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[metric]]
     change = f"{metric} {_number(values['reference'])} -> {_number(values['crop'])}"
-    return f"{begin}drop {_number(gate['drop']['value'])}{limit}  {change}  {rests_on}"
+    return f"{begin}drop {value}  {change}  {rests_on}"
+
+
+def _bounds(drop: Mapping[str, Any]) -> str:
+    return "" if drop["low"] is None or drop["high"] is None else f" [{drop['low']:.3f}, {drop['high']:.3f}]"
 
 
 def _number(value: float | None) -> str:
