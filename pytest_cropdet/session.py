@@ -167,7 +167,7 @@ class Cropdet:
         cache = cache_of(self._config)
         with _warnings_stay_warnings(), Progress.on(self._config) as progress:
             if cache is not None and detector.fingerprint is None:
-                progress.note(f"{detector.name} has no fingerprint, so its detections are not kept")
+                progress.keeps_nothing(f"{detector.name} has no fingerprint, so its detections are not kept")
             for event in events(detector, self.dataset, settings, cache=cache):
                 if isinstance(event, Finished):
                     return event.run

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from pytest_cropdet.boxes import areas
 from pytest_cropdet.crops import Crop, crop_detections
 from pytest_cropdet.runner import Run, run
 from pytest_cropdet.samples import Detections, GroundTruth, Sample
@@ -160,7 +159,3 @@ def strongest(found: Detections, rows: int) -> Detections:
 def small_run(detector: object, data: Data, crops: str = "random:keep=0.6,per_image=2", **changes: object) -> Run:
     """A run with few replicates, since most tests ask for no more."""
     return run(detector, data, **{"crops": crops, "replicates": 200, **changes})  # type: ignore[arg-type]
-
-
-def area_of(found: Detections) -> np.ndarray:
-    return areas(found.boxes)

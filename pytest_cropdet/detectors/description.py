@@ -33,8 +33,9 @@ class Description:
     .pbtxt label map, or JSON), or the names themselves with commas. ``channels``: ``rgb`` or ``bgr``. ``range``:
     values of a pixel, ``0..255``, ``0..1`` or ``-1..1``. ``resize``: ``inside`` (the model does it), ``stretch``,
     ``letterbox`` (aspect kept, centred) or ``keep_aspect`` (aspect kept, at the left top). ``batch``: most images a
-    call. ``nms_iou``: IoU of its suppression of duplicates. ``anchors``: a file of its anchors. ``outputs``: which
-    output is what, as ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
+    call. ``threads``: of the runtime, where the plugin is the first to load it. ``nms_iou``: IoU of its suppression of
+    duplicates. ``anchors``: a file of its anchors. ``outputs``: which output is what, as
+    ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
     0 to 1, ``none``, ``sigmoid`` or ``softmax``.
     """
 
@@ -46,6 +47,7 @@ class Description:
     range: str | None = None
     resize: str | None = None
     batch: int | None = None
+    threads: int | None = None
     nms_iou: float | None = None
     anchors: str | None = None
     outputs: str | None = None
@@ -94,6 +96,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),
     "batch": (int, 1, 4096),
+    "threads": (int, 1, 1024),
     "nms_iou": (float, 0, 1),
 }
 

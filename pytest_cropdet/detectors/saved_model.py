@@ -5,6 +5,7 @@ resizes. What it does not decide is asked of the user, by the name of the option
 """
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,24 @@ from pytest_cropdet.samples import Detections, Image
 __all__ = ["SavedModelAdapter", "load"]
 
 BOXES, SCORES, CLASSES, COUNT = "detection_boxes", "detection_scores", "detection_classes", "num_detections"
-BATCH = 8  # where the signature takes any number and the user names none
+BATCH, GPU_BATCH = 8, 32  # where the signature takes any number and the user names none
 NORMALIZED_LIMIT = 4.0  # a normalised box may stick out of its image, but never by that much
 
 
-def import_tensorflow() -> Any:
-    """Return tensorflow, imported quietly; ``DetectorError`` names the line that installs it."""
+def import_tensorflow(threads: int | None = None) -> Any:
+    """Return tensorflow, imported quietly; ``DetectorError`` names the line that installs it.
+
+    Where this is the first to import it, ``threads`` (one, where several workers of pytest-xdist share the machine) is
+    set, and memory of GPUs grows as it is needed; a process that had TensorFlow before is left as it is.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    owned = "tensorflow" not in sys.modules
     try:
         with quiet():
             import tensorflow
+
+            if owned:
+                _set_up(tensorflow, threads)
     except ImportError as error:
         raise DetectorError(
             f"this detector needs TensorFlow ({error}): pip install 'pytest-cropdet[tensorflow]'"
@@ -39,9 +48,19 @@ def import_tensorflow() -> Any:
     return tensorflow
 
 
+def _set_up(tensorflow: Any, threads: int | None) -> None:
+    if threads is None and int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
+        threads = 1
+    if threads is not None:
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        tensorflow.config.experimental.set_memory_growth(gpu, True)
+
+
 def load(path: Path, description: Description) -> "SavedModelAdapter":
     """Return the SavedModel in ``path``, warmed up."""
-    tensorflow = import_tensorflow()
+    tensorflow = import_tensorflow(description.threads)
     with quiet():
         try:
             model = tensorflow.saved_model.load(str(path))
@@ -119,7 +138,7 @@ class SavedModelAdapter:
             channels="rgb",
             range="0..255",
             resize="inside",
-            batch=shape[0] or BATCH,
+            batch=shape[0] or (GPU_BATCH if self._tensorflow.config.list_physical_devices("GPU") else BATCH),
         )
 
     def warm_up(self) -> None:

@@ -25,6 +25,8 @@ class Progress:
         self._capture = capture
         self._begun = self._last = time.monotonic()
         self._started: Started | None = None
+        self._advanced: Advanced | None = None
+        self._goes_on = "they are kept, and the next run goes on from there"
         self._estimated = False
         self._dirty = False
 
@@ -45,6 +47,8 @@ class Progress:
         if self._reporter is not None and self._dirty:
             with self._uncaptured():
                 self._erase(self._reporter)
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self._advanced is not None:
+            self.note(f"stopped after {self._advanced.done} of {self._advanced.calls} detector calls; {self._goes_on}")
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -53,8 +57,14 @@ class Progress:
         if isinstance(event, Started):
             self._started = event
         elif isinstance(event, Advanced):
+            self._advanced = event
             with self._uncaptured():
                 self._advance(self._reporter, event)
+
+    def keeps_nothing(self, why: str) -> None:
+        """Say that detections are not kept."""
+        self._goes_on = "they are lost"
+        self.note(why)
 
     def note(self, text: str) -> None:
         """Show a line that the user should know of."""

@@ -101,3 +101,13 @@ class TestPicturesWithoutTruth:
         result.assert_outcomes(passed=1)
         (gate,) = project.gates
         assert (gate["metric"], gate["drop"]["value"]) == ("lost", 0.0)
+
+
+def test_ctrl_c_in_the_middle_says_how_far_it_came(project, said):
+    project.write(
+        keeping=KEEPING + "\n\ndef stops():\n    return Stops()\n\n\nclass Stops(Kept):\n    count = 0\n\n"
+        "    def __call__(self, images):\n        self.count += 1\n        if self.count == 4:\n"
+        "            raise KeyboardInterrupt\n        return super().__call__(images)\n"
+    )
+    text = said(project.gate("keeping:stops"))
+    assert "of 120 detector calls; they are kept, and the next run goes on from there" in text
