@@ -97,6 +97,8 @@ def summarise(
         for name, table in of_chosen.items()
     }
     spread, limited = None if repeat is None else repeat.spread, cap_doubts(settings, cap)
+    if repeat is not None and not repeat.same and spread is None:  # no object to measure it on: any drop may be noise
+        spread = 1.0
     hidden = hidden_numbers(
         objects,
         detected,

@@ -6,9 +6,9 @@ import pytest
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.determinism import differ
 from pytest_cropdet.report.json import record
-from pytest_cropdet.samples import Detections
+from pytest_cropdet.samples import Detections, GroundTruth
 
-from .support import Fake, is_whole, made, opinions, same, shown_in, small_run
+from .support import Data, Fake, is_whole, made, opinions, same, shown_in, small_run
 
 DATA = made(80)
 SHARP = [Detections(each.truth.boxes, np.full(len(each.truth), 0.9), each.truth.categories) for each in DATA]
@@ -126,3 +126,20 @@ class TestDiffer:
     def test_a_last_bit_is_a_difference(self, other):
         assert differ([self.ONE], [other])
         assert differ([self.ONE, self.ONE], [self.ONE, other])
+
+
+def test_noise_that_cannot_be_measured_lets_nothing_pass():
+    """The pictures that are sent again hold no object, so the spread is unknown: no limit is above it."""
+    empty = GroundTruth.empty()
+    first = [type(each)(each.id, each.width, each.height, empty, each.read) for each in list(DATA)[:60]]
+    data = Data([*first, *list(made(130))[60:]])
+    rng = np.random.default_rng(0)
+    found = [Detections(e.truth.boxes, np.full(len(e.truth), 0.9), e.truth.categories) for e in data]
+
+    def answer(number: int, crop: Crop) -> Detections:
+        ghost = Detections([[1.0, 1.0, 9.0, 9.0]], [0.01 + 0.01 * rng.random()], [3])
+        return ghost if number < 60 else shown_in(found[number], crop)
+
+    result = small_run(Fake(answer), data)
+    assert (result.repeat.same, result.repeat.spread) == (False, None)
+    assert result.drop.judge(0.9).reason == "spread"
