@@ -44,7 +44,7 @@ class TestDetectionsAreKept:
     def test_cache_clear_forgets_off_keeps_nothing_and_another_folder_is_taken(self, project):
         project.write(keeping=KEEPING)
         project.gate("keeping:make", "--cropdet-cache=off")
-        assert not (project.path / ".cropdet").exists()
+        assert not list(project.path.rglob("cache.sqlite"))
         project.gate("keeping:make", "--cropdet-cache=elsewhere")
         assert (project.path / "elsewhere" / "cache.sqlite").exists()
         before = calls(project)
