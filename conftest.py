@@ -1,11 +1,27 @@
 """Runs the Python blocks of the documentation as tests: README.md and docs/*.md, each file in one namespace."""
 
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+from sybil import Example, Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 pytest_plugins = ("pytester",)
 
+
+class AfterTheBlocksBefore(PythonEvaluator):
+    """Runs the page's earlier blocks first where this process has not: alone or on a worker, a block has its names."""
+
+    def __call__(self, example: Example) -> None:
+        done = example.document.__dict__.setdefault("blocks_done", set())
+        for block in example.document.examples():
+            if block.line >= example.line:
+                break
+            if block.line not in done and block.region.evaluator is self:
+                block.evaluate()
+        done.add(example.line)
+        super().__call__(example)
+
+
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), SkipParser()],
+    parsers=[CodeBlockParser("python", AfterTheBlocksBefore()), SkipParser()],
     patterns=["README.md", "docs/*.md"],
 ).pytest()
