@@ -32,10 +32,13 @@ class BatchKeys:
         """Return the keys of a detector, ``None`` where there is no cache or the detector has no fingerprint."""
         return None if cache is None or detector.fingerprint is None else cls(cache, detector.fingerprint)
 
-    def key(self, pictures: Sequence[tuple[Sample, Crop | None]], rendering: str = "") -> str | None:
-        """Return the key of a batch; ``None`` if one of its samples is not a file that can be read."""
+    def key(self, pictures: Sequence[tuple[Sample, Crop | None, str]]) -> str | None:
+        """Return the key of a batch; ``None`` if one of its samples is not a file that can be read.
+
+        ``pictures``: sample, window (``None``: the whole image) and how it is rendered ("": as it is).
+        """
         digest = hashlib.sha256(self._detector.encode())
-        for sample, crop in pictures:
+        for sample, crop, rendering in pictures:
             if sample.path is None:
                 return None
             try:

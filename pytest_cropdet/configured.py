@@ -138,6 +138,7 @@ def settings_for(config: pytest.Config, item: pytest.Item | None = None, **chang
         "max_drop": parse_limits(option("max_drop").default)[0] if mean is None else mean,
         "by_category": {**single, **_marker(item).get("by_category", {})},
         "categories": tuple(name for name in names if name),
+        "fill": tuple(fill.strip() for value in setting(config, "fill", item) for fill in str(value).split(",")),
     }
     for each in OPTIONS:
         if each.name in RunSettings.__dataclass_fields__ and each.name not in values:

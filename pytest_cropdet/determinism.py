@@ -66,7 +66,7 @@ def check_repeat(
     parts = chunks(detector, samples)
     if keys is None:
         return _check(detector, samples, parts, whole, categories, chosen, settings)
-    same = keys.repeat_name(keys.key([(sample, None) for sample in parts[0]]))
+    same = keys.repeat_name(keys.key([(sample, None, "") for sample in parts[0]]))
     apart = keys.repeat_name(*_measured_on(parts, keys, chosen, settings))
     known = keys.repeat(same, apart)
     while known is None and same is not None and not keys.cache.claim(same):
@@ -120,7 +120,7 @@ def _measured_on(
 ) -> list[object]:
     """Return all that the spread depends on: the pictures that are sent again, their truth, and how it is measured."""
     repeated = _to_repeat(parts)
-    batches = [keys.key([(sample, None) for sample in part]) for part in repeated]
+    batches = [keys.key([(sample, None, "") for sample in part]) for part in repeated]
     truth = [repr(sample.truth) for part in repeated for sample in part]
     return [*batches, *truth, *chosen, settings.metric, settings.seed, settings.replicates, settings.level]
 

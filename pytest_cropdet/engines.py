@@ -9,7 +9,7 @@ is about to have is left for the end.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,25 +20,40 @@ from pytest_cropdet.crops import Crop
 from pytest_cropdet.detectors.frames import Prepared
 from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.errors import CropdetError, DataError
+from pytest_cropdet.renderings import Rendering, render
 from pytest_cropdet.samples import Detections, Image, Sample
 
-__all__ = ["Batch", "Picture", "chunks", "detect_all", "pictures_of"]
+__all__ = ["Batch", "Batches", "Picture", "chunks", "detect_all", "plain_batches"]
 
 WAIT = 0.1  # seconds between looks at a batch that another process computes
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture to detect in: the whole sample (``crop`` is ``None``, rank -1) or one of its crops."""
+    """One picture to detect in: the whole sample (``crop`` is ``None``, rank -1), or one of its crops.
+
+    ``rendering``: how the crop is shown in the whole image's frame; ``None`` for the crop alone.
+    """
 
     sample: str
     rank: int
     crop: Crop | None
+    rendering: Rendering | None = None
 
     @property
     def label(self) -> str:
         """What messages call it."""
-        return self.sample if self.crop is None else f"{self.crop} of {self.sample}"
+        label = self.sample if self.crop is None else f"{self.crop} of {self.sample}"
+        return label if self.rendering is None else f"{label} ({self.rendering.name})"
+
+    def of(self, image: Image) -> Image:
+        """Return its pixels, given its sample's."""
+        if self.crop is None:
+            return image
+        return self.crop.of(image) if self.rendering is None else render(image, self.crop, self.rendering)
+
+
+Batches = Callable[[Sequence[Sample]], Iterator[list[Picture]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +85,21 @@ def chunks(detector: DetectorHandle, samples: Sequence[Sample]) -> list[list[Sam
     return sorted(parts, key=lambda part: order[part[0].id])
 
 
-def pictures_of(
-    detector: DetectorHandle, chunk: Sequence[Sample], windows: Mapping[str, Sequence[Crop]]
-) -> Iterator[list[Picture]]:
-    """Yield the batches of one chunk: its whole images, then its crops of rank 0, of rank 1, ... by input shape."""
-    yield [Picture(sample.id, -1, None) for sample in chunk]
-    for rank in range(max((len(windows[sample.id]) for sample in chunk), default=0)):
-        groups: dict[tuple[int, int], list[Picture]] = {}
-        for sample in chunk:
-            crops = windows[sample.id]
-            if rank < len(crops):
-                shape = detector.input_shape(crops[rank].width, crops[rank].height)
-                groups.setdefault(shape, []).append(Picture(sample.id, rank, crops[rank]))
-        yield from groups.values()
+def plain_batches(detector: DetectorHandle, windows: Mapping[str, Sequence[Crop]]) -> Batches:
+    """Return what gives the batches of a chunk: whole images, then crops of rank 0, of rank 1, ... by input shape."""
+
+    def batches(chunk: Sequence[Sample]) -> Iterator[list[Picture]]:
+        yield [Picture(sample.id, -1, None) for sample in chunk]
+        for rank in range(max((len(windows[sample.id]) for sample in chunk), default=0)):
+            groups: dict[tuple[int, int], list[Picture]] = {}
+            for sample in chunk:
+                crops = windows[sample.id]
+                if rank < len(crops):
+                    shape = detector.input_shape(crops[rank].width, crops[rank].height)
+                    groups.setdefault(shape, []).append(Picture(sample.id, rank, crops[rank]))
+            yield from groups.values()
+
+    return batches
 
 
 def detect_all(
@@ -90,18 +107,22 @@ def detect_all(
     samples: Sequence[Sample],
     windows: Mapping[str, Sequence[Crop]],
     keys: BatchKeys | None = None,
+    batches: Batches | None = None,
 ) -> Iterator[Batch]:
     """Yield every batch of a plan with its detections; each image is decoded once at most, in the background.
 
-    ``keys``: where answers are kept; without it everything is computed.
+    ``keys``: where answers are kept; without it everything is computed. ``batches``: the batches of a chunk of samples,
+    other than its whole images and crops.
     """
+    split = plain_batches(detector, windows) if batches is None else batches
     parts = chunks(detector, samples)
     by_id = {sample.id: sample for sample in samples}
 
     def prepare(chunk: Sequence[Sample]) -> list[_Task]:
         tasks = []
-        for pictures in pictures_of(detector, chunk, windows):
-            key = None if keys is None else keys.key([(by_id[each.sample], each.crop) for each in pictures])
+        for pictures in split(chunk):
+            shown = [(by_id[each.sample], each.crop, str(each.rendering or "")) for each in pictures]
+            key = None if keys is None else keys.key(shown)
             answer = None if keys is None or key is None else keys.cache.get(key)
             tasks.append(_Task(pictures, key, answer, []))
         if any(task.answer is None for task in tasks):
@@ -168,8 +189,7 @@ def _await(
 
 
 def _prepared(detector: DetectorHandle, pictures: Sequence[Picture], images: Mapping[str, Image]) -> list[Prepared]:
-    crops = [images[each.sample] if each.crop is None else each.crop.of(images[each.sample]) for each in pictures]
-    return [detector.adapter.prepare(crop) for crop in crops]
+    return [detector.adapter.prepare(each.of(images[each.sample])) for each in pictures]
 
 
 def _read(sample: Sample) -> Image:

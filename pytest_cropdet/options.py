@@ -51,6 +51,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("cap", "string", "refuse", "POLICY", "a pass while the detector's cap binds", ("refuse", "accept")),
     Option("score_threshold", "float", None, "X", "the score that is acted upon (default: best F1 on whole images)"),
     Option("looks", "string", "off", "POLICY", "stop as soon as every stated limit is decided", ("off", "auto")),
+    Option(
+        "explain", "string", "auto", "WHEN", "say why it dropped: when a gate does not pass", ("auto", "always", "off")
+    ),
+    Option("fill", "lines", ("mean",), "FILL", "what stands for taken pixels: mean, blur or gray; more are compared"),
+    Option("both_orders", "flag", False, "", "switch on context and cut in both orders: a detector call a crop more"),
     Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
     Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
     Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),

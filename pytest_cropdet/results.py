@@ -1,15 +1,19 @@
 """What a run found: numbers, verdicts, and the text that explains them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
+from pytest_cropdet.causes import Causes, Scored
+from pytest_cropdet.chain import Step
+from pytest_cropdet.chain import lines as step_lines
 from pytest_cropdet.controls import Cap
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.determinism import Repeat
+from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation import Detected, Matches
 from pytest_cropdet.extremes import extreme_ap
 from pytest_cropdet.gate import GateFailure, Measure, Outcome, Verdict
@@ -18,7 +22,7 @@ from pytest_cropdet.plan import Plan
 from pytest_cropdet.scoring import Objects
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["CategoryResult", "Run", "Spent", "WorstCrop"]
+__all__ = ["CategoryResult", "Explanation", "Run", "Spent", "WorstCrop"]
 
 
 @dataclass(slots=True)
@@ -74,6 +78,37 @@ class Look:
     decided: bool
 
 
+class Explanation:
+    """The causes of a drop, sought when they are first asked for; ``seek`` yields what it does, and at the end them.
+
+    ``watch`` takes what ``seek`` yields from it, and may show it; ``error`` is why the causes could not be found.
+    """
+
+    def __init__(self) -> None:
+        self.seek: Callable[[], Iterator[Any]] | None = None
+        self.watch: Callable[[Iterator[Any]], Any] = list
+        self.causes: Causes | None = None
+        self.error: str | None = None
+
+    def events(self) -> Iterator[Any]:
+        """Seek the causes unless they are known, yielding what is done; an error of ours is kept as a sentence."""
+        if self.seek is None or self.causes is not None or self.error is not None:
+            return
+        try:
+            for event in self.seek():
+                if isinstance(event, Causes):
+                    self.causes = event
+                else:
+                    yield event
+        except CropdetError as error:
+            self.error = str(error)
+
+    def find(self) -> Causes | None:
+        """Return the causes, sought now if they were not; ``None`` if they cannot be found."""
+        self.watch(self.events())
+        return self.causes
+
+
 @dataclass(eq=False)
 class Run:
     """The result of a gate. ``drop`` and ``by_category[name]`` are losses: ``assert run.drop <= 0.05``.
@@ -109,6 +144,21 @@ class Run:
     looks: tuple[Look, ...] = ()
     hint: str | None = None
     agreement: bool = False
+    scored: Scored | None = None
+    explanation: Explanation = field(default_factory=Explanation)
+
+    @property
+    def causes(self) -> Causes:
+        """Why it dropped; found when first asked for, which sends four renderings of each crop to the detector."""
+        found = self.explanation.find()
+        if found is None:
+            raise CropdetError(f"this run cannot be explained: {self.explanation.error or 'its detector is gone'}")
+        return found
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """AP lost by each step of the chain (context, cut, position, scale); their sum is the drop."""
+        return self.causes.chain.steps
 
     @property
     def images(self) -> int:
@@ -187,6 +237,10 @@ class Run:
         """Whether every stated limit has its verdict, pass or fail; leaves no trace in ``verdicts``."""
         return all(replace(measure, note=None).judge(limit).outcome != "undecided" for measure, limit in self._stated())
 
+    def passes_all(self) -> bool:
+        """Whether every stated limit gets a pass; leaves no trace in ``verdicts``."""
+        return all(replace(measure, note=None).judge(limit).outcome == "pass" for measure, limit in self._stated())
+
     def _stated(self) -> list[tuple[Measure, float]]:
         limits = self.settings
         stated = [(self.drop, limits.max_drop), (self.ratio, limits.min_ratio), (self.crop_ap, limits.min_crop_ap)]
@@ -225,6 +279,7 @@ class Run:
             needed = verdict.measure.images_to_decide(verdict.limit, self.images)
             more = f"; about {needed} images (+-30 %) would decide" if needed else ""
             lines.insert(0, f"undecided: the bounds hold the limit{more} (cropdet_undecided = fail|pass|point)")
+        lines.extend(self._why(verdict))
         if self.cap.binds:
             lines.append(f"{self.cap.text}; equal numbers of boxes: drop {_shown(self.controls['equal_boxes'])}")
         elif self.drop.high is not None and self.drop.high < 0:
@@ -242,6 +297,15 @@ class Run:
         if self.worst is not None:
             lines.append(f"worst crop: {self.worst}")
         return lines
+
+    def _why(self, verdict: Verdict) -> list[str]:
+        """Return the steps of the chain as bars, where they are known or this verdict makes one want to know."""
+        explanation = self.explanation
+        wanted = verdict.outcome != "pass" and self.settings.explain == "auto"
+        causes = explanation.find() if wanted else explanation.causes
+        if causes is None:
+            return [f"not explained: {explanation.error}"] if explanation.error else []
+        return [*(f"   {line}" for line in step_lines(causes.chain)), *causes.notes]
 
     @property
     def metric_values(self) -> Mapping[str, float | None]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from pytest_cropdet.agreement import HIGH, names_for, stand_in_truth
@@ -13,6 +14,7 @@ from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.determinism import Repeat, check_repeat
 from pytest_cropdet.engines import detect_all
 from pytest_cropdet.errors import DataError
+from pytest_cropdet.explaining import Asked, Explainer, Explaining
 from pytest_cropdet.looks import LOOK_REPLICATES, enough_categories, look_levels, look_points, shuffled
 from pytest_cropdet.plan import Plan, choose_samples, make_plan
 from pytest_cropdet.protocols import Dataset
@@ -22,7 +24,18 @@ from pytest_cropdet.scoring import CropIndex, build_objects, kept_categories
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.summary import summarise
 
-__all__ = ["Advanced", "Event", "Finished", "Run", "Started", "estimate_seconds", "events", "run"]
+__all__ = [
+    "Advanced",
+    "Asked",
+    "Event",
+    "Explaining",
+    "Finished",
+    "Run",
+    "Started",
+    "estimate_seconds",
+    "events",
+    "run",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +63,7 @@ class Finished:
     run: Run
 
 
-Event = Started | Advanced | Finished
+Event = Started | Advanced | Explaining | Asked | Finished
 
 
 @dataclass
@@ -94,6 +107,8 @@ def events(
 ) -> Iterator[Event]:
     """Run a gate, yielding :class:`Started`, an :class:`Advanced` for each batch, and :class:`Finished` at the end.
 
+    Where it is to be explained, :class:`Explaining` and an :class:`Asked` for each batch come before the end.
+
     ``cache``: where detections are kept; without it, or for a detector without fingerprint, all are computed.
     """
     begun = time.perf_counter()
@@ -127,6 +142,10 @@ def events(
             break
     if settings.looks == "off":
         result.hint = judge.hint(found, result)
+    parts = [judge.samples[start:end] for start, end in pairwise([0, *judge.points[: number + 1]])]
+    judge.explain(result, Explainer(handle, keys, parts, judge.plan.windows, judge.categories, settings, spent))
+    if settings.explain == "always" or (settings.explain == "auto" and not result.passes_all()):
+        yield from result.explanation.events()
     result.spent.total_seconds = time.perf_counter() - begun
     yield Finished(result)
 
@@ -191,6 +210,12 @@ class _Judge:
             result.looks = tuple(self._looks)
         return result
 
+    def explain(self, result: Run, explainer: Explainer) -> None:
+        """Give a result the way to its causes."""
+        scored = result.scored
+        if scored is not None:
+            result.explanation.seek = lambda: explainer.causes(scored)
+
     def hint(self, found: _Found, result: Run) -> str | None:
         """Return what looks would have spared, ``None`` where nothing."""
         if not self.settings.states_limits or len(self._possible) < 2 or not result.is_decided():
@@ -240,7 +265,7 @@ def _chosen_categories(settings: RunSettings, dataset: Dataset) -> list[int]:
     return select_categories(named, dataset.categories)
 
 
-def estimate_seconds(event: Advanced) -> float:
+def estimate_seconds(event: Advanced | Asked) -> float:
     """Return how many seconds the detector still needs, from what it has needed so far."""
     return event.model_seconds / max(1, event.done) * (event.calls - event.done)
 

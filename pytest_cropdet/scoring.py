@@ -6,7 +6,7 @@ clipped to the window, and ignored, not wrong, where too little of them lies ins
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,14 +96,21 @@ def build_objects(index: CropIndex, min_visibility: float) -> Objects:
     return Objects(truth, index, scored, annotation, visibility)
 
 
-def build_detected(index: CropIndex, found: Sequence[Detections], min_visibility: float, *, whole: bool) -> Detected:
+def build_detected(
+    index: CropIndex,
+    found: Sequence[Detections],
+    min_visibility: float,
+    *,
+    whole: bool = False,
+    frame: Literal["image", "window"] = "window",
+) -> Detected:
     """Return one rendering's detections in the frames of the crops.
 
-    ``found``: with ``whole`` one an image, in the image's frame, else one a crop, in the crop's frame.
+    ``found``: with ``whole`` one an image, in the image's frame; else one a crop, in the frame that ``frame`` names.
     """
     rows = []
     for place, (unit, crop) in enumerate(zip(index.unit, index.crops, strict=True)):
-        window = crop if whole else Crop(0, 0, crop.width, crop.height)
+        window = crop if whole or frame == "image" else Crop(0, 0, crop.width, crop.height)
         rows.append(crop_detections(found[unit if whole else place], window))
     shown = [each.detections for each in rows]
     return Detected(

@@ -23,7 +23,7 @@ from pytest_cropdet.report.json import write_json
 from pytest_cropdet.report.progress import Progress
 from pytest_cropdet.report.properties import properties
 from pytest_cropdet.results import Run
-from pytest_cropdet.runner import Finished, events
+from pytest_cropdet.runner import Event, Finished, events
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.stash import DRY_RUN, current_item, kept_runs
 
@@ -170,9 +170,16 @@ class Cropdet:
                 progress.keeps_nothing(f"{detector.name} has no fingerprint, so its detections are not kept")
             for event in events(detector, self.dataset, settings, cache=cache):
                 if isinstance(event, Finished):
+                    event.run.explanation.watch = self._watch
                     return event.run
                 progress.show(event)
         raise RuntimeError("the run ended without a result")
+
+    def _watch(self, seeking: Iterator[Event]) -> None:
+        """Show what is done for causes that are asked for after the run."""
+        with _warnings_stay_warnings(), Progress.on(self._config) as progress:
+            for event in seeking:
+                progress.show(event)
 
     def _name(self, settings: RunSettings, item: pytest.Item | None) -> str:
         parameters: Mapping[str, Any] = getattr(getattr(item, "callspec", None), "params", {})

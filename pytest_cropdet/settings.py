@@ -10,6 +10,7 @@ __all__ = ["METRICS", "Metric", "RunSettings"]
 
 Metric = Literal["mAP", "AP50", "AP75"]
 METRICS: tuple[Metric, ...] = ("mAP", "AP50", "AP75")
+FILLS = ("mean", "blur", "gray")
 UNDECIDED = ("fail", "pass", "point")
 
 
@@ -18,7 +19,8 @@ class RunSettings:
     """The settings of a gate; each is also an option, an ini key and an argument of the marker, as ``cropdet_x``.
 
     Limits: ``max_drop`` for the mean, ``by_category`` for single categories, ``min_ratio`` for
-    AP(crop) / AP(reference), ``min_crop_ap`` for AP(crop); ``None`` sets none. All AP are 0 to 1.
+    AP(crop) / AP(reference), ``min_crop_ap`` for AP(crop); ``None`` sets none. All AP are 0 to 1. ``fill``: what stands
+    for taken pixels in the renderings that explain a drop; the steps of the first are reported, others are compared.
     """
 
     crops: str = "random:keep=0.3-0.9,per_image=4"
@@ -41,6 +43,9 @@ class RunSettings:
     level: float = 0.95
     looks: Literal["off", "auto"] = "off"
     verify: bool = False
+    explain: Literal["auto", "always", "off"] = "auto"
+    fill: tuple[str, ...] = ("mean",)
+    both_orders: bool = False
 
     @property
     def states_limits(self) -> bool:
@@ -57,6 +62,12 @@ class RunSettings:
         _one_of("looks", self.looks, ("off", "auto"))
         _one_of("undecided", self.undecided, UNDECIDED)
         _one_of("cap", self.cap, ("refuse", "accept"))
+        _one_of("explain", self.explain, ("auto", "always", "off"))
+        object.__setattr__(self, "fill", (self.fill,) if isinstance(self.fill, str) else tuple(self.fill))
+        for fill in self.fill:
+            _one_of("fill", fill, FILLS)
+        if not self.fill or len(set(self.fill)) < len(self.fill):
+            raise SpecError(f"cropdet_fill needs one or more of {', '.join(FILLS)}, each once")
         for name, low in (("sample_images", 1), ("min_images", 1), ("min_objects", 1), ("replicates", 100)):
             value = getattr(self, name)
             if value is not None and value < low:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pytest_cropdet import measures
 from pytest_cropdet.agreement import LOW_SHARE
+from pytest_cropdet.causes import IOU_OF, Scored
 from pytest_cropdet.controls import cap_of, controls
 from pytest_cropdet.determinism import Repeat
 from pytest_cropdet.doubts import cap_doubts, mean_doubts, object_doubts, speaks_for
@@ -27,7 +28,6 @@ __all__ = ["summarise"]
 
 M = TypeVar("M", bound=Measure)
 
-IOU_OF = {"mAP": None, "AP50": 0.5, "AP75": 0.75}
 _RENDERINGS = {"whole": "reference", "crop": "crop"}  # the whole image's detections, clipped, are the reference
 
 
@@ -143,6 +143,7 @@ def summarise(
             spent=spent,
             repeat=repeat,
             worst=_worst_crop(objects, found_at),
+            scored=Scored(objects, detected, matches, chosen, kept_ids, names, hidden, agreement is not None),
         )
     )
 

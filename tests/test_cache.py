@@ -549,7 +549,7 @@ def test_keys_differ_in_everything_that_can_change_an_answer(tmp_path, store, mo
     base = [(a, crop), (b, None)]
 
     def key(pictures=base, fingerprint="v1", rendering=""):
-        return BatchKeys(store, fingerprint).key(pictures, rendering)
+        return BatchKeys(store, fingerprint).key([(*each, rendering) for each in pictures])
 
     assert key() == key()
     keys = {
@@ -585,7 +585,7 @@ def test_keys_differ_in_everything_that_can_change_an_answer(tmp_path, store, mo
 def test_a_picture_is_known_by_its_content_not_by_its_name(tmp_path, store):
     keys = BatchKeys(store, "v1")
     one, other = picture(tmp_path / "a.png"), picture(tmp_path / "moved.png")
-    assert keys.key([(one, None)]) == keys.key([(other, None)])
+    assert keys.key([(one, None, "")]) == keys.key([(other, None, "")])
 
 
 FACTORY = "def make():\n    return lambda images: []\nmake.fingerprint = 'v1'\n"
@@ -774,7 +774,7 @@ def test_without_a_fingerprint_or_a_file_nothing_is_kept(tmp_path, store):
     outcome(anonymous, path, store)
     assert not store.path.exists()
     sample = Sample("a.png", 48, 32, GroundTruth.empty(), quadrants)
-    assert BatchKeys(store, "v1").key([(sample, None)]) is None
+    assert BatchKeys(store, "v1").key([(sample, None, "")]) is None
     assert BatchKeys.of(None, as_handle(Painted())) is None
     assert BatchKeys.of(store, as_handle(anonymous)) is None
 

@@ -18,6 +18,7 @@ SCHEMA = 1
 def record(run: Run) -> dict[str, Any]:
     """Return a run as built-in values, ready for JSON; what is undefined is ``None``."""
     limits = [verdict.limit for verdict in run.verdicts if verdict.measure.name == run.drop.name]
+    causes = run.explanation.causes
     return {
         "name": run.name,
         "verdict": run.verdict,
@@ -41,7 +42,9 @@ def record(run: Run) -> dict[str, Any]:
         "dataset": run.dataset,
         "speaks_for": dict(run.speaks_for),
         "cap": {"share": run.cap.share, "rows": run.cap.rows, "binds": run.cap.binds},
-        "controls": dict(run.controls),
+        "controls": {**run.controls, "chain": None if causes is None else causes.to_dict()},
+        "steps": None if causes is None else [step.to_dict() for step in causes.chain.steps],
+        "fates": None if causes is None else causes.fates.to_dict(),
         "operating_point": {
             "score": run.hidden.score,
             "recall": dict(run.hidden.recall),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.runner import Advanced, Event, Started, estimate_seconds
+from pytest_cropdet.runner import Advanced, Asked, Event, Explaining, Started, estimate_seconds
 
 __all__ = ["Progress"]
 
@@ -24,8 +24,8 @@ class Progress:
         self._overwrite = overwrite
         self._capture = capture
         self._begun = self._last = time.monotonic()
-        self._started: Started | None = None
-        self._advanced: Advanced | None = None
+        self._started: Started | Explaining | None = None
+        self._advanced: Advanced | Asked | None = None
         self._goes_on = "they are kept, and the next run goes on from there"
         self._estimated = False
         self._dirty = False
@@ -54,9 +54,9 @@ class Progress:
         """Show one event."""
         if self._reporter is None:
             return
-        if isinstance(event, Started):
-            self._started = event
-        elif isinstance(event, Advanced):
+        if isinstance(event, Started | Explaining):
+            self._started, self._estimated = event, False
+        elif isinstance(event, Advanced | Asked):
             self._advanced = event
             with self._uncaptured():
                 self._advance(self._reporter, event)
@@ -75,17 +75,17 @@ class Progress:
     def _uncaptured(self) -> AbstractContextManager[None]:
         return nullcontext() if self._capture is None else self._capture.global_and_fixture_disabled()
 
-    def _advance(self, reporter: pytest.TerminalReporter, event: Advanced) -> None:
+    def _advance(self, reporter: pytest.TerminalReporter, event: Advanced | Asked) -> None:
         now, left = time.monotonic(), estimate_seconds(event)
         if not self._estimated and event.done >= min(8, event.calls):
             self._estimated = True
             if left > LONG and self._started is not None:
                 begun, each = self._started, event.model_seconds / event.done
-                self._line(
-                    reporter,
-                    f"cropdet: {begun.crops} crops of {begun.images} images, {begun.calls} detector calls: "
-                    f"about {_duration(left)} at {each:.3f} s a call",
-                )
+                calls = f"{begun.calls} detector calls: about {_duration(left)} at {each:.3f} s a call"
+                if isinstance(begun, Explaining):
+                    self._line(reporter, f"cropdet: to say why, {calls} (--cropdet-explain off leaves that out)")
+                else:
+                    self._line(reporter, f"cropdet: {begun.crops} crops of {begun.images} images, {calls}")
         text = f"cropdet: {event.done} of {event.calls} detector calls, {_duration(left)} left"
         if self._overwrite and now - self._begun >= SOON:
             if not self._dirty:

@@ -1,0 +1,157 @@
+"""When a drop is explained, what that costs, and that the explanation belongs to the run's own numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pytest_cropdet.causes import rendered_names
+from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.gate import GateFailure
+from pytest_cropdet.report.json import record
+from pytest_cropdet.runner import Asked, Explaining, Finished, events, run
+from pytest_cropdet.settings import RunSettings
+
+from ..painted import Finder, painted_data
+
+SPEC = "random:keep=0.5,per_image=2"
+
+
+@pytest.fixture(scope="module")
+def data():
+    return painted_data(images=60)
+
+
+def half(picture, found):
+    """Half of what is there, told by where it is, in a picture that is smaller than the whole one."""
+    if picture.shape[:2] == (90, 120):
+        return found
+    return found.take(np.flatnonzero(found.boxes[:, 0] % 2 == 0))
+
+
+def weak():
+    return Finder(half)
+
+
+def test_a_gate_that_passes_is_not_explained(data):
+    detector = Finder()
+    result = run(detector, data, crops=SPEC, max_drop=0.9)
+    assert result.explanation.causes is None
+    assert result.spent.model_calls == 60 + 120
+    assert detector.shown == 60 + 120 + result.repeat.images  # the first batch twice
+
+
+def test_a_gate_that_does_not_pass_is_explained_at_once_with_four_more_calls_a_crop(data):
+    result = run(weak(), data, crops=SPEC, max_drop=0.05)
+    assert result.explanation.causes is not None
+    with pytest.raises(GateFailure, match=r"scale, aspect, frame +0\.\d+  ###############"):
+        result.check()
+    assert result.spent.model_calls == 60 + 120 + 4 * 120
+
+
+def test_always_explains_what_passes_too_and_off_nothing_unless_asked(data):
+    assert run(Finder(), data, crops=SPEC, max_drop=0.9, explain="always").explanation.causes is not None
+    off = run(weak(), data, crops=SPEC, max_drop=0.05, explain="off")
+    with pytest.raises(GateFailure) as failure:
+        off.check()
+    assert "context" not in str(failure.value)
+    assert off.explanation.causes is None
+    assert off.steps[3].value > 0.2  # asked for
+
+
+def test_a_limit_that_is_stated_afterwards_explains_when_it_fails(data):
+    result = run(weak(), data, crops=SPEC)
+    assert result.explanation.causes is None
+    assert result.drop <= 0.9
+    assert result.explanation.causes is None
+    with pytest.raises(GateFailure, match="scale, aspect, frame"):
+        bool(result.drop <= 0.01)
+    assert result.explanation.causes is not None
+    assert result.named("other").steps == result.steps
+
+
+@pytest.mark.parametrize("metric", ["mAP", "AP50", "AP75"])
+def test_steps_add_up_to_the_drop_and_the_whole_chain_has_the_runs_own_ends(data, metric):
+    result = run(weak(), data, crops=SPEC, metric=metric, both_orders=True)
+    assert sum(step.value for step in result.steps) == pytest.approx(result.drop.value, abs=1e-12)
+    chain = result.causes.chain
+    assert chain.ap["whole"] == result.metric_values["reference"]
+    assert chain.ap["crop"] == result.metric_values["crop"]
+    assert set(chain.orders) == {"context first", "cut first"}
+
+
+def test_a_crop_of_everything_costs_nothing_in_any_step(data):
+    result = run(Finder(), data, crops="random:keep=1.0,per_image=2", explain="always")
+    assert [(step.value, step.low, step.high) for step in result.steps] == [(0.0, 0.0, 0.0)] * 4
+    assert result.causes.chain.placebo.value == 0.0
+
+
+def test_events_tell_what_is_sent_and_how_far_it_is(data):
+    seen = list(events(weak(), data, RunSettings(crops=SPEC, max_drop=0.05)))
+    begun = next(each for each in seen if isinstance(each, Explaining))
+    asked = [each for each in seen if isinstance(each, Asked)]
+    assert begun.crops == 120
+    assert begun.calls == asked[-1].done == asked[-1].calls == 480
+    assert [each.done for each in asked] == sorted(each.done for each in asked)
+    assert isinstance(seen[-1], Finished)
+
+
+def test_several_fills_are_compared_and_each_costs_its_calls(data):
+    result = run(weak(), data, crops=SPEC, fill=("mean", "gray"), max_drop=0.05)
+    assert [chain.fill for chain in result.causes.chains] == ["mean", "gray"]
+    assert result.causes.notes == ("with gray fill: the same conclusion",)
+    assert result.spent.model_calls == 60 + 120 + 2 * 480
+    assert "with gray fill: the same conclusion" in result.explain(result.judge()[0])
+
+
+def test_the_json_holds_steps_fates_and_the_placebo(data):
+    result = run(weak(), data, crops=SPEC, max_drop=0.05)
+    told = record(result)
+    assert [set(step) for step in told["steps"]] == [{"name", "value", "low", "high", "distinguishable"}] * 4
+    assert [step["name"] for step in told["steps"]] == ["context", "cut", "position", "scale"]
+    assert told["controls"]["chain"]["placebo"]["name"] == "placebo"
+    assert sum(each["count"] for each in told["fates"]["lost"].values()) == int(result.lost.over.sum())
+    assert record(run(Finder(), data, crops=SPEC, max_drop=0.9))["steps"] is None
+
+
+def test_a_detector_that_fails_while_it_is_asked_why_leaves_the_gate_its_verdict(data):
+    class Breaking(Finder):
+        def __call__(self, images):
+            if self.shown >= 60 + 120 + 8:
+                raise RuntimeError("out of memory")
+            return super().__call__(images)
+
+    result = run(Breaking(half), data, crops=SPEC, max_drop=0.05)
+    with pytest.raises(GateFailure, match=r"(?s)0\.\d+ > 0\.050.*not explained: .*out of memory"):
+        result.check()
+    with pytest.raises(CropdetError, match=r"cannot be explained: .*out of memory"):
+        _ = result.steps
+
+
+def test_agreement_is_explained_by_the_share_that_is_still_found(data):
+    data.has_truth = False
+    try:
+        result = run(weak(), data, crops=SPEC, min_images=5)
+        assert sum(step.value for step in result.steps) == pytest.approx(result.drop.value, abs=1e-12)
+        assert result.causes.chain.ap["whole"] == pytest.approx(1.0)
+    finally:
+        del data.has_truth
+
+
+def test_a_fill_that_does_not_exist_is_refused_before_anything_is_run():
+    with pytest.raises(SpecError, match="cropdet_fill must be one of mean, blur, gray, not 'red'"):
+        RunSettings(fill=("red",))
+    with pytest.raises(SpecError, match="each once"):
+        RunSettings(fill=("mean", "mean"))
+    assert RunSettings(fill="blur").fill == ("blur",)
+
+
+def test_looks_are_explained_on_the_images_that_were_seen(data):
+    result = run(weak(), data, crops=SPEC, max_drop=0.05, looks="auto")
+    assert sum(step.value for step in result.steps) == pytest.approx(result.drop.value, abs=1e-12)
+    assert len(result.causes.matches["cut"].rows) > 0
+
+
+def test_names_of_what_is_sent():
+    assert rendered_names(RunSettings()) == ("context", "cut", "moved", "placebo")
+    assert rendered_names(RunSettings(both_orders=True)) == ("context", "cut", "moved", "placebo", "hollow")
