@@ -1,9 +1,11 @@
 """What crops cost some of the objects: the numbers of a run with all other objects ignored.
 
 A detection keeps the object that it matched among all of them; one that matched an ignored object is neither right nor
-wrong, one that matched none is wrong in every subset. A wrong detection has no visibility or size of an object, so it
-cannot be given to a subset, and AP falls as a subset grows small: compare the renderings within a subset by AP, and
-the subsets among one another by the share lost.
+wrong. One that matched none has no visibility or size of an object, so it cannot be given to a subset and is wrong in
+every one. AP would fall as a subset grows small, for the same wrong detections stand against fewer right ones; so each
+right one counts N/n in the precision, where n of the category's N objects are in the subset. That is the AP that there
+would be if all objects were like those of the subset (normalised AP; D. Hoiem et al., "Diagnosing Error in Object
+Detectors", 2012); of all objects together it is the AP of the run.
 """
 
 import math
@@ -44,9 +46,10 @@ class Bounded:
 class Subset:
     """What crops cost some of the objects; numbers are ``None`` where there are too few of them.
 
-    ``objects``: pairs of object and crop, ``distinct`` objects, source ``images``. ``ap``: by rendering, over the
-    categories of the mean, 0 to 1. ``drop``: AP lost, and ``steps`` of it. ``found``: share found at the operating
-    point, by rendering. ``lost``: share found in the whole image less that found in the crop, and ``lost_steps`` of it.
+    ``objects``: pairs of object and crop, ``distinct`` objects, source ``images``. ``ap``: by rendering, normalised,
+    over the categories of the mean, 0 to 1. ``drop``: AP lost, and ``steps`` of it. ``found``: share found at the
+    operating point, by rendering. ``lost``: share found in the whole image less that found in the crop, and
+    ``lost_steps`` of it.
     """
 
     objects: int
@@ -136,7 +139,13 @@ class Subsets:
         if not _enough(chosen, self.objects):
             return None
         only = replace(table, scored=table.scored & chosen)
-        return _defined(average_precision(only).mean(threshold=self.iou, categories=self.kept))
+        everything, some = (self._per_category(rows) for rows in (self.counted, chosen))
+        worth = everything / np.maximum(some, 1)
+        return _defined(average_precision(only, worth=worth).mean(threshold=self.iou, categories=self.kept))
+
+    def _per_category(self, rows: Bools) -> NDArray[Any]:
+        places = self.matches[self.renderings[0]].truth_category[rows]
+        return np.bincount(places, minlength=len(self.categories))
 
     def _measure(self, chosen: Bools, ap: Mapping[str, float | None]) -> Subset:
         unit = self.objects.unit[chosen]

@@ -163,7 +163,7 @@ def _visibility_bins(visibility: Floats, counted: Bools) -> list[_Range]:
         (f"{k / 10:g}-{(k + 1) / 10:g}", k / 10, (k + 1) / 10, (tenth == k) & ~whole) for k in range(first, 10)
     ]
     parts[-1] = (parts[-1][0], 0.9, 1.0, (tenth >= 9) & ~whole)  # 1 less a rounding error is not below 1
-    return [*parts, ("1", 1.0, None, whole)]
+    return [*parts, ("exactly 1", 1.0, None, whole)]
 
 
 def _distance_bins(distance: Floats, edges: Sequence[float], unit: str) -> list[_Range]:
