@@ -21,7 +21,7 @@ TITLES = {
     "x": "place, left to right",
     "y": "place, top to bottom",
 }
-UNITS = {"size": "octaves", "aspect": "octaves", "objects": "objects", "x": "of the width", "y": "of the height"}
+UNITS = {"size": "octaves", "aspect": "octaves", "objects": "objects", "x": "widths", "y": "heights"}
 NAMES = {"whole": "whole images", "crop": "crops", "training": "training"}
 
 
@@ -75,12 +75,12 @@ def _draw_histogram(axes: "Axes", shift: Mapping[str, Any], name: str) -> None:
     ]
     unit = f" ({'input px' if shift['unit'] == 'input pixels' else 'picture sides'})" if name == "size" else ""
     calm(axes, TITLES[name] + unit)
-    far = (
-        f"Wasserstein distance: {', '.join(distances)} {UNITS[name]}" if distances else "too few objects for a distance"
-    )
-    axes.text(0, -0.2, far, transform=axes.transAxes, fontsize=FONT - 0.5, color=MUTED)
+    far = "too few objects for a distance"
+    if distances:
+        far = f"Wasserstein distance, {UNITS[name]}\n{',  '.join(distances)}"
+    axes.text(0, -0.13, far, transform=axes.transAxes, fontsize=FONT - 1, color=MUTED, va="top", linespacing=1.4)
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     if name in ("size", "aspect"):
         _name_octaves(axes, low, high)
 
@@ -131,7 +131,7 @@ def _draw_outside(axes: "Axes", shift: Mapping[str, Any]) -> None:
         if part["found"][ends[0][1]] is None:
             axes.text(place, 0.03, "too few", ha="center", fontsize=FONT - 1, color=MUTED)
         labels.append(label if share is None else f"{label} ({share:.0%})")
-        axes.text(place, 1.03, f"{part['objects']} objects", ha="center", fontsize=FONT - 1, color=MUTED)
+        axes.text(place, 1.03, f"{part['objects']:,} objects", ha="center", fontsize=FONT - 1, color=MUTED)
     axes.set_xticks(range(len(rows)), labels)
 
 

@@ -126,8 +126,8 @@ def _draw_map(axes: "Axes", cells: Mapping[str, Any]) -> None:
             colour = "white" if value > 0.6 * most else "black"
             axes.text(x, y, f"{100 * value:.0f}", ha="center", va="center", fontsize=FONT - 1.5, color=colour)
     calm(axes, "% lost, by place in the window")
-    axes.set_xticks([0, 1], ["left", "right"])
-    axes.set_yticks([0, 1], ["top", "bottom"])
+    axes.set_xticks([0.06, 0.94], ["left", "right"])
+    axes.set_yticks([0.06, 0.94], ["top", "bottom"])
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
 
