@@ -36,6 +36,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("detector", "lines", (), "KEY=VALUE", "a convention of the detector, such as units=pixels; NAME:KEY=VALUE"),
     Option("data", "lines", (), "[NAME=]PATH", "data set to gate on: a COCO JSON, or a folder with exactly one"),
     Option("images", "path", None, "DIR", "folder of the pictures (default: beside the JSON, or images/ there)"),
+    Option(
+        "train_data", "path", None, "PATH", "COCO JSON the detector was trained on, to tell how far crops are from it"
+    ),
     Option("crops", "lines", ("random:keep=0.3-0.9,per_image=4",), "SPEC", "windows to cut, a gate for each SPEC"),
     Option("max_drop", "lines", ("0.05",), "X", "largest allowed drop, 0 to 1; person=0.03 for one category"),
     Option("min_ratio", "float", None, "X", "smallest allowed AP(crop) / AP(reference)"),
@@ -150,7 +153,7 @@ def parse_description(values: Sequence[str], model: str, models: Sequence[str]) 
 
 def resolve_paths(name: str, value: Any, base: Path) -> Any:
     """Return an option's value with its paths made absolute, as seen from ``base``; other values as they are."""
-    if value is None or name not in ("model", "data", "images", "json", "detector", "dir", "cache"):
+    if value is None or name not in ("model", "data", "images", "train_data", "json", "detector", "dir", "cache"):
         return value
     if name == "cache" and value in ("", "off"):
         return value

@@ -10,8 +10,8 @@ import numpy as np
 
 from pytest_cropdet.boxes import Boxes, Floats, areas
 from pytest_cropdet.crops import Crop
-from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.pairs import STATES, Pair, State
+from pytest_cropdet.plotting import new_figure
 from pytest_cropdet.samples import Image
 
 if TYPE_CHECKING:
@@ -53,16 +53,12 @@ def draw(image: Image, crop: Crop, pairs: Sequence[Pair], min_visibility: float)
 
     What was lost and is less visible than ``min_visibility`` is called cut away.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise CropdetError(f"a plot needs matplotlib ({error}): pip install 'pytest-cropdet[plot]'") from error
     high, wide = image.shape[:2]
     shapes = [wide / high, crop.width / crop.height]
     height = float(np.clip(12.5 / sum(shapes), 2.5, 6.0))  # of the pictures, in inches
     widths = [float(np.clip(height * shape, 2.5, 12.5)) for shape in shapes]
     size = (sum(widths) + 0.6, height + 0.9)
-    figure = Figure(figsize=size, dpi=120)
+    figure = new_figure(*size)
     axes = [
         figure.add_axes((left / size[0], 0.5 / size[1], width / size[0], height / size[1]))
         for left, width in ((0.2, widths[0]), (0.4 + widths[0], widths[1]))

@@ -1,11 +1,15 @@
 """Data sets: what reads which format."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.protocols import Dataset
 
-__all__ = ["load_dataset"]
+if TYPE_CHECKING:
+    from pytest_cropdet.datasets.coco import Annotations
+
+__all__ = ["load_annotations", "load_dataset"]
 
 
 def load_dataset(path: str | Path, images: str | Path | None = None) -> Dataset:
@@ -16,11 +20,24 @@ def load_dataset(path: str | Path, images: str | Path | None = None) -> Dataset:
     """
     from pytest_cropdet.datasets.coco import CocoDataset
 
-    path = Path(path)
-    if path.is_dir():
-        found = sorted(path.glob("*.json"))
-        if len(found) != 1:
-            names = ", ".join(file.name for file in found) or "none"
-            raise DataError(f"the folder {path} must hold exactly one .json file to be a data set; found {names}")
-        path = found[0]
-    return CocoDataset.open(path, None if images is None else Path(images))
+    return CocoDataset.open(_json_of(Path(path)), None if images is None else Path(images))
+
+
+def load_annotations(path: str | Path) -> "Annotations":
+    """Return the boxes and image sizes in ``path``, a COCO JSON or a folder that holds exactly one, without pictures.
+
+    ``DataError`` names the file if it is no COCO JSON or holds no boxes.
+    """
+    from pytest_cropdet.datasets.coco import read_annotations
+
+    return read_annotations(_json_of(Path(path)))
+
+
+def _json_of(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("*.json"))
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or "none"
+        raise DataError(f"the folder {path} must hold exactly one .json file to be a data set; found {names}")
+    return found[0]

@@ -5,18 +5,21 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pytest_cropdet.boxes import Boxes
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.images import read_image
 from pytest_cropdet.masks import Mask
 from pytest_cropdet.samples import GroundTruth, Image, Sample
 
-__all__ = ["CocoDataset"]
+__all__ = ["Annotations", "CocoDataset", "read_annotations"]
 
 OVERHANG = 1.0  # px by which rounding lets boxes of published sets stick out; they are clipped, larger ones refused
 
@@ -57,6 +60,50 @@ class CocoDataset:
 
     def __repr__(self) -> str:
         return f"CocoDataset({self.name!r}, {len(self)} images, {len(self.categories)} categories)"
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """The boxes of a data set without its pictures; crowds and boxes without area are left out.
+
+    ``sizes``: (images, 2) width and height in pixels. ``image``: (n,) row in ``sizes``. ``boxes``: (n, 4) ``x0 y0 x1
+    y1`` pixels. ``names``: the category of each box.
+    """
+
+    sizes: NDArray[np.int64]
+    image: NDArray[np.int64]
+    boxes: Boxes
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __repr__(self) -> str:
+        return f"Annotations({len(self.sizes)} images, {len(self)} boxes)"
+
+
+def read_annotations(path: Path) -> Annotations:
+    """Return the boxes of a COCO JSON; no picture is sought. ``DataError`` names the file if it holds no boxes.
+
+    Large training sets are rarely clean, so a box that sticks out of its image is clipped to it, however far.
+    """
+    content = _read_json(path)
+    categories = _categories(content, path)
+    entries = _images(content, path)
+    grouped = _annotations(content, entries, categories, path)
+    image, boxes, names = [], [], []
+    for place, (image_id, entry) in enumerate(entries.items()):
+        where = f"{path}: image {entry['file_name']}"
+        for each in grouped[image_id]:
+            box = _box(each, entry["width"], entry["height"], where, math.inf)
+            if not each.get("iscrowd") and box[2] > box[0] and box[3] > box[1]:
+                image.append(place)
+                boxes.append(box)
+                names.append(categories[int(each["category_id"])])
+    if not boxes:
+        raise DataError(f"{path} holds no boxes, so it does not show what a detector was trained on")
+    sizes = [(entry["width"], entry["height"]) for entry in entries.values()]
+    return Annotations(np.array(sizes), np.array(image), np.array(boxes, dtype=np.float64), tuple(names))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -174,7 +221,9 @@ def _truth(annotations: list[dict[str, Any]], width: int, height: int, where: st
     )
 
 
-def _box(entry: Mapping[str, Any], width: int, height: int, where: str) -> tuple[float, float, float, float]:
+def _box(
+    entry: Mapping[str, Any], width: int, height: int, where: str, overhang: float = OVERHANG
+) -> tuple[float, float, float, float]:
     where = f"{where}: annotation {entry['id']}"
     values = entry.get("bbox")
     if not isinstance(values, list) or len(values) != 4 or not all(isinstance(v, (int, float)) for v in values):
@@ -185,7 +234,7 @@ def _box(entry: Mapping[str, Any], width: int, height: int, where: str) -> tuple
     if w < 0 or h < 0:
         raise DataError(f"{where}: bbox {values} has a negative size (COCO boxes are x y width height)")
     beyond = max(-x, -y, x + w - width, y + h - height)
-    if beyond > OVERHANG:
+    if beyond > overhang:
         raise DataError(
             f"{where}: bbox {values} lies {beyond:g} px outside its image of {width} x {height} "
             "(COCO boxes are x y width height, in pixels)"

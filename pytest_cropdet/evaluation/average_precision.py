@@ -57,8 +57,13 @@ class AveragePrecision:
         return mean_of_defined(values if categories is None else values[:, np.asarray(categories, dtype=bool)])
 
 
-def average_precision(matches: Matches, weights: ArrayLike | None = None, *, area: str = "all") -> AveragePrecision:
+def average_precision(
+    matches: Matches, weights: ArrayLike | None = None, *, area: str = "all", worth: ArrayLike | None = None
+) -> AveragePrecision:
     """Return the AP of the data set in which evaluation image i occurs ``weights[i]`` times (once each by default).
+
+    ``worth``: (K,) as how many true positives one of category k counts in the precision (1 by default), which makes AP
+    of few objects comparable with that of many (D. Hoiem et al., "Diagnosing Error in Object Detectors", 2012).
 
     >>> from pytest_cropdet.evaluation import Detected, Truth, match
     >>> truth = Truth([0, 1], [1, 1], [[0, 0, 9, 9]] * 2, [81, 81], [False] * 2, [False] * 2)
@@ -70,6 +75,7 @@ def average_precision(matches: Matches, weights: ArrayLike | None = None, *, are
     nan
     """
     weight = _weights(matches, weights)
+    worths = np.ones(len(matches.categories)) if worth is None else np.asarray(worth, dtype=float)
     positives = scored_weight(matches, weight, area)
     hit, change = _hits_and_changes(matches, area)
     outside = matches.outside[matches.area_index(area)]
@@ -84,7 +90,8 @@ def average_precision(matches: Matches, weights: ArrayLike | None = None, *, are
             total = (counted[place + 1] - counted[matches.starts[k]])[None]
             if change is not None:
                 total = total + np.cumsum(change[:, start:stop] * here, axis=1)
-            precision = np.where(hit[:, start:stop], true / (total + EPSILON), 0.0)
+            more = (worths[k] - 1) * true
+            precision = np.where(hit[:, start:stop], (true + more) / (total + more + EPSILON), 0.0)
             best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
             reached = np.searchsorted(RECALL_POINTS, true / positives[k], side="right")
             reached[:, 1:] -= reached[:, :-1].copy()

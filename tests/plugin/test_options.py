@@ -14,6 +14,7 @@ VALUES = {
     "detector": ("batch=4", "labels=cli_labels.txt", "labels=ini_labels.txt"),
     "data": ("marker_data", "cli_data", "small=ini_data"),
     "images": ("marker_images", "cli_images", "ini_images"),
+    "train_data": ("marker_data", "cli_data", "ini_data"),
     "crops": ("tile", "random:keep=0.5", "tile:size=64"),
     "max_drop": ("0.3", "0.2", "0.1"),
     "categories": ("red", "green", "blue"),

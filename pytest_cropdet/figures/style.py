@@ -1,0 +1,21 @@
+"""The calm look of the figures: colours that the colour-blind can tell apart (Okabe and Ito), few lines, small type."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["FONT", "GROUPS", "MUTED", "STEPS", "calm"]
+
+FONT = 8.0  # points
+MUTED = "#767676"
+STEPS = {"context": "#56B4E9", "cut": "#E69F00", "position": "#CC79A7", "scale": "#009E73"}
+GROUPS = {"whole": "#0072B2", "crop": "#D55E00", "training": "#333333"}
+
+
+def calm(axes: "Axes", title: str) -> None:
+    """Give axes a title at the left and take away what says nothing."""
+    axes.set_title(title, fontsize=FONT + 1, loc="left")
+    axes.tick_params(labelsize=FONT, length=2, color=MUTED)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(MUTED)
