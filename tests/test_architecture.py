@@ -26,7 +26,7 @@ ROWS = (
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes"),
     ("batch_keys", "scoring", "picture", "configured"),
     ("engines", "comparison", "operating", "looks", "dry_run"),
-    ("determinism", "controls", "hidden", "error_types", "labels"),
+    ("determinism", "controls", "hidden", "error_types", "labels", "bias"),
     ("doubts", "results"),
     ("measures",),
     ("summary",),
