@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.boxes import iou
 from pytest_cropdet.evaluation import Detected, Matches, percentile_bounds
 from pytest_cropdet.gate import Doubt, Measure, Undecided
-from pytest_cropdet.operating import FOUND_IOU, at_half
+from pytest_cropdet.operating import at_half, covering_detections, matched_scores
 from pytest_cropdet.samples import Bools
 from pytest_cropdet.scoring import Objects
 
@@ -148,7 +147,7 @@ def hidden_numbers(
     index = objects.index
     units = len(index.samples)
     counted = objects.scored & np.isin(objects.truth.category, matches["crop"].categories)
-    best = {name: _matched_scores(matches[name], detected[name], len(objects.truth)) for name in ("reference", "crop")}
+    best = {name: matched_scores(matches[name], detected[name], len(objects.truth)) for name in ("reference", "crop")}
     found = {name: counted & (scores >= score) for name, scores in best.items()}
 
     def per_unit(rows: Bools) -> Floats:
@@ -163,7 +162,7 @@ def hidden_numbers(
         return replace(some, blind=(surely, min_recall), strength="recall")
 
     lost, gained = found["reference"] & ~found["crop"], found["crop"] & ~found["reference"]
-    flips = _flipped(objects, detected["crop"], lost, score)
+    flips = lost & (covering_detections(objects, detected["crop"], lost, score) >= 0)
     wrong = {name: _wrong(matches[name], detected[name], score) for name in found}
     wrong_by_unit = {
         name: np.bincount(index.unit[detected[name].image[rows]], minlength=units).astype(float)
@@ -218,33 +217,11 @@ def _ratio(over: Any, under: Any) -> float | None:
     return float(over / under) if under else None
 
 
-def _matched_scores(matches: Matches, detected: Detected, objects: int) -> Floats:
-    """Return (objects,): the score of the detection that matches each object at IoU 0.5, -1 for none."""
-    rows = matches.truth_of()[at_half(matches)]
-    hit = rows >= 0
-    scores = np.full(objects, -1.0)
-    np.maximum.at(scores, rows[hit], detected.score[matches.rows[hit]])
-    return scores
-
-
 def _wrong(matches: Matches, detected: Detected, score: float) -> NDArray[np.int64]:
     """Return rows of detections at or above ``score`` that are false positives at IoU 0.5."""
     half = at_half(matches)
     false = (matches.truth_of()[half] < 0) & ~matches.ignored()[half] & (detected.score[matches.rows] >= score)
     return np.asarray(matches.rows[false], dtype=np.int64)
-
-
-def _flipped(objects: Objects, crop: Detected, lost: Bools, score: float) -> Bools:
-    """Return which lost objects a confident detection of another category covers in the crop at IoU 0.5."""
-    flipped = np.zeros(len(lost), dtype=bool)
-    confident = np.flatnonzero(crop.score >= score)
-    starts = np.searchsorted(crop.image[confident], np.arange(len(objects.index) + 1))
-    for row in np.flatnonzero(lost):
-        image = objects.truth.image[row]
-        near = confident[starts[image] : starts[image + 1]]
-        near = near[crop.category[near] != objects.truth.category[row]]
-        flipped[row] = bool((iou(objects.truth.boxes[[row]], crop.boxes[near]) >= FOUND_IOU).any())
-    return flipped
 
 
 def _touches_cut(objects: Objects, crop: Detected, rows: NDArray[np.int64]) -> Bools:

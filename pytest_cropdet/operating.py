@@ -6,13 +6,15 @@ AP weighs every score. A product has one threshold; below it an object is simply
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pytest_cropdet.boxes import iou
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.evaluation import Detected, Matches, match
-from pytest_cropdet.samples import Bools, Detections, Sample
-from pytest_cropdet.scoring import CropIndex, build_detected, build_objects
+from pytest_cropdet.samples import Bools, Detections, Ints, Sample
+from pytest_cropdet.scoring import CropIndex, Objects, build_detected, build_objects
 
-__all__ = ["FOUND_IOU", "at_half", "best_f1_score", "found_objects"]
+__all__ = ["FOUND_IOU", "at_half", "best_f1_score", "covering_detections", "found_objects", "matched_scores"]
 
 FOUND_IOU = 0.5
 
@@ -24,6 +26,33 @@ def found_objects(matches: Matches, detected: Detected, score: float, objects: i
     found = np.zeros(objects, dtype=bool)
     found[rows[strong]] = True
     return found
+
+
+def matched_scores(matches: Matches, detected: Detected, objects: int) -> NDArray[np.float64]:
+    """Return (objects,): the score of the detection that matches each object at IoU 0.5, -1 for none."""
+    rows = matches.truth_of()[at_half(matches)]
+    hit = rows >= 0
+    scores = np.full(objects, -1.0)
+    np.maximum.at(scores, rows[hit], detected.score[matches.rows[hit]])
+    return scores
+
+
+def covering_detections(objects: Objects, detected: Detected, rows: Bools, score: float) -> Ints:
+    """Return (objects,): the detection of another category, scored ``score`` or more, that covers each at IoU 0.5.
+
+    Of several the one with the highest score, of equal ones the first; -1 for none, and where ``rows`` is false.
+    """
+    covering = np.full(len(rows), -1)
+    confident = np.flatnonzero(detected.score >= score)
+    starts = np.searchsorted(detected.image[confident], np.arange(len(objects.index) + 1))
+    for row in np.flatnonzero(rows):
+        image = objects.truth.image[row]
+        near = confident[starts[image] : starts[image + 1]]
+        near = near[detected.category[near] != objects.truth.category[row]]
+        near = near[iou(objects.truth.boxes[[row]], detected.boxes[near])[0] >= FOUND_IOU]
+        if len(near):
+            covering[row] = near[np.argmax(detected.score[near])]
+    return covering
 
 
 def best_f1_score(samples: Sequence[Sample], whole: Sequence[Detections], categories: Sequence[int]) -> float:
