@@ -102,6 +102,9 @@ def check_options(config: pytest.Config) -> None:
     images = setting(config, "images")
     if images is not None and not Path(images).is_dir():
         raise SpecError(f"--cropdet-images {images}: no such folder")
+    trained = setting(config, "train_data")
+    if trained is not None and not Path(trained).exists():
+        raise SpecError(f"--cropdet-train-data {trained}: no such file or folder")
     target = setting(config, "json")
     if target is not None and Path(target).is_dir():
         raise SpecError(f"--cropdet-json {target} is a folder; name a file")

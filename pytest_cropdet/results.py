@@ -1,28 +1,35 @@
 """What a run found: numbers, verdicts, and the text that explains them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
+from pytest_cropdet.bias import Bias
 from pytest_cropdet.causes import Causes, Scored
 from pytest_cropdet.chain import Step
-from pytest_cropdet.chain import lines as step_lines
 from pytest_cropdet.controls import Cap
 from pytest_cropdet.crops import Crop
+from pytest_cropdet.details import Details
 from pytest_cropdet.determinism import Repeat
+from pytest_cropdet.error_types import ErrorTypes
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation import Detected, Matches
+from pytest_cropdet.explanation import Explanation
 from pytest_cropdet.extremes import extreme_ap
 from pytest_cropdet.gate import GateFailure, Measure, Outcome, Verdict
 from pytest_cropdet.hidden import Hidden, Share
+from pytest_cropdet.labels import LabelChanges
 from pytest_cropdet.plan import Plan
 from pytest_cropdet.scoring import Objects
 from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.shift import Shift
+from pytest_cropdet.story import tell
+from pytest_cropdet.where import Where
 
-__all__ = ["CategoryResult", "Explanation", "Run", "Spent", "WorstCrop"]
+__all__ = ["CategoryResult", "Look", "Run", "Spent", "WorstCrop"]
 
 
 @dataclass(slots=True)
@@ -78,37 +85,6 @@ class Look:
     decided: bool
 
 
-class Explanation:
-    """The causes of a drop, sought when they are first asked for; ``seek`` yields what it does, and at the end them.
-
-    ``watch`` takes what ``seek`` yields from it, and may show it; ``error`` is why the causes could not be found.
-    """
-
-    def __init__(self) -> None:
-        self.seek: Callable[[], Iterator[Any]] | None = None
-        self.watch: Callable[[Iterator[Any]], Any] = list
-        self.causes: Causes | None = None
-        self.error: str | None = None
-
-    def events(self) -> Iterator[Any]:
-        """Seek the causes unless they are known, yielding what is done; an error of ours is kept as a sentence."""
-        if self.seek is None or self.causes is not None or self.error is not None:
-            return
-        try:
-            for event in self.seek():
-                if isinstance(event, Causes):
-                    self.causes = event
-                else:
-                    yield event
-        except CropdetError as error:
-            self.error = str(error)
-
-    def find(self) -> Causes | None:
-        """Return the causes, sought now if they were not; ``None`` if they cannot be found."""
-        self.watch(self.events())
-        return self.causes
-
-
 @dataclass(eq=False)
 class Run:
     """The result of a gate. ``drop`` and ``by_category[name]`` are losses: ``assert run.drop <= 0.05``.
@@ -137,6 +113,8 @@ class Run:
     cap: Cap
     controls: Mapping[str, Any]
     speaks_for: Mapping[str, float]
+    scored: Scored
+    details: Details
     repeat: Repeat | None = None
     worst: WorstCrop | None = None
     name: str = ""
@@ -144,7 +122,6 @@ class Run:
     looks: tuple[Look, ...] = ()
     hint: str | None = None
     agreement: bool = False
-    scored: Scored | None = None
     explanation: Explanation = field(default_factory=Explanation)
 
     @property
@@ -159,6 +136,31 @@ class Run:
     def steps(self) -> tuple[Step, ...]:
         """AP lost by each step of the chain (context, cut, position, scale); their sum is the drop."""
         return self.causes.chain.steps
+
+    @property
+    def errors(self) -> ErrorTypes:
+        """What each kind of mistake (TIDE's) costs in AP50, in the reference and in the crops, and the change."""
+        return self.details.errors
+
+    @property
+    def labels(self) -> LabelChanges:
+        """Which label became which, from the reference to the crops, with counts and examples."""
+        return self.details.labels
+
+    @property
+    def bias(self) -> Bias:
+        """Signed offsets and size ratios of matched boxes, in the reference and in the crops."""
+        return self.details.bias
+
+    @property
+    def where(self) -> Where:
+        """The drop by visibility, distances, object size and category; with its steps where they are known."""
+        return self.details.where
+
+    @property
+    def shift(self) -> Shift:
+        """How far the objects in crops are from those in whole images, and from training where that is given."""
+        return self.details.shift
 
     @property
     def images(self) -> int:
@@ -260,52 +262,7 @@ class Run:
 
     def explain(self, verdict: Verdict) -> str:
         """Return a verdict's headline and what this run knows about it, a few lines."""
-        return "\n".join([verdict.headline, *(f"  {line}" for line in self._reasons(verdict))])
-
-    def _reasons(self, verdict: Verdict) -> list[str]:
-        in_mean = sum(category.in_mean for category in self.categories)
-        before, after = (_shown(self.metric_values[name]) for name in ("reference", "crop"))
-        rests_on = f"{self.crops} crops of {self.images} images, {self.scored_objects} objects"
-        lines = [f"whole image {before} -> crop {after} {self.settings.metric}   {in_mean} categories, {rests_on}"]
-        measure = verdict.measure
-        if measure.low is not None and measure.high is not None:
-            lines.append(f"one-sided {measure.level:.0%} bounds {measure.low:.3f} and {measure.high:.3f}")
-        if self.agreement:
-            missed, flips = int(self.lost.over.sum()), int(self.flips.over.sum())
-            lines = [f"{missed} lost, {flips} of them under another label   {rests_on} (the whole image's detections)"]
-        if verdict.doubt is not None:
-            lines.insert(0, f"undecided: {verdict.doubt}")
-        elif verdict.outcome == "undecided":
-            needed = verdict.measure.images_to_decide(verdict.limit, self.images)
-            more = f"; about {needed} images (+-30 %) would decide" if needed else ""
-            lines.insert(0, f"undecided: the bounds hold the limit{more} (cropdet_undecided = fail|pass|point)")
-        lines.extend(self._why(verdict))
-        if self.cap.binds:
-            lines.append(f"{self.cap.text}; equal numbers of boxes: drop {_shown(self.controls['equal_boxes'])}")
-        elif self.drop.high is not None and self.drop.high < 0:
-            lines.append("crops gained: does a limit on the number of boxes starve the whole image?")
-        if self.agreement:
-            lines.append("no ground truth: this measures agreement with the whole image, not accuracy")
-        elif self.controls["geometric_floor"] is None:
-            lines.append(
-                "no masks: cut objects are judged by clipped boxes; one that draws tight boxes loses up to 0.08"
-            )
-        lost = [category for category in self.categories if category.in_mean and (category.drop or 0) > 0]
-        lost.sort(key=lambda category: (-(category.drop or 0), category.name))
-        if lost:
-            lines.append("most lost: " + ", ".join(f"{each.name} {each.drop:.3f}" for each in lost[:4]))
-        if self.worst is not None:
-            lines.append(f"worst crop: {self.worst}")
-        return lines
-
-    def _why(self, verdict: Verdict) -> list[str]:
-        """Return the steps of the chain as bars, where they are known or this verdict makes one want to know."""
-        explanation = self.explanation
-        wanted = verdict.outcome != "pass" and self.settings.explain == "auto"
-        causes = explanation.find() if wanted else explanation.causes
-        if causes is None:
-            return [f"not explained: {explanation.error}"] if explanation.error else []
-        return [*(f"   {line}" for line in step_lines(causes.chain)), *causes.notes]
+        return tell(self, verdict)
 
     @property
     def metric_values(self) -> Mapping[str, float | None]:
@@ -314,7 +271,3 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.name or self.plan.family}: drop {self.drop}, {self.crops} crops of {self.images} images>"
-
-
-def _shown(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"

@@ -10,6 +10,7 @@ from pytest_cropdet.agreement import HIGH, names_for, stand_in_truth
 from pytest_cropdet.batch_keys import BatchKeys
 from pytest_cropdet.cache import Cache
 from pytest_cropdet.categories import CategoryMap, reconcile, select_categories
+from pytest_cropdet.datasets import load_annotations
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.determinism import Repeat, check_repeat
 from pytest_cropdet.engines import detect_all
@@ -167,6 +168,7 @@ class _Judge:
         self._looks: list[Look] = []
         self._repeat: Repeat | None = None
         self._high = settings.score_threshold or HIGH
+        self._training = None if settings.train_data is None else load_annotations(settings.train_data)
         self.chosen: list[int] = []
         self.kept: list[int] = []
         self.categories: CategoryMap | None = None
@@ -212,9 +214,7 @@ class _Judge:
 
     def explain(self, result: Run, explainer: Explainer) -> None:
         """Give a result the way to its causes."""
-        scored = result.scored
-        if scored is not None:
-            result.explanation.seek = lambda: explainer.causes(scored)
+        result.explanation.seek = lambda: explainer.causes(result.scored)
 
     def hint(self, found: _Found, result: Run) -> str | None:
         """Return what looks would have spared, ``None`` where nothing."""
@@ -256,6 +256,7 @@ class _Judge:
             self._repeat,
             self._high if self.categories is None else None,
             sorted({*limits} - {*self.chosen}),
+            self._training,
         )
 
 
@@ -273,4 +274,5 @@ def estimate_seconds(event: Advanced | Asked) -> float:
 def describe(handle: DetectorHandle) -> dict[str, Any]:
     """Return a detector's name and its decided conventions, for reports."""
     known = handle.description.known()
-    return {"name": handle.name, "fingerprint": handle.fingerprint, "max_detections": handle.max_detections, **known}
+    fixed = {"max_detections": handle.max_detections, "input_size": list(handle.profile.input_size)}
+    return {"name": handle.name, "fingerprint": handle.fingerprint, **fixed, **known}

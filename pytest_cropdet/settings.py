@@ -46,6 +46,7 @@ class RunSettings:
     explain: Literal["auto", "always", "off"] = "auto"
     fill: tuple[str, ...] = ("mean",)
     both_orders: bool = False
+    train_data: str | None = None
 
     @property
     def states_limits(self) -> bool:

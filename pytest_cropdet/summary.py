@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -11,10 +11,12 @@ from pytest_cropdet import measures
 from pytest_cropdet.agreement import LOW_SHARE
 from pytest_cropdet.causes import IOU_OF, Scored
 from pytest_cropdet.controls import cap_of, controls
+from pytest_cropdet.details import Details
 from pytest_cropdet.determinism import Repeat
 from pytest_cropdet.doubts import cap_doubts, mean_doubts, object_doubts, speaks_for
 from pytest_cropdet.errors import VerifyError
 from pytest_cropdet.evaluation import AveragePrecision, Detected, average_precision, match, resample
+from pytest_cropdet.explanation import Explanation
 from pytest_cropdet.gate import Measure, Verdict
 from pytest_cropdet.hidden import draw_units, hidden_numbers
 from pytest_cropdet.operating import best_f1_score, found_objects
@@ -23,6 +25,9 @@ from pytest_cropdet.results import CategoryResult, Run, Spent, WorstCrop
 from pytest_cropdet.samples import Bools, Detections
 from pytest_cropdet.scoring import Objects, build_detected
 from pytest_cropdet.settings import METRICS, RunSettings
+
+if TYPE_CHECKING:
+    from pytest_cropdet.datasets.coco import Annotations
 
 __all__ = ["summarise"]
 
@@ -44,13 +49,15 @@ def summarise(
     repeat: Repeat | None = None,
     agreement: float | None = None,
     alone: Sequence[int] = (),
+    training: "Annotations | None" = None,
 ) -> Run:
     """Return the run's result.
 
     ``found``: detections by rendering, one an image for ``whole``, one a crop else. ``chosen``: ids of the categories
     that are scored; ``kept_ids``: those of them that take part in the mean, fixed by the whole plan's truth; ``alone``:
     ids of further categories, which have a limit of their own and are in nothing else. ``agreement``: the whole images'
-    detections from this score on stand in for truth, and the drop is the share lost.
+    detections from this score on stand in for truth, and the drop is the share lost. ``training``: what the detector
+    was trained on.
     """
     index, metric = objects.index, settings.metric
     detected = {
@@ -118,6 +125,11 @@ def summarise(
     if agreement is not None:
         drop = replace(hidden.lost, name="drop", spread=spread)
         by_category = {each.name: hidden.lost_by_category[each.id] for each in categories}
+    explanation = Explanation()
+    scored = Scored(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None)
+    details = Details(
+        scored, settings, lambda: explanation.causes, detector["input_size"], detector.get("resize"), training
+    )
     return _attach(
         Run(
             settings=settings,
@@ -143,7 +155,9 @@ def summarise(
             spent=spent,
             repeat=repeat,
             worst=_worst_crop(objects, found_at),
-            scored=Scored(objects, detected, matches, chosen, kept_ids, names, hidden, agreement is not None),
+            scored=scored,
+            details=details,
+            explanation=explanation,
         )
     )
 

@@ -29,6 +29,7 @@ ROWS = (
     ("determinism", "controls", "hidden", "error_types", "labels", "bias"),
     ("fates", "subsets", "figures", "doubts"),
     ("causes", "where", "shift"),
+    ("details", "explanation", "story"),
     ("results",),
     ("measures",),
     ("summary",),

@@ -19,6 +19,9 @@ def record(run: Run) -> dict[str, Any]:
     """Return a run as built-in values, ready for JSON; what is undefined is ``None``."""
     limits = [verdict.limit for verdict in run.verdicts if verdict.measure.name == run.drop.name]
     causes = run.explanation.causes
+    details = dict.fromkeys(("errors", "labels", "bias", "where", "shift"))
+    if causes is not None or run.settings.explain == "always":
+        details = run.details.to_dict()
     return {
         "name": run.name,
         "verdict": run.verdict,
@@ -45,6 +48,7 @@ def record(run: Run) -> dict[str, Any]:
         "controls": {**run.controls, "chain": None if causes is None else causes.to_dict()},
         "steps": None if causes is None else [step.to_dict() for step in causes.chain.steps],
         "fates": None if causes is None else causes.fates.to_dict(),
+        **details,
         "operating_point": {
             "score": run.hidden.score,
             "recall": dict(run.hidden.recall),

@@ -1,0 +1,120 @@
+"""What can be told of a drop without asking the detector again: each is found when somebody first asks for it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_cropdet.bias import Bias, box_bias
+from pytest_cropdet.causes import IOU_OF, Causes, Scored
+from pytest_cropdet.error_types import ErrorTypes, error_types
+from pytest_cropdet.evaluation import Matches
+from pytest_cropdet.labels import LabelChanges, label_changes
+from pytest_cropdet.operating import found_objects
+from pytest_cropdet.samples import Bools
+from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.shift import Shift, shift
+from pytest_cropdet.where import Where, where
+
+if TYPE_CHECKING:
+    from pytest_cropdet.datasets.coco import Annotations
+
+__all__ = ["Details"]
+
+
+@dataclass(eq=False)
+class Details:
+    """Error types, labels, bias, where and shift of one run.
+
+    ``causes``: returns the causes if they are known; then where and shift have the chain's steps too. ``input_size``:
+    (height, width) of the model's input in pixels, 0 where it takes any; ``resize``: how a picture gets there.
+    """
+
+    scored: Scored
+    settings: RunSettings
+    causes: Callable[[], Causes | None]
+    input_size: tuple[int, int]
+    resize: str | None
+    training: "Annotations | None" = None
+    _where: dict[bool, Where] = field(default_factory=dict)
+    _shift: dict[bool, Shift] = field(default_factory=dict)
+
+    @cached_property
+    def errors(self) -> ErrorTypes:
+        """What each kind of mistake costs in AP50, in the reference and in the crops, with bounds of the change."""
+        run = self.scored
+        numbers = {"replicates": self.settings.replicates, "seed": self.settings.seed, "level": self.settings.level}
+        return error_types(run.objects, run.detected, run.matches, self._kept, **numbers)  # type: ignore[arg-type]
+
+    @cached_property
+    def labels(self) -> LabelChanges:
+        """Which label became which, from the reference to the crops."""
+        run = self.scored
+        return label_changes(run.objects, run.detected, run.matches, run.hidden.score, run.names)
+
+    @cached_property
+    def bias(self) -> Bias:
+        """Signed offsets and size ratios of matched boxes; a bias common to all of them is called a mistake."""
+        run = self.scored
+        return box_bias(run.objects, run.detected, run.matches, run.hidden.score, run.draws, self.settings.level)
+
+    @property
+    def where(self) -> Where:
+        """The drop, and each step where the chain is known, by visibility, distances, size and category."""
+        known, tables, found = self._tables()
+        if known not in self._where:
+            run = self.scored
+            iou = IOU_OF[self.settings.metric]
+            self._where[known] = where(run.objects, tables, found, self._kept, iou, run.draws, run.names)
+        return self._where[known]
+
+    @property
+    def shift(self) -> Shift:
+        """How far sizes, aspects, places and numbers of objects in crops are from whole images and training."""
+        known, tables, found = self._tables()
+        if known not in self._shift:
+            run = self.scored
+            self._shift[known] = shift(
+                run.objects,
+                tables,
+                found,
+                self._kept,
+                IOU_OF[self.settings.metric],
+                run.draws,
+                run.names,
+                self.input_size,
+                self.resize,
+                self.training,
+            )
+        return self._shift[known]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as built-in values, under the keys of the JSON."""
+        return {
+            "errors": self.errors.to_dict(),
+            "labels": self.labels.to_dict(),
+            "bias": self.bias.to_dict(),
+            "where": self.where.to_dict(),
+            "shift": self.shift.to_dict(),
+        }
+
+    @property
+    def _kept(self) -> Bools:
+        return np.isin(self.scored.matches["crop"].categories, list(self.scored.kept))
+
+    def _tables(self) -> tuple[bool, Mapping[str, Matches], Mapping[str, Bools]]:
+        """Return whether the chain is known, and match tables and found objects by rendering, in the chain's order."""
+        causes = self.causes()
+        if causes is not None:
+            chain = [name for name in ("whole", "context", "cut", "moved", "crop") if name in causes.matches]
+            return True, {name: causes.matches[name] for name in chain}, {name: causes.found[name] for name in chain}
+        run = self.scored
+        tables = {"whole": run.matches["reference"], "crop": run.matches["crop"]}
+        detected = {"whole": run.detected["reference"], "crop": run.detected["crop"]}
+        found = {
+            name: found_objects(table, detected[name], run.hidden.score, len(run.objects.truth)) & run.counted
+            for name, table in tables.items()
+        }
+        return False, tables, found

@@ -1,0 +1,40 @@
+"""The causes of a drop, sought when they are first asked for."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pytest_cropdet.causes import Causes
+from pytest_cropdet.errors import CropdetError
+
+__all__ = ["Explanation"]
+
+
+class Explanation:
+    """The causes of a drop, sought when they are first asked for; ``seek`` yields what it does, and at the end them.
+
+    ``watch`` takes what ``seek`` yields from it, and may show it; ``error`` is why the causes could not be found.
+    """
+
+    def __init__(self) -> None:
+        self.seek: Callable[[], Iterator[Any]] | None = None
+        self.watch: Callable[[Iterator[Any]], Any] = list
+        self.causes: Causes | None = None
+        self.error: str | None = None
+
+    def events(self) -> Iterator[Any]:
+        """Seek the causes unless they are known, yielding what is done; an error of ours is kept as a sentence."""
+        if self.seek is None or self.causes is not None or self.error is not None:
+            return
+        try:
+            for event in self.seek():
+                if isinstance(event, Causes):
+                    self.causes = event
+                else:
+                    yield event
+        except CropdetError as error:
+            self.error = str(error)
+
+    def find(self) -> Causes | None:
+        """Return the causes, sought now if they were not; ``None`` if they cannot be found."""
+        self.watch(self.events())
+        return self.causes
