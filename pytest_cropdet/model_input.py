@@ -34,7 +34,7 @@ def at_input(boxes: Boxes, sides: ArrayLike, input_size: tuple[int, int], resize
     of :func:`~pytest_cropdet.detectors.frames.frame_of`; else boxes are measured in sides of their picture, which is
     right up to a factor for a model that stretches every picture to one size.
 
-    >>> float(2 ** at_input(np.array([[0.0, 0, 50, 50]]), [[200, 100]], (320, 320), "letterbox").size[0])
+    >>> round(float(2 ** at_input(np.array([[0.0, 0, 50, 50]]), [[200, 100]], (320, 320), "letterbox").size[0]), 6)
     80.0
     """
     pictures, which = np.unique(np.asarray(sides, dtype=np.int64).reshape(-1, 2), axis=0, return_inverse=True)

@@ -53,14 +53,17 @@ def test_where_shows_every_bin_that_holds_objects(run, chain):
     assert "no cut" not in written
 
 
-def test_a_bar_is_as_long_as_its_steps_and_the_point_stands_at_their_sum(run):
+def test_steps_stand_end_to_end_gains_to_the_left_and_the_point_at_their_sum(run):
     content, _ = values(run, CHAIN)
-    axes = next(each for each in draw_where(content).axes if "visible" in each.get_title(loc="left"))
     bins = [each for each in content["visibility"] if each["objects"]]
+    for step, value in zip(bins[0]["lost_steps"].values(), (0.2, 0.1, -0.05, -0.03), strict=True):
+        step["value"] = value
+    bins[0]["lost"]["value"] = 0.22
+    axes = next(each for each in draw_where(content).axes if "visible" in each.get_title(loc="left"))
     points = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
     assert points == [each["lost"]["value"] for each in bins if each["lost"]["value"] is not None]
-    steps = [step["value"] for each in bins for step in each["lost_steps"].values() if step["value"] is not None]
-    assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(sum(steps))
+    ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches[:4]]
+    assert ends == [pytest.approx(end) for end in ((0, 0.2), (0.2, 0.3), (0, -0.05), (-0.05, -0.08))]
 
 
 def test_few_objects_are_named_so_and_many_categories_cut_short():

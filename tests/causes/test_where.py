@@ -130,8 +130,11 @@ def test_originals_are_those_of_the_annotation_not_of_the_crop():
 
 
 def test_too_few_objects_or_images_give_none_not_zero():
-    few = where_of(small_run(Fake(misses_at_the_cut), pictures(MIN_IMAGES - 1), HALVES, score_threshold=0.5))
-    for bins in few.by.values():
+    boxes = [((2 * place, 5, 2 * place + 20, 25), CAT) for place in range(10)]
+    for images, rows in ((MIN_IMAGES - 1, boxes), (MIN_OBJECTS - 1, [(A, CAT)])):
+        few = where_of(small_run(Fake(misses_at_the_cut), pictures(images, *rows), HALVES, score_threshold=0.5))
+        bins = [each for bins in few.by.values() for each in bins]
+        assert max(each.cost.objects for each in bins) == images * len(rows)
         for each in bins:
             assert (each.cost.drop, each.cost.lost.value, each.cost.lost.low) == (None, None, None)
             assert set(each.cost.found.values()) == {None}
