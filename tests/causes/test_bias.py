@@ -181,6 +181,11 @@ class TestMistakes:
         bias = bias_of(objects, drawn(objects, stay, 0.02, seed=seed), drawn(objects, stay, 0.1, seed=seed))
         assert bias.mistakes == ()
 
+    def test_boxes_that_are_simply_poor_do_not_hide_it(self, objects):
+        good, poor = drawn(objects, right), drawn(objects, right, 0.15)
+        some = np.where(np.arange(len(good))[:, None] % 4 == 0, poor.boxes, good.boxes)
+        assert found(bias_of(objects, drawn(objects, stay), replace(good, boxes=some))) == [("crop", "x", "shift", 1.0)]
+
     def test_a_surely_biased_mean_in_wide_scatter_is_a_habit(self, objects):
         bias = bias_of(
             objects, drawn(objects, stay), drawn(objects, lambda boxes: np.add(boxes, [0.5, 0, 0.5, 0]), 0.08)
