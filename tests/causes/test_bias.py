@@ -133,7 +133,7 @@ class TestMistakes:
     @pytest.mark.parametrize("noise", [0.0, 0.01])
     def test_one_rule_for_all_boxes_is_named(self, objects, move, axis, kind, p, words, noise):
         moved = drawn(objects, move, noise / (2 if abs(p) < 1 else 1))
-        (mistake,) = bias_of(objects, drawn(objects, stay), moved).mistakes
+        _, mistake = bias_of(objects, drawn(objects, move, noise / 2, whole=True), moved).mistakes
         assert (mistake.rendering, mistake.axis, mistake.kind) == ("crop", axis, kind)
         assert mistake.p == pytest.approx(p, rel=0.15 if noise else 1e-6)
         assert mistake.low <= mistake.p <= mistake.high
@@ -156,10 +156,35 @@ class TestMistakes:
             "pixels read as edges?), in the detector's description or adapter, or in the annotations"
         )
 
+    @pytest.mark.parametrize(
+        ("move", "is_mistake"),
+        [
+            (right, True),
+            (lambda boxes: boxes * [0.98, 1, 0.98, 1], True),
+            (resized(width=0.9), False),
+            (lambda boxes: boxes - [0, 0, 1, 0], False),
+            (lambda boxes: np.add(boxes, [1, 0, 0, 0]), False),
+        ],
+        ids=["shift", "scale", "size", "last", "first"],
+    )
+    def test_in_crops_alone_only_what_concerns_the_frame_is_a_mistake(self, objects, move, is_mistake):
+        """A strange scale may make all boxes narrow, and that is a weakness."""
+        assert bool(bias_of(objects, drawn(objects, stay), drawn(objects, move)).mistakes) == is_mistake
+        assert bias_of(objects, drawn(objects, move, whole=True), drawn(objects, stay)).mistakes
+
+    def test_in_crops_the_mistake_must_be_that_of_the_whole_images(self, objects):
+        wide, narrow = drawn(objects, resized(width=1.1)), drawn(objects, resized(width=0.9))
+        assert [each.rendering for each in bias_of(objects, wide, narrow).mistakes] == ["reference"]
+
     @pytest.mark.parametrize("seed", range(5))
     def test_scatter_is_no_mistake(self, objects, seed):
         bias = bias_of(objects, drawn(objects, stay, 0.02, seed=seed), drawn(objects, stay, 0.1, seed=seed))
         assert bias.mistakes == ()
+
+    def test_boxes_that_are_simply_poor_do_not_hide_it(self, objects):
+        good, poor = drawn(objects, right), drawn(objects, right, 0.15)
+        some = np.where(np.arange(len(good))[:, None] % 4 == 0, poor.boxes, good.boxes)
+        assert found(bias_of(objects, drawn(objects, stay), replace(good, boxes=some))) == [("crop", "x", "shift", 1.0)]
 
     def test_a_surely_biased_mean_in_wide_scatter_is_a_habit(self, objects):
         bias = bias_of(

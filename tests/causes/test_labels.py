@@ -94,6 +94,20 @@ def test_an_object_under_several_labels_became_the_surest():
     ]
 
 
+def test_a_neighbour_of_the_same_category_is_no_other_label():
+    """Two cats overlap; one is lost, and the other's detection covers its place."""
+    beside = (72, 10, 92, 30)
+    data = Data([sample(number, objects((B, CAT), (beside, CAT)), 120, 60) for number in range(20)])
+
+    def answer(number: int, crop: Crop) -> Detections:
+        right = [(B_RIGHT, 0.9, CAT)]
+        return detections(*{120: [(B, 0.9, CAT), (beside, 0.8, CAT)]}.get(crop.width, right if crop.left else []))
+
+    run = small_run(Fake(answer), data, HALVES, score_threshold=0.5)
+    assert run.lost.value == 1 / 2
+    assert changes_of(run).flipped == ()
+
+
 def test_a_category_without_a_name_is_called_by_its_id():
     assert lines(changes_of(scripted({5: called(DOG)}), names={CAT: "cat"}).flipped) == ["cat -> 7 1"]
 
