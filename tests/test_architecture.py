@@ -23,6 +23,7 @@ ROWS = (
     ("boxes", "masks", "options", "settings"),
     ("samples", "gate", "evaluation", "rootdir", "ini"),
     ("images", "crops", "protocols", "cache", "categories", "verify"),
+    ("families",),
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes"),
     ("batch_keys", "scoring", "picture", "configured"),
     ("engines", "comparison", "operating", "looks", "dry_run"),
