@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pytest_cropdet.boxes import Boxes
 from pytest_cropdet.samples import Image
 
-__all__ = ["Frame", "Prepared", "fit", "scale_values"]
+__all__ = ["Frame", "Prepared", "fit", "lay", "scale_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class Frame:
     input_height: int
     scale: tuple[float, float] = (1.0, 1.0)
     offset: tuple[int, int] = (0, 0)
+
+    def to_input(self, boxes: Boxes) -> Boxes:
+        """Return boxes ``x0 y0 x1 y1`` in image pixels as boxes in input pixels: all four numbers move."""
+        offset = np.array([*self.offset, *self.offset], dtype=np.float64)
+        return np.asarray(boxes * np.array([*self.scale, *self.scale]) + offset)
 
     def to_image(self, boxes: Boxes) -> Boxes:
         """Return boxes ``x0 y0 x1 y1`` in input pixels as boxes in image pixels."""
@@ -45,35 +50,44 @@ class Prepared:
     frame: Frame
 
 
-def fit(image: Image, resize: str, input_width: int, input_height: int, dtype: Any) -> Prepared:
-    """Return ``image`` resized to a fixed input, bilinear without antialiasing, borders in black.
+def lay(width: int, height: int, resize: str, input_width: int, input_height: int) -> Frame:
+    """Return how an image of ``width`` by ``height`` pixels lies in a fixed input.
 
     ``stretch`` fills the input; ``letterbox`` keeps the aspect and centres the picture; ``keep_aspect`` puts it at
-    the left top. Sides of the scaled picture are whole pixels, and the frame holds the scales that really came out.
-    """
-    import cv2
+    the left top. Sides of the scaled picture are whole pixels, and the frame holds the scales that really come out.
 
-    height, width = image.shape[:2]
-    if resize == "stretch":
-        inner_width, inner_height = input_width, input_height
-    else:
+    >>> lay(200, 100, "keep_aspect", 300, 300).scale
+    (1.5, 1.5)
+    """
+    inner_width, inner_height = input_width, input_height
+    if resize != "stretch":
         factor = min(input_width / width, input_height / height)
         inner_width = min(input_width, max(1, round(width * factor)))
         inner_height = min(input_height, max(1, round(height * factor)))
+    left, top = 0, 0
+    if resize == "letterbox":
+        left, top = (input_width - inner_width) // 2, (input_height - inner_height) // 2
+    return Frame(width, height, input_width, input_height, (inner_width / width, inner_height / height), (left, top))
+
+
+def fit(image: Image, resize: str, input_width: int, input_height: int, dtype: Any) -> Prepared:
+    """Return ``image`` in a fixed input, where :func:`lay` says; bilinear without antialiasing, borders in black."""
+    import cv2
+
+    height, width = image.shape[:2]
+    frame = lay(width, height, resize, input_width, input_height)
+    inner_width, inner_height = round(width * frame.scale[0]), round(height * frame.scale[1])
     pixels: NDArray[Any] = image
     if (inner_width, inner_height) != (width, height):
         source = image if dtype == np.uint8 else image.astype(np.float32)
         pixels = cv2.resize(source, (inner_width, inner_height), interpolation=cv2.INTER_LINEAR)
     pixels = np.asarray(pixels, dtype=dtype)
-    left, top = 0, 0
-    if resize == "letterbox":
-        left, top = (input_width - inner_width) // 2, (input_height - inner_height) // 2
     if (inner_width, inner_height) != (input_width, input_height):
+        left, top = frame.offset
         canvas = np.zeros((input_height, input_width, 3), dtype)
         canvas[top : top + inner_height, left : left + inner_width] = pixels
         pixels = canvas
-    scale = (inner_width / width, inner_height / height)
-    return Prepared(pixels, Frame(width, height, input_width, input_height, scale, (left, top)))
+    return Prepared(pixels, frame)
 
 
 def scale_values(pixels: NDArray[Any], value_range: str) -> NDArray[Any]:
