@@ -50,11 +50,11 @@ def draw_anchors(
         raise ValueError(f"box {whole[0].tolist()} lies outside {crop}")
     high, wide = image.shape[:2]
     widths = [float(np.clip(HEIGHT * each, 2.5, 8.0)) for each in (wide / high, crop.width / crop.height)]
-    figure = Figure(figsize=(sum(widths) + 0.6, HEIGHT + 0.9), dpi=120)
+    figure = Figure(figsize=(sum(widths) + 1.1, HEIGHT + 1.1), dpi=120)
     size = figure.get_size_inches()
     axes = [
-        figure.add_axes((left / size[0], 0.4 / size[1], width / size[0], HEIGHT / size[1]))
-        for left, width in ((0.2, widths[0]), (0.4 + widths[0], widths[1]))
+        figure.add_axes((left / size[0], 0.65 / size[1], width / size[0], HEIGHT / size[1]))
+        for left, width in ((0.45, widths[0]), (0.95 + widths[0], widths[1]))
     ]
     shaded = (np.arange(256) * OUTSIDE).astype(np.uint8)[image]
     crop.of(shaded)[:] = crop.of(image)
@@ -66,7 +66,16 @@ def draw_anchors(
     frame = lay(crop.width, crop.height, resize, *input_size)
     name = f"crop, {crop.width} x {crop.height} at ({crop.left}, {crop.top})"
     _draw_side(axes[1], crop.of(image), name, inside, *_best(inside, anchors, frame, count))
+    _add_legend(figure)
     return figure
+
+
+def _add_legend(figure: "Figure") -> None:
+    from matplotlib.patches import Patch
+
+    shown = {OBJECT: "object", ANCHOR: "its best anchors", "white": "window"}
+    handles = [Patch(facecolor=colour, edgecolor="black", label=name) for colour, name in shown.items()]
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=FONT)
 
 
 def _best(box: Boxes, anchors: Anchors, frame: Frame, count: int) -> tuple[Boxes, Floats]:
@@ -81,7 +90,7 @@ def _draw_side(axes: "Axes", pixels: Image, name: str, box: Boxes, anchors: Boxe
     axes.imshow(pixels)
     axes.set_title(f"{name}: best anchor IoU {overlap[0]:.2f}", fontsize=FONT)
     for place in reversed(range(len(anchors))):
-        _add_box(axes, anchors[place], ANCHOR, 1.0 if place else 2.2, "anchor", "--" if place else "-")
+        _add_box(axes, anchors[place], ANCHOR, 1.5 if place else 2.4, "anchor", "--" if place else "-")
     _add_box(axes, box[0], OBJECT, 2.0, "object")
     axes.set_xlim(-0.5, pixels.shape[1] - 0.5)  # an anchor may reach over the border
     axes.set_ylim(pixels.shape[0] - 0.5, -0.5)
@@ -95,5 +104,5 @@ def _add_box(axes: "Axes", box: Floats, colour: str, width: float, name: str, st
     # pixel 0 is drawn from -0.5 to 0.5, boxes are measured from the pixels' edges
     corner, sides = (box[0] - 0.5, box[1] - 0.5), (box[2] - box[0], box[3] - box[1])
     patch = Rectangle(corner, *sides, fill=False, edgecolor=colour, linewidth=width, linestyle=style, gid=name)
-    patch.set_path_effects([withStroke(linewidth=width + 1.2, foreground="black")])
+    patch.set_path_effects([withStroke(linewidth=width + 0.9, foreground="black")])
     axes.add_patch(patch)
