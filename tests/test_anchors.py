@@ -258,10 +258,11 @@ def test_boxes_come_to_the_input_by_the_detectors_own_resize():
 
 def test_the_distance_to_the_best_anchor_is_in_its_strides():
     objects = scored(([[27, 21, 67, 41]], [Crop(0, 0, 200, 100)]))  # at the input 13.5 to 33.5 by 21 to 41
-    found = report_of(objects, squares(20))
-    # centre (23.5, 31), nearest anchor (25, 35): 1.5 and 4 px of strides of 10
-    assert found.fits["whole"].strides.tolist() == pytest.approx([math.hypot(0.15, 0.4)])
-    assert found.strides["crop"].value == pytest.approx(math.hypot(0.15, 0.4))
+    rows = [[y, x, 20, 20] for y in range(15, 100, 20) for x in range(5, 100, 10)]
+    found = report_of(objects, Anchors(np.array(rows) / 100))
+    # centre (23.5, 31), nearest anchor (25, 35): 1.5 px of a stride of 10, and 4 px of one of 20
+    assert found.fits["whole"].strides.tolist() == pytest.approx([math.hypot(0.15, 0.2)])
+    assert found.strides["crop"].value == pytest.approx(math.hypot(0.15, 0.2))
 
 
 def test_strides_differ_along_y_and_x_and_an_anchor_alone_has_the_whole_input():
