@@ -71,6 +71,7 @@ def test_the_shipped_detectors_anchors_come_out_of_its_generators_parameters():
     assert made.rows.shape == (9600, 4)
     assert np.abs(made.rows - stored.rows).max() < 2e-7  # stored as float32
     assert made.scales == (10.0, 10.0, 5.0, 5.0)
+    assert (made.input_size, stored.input_size) == ((320, 240), None)
     for anchors in (made, stored):
         strides = anchors.strides() * [240, 320]
         expected = np.repeat([8, 16, 32, 64], [30 * 40 * 6, 15 * 20 * 6, 8 * 10 * 6, 4 * 5 * 6])

@@ -11,7 +11,7 @@ from pytest_cropdet.families import FAMILIES, SEVERITIES
 from pytest_cropdet.samples import Detections
 from tests.support import HEIGHT, WIDTH, Fake, loses_cut, made, perfect, shown_in, small_run
 
-DATA = made(images=50)
+DATA = made(images=30)
 WHOLE = [Detections(each.truth.boxes, np.full(len(each.truth), 0.9), each.truth.categories) for each in DATA]
 NEEDS = np.random.default_rng(5).random((len(WHOLE), 3))  # a number from 0 to 1 for each object
 

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,14 @@ ENOUGH = 10  # rows from which "every row looks like corners" is no accident
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """The anchors of a head: ``rows`` (n, 4) float64 ``cy cx h w``, and the scale factors of its encodings."""
+    """The anchors of a head: ``rows`` (n, 4) float64 ``cy cx h w``, and the scale factors of its encodings.
+
+    ``input_size``: width and height of the model's input in pixels, where a generator's parameters say it.
+    """
 
     rows: NDArray[np.float64]
     scales: tuple[float, float, float, float] = SCALES
+    input_size: tuple[int, int] | None = None
 
     def boxes(self, width: int, height: int) -> Boxes:
         """Return the anchors as ``x0 y0 x1 y1`` in the pixels of an input of ``width`` by ``height``.
@@ -99,7 +103,8 @@ def read_anchors(source: str | Path | Mapping[str, Any]) -> Anchors:
 
 
 def _generated(parameters: Mapping[str, Any], source: str) -> Anchors:
-    return _checked(generate_rows(parameters, source), parameters.get("scale_factors", SCALES), source)
+    made = _checked(generate_rows(parameters, source), parameters.get("scale_factors", SCALES), source)
+    return replace(made, input_size=(int(parameters["input"]["width"]), int(parameters["input"]["height"])))
 
 
 def _checked(rows: NDArray[np.float64], scales: Any, source: str) -> Anchors:
