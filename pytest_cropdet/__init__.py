@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_cropdet.anchors import anchor_report as anchor_report
+    from pytest_cropdet.anchors import best_anchors as best_anchors
     from pytest_cropdet.comparison import Comparison as Comparison
     from pytest_cropdet.comparison import compare as compare
     from pytest_cropdet.crops import Crop as Crop
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from pytest_cropdet.crops import crop_truth as crop_truth
     from pytest_cropdet.datasets import load_dataset as load_dataset
     from pytest_cropdet.detectors import load_detector as load_detector
+    from pytest_cropdet.detectors.anchors import read_anchors as read_anchors
     from pytest_cropdet.errors import CropdetError as CropdetError
     from pytest_cropdet.errors import DataError as DataError
     from pytest_cropdet.errors import DetectorError as DetectorError
+    from pytest_cropdet.figures.anchors import draw_anchors as draw_anchors
     from pytest_cropdet.gate import GateFailure as GateFailure
     from pytest_cropdet.masks import Mask as Mask
     from pytest_cropdet.plan import make_plan as make_plan
@@ -47,12 +51,16 @@ _HOMES = {
     "Mask": "masks",
     "Run": "runner",
     "Sample": "samples",
+    "anchor_report": "anchors",
+    "best_anchors": "anchors",
     "compare": "comparison",
     "crop_detections": "crops",
     "crop_truth": "crops",
+    "draw_anchors": "figures.anchors",
     "load_dataset": "datasets",
     "load_detector": "detectors",
     "make_plan": "plan",
+    "read_anchors": "detectors.anchors",
     "run": "runner",
 }
 

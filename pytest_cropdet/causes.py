@@ -13,7 +13,7 @@ from pytest_cropdet.evaluation import Detected, Matches, average_precision, matc
 from pytest_cropdet.fates import Fates, fates
 from pytest_cropdet.hidden import Hidden
 from pytest_cropdet.operating import found_objects
-from pytest_cropdet.renderings import CHAIN, frame_of
+from pytest_cropdet.renderings import CHAIN, detected_in
 from pytest_cropdet.samples import Bools, Detections
 from pytest_cropdet.scoring import Objects, build_detected
 from pytest_cropdet.settings import RunSettings
@@ -94,7 +94,7 @@ def find_causes(run: Scored, settings: RunSettings, rendered: Mapping[tuple[str,
     ends = {"whole": run.matches["reference"], "crop": run.matches["crop"]}
     tables, matches = dict[tuple[str, str], Detected](), dict[tuple[str, str], Matches]()
     for key, rows in rendered.items():
-        tables[key] = build_detected(index, rows, settings.min_visibility, frame=frame_of(key[1]))
+        tables[key] = build_detected(index, rows, settings.min_visibility, frame=detected_in(key[1]))
         matches[key] = match(objects.truth, tables[key], images=len(index), categories=categories)
     fills = list(dict.fromkeys(fill for fill, _ in rendered))
     score = _share_found if run.agreement else _average

@@ -23,7 +23,7 @@ from pytest_cropdet.options import (
     parse_limits,
     resolve_paths,
 )
-from pytest_cropdet.plan import parse_spec
+from pytest_cropdet.plan import parse_spec, refuse_without_truth
 from pytest_cropdet.settings import RunSettings
 
 __all__ = [
@@ -88,8 +88,7 @@ def resolve_command_line(config: pytest.Config) -> None:
 def check_options(config: pytest.Config) -> None:
     """Check what options alone can show: syntax, ranges, paths. ``CropdetError`` says what to mend."""
     settings_for(config)
-    for spec in setting(config, "crops"):
-        parse_spec(spec)
+    _check_crops(config)
     for model in choices(config, "model"):
         Description.of(**dict(model.said))
         if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in KINDS:
@@ -113,10 +112,17 @@ def check_options(config: pytest.Config) -> None:
 def check_marker(config: pytest.Config, item: pytest.Item) -> None:
     """Check what a test's marker says; ``CropdetError`` says what to mend."""
     settings_for(config, item)
-    for spec in setting(config, "crops", item):
-        parse_spec(spec)
+    _check_crops(config, item)
     for what in FIXTURES.values():
         choices(config, what, item)
+
+
+def _check_crops(config: pytest.Config, item: pytest.Item | None = None) -> None:
+    without_truth = any(each.said == WITHOUT_TRUTH for each in choices(config, "data", item))
+    for spec in setting(config, "crops", item):
+        parse_spec(spec)
+        if without_truth:
+            refuse_without_truth(spec)
 
 
 def choices(config: pytest.Config, what: str, item: pytest.Item | None = None) -> list[Chosen]:

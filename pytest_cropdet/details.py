@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_cropdet.anchors import AnchorReport, NoAnchors, anchor_report
 from pytest_cropdet.bias import Bias, box_bias
 from pytest_cropdet.causes import IOU_OF, Causes, Scored
+from pytest_cropdet.detectors.anchors import read_anchors
+from pytest_cropdet.detectors.description import NO_ANCHORS
 from pytest_cropdet.error_types import ErrorTypes, error_types
+from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.evaluation import Matches
 from pytest_cropdet.labels import LabelChanges, label_changes
 from pytest_cropdet.operating import found_objects
@@ -30,6 +34,7 @@ class Details:
 
     ``causes``: returns the causes if they are known; then where and shift have the chain's steps too. ``input_size``:
     (height, width) of the model's input in pixels, 0 where it takes any; ``resize``: how a picture gets there.
+    ``anchors_from``: a file of the detector's anchors, or "none".
     """
 
     scored: Scored
@@ -37,6 +42,7 @@ class Details:
     causes: Callable[[], Causes | None]
     input_size: tuple[int, int]
     resize: str | None
+    anchors_from: str | None = None
     training: "Annotations | None" = None
     _where: dict[bool, Where] = field(default_factory=dict)
     _shift: dict[bool, Shift] = field(default_factory=dict)
@@ -90,6 +96,33 @@ class Details:
             )
         return self._shift[known]
 
+    @cached_property
+    def anchors(self) -> AnchorReport | NoAnchors:
+        """Whether objects have an anchor that fits, in the whole image and in the crop; or why that is not known."""
+        if self.anchors_from is None:
+            return NoAnchors("no anchors are known: --cropdet-detector anchors=FILE names them, anchors=none says none")
+        if self.anchors_from == NO_ANCHORS:
+            return NoAnchors()
+        run, ends = self.scored, self._tables()[2]
+        try:
+            anchors = read_anchors(self.anchors_from)
+            high, wide = self.input_size if min(self.input_size) > 0 else (anchors.input_size or (0, 0))[::-1]
+            if min(high, wide) < 1:
+                return NoAnchors("the size of the model's input is not known: anchors given as a generator carry it")
+            lost = ends["whole"] & ~ends["crop"]
+            return anchor_report(
+                run.objects,
+                anchors,
+                (wide, high),
+                str(self.resize),
+                lost,
+                run.draws,
+                at_risk=ends["whole"],
+                counted=run.counted,
+            )
+        except DetectorError as error:
+            return NoAnchors(str(error))
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as built-in values, under the keys of the JSON."""
         return {
@@ -98,6 +131,7 @@ class Details:
             "bias": self.bias.to_dict(),
             "where": self.where.to_dict(),
             "shift": self.shift.to_dict(),
+            "anchors": self.anchors.to_dict(),
         }
 
     @property

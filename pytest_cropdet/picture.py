@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw"]
+__all__ = ["add_box", "draw"]
 
 # colours that the colour-blind can tell apart (Okabe and Ito), and whether white or black is read on them
 COLOURS: dict[State, tuple[str, str]] = {
@@ -68,7 +68,7 @@ def draw(image: Image, crop: Crop, pairs: Sequence[Pair], min_visibility: float)
     _show(axes[0], shaded, f"whole image, {wide} x {high}")
     _show(axes[1], crop.of(image), f"crop, {crop.width} x {crop.height} at ({crop.left}, {crop.top})")
     window = (crop.left, crop.top, crop.right, crop.bottom)
-    _add_box(axes[0], window, "white", "window")
+    add_box(axes[0], window, "white", "window")
     _draw_whole(axes[0], image, pairs, max(wide / widths[0], high / height))
     _draw_crop(axes[1], crop, pairs, min_visibility, max(crop.width / widths[1], crop.height / height))
     _add_legend(figure, pairs, min_visibility)
@@ -85,7 +85,7 @@ def _draw_whole(axes: "Axes", image: Image, pairs: Sequence[Pair], per_inch: flo
     labels = []
     for number, pair in enumerate(pairs, 1):
         if pair.whole is not None:
-            _add_box(axes, pair.whole.box, COLOURS[pair.state][0], pair.state)
+            add_box(axes, pair.whole.box, COLOURS[pair.state][0], pair.state)
             labels.append(_Label(pair.whole.box, pair.state, f"{number}"))
     _add_labels(axes, labels, image.shape[1], image.shape[0], per_inch)
 
@@ -96,21 +96,22 @@ def _draw_crop(axes: "Axes", crop: Crop, pairs: Sequence[Pair], min_visibility: 
         seen = pair.sides[-1]
         cut_away = pair.is_cut_away(min_visibility)
         style = "-" if pair.crop is not None else ":" if cut_away else "--"
-        _add_box(axes, seen.box_in_crop, COLOURS[pair.state][0], pair.state, style)
+        add_box(axes, seen.box_in_crop, COLOURS[pair.state][0], pair.state, style)
         name = pair.category if len(pair.category) <= LONGEST else f"{pair.category[: LONGEST - 3]}..."
         end = f"{seen.score:.2f}" if pair.crop is not None else "cut away" if cut_away else "lost"
         labels.append(_Label(seen.box_in_crop, pair.state, f"{number}", f" {name} {end}"))
     _add_labels(axes, labels, crop.width, crop.height, per_inch)
 
 
-def _add_box(axes: "Axes", box: Rect, colour: str, name: str, style: str = "-") -> None:
+def add_box(axes: "Axes", box: Rect, colour: str, name: str, style: str = "-", width: float = 1.8) -> None:
+    """Draw a box, ``x0 y0 x1 y1`` in pixels, with a dark rim; ``name`` is its id in the picture."""
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
 
     # pixel 0 is drawn from -0.5 to 0.5, boxes are measured from the pixels' edges
-    corner, width, height = (box[0] - 0.5, box[1] - 0.5), box[2] - box[0], box[3] - box[1]
-    patch = Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=1.8, linestyle=style, gid=name)
-    patch.set_path_effects([withStroke(linewidth=3.2, foreground="black")])
+    corner, across, down = (box[0] - 0.5, box[1] - 0.5), box[2] - box[0], box[3] - box[1]
+    patch = Rectangle(corner, across, down, fill=False, edgecolor=colour, linewidth=width, linestyle=style, gid=name)
+    patch.set_path_effects([withStroke(linewidth=width + 1.4, foreground="black")])
     axes.add_patch(patch)
 
 

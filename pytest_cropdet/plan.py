@@ -1,24 +1,28 @@
 """Which windows: a seeded choice that depends on the spec, the seed and the sample alone.
 
-Every random number is a SHA-256 of ``seed``, sample id, image size and rank, taken as a 64-bit integer: the same on
-every machine, under every NumPy version, in any order. Rank k of a sample does not depend on how many ranks are asked
-for, so asking for more crops keeps the first ones.
+Rank k of a sample does not depend on how many ranks are asked for, so asking for more crops keeps the first ones.
 """
 
-import hashlib
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.errors import SpecError
+from pytest_cropdet.families import FAMILIES, SEVERITIES, Kind, draw
 from pytest_cropdet.samples import Sample
 
-__all__ = ["DEFAULT_SPEC", "Family", "Plan", "choose_samples", "make_plan", "parse_spec"]
+__all__ = [
+    "DEFAULT_SPEC",
+    "Family",
+    "Plan",
+    "choose_samples",
+    "make_plan",
+    "parse_spec",
+    "refuse_without_truth",
+]
 
 DEFAULT_SPEC = "random:keep=0.3-0.9,per_image=4"
-_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Family:
 
     def windows(self, sample: Sample, seed: int) -> list[Crop]:
         """Return the windows of one sample, rank by rank."""
-        return _FAMILIES[self.name].windows(sample, seed, **dict(self.parameters))
+        return FAMILIES[self.name].windows(sample, seed, **dict(self.parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def choose_samples(samples: Iterable[Sample], count: int | None, seed: int = 0) 
     everything = list(samples)
     if count is None or count >= len(everything):
         return everything
-    ranked = sorted(everything, key=lambda sample: (_draw("sample", seed, sample.id), sample.id))
+    ranked = sorted(everything, key=lambda sample: (draw("sample", seed, sample.id), sample.id))
     chosen = {sample.id for sample in ranked[:count]}
     return [sample for sample in everything if sample.id in chosen]
 
@@ -80,106 +84,50 @@ def parse_spec(spec: str) -> tuple[Family, ...]:
     return tuple(_parse_family(part.strip(), spec) for part in spec.split("+"))
 
 
+def refuse_without_truth(spec: str) -> None:
+    """Raise ``SpecError`` if windows of the spec follow annotated objects: for images that have no ground truth."""
+    names = [family.name for family in parse_spec(spec) if FAMILIES[family.name].needs_truth]
+    if names:
+        others = ", ".join(name for name, kind in FAMILIES.items() if not kind.needs_truth)
+        raise SpecError(
+            f"crops {spec!r}: {names[0]} cuts round annotated objects, and these images have no ground truth; "
+            f"give --cropdet-data=PATH, or take one of {others}"
+        )
+
+
 def _parse_family(part: str, spec: str) -> Family:
     name, _, rest = part.partition(":")
-    if name not in _FAMILIES:
-        raise SpecError(f"crops {spec!r}: unknown family {name!r}; known are {', '.join(_FAMILIES)}")
-    kind = _FAMILIES[name]
-    values = {key: default for key, (default, _) in kind.parameters.items()}
+    if name not in FAMILIES:
+        raise SpecError(f"crops {spec!r}: unknown family {name!r}; known are {', '.join(FAMILIES)}")
+    kind = FAMILIES[name]
+    given: dict[str, str] = {}
     for item in filter(None, (item.strip() for item in rest.split(","))):
         key, equals, text = item.partition("=")
-        if key not in kind.parameters or not equals:
+        if key not in {*kind.parameters, "severity"} or not equals:
             known = ", ".join(f"{known}={default}" for known, (default, _) in kind.parameters.items())
-            raise SpecError(f"crops {spec!r}: {name} does not know {item!r}; it takes {known}")
-        values[key] = text
+            raise SpecError(f"crops {spec!r}: {name} does not know {item!r}; it takes {known}, or severity=1 to 5")
+        given[key] = text
+    values = {key: default for key, (default, _) in kind.parameters.items()}
+    values |= _without_severity(given, kind, spec)
     parsed = []
     for key, value in values.items():
         try:
-            parsed.append((key, kind.parameters[key][1](str(value))))
+            parsed.append((key, kind.parameters[key][1](value)))
         except ValueError as error:
             raise SpecError(f"crops {spec!r}: {key}={value}: {error}") from error
     return Family(name, tuple(parsed))
 
 
-def _draw(*parts: object) -> int:
-    """Return a number below 2**64 that depends on nothing but ``parts``."""
-    text = "\x1f".join(map(str, parts))
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[: _BITS // 8], "big")
-
-
-def _below(limit: int, *parts: object) -> int:
-    """Return a whole number from 0 to ``limit`` - 1, uniform to within 2**-64."""
-    return (_draw(*parts) * limit) >> _BITS
-
-
-def side(keep: float, length: int) -> int:
-    """Return the side of a window that keeps a share of a side of the image, in whole pixels.
-
-    >>> side(0.3, 10), side(0.001, 10), side(1.0, 427)
-    (3, 1, 427)
-    """
-    return max(1, math.floor(keep * length + 1e-9))
-
-
-def _range(text: str) -> tuple[float, float]:
-    low, _, high = text.partition("-")
-    first, last = float(low), float(high or low)
-    if not 0 < first <= last <= 1:
-        raise ValueError("a share of the side, above 0 and at most 1, or a range of them such as 0.3-0.9")
-    return first, last
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError("a whole number from 1 on")
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise ValueError("a share from 0 to below 1")
-    return value
-
-
-def _random_windows(sample: Sample, seed: int, keep: tuple[float, float], per_image: int) -> list[Crop]:
-    crops = []
-    for rank in range(per_image):
-        key = ("random", seed, sample.id, sample.width, sample.height, rank)
-        low, high = keep
-        share = low + (high - low) * (_draw("keep", *key) / 2**_BITS)
-        width, height = side(share, sample.width), side(share, sample.height)
-        left = _below(sample.width - width + 1, "left", *key)
-        top = _below(sample.height - height + 1, "top", *key)
-        crops.append(Crop(left, top, width, height))
-    return crops
-
-
-def _starts(length: int, size: int, overlap: float) -> list[int]:
-    """Return where tiles start along one side; the last one ends at the border."""
-    if size >= length:
-        return [0]
-    step = max(1, size - round(size * overlap))
-    return [*range(0, length - size, step), length - size]
-
-
-def _tile_windows(sample: Sample, seed: int, size: int, overlap: float) -> list[Crop]:
-    width, height = min(size, sample.width), min(size, sample.height)
-    return [
-        Crop(left, top, width, height)
-        for top in _starts(sample.height, height, overlap)
-        for left in _starts(sample.width, width, overlap)
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    windows: Callable[..., list[Crop]]
-    parameters: Mapping[str, tuple[str, Callable[[str], Any]]]
-
-
-_FAMILIES: Mapping[str, _Kind] = {
-    "random": _Kind(_random_windows, {"keep": ("0.3-0.9", _range), "per_image": ("4", _positive)}),
-    "tile": _Kind(_tile_windows, {"size": ("320", _positive), "overlap": ("0.2", _share)}),
-}
+def _without_severity(given: Mapping[str, str], kind: Kind, spec: str) -> dict[str, str]:
+    """Return the parameters as written, a severity replaced by the value it stands for."""
+    values = dict(given)
+    severity = values.pop("severity", None)
+    if severity is None:
+        return values
+    key, by_severity = kind.severe
+    if severity not in map(str, SEVERITIES):
+        raise SpecError(f"crops {spec!r}: severity={severity}: a whole number from 1 to 5")
+    value = by_severity[int(severity) - 1]
+    if key in values:
+        raise SpecError(f"crops {spec!r}: severity={severity} stands for {key}={value}; leave one of the two out")
+    return {**values, key: value}

@@ -23,7 +23,7 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.samples import Image
 from pytest_cropdet.settings import FILLS
 
-__all__ = ["CHAIN", "STEPS", "Rendering", "fill_image", "frame_of", "render"]
+__all__ = ["CHAIN", "STEPS", "Rendering", "detected_in", "fill_image", "render"]
 
 CHAIN = ("whole", "context", "cut", "moved", "crop")
 STEPS = ("context", "cut", "position", "scale")  # step k lies between renderings k and k + 1 of the chain
@@ -70,10 +70,10 @@ class Rendering:
         return " ".join([name, self.fill, *(repr(edge) for box in self.boxes for edge in box)])
 
 
-def frame_of(name: str) -> Literal["image", "window"]:
+def detected_in(name: str) -> Literal["image", "window"]:
     """Return the frame of a rendering's detections: the whole image's, or the window's.
 
-    >>> frame_of("cut"), frame_of("moved")
+    >>> detected_in("cut"), detected_in("moved")
     ('image', 'window')
     """
     return "window" if name in ("moved", "crop") else "image"

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pytest_cropdet.anchors import AnchorReport, NoAnchors
 from pytest_cropdet.bias import Bias
 from pytest_cropdet.causes import Causes, Scored
 from pytest_cropdet.chain import Step
@@ -23,6 +24,7 @@ from pytest_cropdet.gate import GateFailure, Measure, Outcome, Verdict
 from pytest_cropdet.hidden import Hidden, Share
 from pytest_cropdet.labels import LabelChanges
 from pytest_cropdet.plan import Plan
+from pytest_cropdet.plots import Plots
 from pytest_cropdet.scoring import Objects
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.shift import Shift
@@ -161,6 +163,16 @@ class Run:
     def shift(self) -> Shift:
         """How far the objects in crops are from those in whole images, and from training where that is given."""
         return self.details.shift
+
+    @property
+    def anchors(self) -> AnchorReport | NoAnchors:
+        """How the detector's anchors fit the objects in whole images and crops; or why that is not known."""
+        return self.details.anchors
+
+    @property
+    def plot(self) -> Plots:
+        """The run's figures: ``run.plot.steps()``, ``.where()``, ``.shift()``, ``.renderings(i)``."""
+        return Plots(self)
 
     @property
     def images(self) -> int:

@@ -14,10 +14,10 @@ from pytest_cropdet.datasets import load_annotations
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.determinism import Repeat, check_repeat
 from pytest_cropdet.engines import detect_all
-from pytest_cropdet.errors import DataError
+from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.explaining import Asked, Explainer, Explaining
 from pytest_cropdet.looks import LOOK_REPLICATES, enough_categories, look_levels, look_points, shuffled
-from pytest_cropdet.plan import Plan, choose_samples, make_plan
+from pytest_cropdet.plan import Plan, choose_samples, make_plan, refuse_without_truth
 from pytest_cropdet.protocols import Dataset
 from pytest_cropdet.results import Look, Run, Spent
 from pytest_cropdet.samples import Detections, Sample
@@ -121,6 +121,11 @@ def events(
     if not samples:
         raise DataError(f"the data set {dataset.name} has no images")
     judge = _Judge(handle, dataset, samples, settings, plan)
+    if not len(judge.plan):
+        raise SpecError(
+            f"crops {judge.plan.spec!r}: no window in {len(samples)} images; object and edge take annotated objects "
+            "that are no crowds, with sides of at least min_side pixels"
+        )
     calls = len(samples) + len(judge.plan)
     yield Started(len(samples), len(judge.plan), calls)
     sent_before, seconds_before = handle.images_sent, handle.seconds
@@ -163,6 +168,8 @@ class _Judge:
         plan: Plan | None,
     ) -> None:
         self.handle, self.dataset, self.settings = handle, dataset, settings
+        if plan is None and not getattr(dataset, "has_truth", True):
+            refuse_without_truth(settings.crops)
         self.plan = make_plan(samples, settings.crops, settings.seed) if plan is None else plan
         self._mixed = shuffled(samples, settings.seed)
         self._looks: list[Look] = []

@@ -128,7 +128,13 @@ def summarise(
     explanation = Explanation()
     scored = Scored(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None)
     details = Details(
-        scored, settings, lambda: explanation.causes, detector["input_size"], detector.get("resize"), training
+        scored,
+        settings,
+        lambda: explanation.causes,
+        detector["input_size"],
+        detector.get("resize"),
+        detector.get("anchors"),
+        training,
     )
     return _attach(
         Run(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.plan import DEFAULT_SPEC, choose_samples, make_plan, parse_spec, side
+from pytest_cropdet.families import side
+from pytest_cropdet.plan import DEFAULT_SPEC, choose_samples, make_plan, parse_spec
 from pytest_cropdet.samples import GroundTruth, Sample
 
 GOLDEN_RANDOM = (

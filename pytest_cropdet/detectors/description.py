@@ -13,7 +13,7 @@ from typing import Any
 from pytest_cropdet.boxes import FORMATS
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["Description", "number_names", "outputs_by_role", "read_labels"]
+__all__ = ["NO_ANCHORS", "Description", "number_names", "outputs_by_role", "read_labels"]
 
 UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
@@ -34,7 +34,7 @@ class Description:
     values of a pixel, ``0..255``, ``0..1`` or ``-1..1``. ``resize``: ``inside`` (the model does it), ``stretch``,
     ``letterbox`` (aspect kept, centred) or ``keep_aspect`` (aspect kept, at the left top). ``batch``: most images a
     call. ``threads``: of the runtime, where the plugin is the first to load it. ``nms_iou``: IoU of its suppression of
-    duplicates. ``anchors``: a file of its anchors. ``outputs``: which output is what, as
+    duplicates. ``anchors``: a file of its anchors, or ``none``. ``outputs``: which output is what, as
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
     0 to 1, ``none``, ``sigmoid`` or ``softmax``.
     """
@@ -81,6 +81,7 @@ class Description:
         return value
 
 
+NO_ANCHORS = "none"  # what a user says of a detector that has none
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "boxes": FORMATS,
     "units": UNITS,
@@ -89,7 +90,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "resize": RESIZES,
     "first_category": ("0", "1"),
     "labels": ("FILE",),
-    "anchors": ("FILE",),
+    "anchors": ("FILE", NO_ANCHORS),
     "outputs": (",".join(f"{role}:NAME" for role in ROLES),),
     "activation": ACTIVATIONS,
 }

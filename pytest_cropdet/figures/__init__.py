@@ -1,1 +1,1 @@
-"""Figures of what a run found, each drawn from the built-in values of its JSON."""
+"""Figures, drawn with matplotlib's objects alone, without pyplot: no backend and no open figure changes."""

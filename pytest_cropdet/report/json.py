@@ -19,7 +19,7 @@ def record(run: Run) -> dict[str, Any]:
     """Return a run as built-in values, ready for JSON; what is undefined is ``None``."""
     limits = [verdict.limit for verdict in run.verdicts if verdict.measure.name == run.drop.name]
     causes = run.explanation.causes
-    details = dict.fromkeys(("errors", "labels", "bias", "where", "shift"))
+    details = dict.fromkeys(("errors", "labels", "bias", "where", "shift", "anchors"))
     if causes is not None or run.settings.explain == "always":
         details = run.details.to_dict()
     return {

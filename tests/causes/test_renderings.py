@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.renderings import Rendering, fill_image, frame_of, render
+from pytest_cropdet.renderings import Rendering, detected_in, fill_image, render
 
 WIDTH, HEIGHT = 90, 60
 IMAGE = np.random.default_rng(5).integers(0, 120, (HEIGHT, WIDTH, 3)).astype(np.uint8)
@@ -132,8 +132,8 @@ def test_renderings_with_one_name_show_the_same_pixels(rows, left, top, width, h
 
 
 def test_detections_of_moved_and_crop_are_in_the_windows_frame():
-    assert [frame_of(name) for name in ("whole", "context", "cut", "hollow", "placebo")] == ["image"] * 5
-    assert [frame_of(name) for name in ("moved", "crop")] == ["window"] * 2
+    assert [detected_in(name) for name in ("whole", "context", "cut", "hollow", "placebo")] == ["image"] * 5
+    assert [detected_in(name) for name in ("moved", "crop")] == ["window"] * 2
 
 
 def test_a_fill_that_does_not_exist_is_named():

@@ -1,0 +1,108 @@
+"""The picture of an object and its best anchors, in the frame of the whole image and in that of the crop."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pytest_cropdet.boxes import Boxes, Floats, has_sides, iou
+from pytest_cropdet.crops import Crop
+from pytest_cropdet.detectors.anchors import Anchors
+from pytest_cropdet.detectors.frames import Frame, frame_of
+from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.samples import Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_anchors"]
+
+OBJECT, ANCHOR = "#F0E442", "#56B4E9"  # colours that the colour-blind can tell apart (Okabe and Ito)
+OUTSIDE = 0.55  # brightness of what the window leaves out
+FONT = 9.0  # points
+HEIGHT = 4.0  # of the pictures, in inches
+
+
+def draw_anchors(
+    image: Image,
+    crop: Crop,
+    box: ArrayLike,
+    anchors: Anchors,
+    input_size: tuple[int, int],
+    resize: str = "stretch",
+    count: int = 3,
+) -> "Figure":
+    """Return a figure: the whole image with the window on the left, the crop on the right, each in its own pixels.
+
+    ``image``: RGB uint8. ``box``: four numbers ``x0 y0 x1 y1`` in the image, yellow. The ``count`` anchors that overlap
+    it most are blue, the best one thick. They are found at the model's input of ``input_size`` (width, height), where
+    the crop's are others, and brought back to the frame they are drawn in. A box outside the window is a
+    ``ValueError``.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise CropdetError(f"a plot needs matplotlib ({error}): pip install 'pytest-cropdet[plot]'") from error
+    whole = np.asarray(box, dtype=np.float64).reshape(1, 4)
+    inside = crop.into(whole)
+    if not has_sides(inside)[0]:
+        raise ValueError(f"box {whole[0].tolist()} lies outside {crop}")
+    high, wide = image.shape[:2]
+    widths = [float(np.clip(HEIGHT * each, 2.5, 8.0)) for each in (wide / high, crop.width / crop.height)]
+    figure = Figure(figsize=(sum(widths) + 1.1, HEIGHT + 1.1), dpi=120)
+    size = figure.get_size_inches()
+    axes = [
+        figure.add_axes((left / size[0], 0.65 / size[1], width / size[0], HEIGHT / size[1]))
+        for left, width in ((0.45, widths[0]), (0.95 + widths[0], widths[1]))
+    ]
+    shaded = (np.arange(256) * OUTSIDE).astype(np.uint8)[image]
+    crop.of(shaded)[:] = crop.of(image)
+    frame = frame_of(wide, high, resize, *input_size)
+    _draw_side(axes[0], shaded, "whole image", whole, *_best(whole, anchors, frame, count))
+    _add_box(
+        axes[0], np.array([crop.left, crop.top, crop.right, crop.bottom], dtype=np.float64), "white", 1.8, "window"
+    )
+    frame = frame_of(crop.width, crop.height, resize, *input_size)
+    name = f"crop, {crop.width} x {crop.height} at ({crop.left}, {crop.top})"
+    _draw_side(axes[1], crop.of(image), name, inside, *_best(inside, anchors, frame, count))
+    _add_legend(figure)
+    return figure
+
+
+def _add_legend(figure: "Figure") -> None:
+    from matplotlib.patches import Patch
+
+    shown = {OBJECT: "object", ANCHOR: "its best anchors", "white": "window"}
+    handles = [Patch(facecolor=colour, edgecolor="black", label=name) for colour, name in shown.items()]
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=FONT)
+
+
+def _best(box: Boxes, anchors: Anchors, frame: Frame, count: int) -> tuple[Boxes, Floats]:
+    """Return the anchors that overlap a box most, best first, in the frame of the box, and their IoU at the input."""
+    placed = anchors.boxes(frame.input_width, frame.input_height)
+    overlap = iou(frame.to_input(box), placed)[0]
+    rows = np.argsort(-overlap, kind="stable")[:count]
+    return frame.to_image(placed[rows]), overlap[rows]
+
+
+def _draw_side(axes: "Axes", pixels: Image, name: str, box: Boxes, anchors: Boxes, overlap: Floats) -> None:
+    axes.imshow(pixels)
+    axes.set_title(f"{name}: best anchor IoU {overlap[0]:.2f}", fontsize=FONT)
+    for place in reversed(range(len(anchors))):
+        _add_box(axes, anchors[place], ANCHOR, 1.5 if place else 2.4, "anchor", "--" if place else "-")
+    _add_box(axes, box[0], OBJECT, 2.0, "object")
+    axes.set_xlim(-0.5, pixels.shape[1] - 0.5)  # an anchor may reach over the border
+    axes.set_ylim(pixels.shape[0] - 0.5, -0.5)
+    axes.tick_params(labelsize=FONT - 2)
+
+
+def _add_box(axes: "Axes", box: Floats, colour: str, width: float, name: str, style: str = "-") -> None:
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
+
+    # pixel 0 is drawn from -0.5 to 0.5, boxes are measured from the pixels' edges
+    corner, sides = (box[0] - 0.5, box[1] - 0.5), (box[2] - box[0], box[3] - box[1])
+    patch = Rectangle(corner, *sides, fill=False, edgecolor=colour, linewidth=width, linestyle=style, gid=name)
+    patch.set_path_effects([withStroke(linewidth=width + 0.9, foreground="black")])
+    axes.add_patch(patch)

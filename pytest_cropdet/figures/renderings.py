@@ -1,0 +1,110 @@
+"""The figure of one crop's chain: what the detector sees in each rendering, and what it finds there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_cropdet.boxes import Boxes, Floats
+from pytest_cropdet.crops import Crop
+from pytest_cropdet.figures.style import FONT
+from pytest_cropdet.picture import add_box
+from pytest_cropdet.plotting import new_figure
+from pytest_cropdet.samples import Bools, Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Seen", "draw_renderings"]
+
+FOUND, LOST, OTHER = "#009E73", "#D55E00", "#F0E442"
+TITLES = {
+    "whole": "whole image",
+    "context": "context taken away",
+    "cut": "objects cut",
+    "moved": "moved to the corner",
+    "crop": "crop",
+}
+HIGH = 2.3  # inches of a picture
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One rendering of a crop: its pixels, where the window lies in them, and what was found in the window.
+
+    ``found``: (k,) of the scored objects. ``boxes``: (d, 4) confident detections in the window's frame, ``scores`` and
+    ``right`` (d,): whether each matches a scored object.
+    """
+
+    pixels: Image
+    window: tuple[int, int]
+    found: Bools
+    boxes: Boxes
+    scores: Floats
+    right: Bools
+    labels: tuple[str, ...]
+
+
+def draw_renderings(crop: Crop, objects: Boxes, seen: Mapping[str, Seen], title: str) -> "Figure":
+    """Return the pictures of ``seen`` side by side; ``objects``: (k, 4) the scored objects in the window's frame.
+
+    Solid boxes are detections, right or wrong; a dashed box is an object that was not found.
+    """
+    from matplotlib.lines import Line2D
+
+    widths = [HIGH * each.pixels.shape[1] / each.pixels.shape[0] for each in seen.values()]
+    figure = new_figure(sum(widths) + 0.15 * (len(widths) + 1), HIGH + 0.95)
+    wide, high = figure.get_size_inches()
+    left = 0.15
+    for (name, each), width in zip(seen.items(), widths, strict=True):
+        axes = figure.add_axes((left / wide, 0.36 / high, width / wide, HIGH / high))
+        left += width + 0.15
+        _show(axes, each, crop, objects, TITLES.get(name, name))
+    figure.suptitle(title, fontsize=FONT + 2, x=0.15 / wide, ha="left")
+    keys: dict[str, tuple[str, Any]] = {
+        "found": (FOUND, "-"),
+        "not found": (LOST, "--"),
+        "another label, or nothing there": (OTHER, "-"),
+    }
+    figure.legend(
+        handles=[Line2D([], [], color=colour, linestyle=line, label=text) for text, (colour, line) in keys.items()],
+        loc="lower center",
+        ncols=len(keys),
+        frameon=False,
+        fontsize=FONT,
+    )
+    return figure
+
+
+def _show(axes: "Axes", seen: Seen, crop: Crop, objects: Boxes, title: str) -> None:
+    axes.imshow(seen.pixels)
+    axes.set_axis_off()
+    axes.set_title(f"{title}: {int(seen.found.sum())} of {len(objects)} found", fontsize=FONT + 1, loc="left")
+    dx, dy = seen.window
+    if seen.pixels.shape[:2] != (crop.height, crop.width):
+        add_box(axes, (dx, dy, dx + crop.width, dy + crop.height), "white", "window", width=0.8)
+    scale = seen.pixels.shape[0] / HIGH  # px an inch
+    for box in objects[~seen.found]:
+        add_box(axes, _moved(box, dx, dy), LOST, "not found", "--", 1.2)
+    for box, score, right, label in zip(seen.boxes, seen.scores, seen.right, seen.labels, strict=True):
+        colour = FOUND if right else OTHER
+        place = _moved(box, dx, dy)
+        add_box(axes, place, colour, "found" if right else "wrong", width=1.2)
+        if not right and place[2] - place[0] > 0.25 * scale:
+            text = f"{label} {score:.2f}"
+            axes.text(
+                place[0],
+                place[1] - 0.02 * scale,
+                text,
+                fontsize=FONT - 2,
+                color="black",
+                va="bottom",
+                clip_on=True,
+                parse_math=False,
+                bbox={"boxstyle": "square,pad=0.1", "facecolor": colour, "edgecolor": "none", "alpha": 0.9},
+            )
+
+
+def _moved(box: Floats, dx: int, dy: int) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = box.tolist()
+    return x0 + dx, y0 + dy, x1 + dx, y1 + dy

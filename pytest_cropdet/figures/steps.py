@@ -1,0 +1,71 @@
+"""The figure of the chain: a waterfall from the AP of whole images to that of crops, step by step, with bounds."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_cropdet.chain import PHRASES
+from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.figures.style import FONT, GROUPS, MUTED, STEPS, calm
+from pytest_cropdet.plotting import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_steps"]
+
+UNSURE = "#BBBBBB"
+
+
+def draw_steps(
+    steps: Sequence[Mapping[str, Any]],
+    ap: Mapping[str, float | None],
+    metric: str,
+    placebo: Mapping[str, Any] | None = None,
+) -> "Figure":
+    """Return the waterfall; the arguments are ``steps`` of a run's JSON, and ``ap`` and ``placebo`` of its chain.
+
+    A step that is not distinguishable is gray. ``CropdetError`` where a step is undefined.
+    """
+    if any(step["value"] is None for step in steps) or ap["whole"] is None or ap["crop"] is None:
+        raise CropdetError("the steps are undefined: no category has scored objects in enough images")
+    figure = new_figure(8.0, 3.2)
+    axes = figure.add_axes((0.2, 0.16, 0.77, 0.72))
+    names = ["whole image", *(PHRASES[step["name"]] for step in steps), "crop"]
+    _add_bar(axes, 0, 0.0, ap["whole"], GROUPS["whole"], f"{ap['whole']:.3f}")
+    level = ap["whole"]
+    for row, step in enumerate(steps, 1):
+        colour = STEPS[step["name"]] if step["distinguishable"] else UNSURE
+        after = level - step["value"]
+        note = "" if step["distinguishable"] else "  not distinguishable"
+        _add_bar(axes, row, level, after, colour, f"{-step['value']:+.3f}{note}")
+        if step["low"] is not None:
+            axes.plot([level - step["high"], level - step["low"]], [row, row], color="black", linewidth=1.0)
+            for bound in (step["low"], step["high"]):
+                axes.plot([level - bound] * 2, [row - 0.12, row + 0.12], color="black", linewidth=1.0)
+        axes.plot([after, after], [row - 0.4, row + 1.4], color=MUTED, linewidth=0.6, linestyle=":")
+        level = after
+    _add_bar(axes, len(steps) + 1, 0.0, ap["crop"], GROUPS["crop"], f"{ap['crop']:.3f}")
+    axes.set_yticks(range(len(names)), names, fontsize=FONT + 1)
+    axes.invert_yaxis()
+    axes.set_xlim(0.0, 1.25 * max(value for value in ap.values() if value is not None))
+    calm(axes, f"what crops cost, step by step ({metric})")
+    axes.tick_params(axis="y", length=0, labelsize=FONT + 1)
+    bounds = "lines: one-sided 95 % bounds from the same resamples of the source images"
+    if placebo is not None and placebo["value"] is not None:
+        bounds += f"; fill itself costs {placebo['value']:.3f} where no object is near"
+    figure.text(0.2, 0.02, bounds, fontsize=FONT - 1, color=MUTED)
+    return figure
+
+
+def _add_bar(axes: "Axes", row: int, start: float, end: float, colour: str, text: str) -> None:
+    axes.barh(row, end - start, left=start, height=0.6, color=colour)
+    axes.annotate(
+        text,
+        (max(start, end), row),
+        xytext=(34, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=FONT,
+        color="#333333",
+    )
