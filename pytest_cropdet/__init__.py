@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.samples import Detections as Detections
     from pytest_cropdet.samples import GroundTruth as GroundTruth
     from pytest_cropdet.samples import Sample as Sample
+    from pytest_cropdet.strategies import crops_of as crops_of
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ _HOMES = {
     "compare": "comparison",
     "crop_detections": "crops",
     "crop_truth": "crops",
+    "crops_of": "strategies",
     "load_dataset": "datasets",
     "load_detector": "detectors",
     "make_plan": "plan",

@@ -20,10 +20,10 @@ LONGEST = 350
 # one another; the last row is pytest's side of the house, whose two modules know each other.
 ROWS = (
     ("__init__", "errors", "kinds", "database", "stash"),
-    ("boxes", "masks", "options", "settings"),
+    ("boxes", "masks", "options", "settings", "resolver", "margins"),
     ("samples", "gate", "evaluation", "rootdir", "ini"),
-    ("images", "crops", "protocols", "cache", "categories", "verify"),
-    ("plan", "detectors", "datasets", "pairs", "agreement", "extremes"),
+    ("images", "crops", "protocols", "cache", "categories", "verify", "painted"),
+    ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies"),
     ("batch_keys", "scoring", "picture", "configured"),
     ("engines", "comparison", "operating", "looks", "dry_run"),
     ("determinism", "controls", "hidden"),
