@@ -50,8 +50,9 @@ def crops(
     - ``max_cut``: the most pixels that go from any one of the four sides.
     - ``inside``: a window in which all others lie.
     - ``containing``: a box ``x0 y0 x1 y1`` in pixels that is never cut.
-    - ``touching``: (n, 4) boxes in pixels; half of all cuts go where one of them begins or ends, which chance would
-      seldom hit: an object that only touches the window, or is just not cut.
+    - ``touching``: (n, 4) boxes in pixels; half of all cuts go where one of them begins, ends or has its middle, which
+      chance would seldom hit: an object that only touches the window, or is just not cut, or of which exactly half
+      or a quarter is visible.
     - ``aspect``: width / height, or the least and the most of it, as near as whole pixels and ``min_side`` allow.
     - ``stride``: all four margins are multiples of so many pixels; left and top then keep a detector's phase, and the
       sides stay congruent to the image's.
@@ -87,8 +88,8 @@ def crops_of(
 
     Shrinks towards the first sample of the data set and its whole image. ``dataset``: without one it is that of the
     running test, which its fixture ``cropdet_dataset`` gives; it is opened when the strategy is first used, not when
-    a test file is imported. ``touching``: half of all cuts go where an object of the sample begins or ends. The other
-    parameters are those of :func:`crops`, in pixels of each image.
+    a test file is imported. ``touching``: half of all cuts go where an object of the sample begins, ends or has its
+    middle. The other parameters are those of :func:`crops`, in pixels of each image.
     """
     windows = partial(crops, min_side=min_side, max_cut=max_cut, aspect=aspect, stride=stride)
 
@@ -212,36 +213,38 @@ def _windows(
     if high > 0:
         shortest, longest = y.sides
         x = x.leaving(low * shortest, high * longest)
-    left, right = draw(_cuts(x, columns))
+    left, right = _cuts(draw, x, columns)
     width = x.length - left - right
     if high > 0:
         y = y.leaving(width / high, width / low)
-    top, bottom = draw(_cuts(y, rows))
+    top, bottom = _cuts(draw, y, rows)
     return Crop(left, top, width, y.length - top - bottom)
 
 
-@st.composite
-def _cuts(draw: st.DrawFn, margins: Margins, ends: Sequence[int]) -> Range:
+def _cuts(draw: st.DrawFn, margins: Margins, ends: Sequence[int] = ()) -> Range:
     """What goes from the two ends of a side, in pixels; ``ends`` are places that cuts fall on."""
-    first = draw(_cut(margins.first(), margins.stride, ends))
+    first = _cut(draw, margins.first(), margins.stride, ends)
     back = [margins.length - place for place in reversed(ends)]
-    return first, draw(_cut(margins.second(first), margins.stride, back))
+    return first, _cut(draw, margins.second(first), margins.stride, back)
 
 
-@st.composite
 def _cut(draw: st.DrawFn, within: Range, stride: int, ends: Sequence[int]) -> int:
-    """A number of pixels, or the next lower of ``ends``: what lands there can shrink on from there, pixel by pixel."""
+    """A number of pixels, or the next lower of ``ends``: what lands there can shrink on from there, pixel by pixel.
+
+    As many choices are made whatever the range, or a longer cut could count as the simpler one.
+    """
     low, high = within
     cut = stride * draw(st.integers(low // stride, high // stride))
-    below = [end for end in ends if low <= end <= cut and end % stride == 0]
-    if any(low < end <= high and end % stride == 0 for end in ends) and draw(st.booleans()) and below:
-        return below[-1]
+    lands: bool = draw(st.booleans()) if ends else False
+    if lands:
+        return max((end for end in ends if low <= end <= cut and end % stride == 0), default=cut)
     return cut
 
 
 def _ends(edges: Boxes, length: int) -> list[int]:
-    """The whole pixels at which boxes begin and end, upwards; ``edges`` are their (n, 2) coordinates on one side."""
-    places = {int(place) for edge in edges.ravel() for place in (np.floor(edge), np.ceil(edge))}
+    """The whole pixels at which boxes begin, end and are halved, upwards; ``edges``: (n, 2) coordinates on one side."""
+    exact = np.column_stack([edges, edges.mean(axis=1)])
+    places = {int(place) for place in np.concatenate([np.floor(exact), np.ceil(exact)]).ravel()}
     return sorted(place for place in places if 0 <= place <= length)
 
 
@@ -259,7 +262,7 @@ def _ratios(aspect: Aspect | None) -> tuple[float, float]:
 def _rows(draw: st.DrawFn, width: int, height: int, grid: int, beyond: int) -> Row:
     """One box, as margins in steps of a pixel or a part of it."""
     step = draw(st.sampled_from([step for step in range(grid, 0, -1) if grid % step == 0]))
-    (left, right), (top, bottom) = (draw(_cuts(Margins.of(side * grid // step), ())) for side in (width, height))
+    (left, right), (top, bottom) = (_cuts(draw, Margins.of(side * grid // step)) for side in (width, height))
     out = [draw(st.integers(0, beyond)) if beyond else 0 for _ in range(4)]
     return (
         left * step / grid - out[0],
