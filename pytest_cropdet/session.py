@@ -52,7 +52,8 @@ def or_fail(function: Callable[..., T], *args: Any) -> T:
     try:
         return function(*args)
     except CropdetError as error:
-        pytest.fail(str(error), pytrace=False)
+        text = str(error)
+    pytest.fail(text, pytrace=False)  # outside of the clause, or the sentence is shown twice
 
 
 @contextmanager
