@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pytest_cropdet.plan import make_plan as make_plan
     from pytest_cropdet.protocols import Dataset as Dataset
     from pytest_cropdet.protocols import Detector as Detector
+    from pytest_cropdet.remap_checks import check_remap as check_remap
+    from pytest_cropdet.remap_errors import RemapError as RemapError
     from pytest_cropdet.runner import Run as Run
     from pytest_cropdet.runner import run as run
     from pytest_cropdet.samples import Detections as Detections
@@ -46,8 +48,10 @@ _HOMES = {
     "GateFailure": "gate",
     "GroundTruth": "samples",
     "Mask": "masks",
+    "RemapError": "remap_errors",
     "Run": "runner",
     "Sample": "samples",
+    "check_remap": "remap_checks",
     "compare": "comparison",
     "crop_detections": "crops",
     "crop_truth": "crops",

@@ -20,12 +20,12 @@ LONGEST = 350
 # one another; the last row is pytest's side of the house, whose two modules know each other.
 ROWS = (
     ("__init__", "errors", "kinds", "database", "stash"),
-    ("boxes", "masks", "options", "settings", "resolver", "margins"),
+    ("boxes", "masks", "options", "settings", "resolver", "margins", "remap_errors"),
     ("samples", "gate", "evaluation", "rootdir", "ini"),
     ("images", "crops", "protocols", "cache", "categories", "verify", "painted"),
-    ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies"),
-    ("batch_keys", "scoring", "picture", "configured"),
-    ("engines", "comparison", "operating", "looks", "dry_run"),
+    ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),
+    ("batch_keys", "scoring", "picture", "configured", "invariants"),
+    ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "remap_picture"),
     ("determinism", "controls", "hidden"),
     ("doubts", "results"),
     ("measures",),
