@@ -36,32 +36,25 @@ def albumentations_crop(**box_settings: object) -> Callable:
     return remap
 
 
-def torchvision_crop(image, boxes, labels, crop):
-    """``crop`` of torchvision v2, then ``SanitizeBoundingBoxes``, which its documentation tells to put behind it."""
+def torchvision_crop(sanitize: bool) -> Callable:
+    """``crop`` of torchvision v2, then ``SanitizeBoundingBoxes``, or what has no area dropped by hand."""
     import torch
     from torchvision import tv_tensors
     from torchvision.transforms import v2
     from torchvision.transforms.v2 import functional
 
-    data = torch.from_numpy(np.ascontiguousarray(boxes, np.float32))
-    given = tv_tensors.BoundingBoxes(data, format="XYXY", canvas_size=image.shape[:2])
-    cut = functional.crop(given, crop.top, crop.left, crop.height, crop.width)
-    done = v2.SanitizeBoundingBoxes(min_size=1e-3)({"boxes": cut, "labels": torch.from_numpy(labels)})
-    return done["boxes"].numpy(), done["labels"].numpy()
+    def remap(image, boxes, labels, crop):
+        data = torch.from_numpy(np.ascontiguousarray(boxes, np.float32))
+        given = tv_tensors.BoundingBoxes(data, format="XYXY", canvas_size=image.shape[:2])
+        cut = functional.crop(given, crop.top, crop.left, crop.height, crop.width)
+        if sanitize:
+            done = v2.SanitizeBoundingBoxes()({"boxes": cut, "labels": torch.from_numpy(labels)})
+            return done["boxes"].numpy(), done["labels"].numpy()
+        inside = cut.numpy()
+        shows = (inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1])
+        return inside[shows], labels[shows]
 
-
-def torchvision_crop_by_default(image, boxes, labels, crop):
-    """The same with its default, which drops what is narrower than a pixel."""
-    import torch
-    from torchvision import tv_tensors
-    from torchvision.transforms import v2
-    from torchvision.transforms.v2 import functional
-
-    data = torch.from_numpy(np.ascontiguousarray(boxes, np.float32))
-    given = tv_tensors.BoundingBoxes(data, format="XYXY", canvas_size=image.shape[:2])
-    cut = functional.crop(given, crop.top, crop.left, crop.height, crop.width)
-    done = v2.SanitizeBoundingBoxes()({"boxes": cut, "labels": torch.from_numpy(labels)})
-    return done["boxes"].numpy(), done["labels"].numpy()
+    return remap
 
 
 def keras_random_crop(image, boxes, labels, crop):
@@ -88,11 +81,11 @@ def supervision_move(image, boxes, labels, crop):
 
 def remaps() -> Iterator[tuple[str, str, Callable[[], Callable], dict[str, float]]]:
     """Library, what is checked, the remap, and what it promises."""
-    yield "albumentations", "Crop", lambda: albumentations_crop(), {}
+    yield "albumentations", "Crop", albumentations_crop, {}
     half = {"min_visibility": 0.5}
     yield "albumentations", "Crop, min_visibility=0.5", lambda: albumentations_crop(**half), half
-    yield "torchvision", "v2 crop, sanitized", lambda: torchvision_crop, {}
-    yield "torchvision", "v2 crop, sanitized by default", lambda: torchvision_crop_by_default, {}
+    yield "torchvision", "v2 crop", lambda: torchvision_crop(sanitize=False), {}
+    yield "torchvision", "v2 crop, SanitizeBoundingBoxes()", lambda: torchvision_crop(sanitize=True), {}
     yield "keras", "RandomCrop", lambda: keras_random_crop, {}
     yield "supervision", "move_boxes, clip_boxes", lambda: supervision_move, {}
 

@@ -94,7 +94,7 @@ def find_remap_errors(
     _smallest(strategy, look, max_examples)
     errors = []
     for cause in _causes([fault for found in wrong for fault in found]):
-        shown = _only(cause) if any(map(_only(cause), wrong)) else _among(cause)
+        shown = _only(cause) if cause in MISTAKES and any(map(_only(cause), wrong)) else _among(cause)
 
         def holds(case: RemapCase, shown: Callable[[list[Fault]], bool] = shown) -> bool:
             return shown(faults(function, case, rules)[1])
