@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from pytest_cropdet.plan import make_plan as make_plan
     from pytest_cropdet.protocols import Dataset as Dataset
     from pytest_cropdet.protocols import Detector as Detector
+    from pytest_cropdet.remap_checks import check_remap as check_remap
+    from pytest_cropdet.remap_errors import RemapError as RemapError
     from pytest_cropdet.runner import Run as Run
     from pytest_cropdet.runner import run as run
     from pytest_cropdet.samples import Detections as Detections
     from pytest_cropdet.samples import GroundTruth as GroundTruth
     from pytest_cropdet.samples import Sample as Sample
+    from pytest_cropdet.strategies import crops_of as crops_of
 
 __version__ = "0.1.0"
 
@@ -49,13 +52,16 @@ _HOMES = {
     "GateFailure": "gate",
     "GroundTruth": "samples",
     "Mask": "masks",
+    "RemapError": "remap_errors",
     "Run": "runner",
     "Sample": "samples",
     "anchor_report": "anchors",
     "best_anchors": "anchors",
+    "check_remap": "remap_checks",
     "compare": "comparison",
     "crop_detections": "crops",
     "crop_truth": "crops",
+    "crops_of": "strategies",
     "draw_anchors": "figures.anchors",
     "load_dataset": "datasets",
     "load_detector": "detectors",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_cropdet.resolver import answering
 from pytest_cropdet.stash import DRY_RUN, RECORD, current_item, kept_runs
 
 if TYPE_CHECKING:
@@ -178,9 +179,16 @@ def cropdet(request: pytest.FixtureRequest, cropdet_detector: DetectorHandle, cr
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     item.config.stash[current_item] = item
     try:
-        return (yield)
+        with answering(lambda: _dataset_of(item)):
+            return (yield)
     finally:
         del item.config.stash[current_item]
+
+
+def _dataset_of(item: pytest.Item) -> Dataset:
+    from pytest_cropdet.session import dataset_of
+
+    return dataset_of(item)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -95,7 +95,16 @@ class GroundTruth:
         return cls(boxes=np.zeros((0, 4)), categories=np.zeros(0, np.int64))
 
     def __repr__(self) -> str:
-        return f"GroundTruth(boxes={self.boxes.tolist()}, categories={self.categories.tolist()})"
+        told = {"boxes": self.boxes.tolist(), "categories": self.categories.tolist()}
+        if self.ids.tolist() != list(range(1, len(self) + 1)):
+            told["ids"] = self.ids.tolist()
+        if self.crowd.any():
+            told["crowd"] = self.crowd.tolist()
+        if not np.array_equal(self.areas, areas(self.boxes)):
+            told["areas"] = self.areas.tolist()
+        if any(mask is not None for mask in self.masks):
+            told["masks"] = self.masks
+        return f"GroundTruth({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
 
 @dataclass(frozen=True, eq=False)

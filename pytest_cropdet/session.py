@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import pytest
 
@@ -27,7 +27,7 @@ from pytest_cropdet.runner import Event, Finished, events
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.stash import DRY_RUN, current_item, kept_runs
 
-__all__ = ["Cropdet", "open_dataset", "open_detector", "or_fail", "told_by", "write_results"]
+__all__ = ["Cropdet", "dataset_of", "open_dataset", "open_detector", "or_fail", "told_by", "write_results"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ class Kept:
 
 
 the_cache = pytest.StashKey[Cache | None]()
+opened_data = pytest.StashKey[dict[str, Dataset]]()
 runs_of_item = pytest.StashKey[list[Kept]]()
 
 
@@ -51,7 +52,8 @@ def or_fail(function: Callable[..., T], *args: Any) -> T:
     try:
         return function(*args)
     except CropdetError as error:
-        pytest.fail(str(error), pytrace=False)
+        text = str(error)
+    pytest.fail(text, pytrace=False)  # outside of the clause, or the sentence is shown twice
 
 
 @contextmanager
@@ -92,6 +94,28 @@ def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:
         if chosen.said == WITHOUT_TRUTH:
             return ImageFolder(Path(chosen.spec))
         return load_dataset(chosen.spec, **dict(chosen.said))
+
+
+def dataset_of(item: pytest.Item) -> Dataset:
+    """Return the data set of a running test: what its fixture ``cropdet_dataset`` gives, whoever defines it.
+
+    So strategies and fixtures of one test speak of the same data, and a data set is opened once.
+    """
+    asked_for: Mapping[str, Any] = getattr(item, "funcargs", {})
+    if "cropdet_dataset" in asked_for:
+        return cast("Dataset", asked_for["cropdet_dataset"])
+    found = choices(item.config, "data", item)
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        raise SpecError(f"crops_of(): which of {names}? Let the test ask for the fixture cropdet_dataset")
+    request: pytest.FixtureRequest | None = getattr(item, "_request", None)
+    if request is not None and found == choices(item.config, "data"):
+        return cast("Dataset", request.getfixturevalue("cropdet_dataset"))
+    opened = item.config.stash.setdefault(opened_data, {})
+    spec = str(found)
+    if spec not in opened:
+        opened[spec] = open_dataset(item.config, found[0] if found else None)
+    return opened[spec]
 
 
 def folder_of(config: pytest.Config) -> Path:

@@ -20,13 +20,13 @@ LONGEST = 350
 # one another; the last row is pytest's side of the house, whose two modules know each other.
 ROWS = (
     ("__init__", "errors", "kinds", "database", "stash"),
-    ("boxes", "masks", "options", "settings", "plotting"),
+    ("boxes", "masks", "options", "settings", "plotting", "resolver", "margins", "remap_errors"),
     ("samples", "gate", "evaluation", "rootdir", "ini"),
-    ("images", "crops", "protocols", "cache", "categories", "verify"),
+    ("images", "crops", "protocols", "cache", "categories", "verify", "painted"),
     ("families", "renderings"),
-    ("plan", "detectors", "datasets", "pairs", "agreement", "extremes"),
-    ("batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
-    ("engines", "comparison", "operating", "looks", "dry_run"),
+    ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),
+    ("batch_keys", "scoring", "picture", "configured", "chain", "model_input", "invariants", "remap_picture"),
+    ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks"),
     ("determinism", "controls", "hidden", "error_types", "labels", "bias"),
     ("fates", "subsets", "doubts", "anchors"),
     ("figures",),

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
 from pytest_cropdet.masks import Mask, window_mask
+from pytest_cropdet.strategies import crops
 
 from .invariants import same
-from .strategies import lengths, windows
+from .strategies import lengths
 
 quick = settings(max_examples=50, deadline=None)
 
@@ -50,7 +51,7 @@ def test_the_overlap_of_two_masks_is_where_both_pictures_are_set(data):
 @quick
 def test_a_cut_mask_is_the_mask_of_the_cut_picture(data):
     pixels = data.draw(pictures())
-    crop = data.draw(windows(pixels.shape[1], pixels.shape[0]))
+    crop = data.draw(crops(pixels.shape[1], pixels.shape[0]))
     cut = Mask.encode(pixels).cut(crop.left, crop.top, crop.width, crop.height)
     assert cut == Mask.encode(crop.of(pixels))
 
