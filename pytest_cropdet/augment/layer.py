@@ -21,8 +21,8 @@ class CropAugmentation(keras.layers.Layer):
     Each image has a window of its own, resized to the augmentation's ``width`` and ``height`` (``SpecError`` without
     them). ``bounding_box_format``: one of Keras's, such as ``"xyxy"``. ``labels`` are -1 for no object, in and out, and
     come back -1 for what is ignored, too, with a mask ``bounding_boxes["ignored"]``, which may also be given (crowds).
-    Ragged boxes come back padded. Where ``training`` is false there is no window, only the resize. Other keys (tensors, as Keras asks) stay as
-    they are, and the dictionary that was given is not changed.
+    Ragged boxes come back padded. Where ``training`` is false there is no window, only the resize. Other keys
+    (tensors, as Keras asks) stay as they are, and the dictionary that was given is not changed.
 
     The windows follow from the augmentation's seed and from ``data["indices"]`` (batch,), or the number of samples
     seen so far; in a ``map`` with parallel calls give ``indices``. Needs Keras on TensorFlow.

@@ -62,7 +62,7 @@ def _millionths(value: Range, name: str, low: float, high: float) -> tuple[int, 
         first, last = (round(float(each) * MILLION) for each in value)
     except (TypeError, ValueError) as error:
         raise SpecError(f"{name} is a range (low, high), not {value!r}") from error
-    if not low * MILLION <= first <= last <= high * MILLION or first + last == 0:
+    if not low * MILLION <= first <= last <= high * MILLION:
         raise SpecError(f"{name}={value}: a range (low, high) between {low:g} and {high:g}, low first")
     return first, last
 
