@@ -4,15 +4,17 @@ python benchmarks/augment.py                # the table of docs/augment.md, abou
 python benchmarks/augment.py --seconds 1    # quicker and noisier
 
 The work is the same for all: a picture of 640x480 with eight boxes, a random window of 0.3 to 0.9 of both sides, boxes
-clipped, those without area or of which less than half shows sorted out, window resized to 320x240 (bilinear). Each takes
-turns with the others, a second or two a turn, in one process; what counts is the ratio. Every library may use one thread,
-tf.data two in its last row. Libraries that are not installed are skipped (``pip install torchvision albumentations``).
+clipped, those of which nothing (torchvision) or less than half shows sorted out, window resized to 320x240 (bilinear).
+Each has a process of its own, which waits while the others have their turn; what counts is the ratio. Every library may
+use one thread, tf.data two in its last row. Libraries that are not installed are skipped (``pip install torchvision
+albumentations``).
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
@@ -147,6 +149,18 @@ COMPETITORS: dict[str, tuple[str, Callable[[], Work]]] = {
 }
 
 
+def serve(name: str, pipe: Any) -> None:
+    """Measure for so many seconds whenever the pipe says so; 0 ends it."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    work = COMPETITORS[name][1]()
+    work(64)
+    pipe.send("ready")
+    while seconds := pipe.recv():
+        pipe.send(rate(work, seconds))
+
+
 def rate(work: Work, seconds: float) -> float:
     """Return the pictures a second, over at least so many seconds."""
     done, begun = 0, time.perf_counter()
@@ -161,20 +175,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
     parser.add_argument("--turns", type=int, default=5)
     given = parser.parse_args()
-    import cv2
-
-    cv2.setNumThreads(1)
-    works = {}
-    for name, (module, make) in COMPETITORS.items():
+    pipes = {}
+    spawn = multiprocessing.get_context("spawn")
+    for name, (module, _) in COMPETITORS.items():
         if importlib.util.find_spec(module) is None:
             print(f"{name}: skipped, {module} is not installed")
             continue
-        works[name] = make()
-        works[name](64)
-    rates: dict[str, list[float]] = {name: [] for name in works}
+        pipes[name], theirs = spawn.Pipe()
+        spawn.Process(target=serve, args=(name, theirs), daemon=True).start()
+        pipes[name].recv()
+    rates: dict[str, list[float]] = {name: [] for name in pipes}
     for _ in range(given.turns):
-        for name, work in works.items():
-            rates[name].append(rate(work, given.seconds))
+        for name, pipe in pipes.items():
+            pipe.send(given.seconds)
+            rates[name].append(pipe.recv())
+    for pipe in pipes.values():
+        pipe.send(0)
     first = next(iter(rates))
     print("| | images a second | times the first row (turn by turn: median, least to most) |")
     print("|---|---|---|")
