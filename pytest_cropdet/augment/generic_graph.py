@@ -17,6 +17,7 @@ def generic_map(generic: Generic) -> Callable[..., tuple[Any, Any, Any, Any]]:
     def apply(
         image: Any, boxes: Any, categories: Any, index: Any, *, seed: Any = None, ignored: Any = None, masks: Any = None
     ) -> tuple[Any, Any, Any, Any]:
+        image, boxes, categories = map(tf.convert_to_tensor, (image, boxes, categories))
         crowd = tf.zeros_like(categories, tf.bool) if ignored is None else tf.cast(ignored, tf.bool)
         height, width = (tf.cast(side, tf.float64) for side in tf.unstack(tf.shape(image)[:2]))
         draws = GraphDraws(generic.seed if seed is None else seed, index)

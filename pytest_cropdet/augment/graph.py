@@ -87,6 +87,7 @@ def padded_map(augmentation: Augmentation, *, ids: Iterable[str] | None = None) 
     def apply(
         image: Any, boxes: Any, categories: Any, index: Any, *, seed: Any = None, ignored: Any = None, masks: Any = None
     ) -> tuple[Any, Any, Any, Any]:
+        image, boxes, categories = map(tf.convert_to_tensor, (image, boxes, categories))
         there = categories > 0
         if ignored is not None:
             there |= ignored
@@ -108,6 +109,7 @@ def ragged_map(augmentation: Augmentation, *, ids: Iterable[str] | None = None) 
     def apply(
         image: Any, boxes: Any, categories: Any, index: Any, *, seed: Any = None, ignored: Any = None, masks: Any = None
     ) -> tuple[Any, Any, Any, Any]:
+        image, boxes, categories = map(tf.convert_to_tensor, (image, boxes, categories))
         there = tf.ones_like(categories, tf.bool)
         shown = augmented(augmentation, image, boxes, there, index, seed=seed, ignored=ignored, masks=masks)
         rows = tf.where(shown.scored | shown.ignored)[:, 0]

@@ -130,7 +130,7 @@ class Context:
 class Cut:
     """A window one of whose four edges, drawn, goes through an object: against *objects cut*.
 
-    Where the image does not reach far enough behind that edge and reaches farther the other way, it is the opposite one.
+    Where the image has less than half the window's side behind that edge and more the other way, it is the opposite.
 
     v is drawn from ``visible``; ceil(v * side) pixels of the object's side stay in the window. The window's sides are
     k, drawn from ``keep``, of the image's, along the cut as far as the image reaches, and never less than the object.
@@ -158,7 +158,7 @@ class Cut:
             side = draws.larger(side, part)
             behind, before = length - (high - part), low + part
             room, other = draws.choose(at_start, behind, before), draws.choose(at_start, before, behind)
-            at_start ^= (room < side) & (other > room)
+            at_start ^= (2 * room < side) & (other > room)
             start = draws.choose(at_start, high - part, draws.larger(0, low + part - side))
             stop = draws.choose(at_start, draws.smaller(length, high - part + side), low + part)
             return start, stop - start
