@@ -1,20 +1,54 @@
-"""Draws docs/images/*.png from the shipped detector and its anchors: `python docs/make_pictures.py`."""
+"""Draws docs/images/*.png from the shipped detector, its anchors and scenes: `python docs/make_pictures.py`."""
 
+import sys
 from pathlib import Path
 
-from pytest_cropdet import Crop, compare, draw_anchors, load_dataset, load_detector, read_anchors
+from pytest_cropdet import Crop, compare, draw_anchors, load_dataset, load_detector, read_anchors, run
+from pytest_cropdet.augment import Augmentation, Context, Cut, Generic, Matched, Position, Scale
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "fixtures" / "models"
+IMAGES = Path(__file__).with_name("images")
+LOST = Crop(91, 74, 215, 161)  # the worst crop of the demo
 SAMPLE, CROP, SCORE = "scene_0132.jpg", Crop(41, 0, 197, 147), 0.35
 ANCHOR_SAMPLE, ANCHOR_CROP, ANCHOR_BOX = "scene_0216.jpg", Crop(19, 52, 48, 36), (21.0, 48.0, 63.0, 96.0)
 INPUT_SIZE = (320, 240)
 
 
-def main() -> None:
-    """Draw every picture."""
-    draw_compare()
-    draw_anchor_picture()
+RECIPES = {
+    "Context()": Context(),
+    "Cut()": Cut(visible=(0.3, 0.9)),
+    "Position()": Position(),
+    "Scale()": Scale(),
+    'Matched("random:keep=0.3-0.9")': Matched("random:keep=0.3-0.9"),
+}
+
+
+def draw_augment() -> None:
+    """Draw the picture of docs/augment.md: one scene, three samples of each recipe, with its boxes."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    sample = next(each for each in load_dataset(ROOT / "fixtures" / "scenes") if each.id == SAMPLE)
+    rows = {name: Augmentation((recipe,), width=320, height=240) for name, recipe in RECIPES.items()}
+    rows["Generic()"] = Generic()
+    figure = Figure(figsize=(10.6, 2.05 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), 4)
+    for line, (name, augmentation) in zip(axes, rows.items(), strict=True):
+        whole = Augmentation((Position(leave=1.0),))
+        for number, place in enumerate(line):
+            make = whole if number == 0 else augmentation
+            shown = make(sample.image(), sample.truth, index=number + 7)
+            place.imshow(shown.image)
+            for (x0, y0, x1, y1), ignored in zip(shown.boxes, shown.ignored, strict=True):
+                colour = "orange" if ignored else "lime"
+                edge = Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, color=colour, linewidth=1.5)
+                place.add_patch(edge)
+            place.set_xticks([])
+            place.set_yticks([])
+        line[0].set_ylabel(name, fontsize=8)
+    axes[0][0].set_title("the sample", fontsize=9)
+    figure.savefig(IMAGES / "augment.png", dpi=60)
 
 
 def draw_anchor_picture() -> None:
@@ -22,7 +56,7 @@ def draw_anchor_picture() -> None:
     sample = next(each for each in load_dataset(ROOT / "fixtures" / "scenes") if each.id == ANCHOR_SAMPLE)
     anchors = read_anchors(MODELS / "ssd_anchors.json")
     figure = draw_anchors(sample.image(), ANCHOR_CROP, ANCHOR_BOX, anchors, INPUT_SIZE)
-    figure.savefig(Path(__file__).with_name("images") / "anchors.png", dpi=90)
+    figure.savefig(IMAGES / "anchors.png", dpi=90)
 
 
 def draw_compare() -> None:
@@ -31,8 +65,27 @@ def draw_compare() -> None:
     sample = next(each for each in load_dataset(ROOT / "fixtures" / "scenes") if each.id == SAMPLE)
     comparison = compare(detector, sample.image(), CROP, score=SCORE)
     print(comparison)
-    target = Path(__file__).with_name("images") / "compare.png"
-    comparison.plot().savefig(target, dpi=90)
+    comparison.plot().savefig(IMAGES / "compare.png", dpi=90)
+
+
+def draw_causes() -> None:
+    """Draw the pictures of docs/causes.md, of the gate that `make demo` runs, and print its table of labels."""
+    detector = load_detector(MODELS / "saved_model", labels=MODELS / "labels.txt")
+    gate = run(detector, load_dataset(ROOT / "fixtures" / "scenes"), crops="random:keep=0.3-0.9,per_image=2")
+    gate.plot.steps().savefig(IMAGES / "steps.png", dpi=90)
+    gate.plot.where().savefig(IMAGES / "where.png", dpi=75)
+    gate.plot.shift().savefig(IMAGES / "shift.png", dpi=75)
+    lost = [place for place, crop in enumerate(gate.objects.index.crops) if crop == LOST]
+    gate.plot.renderings(lost[0]).savefig(IMAGES / "renderings.png", dpi=75)
+    for change in gate.labels.flipped:
+        print(change)
+
+
+def main() -> None:
+    """Draw every picture, or those that are named: `python docs/make_pictures.py causes`."""
+    drawn = {"augment": draw_augment, "anchors": draw_anchor_picture, "compare": draw_compare, "causes": draw_causes}
+    for name in sys.argv[1:] or drawn:
+        drawn[name]()
 
 
 if __name__ == "__main__":

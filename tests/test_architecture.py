@@ -25,7 +25,8 @@ ROWS = (
     ("images", "crops", "protocols", "cache", "categories", "verify", "painted"),
     ("families", "renderings"),
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),
-    ("batch_keys", "scoring", "picture", "configured", "chain", "model_input", "invariants", "remap_picture"),
+    ("batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
+    ("invariants", "remap_picture", "augment"),
     ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks"),
     ("determinism", "controls", "hidden", "error_types", "labels", "bias"),
     ("fates", "subsets", "doubts", "anchors"),
@@ -43,6 +44,7 @@ ROWS = (
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 NEIGHBOURS = {("plugin", "session"), ("session", "plugin")}
 PYTESTS_SIDE = {"stash", "ini", "rootdir", "configured", "report", "session", "plugin", "suite"}
+IN_THE_GRAPH = {"augment/graph.py", "augment/generic_graph.py", "augment/layer.py"}
 HEAVY = ("numpy", "tensorflow", "cv2", "hypothesis", "pycocotools", "matplotlib")
 
 
@@ -102,10 +104,12 @@ def test_only_pytests_side_knows_pytest():
     assert knows <= PYTESTS_SIDE
 
 
-def test_only_adapters_of_detectors_know_a_framework():
+def test_only_adapters_of_detectors_and_the_augmentation_in_a_graph_know_a_framework():
     words = ("tensorflow", "keras", "torch", "onnxruntime", "ai_edge_litert", "tflite_runtime")
-    knows = {unit(file) for file, tree in FILES.items() for _, name in imports(tree) if name.split(".")[0] in words}
-    assert knows <= {"detectors"}
+    files = {file for file, tree in FILES.items() for _, name in imports(tree) if name.split(".")[0] in words}
+    knows = {unit(file) for file in files}
+    assert knows <= {"detectors", "augment"}
+    assert {file for file in files if unit(file) == "augment"} == IN_THE_GRAPH
 
 
 def calls_to_print(tree: ast.AST) -> list[int]:
@@ -144,7 +148,7 @@ def test_importing_what_every_project_imports_loads_nothing_heavy(module):
     assert not loaded & set(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["datasets.coco", "detectors", "engines", "detectors.frames", "plan"])
+@pytest.mark.parametrize("module", ["datasets.coco", "detectors", "engines", "detectors.frames", "plan", "augment"])
 def test_the_framework_and_the_decoder_are_loaded_when_they_are_used(module):
     assert not loaded_after(f"import pytest_cropdet.{module}") & {"tensorflow", "cv2", "hypothesis", "matplotlib"}
 
