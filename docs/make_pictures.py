@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "fixtures" / "models"
 IMAGES = Path(__file__).with_name("images")
 LOST = Crop(91, 74, 215, 161)  # the worst crop of the demo
-SAMPLE, CROP, SCORE = "scene_0132.jpg", Crop(41, 0, 197, 147), 0.35
+SAMPLE, CROP, SCORE = "scene_0190.jpg", Crop(1, 22, 229, 171), 0.4
 ANCHOR_SAMPLE, ANCHOR_CROP, ANCHOR_BOX = "scene_0216.jpg", Crop(19, 52, 48, 36), (21.0, 48.0, 63.0, 96.0)
 INPUT_SIZE = (320, 240)
 
