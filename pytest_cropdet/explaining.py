@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from pytest_cropdet.batch_keys import BatchKeys
-from pytest_cropdet.boxes import Boxes
+from pytest_cropdet.boxes import Boxes, areas
 from pytest_cropdet.categories import CategoryMap
 from pytest_cropdet.causes import Causes, Scored, find_causes, rendered_names
 from pytest_cropdet.crops import Crop
@@ -18,7 +18,7 @@ from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.engines import Batches, Picture, detect_all
 from pytest_cropdet.renderings import Rendering
 from pytest_cropdet.results import Spent
-from pytest_cropdet.samples import Detections, Sample
+from pytest_cropdet.samples import Bools, Detections, GroundTruth, Ints, Sample
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["Asked", "Explainer", "Explaining"]
@@ -89,14 +89,23 @@ def _rendered(run: Scored, names: Sequence[str], fills: Sequence[str]) -> dict[t
     for place, (unit, crop) in enumerate(zip(index.unit, index.crops, strict=True)):
         sample = index.samples[unit]
         rows = slice(starts[place], starts[place + 1])
-        scored = objects.annotation[rows][run.counted[rows]]
-        whole = sample.truth.boxes[np.isin(sample.truth.ids, scored)]
+        whole = sample.truth.boxes[_cut(sample.truth, crop, objects.annotation[rows], run.counted[rows])]
         boxes: dict[str, Boxes] = {"context": whole, "hollow": whole, "placebo": sample.truth.boxes}
         none = np.zeros((0, 4))
         found[sample.id, int(index.rank[place])] = [
             Rendering.of(name, fill, crop, boxes.get(name, none)) for fill, name in product(fills, names)
         ]
     return found
+
+
+def _cut(truth: GroundTruth, crop: Crop, shown: Ints, counted: Bools) -> Bools:
+    """Return (n,): the objects of an image that ``cut`` cuts, and that ``context`` leaves whole.
+
+    These are the scored ones, and those that show less and are no larger than the window: what is left of one may get
+    a wrong label that counts, which is then the cut's doing. What is larger than the window is surroundings.
+    """
+    shows, scored = np.isin(truth.ids, shown), np.isin(truth.ids, shown[counted])
+    return np.asarray(scored | (shows & ~truth.crowd & (areas(truth.boxes) <= crop.width * crop.height)))
 
 
 def _batches(plan: Mapping[tuple[str, int], Sequence[Rendering]], windows: Mapping[str, Sequence[Crop]]) -> Batches:

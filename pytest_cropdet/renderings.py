@@ -3,12 +3,12 @@
 | rendering | what the detector sees |
 |---|---|
 | ``whole`` | the image as it is |
-| ``context`` | pixels outside W replaced by fill, except the whole boxes of the scored objects |
+| ``context`` | pixels outside W replaced by fill, except the whole boxes of the objects that W cuts |
 | ``cut`` | everything outside W replaced by fill; same frame, same place, same scale |
 | ``moved`` | W's pixels at the origin of the same frame, fill elsewhere |
 | ``crop`` | W alone |
 
-Two more stand beside the chain. ``hollow`` swaps the first two steps: the outside parts of the scored boxes are filled,
+Two more stand beside the chain. ``hollow`` swaps the first two steps: the outside parts of the same boxes are filled,
 their surroundings are kept. ``placebo`` shows what fill itself does: it is laid only where no object is near.
 """
 
@@ -36,7 +36,7 @@ PLACEBO_MARGIN = 32.0  # px that the placebo leaves around every box, or half of
 class Rendering:
     """How one crop is rendered: ``name`` is ``context``, ``cut``, ``moved``, ``hollow`` or ``placebo``.
 
-    ``boxes``: those that matter outside of the window, ``x0 y0 x1 y1`` in pixels of the image: of the scored objects,
+    ``boxes``: those that matter outside of the window, ``x0 y0 x1 y1`` in pixels of the image: of the objects it cuts,
     for the placebo of every annotated one. Two renderings of a crop with the same ``str`` show the same pixels.
     """
 
