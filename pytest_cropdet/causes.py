@@ -150,9 +150,7 @@ def _average(
     """Return the mean AP of each rendering and its replicates, from the draws of the run itself."""
     kept = np.isin(run.matches["crop"].categories, list(run.kept))
     at = IOU_OF[settings.metric]
-    values = {
-        name: average_precision(table).mean(threshold=at, categories=kept) for name, table in matches.items()
-    }
+    values = {name: average_precision(table).mean(threshold=at, categories=kept) for name, table in matches.items()}
     replicates = resample(
         list(matches.values()),
         run.objects.index.unit,

@@ -64,9 +64,8 @@ class Built:
     ``rings``: the sides on which it must see the ring, or it takes the second twin for the first (context).
     ``fall``: score lost by cut-off share of the object; below 0.3 it is not reported (cut). ``mistakes``: it is
     reported as something else instead. ``phase``: px off a multiple of 16 up to which it finds an object (position).
-    ``largest``: longest side in px of its input up to which it finds an object (scale);
-    its input has a fixed size then. ``fooled``: a flat area of that gray in the picture makes it miss books and boxes.
-    ``noise``: the share of objects
+    ``largest``: longest side in px of its input, which has a fixed size then, up to which it finds one (scale).
+    ``fooled``: a flat area of that gray in the picture makes it miss books and boxes. ``noise``: the share of objects
     that it misses by chance, drawn from the pixels of the whole picture.
     """
 
