@@ -66,7 +66,8 @@ class Built:
     reported as something else instead. ``phase``: px off a multiple of 16 up to which it finds an object (position).
     ``largest``: longest side in px of its input, which has a fixed size then, up to which it finds one (scale).
     ``fooled``: a flat area of that gray in the picture makes it miss books and boxes. ``noise``: the share of objects
-    that it misses by chance, drawn from the pixels of the whole picture.
+    that it misses by chance, drawn from the pixels of the whole picture. ``doubles``: it reports each object under a
+    wrong label too, always.
     """
 
     rings: tuple[str, ...] = ()
@@ -76,6 +77,7 @@ class Built:
     largest: float = np.inf
     fooled: int | None = None
     noise: float = 0.0
+    doubles: bool = False
     batch: int = 8
 
     def __call__(self, images: Sequence[Image]) -> list[Detections]:
@@ -98,6 +100,8 @@ class Built:
                 missed = (fooled and look == 1) or chance.random() < self.noise
                 if answer is not None and not missed:
                     rows.append((shown, *answer))
+                    if self.doubles:
+                        rows.append((shown, answer[0], 1 + (answer[1] + 1) % 4))
         boxes = np.reshape([row[0] for row in rows], (-1, 4))
         return Detections(boxes, [row[1] for row in rows], [row[2] for row in rows])
 

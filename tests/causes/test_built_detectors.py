@@ -65,6 +65,13 @@ def test_nine_tenths_of_the_drop_and_more_stand_on_the_step_of_the_weakness(weak
     assert values(explained(strong))[name] > 1.2 * values(explained(weak))[name]
 
 
+@pytest.mark.parametrize("weakness", ["cut", "position", "scale"])
+def test_a_step_that_is_the_whole_drop_has_the_bounds_of_the_drop(weakness):
+    result = explained(WEAKNESSES[weakness][2])
+    step = result.causes.chain[weakness]
+    assert (step.low, step.high) == pytest.approx((result.drop.low, result.drop.high), abs=1e-12)
+
+
 @pytest.mark.parametrize("weakness", WEAKNESSES)
 def test_objects_are_lost_at_the_step_of_the_weakness(weakness):
     name, *detectors = WEAKNESSES[weakness]
@@ -93,6 +100,13 @@ def test_what_is_missed_by_chance_is_not_distinguishable():
 def test_a_weakness_is_found_under_what_is_missed_by_chance():
     result = explained(Built(noise=0.15, phase=6))
     assert [step.name for step in result.steps if step.distinguishable] == ["position"]
+
+
+def test_what_is_wrong_in_the_whole_image_already_is_no_lost_context():
+    result = explained(Built(doubles=True))  # what is left of an object that is cut has two labels, and one is wrong
+    assert result.metric_values["reference"] < 0.9
+    assert values(result)["context"] == 0.0
+    assert values(result)["cut"] == pytest.approx(result.drop.value) != 0.0
 
 
 @pytest.mark.parametrize("pair", PAIRS)
