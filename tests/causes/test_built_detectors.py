@@ -10,8 +10,8 @@ import pytest
 from pytest_cropdet.causes import _count_new
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.evaluation import Detected
-from pytest_cropdet.explaining import _cut
-from pytest_cropdet.renderings import STEPS
+from pytest_cropdet.explaining import _cut, _rendered
+from pytest_cropdet.renderings import STEPS, Rendering
 from pytest_cropdet.runner import Run, run
 from pytest_cropdet.samples import GroundTruth
 
@@ -177,6 +177,15 @@ def test_context_leaves_whole_what_the_window_cuts_but_not_what_is_larger_than_t
     assert _cut(truth, Crop(0, 0, 60, 40), shown, counted).tolist() == [True, True, False, False, False]
     everything = np.array([True, False, True, False])
     assert _cut(truth, Crop(0, 0, 60, 40), shown, everything).tolist() == [True, True, True, False, False]
+
+
+def test_the_placebo_spares_every_annotated_object_and_not_only_those_that_show():
+    run_of = explained(Built()).scored
+    index = run_of.objects.index
+    for (name, rank), (placebo,) in _rendered(run_of, ["placebo"], ["mean"]).items():
+        sample = next(each for each in index.samples if each.id == name)
+        crops = [crop for unit, crop in zip(index.unit, index.crops, strict=True) if index.samples[unit] is sample]
+        assert placebo == Rendering.of("placebo", "mean", crops[rank], sample.truth.boxes)
 
 
 def test_in_context_a_detection_that_lies_mostly_outside_is_ignored_only_if_the_whole_image_has_it():
