@@ -25,22 +25,23 @@ ROWS = (
     ("images", "crops", "protocols", "cache", "categories", "verify"),
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "renderings"),
     ("batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
-    ("engines", "comparison", "operating", "looks", "dry_run"),
+    ("engines", "comparison", "operating", "looks", "dry_run", "charts"),
     ("determinism", "controls", "hidden", "error_types", "labels", "bias"),
     ("fates", "subsets", "figures", "doubts"),
     ("causes", "where", "shift"),
-    ("details", "explanation", "story"),
+    ("details", "explanation", "story", "object_table", "notebook"),
     ("results",),
     ("measures",),
     ("summary",),
     ("explaining",),
     ("runner",),
     ("report",),
+    ("reporting",),
     ("session", "plugin", "suite"),
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 NEIGHBOURS = {("plugin", "session"), ("session", "plugin")}
-PYTESTS_SIDE = {"stash", "ini", "rootdir", "configured", "report", "session", "plugin", "suite"}
+PYTESTS_SIDE = {"stash", "ini", "rootdir", "configured", "report", "reporting", "session", "plugin", "suite"}
 HEAVY = ("numpy", "tensorflow", "cv2", "hypothesis", "pycocotools", "matplotlib")
 
 
