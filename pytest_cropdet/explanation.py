@@ -13,6 +13,7 @@ class Explanation:
     """The causes of a drop, sought when they are first asked for; ``seek`` yields what it does, and at the end them.
 
     ``watch`` takes what ``seek`` yields from it, and may show it; ``error`` is why the causes could not be found.
+    ``page`` is where the page about the run will be, for the end of its text.
     """
 
     def __init__(self) -> None:
@@ -20,6 +21,7 @@ class Explanation:
         self.watch: Callable[[Iterator[Any]], Any] = list
         self.causes: Causes | None = None
         self.error: str | None = None
+        self.page: str | None = None
 
     def events(self) -> Iterator[Any]:
         """Seek the causes unless they are known, yielding what is done; an error of ours is kept as a sentence."""

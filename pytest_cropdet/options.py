@@ -64,9 +64,33 @@ OPTIONS: tuple[Option, ...] = (
     Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),
     Option("verify", "flag", False, "", "recompute the point numbers with pycocotools; fail if they differ"),
     Option("json", "path", None, "PATH", "write the results of all gates there"),
+    Option("report", "string", "", "DIR|off", "where the HTML page is written (default: report/ in cropdet_dir)"),
+    Option("objects", "path", None, "FILE", "write a row for each object in each crop there: .csv or .parquet"),
+    Option("detections", "path", None, "DIR", "write COCO detections of every rendering there, and their truth"),
 )
 
-NOT_FOR_MARKERS = ("json", "dry_run", "cache", "dir")  # what belongs to the whole session
+NOT_FOR_MARKERS = (
+    "json",
+    "dry_run",
+    "cache",
+    "dir",
+    "report",
+    "objects",
+    "detections",
+)  # what belongs to the whole session
+HOLD_PATHS = (
+    "model",
+    "data",
+    "images",
+    "train_data",
+    "detector",
+    "dir",
+    "cache",
+    "json",
+    "report",
+    "objects",
+    "detections",
+)
 
 
 def option(name: str) -> Option:
@@ -153,9 +177,9 @@ def parse_description(values: Sequence[str], model: str, models: Sequence[str]) 
 
 def resolve_paths(name: str, value: Any, base: Path) -> Any:
     """Return an option's value with its paths made absolute, as seen from ``base``; other values as they are."""
-    if value is None or name not in ("model", "data", "images", "train_data", "json", "detector", "dir", "cache"):
+    if value is None or name not in HOLD_PATHS:
         return value
-    if name == "cache" and value in ("", "off"):
+    if name in ("cache", "report") and value in ("", "off"):
         return value
     if isinstance(value, (str, Path)):
         return str(base / Path(value).expanduser())

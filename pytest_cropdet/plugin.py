@@ -18,6 +18,7 @@ from pytest_cropdet.stash import DRY_RUN, RECORD, current_item, kept_runs
 if TYPE_CHECKING:
     from pytest_cropdet.detectors.handle import DetectorHandle
     from pytest_cropdet.protocols import Dataset
+    from pytest_cropdet.reporting import Written
     from pytest_cropdet.session import Cropdet
 
 SUITE = Path(__file__).parent / "suite"
@@ -144,6 +145,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                     raise pytest.UsageError(text)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    tests = [item.nodeid for item in session.items if _uses_ours(item, "cropdet")]
+    ledger = session.config.pluginmanager.get_plugin("cropdet-ledger")
+    if isinstance(ledger, Ledger):
+        ledger.planned = tests
+    elif tests:
+        from pytest_cropdet.reporting import plan
+
+        plan(session.config, tests)
+
+
 def _uses_ours(item: pytest.Item, fixture: str) -> bool:
     """Whether a test uses this fixture as it is defined here, not one of the user's that overrides it."""
     info = getattr(item, "_fixtureinfo", None)
@@ -234,7 +246,17 @@ class Ledger:
         self.config = config
         self.records: dict[tuple[str, int], dict[str, Any]] = {}
         self.dry_runs: dict[str, str] = {}
-        self.trouble: str | None = None
+        self.planned: list[str] = []
+        self.ended: dict[str, str | None] = {}
+        self.trouble: list[str] = []
+        self.written: Written | None = None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        if _in_use(self.config):
+            from pytest_cropdet.reporting import tell_worker
+
+            tell_worker(self.config, node.workerinput)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -245,21 +267,33 @@ class Ledger:
         for text in found:
             place, record = json.loads(str(text))
             self.records[record["test"], place] = record
+        if report.when != "teardown" and (report.when != "setup" or not report.passed):
+            self.ended[report.nodeid] = _first_line(report) if report.failed else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         if self.records or _in_use(self.config):
+            from pytest_cropdet.reporting import write_reports
             from pytest_cropdet.session import write_results
 
-            self.trouble = write_results(self.config, list(self.records.values()))
+            trouble = write_results(self.config, list(self.records.values()))
+            self.written = write_reports(self.config, self.records, self.planned, self.ended)
+            self.trouble = [*([trouble] if trouble else []), *self.written.trouble]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.records:
-            from pytest_cropdet.report.terminal import summary
+        if self.written is not None and (self.records or self.written.page):
+            from pytest_cropdet.report.terminal import write_summary
 
-            summary(terminalreporter, list(self.records.values()))
+            write_summary(terminalreporter, list(self.records.values()), self.written.unfinished, self.written.page)
         if self.dry_runs:
             terminalreporter.section("crop robustness, dry run")
             terminalreporter.write_line("\n".join(self.dry_runs.values()))
-        if self.trouble:
-            terminalreporter.write_line(f"cropdet: {self.trouble}", yellow=True)
+        for text in self.trouble:
+            terminalreporter.write_line(f"cropdet: {text}", yellow=True)
+
+
+def _first_line(report: pytest.TestReport) -> str:
+    """Return the first line of what a failed test says."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(getattr(crash, "message", report.longrepr) or "failed").strip()
+    return text.splitlines()[0] if text else "failed"

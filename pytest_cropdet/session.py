@@ -9,9 +9,19 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import pytest
 
+from pytest_cropdet import reporting
 from pytest_cropdet.batch_keys import BatchKeys
 from pytest_cropdet.cache import Cache
-from pytest_cropdet.configured import WITHOUT_TRUTH, Chosen, choices, missing, setting, settings_for, spec_ids
+from pytest_cropdet.configured import (
+    WITHOUT_TRUTH,
+    Chosen,
+    choices,
+    folder_of,
+    missing,
+    setting,
+    settings_for,
+    spec_ids,
+)
 from pytest_cropdet.datasets import load_dataset
 from pytest_cropdet.datasets.folder import ImageFolder
 from pytest_cropdet.detectors import load_detector
@@ -118,12 +128,6 @@ def dataset_of(item: pytest.Item) -> Dataset:
     return opened[spec]
 
 
-def folder_of(config: pytest.Config) -> Path:
-    """Return the folder of everything that is kept; it is made when something is stored."""
-    given = setting(config, "dir")
-    return config.rootpath / ".cropdet" if given is None else Path(given)
-
-
 def cache_of(config: pytest.Config) -> Cache | None:
     """Return the session's cache of detections, ``None`` where it is off."""
     if the_cache not in config.stash:
@@ -165,13 +169,16 @@ class Cropdet:
             settings = settings_for(self._config, item, **({} if crops is None else {"crops": crops}), **changes)
             if self.detector is None or setting(self._config, "dry_run"):
                 self._dry_run(settings, item)
+            name = self._name(settings, item)
+            place = sum(item is not None and each.test == item.nodeid for each in self._config.stash.get(kept_runs, []))
+            if item is not None:
+                reporting.begin(self._config, item.nodeid, place, name)
             found = self._finish(settings, self.detector)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
-        run = found.named(self._name(settings, item))
+        run = found.named(name)
         if item is not None:
-            kept = self._config.stash.setdefault(kept_runs, [])
-            kept.append(Kept(run, item.nodeid, sum(each.test == item.nodeid for each in kept)))
+            self._config.stash.setdefault(kept_runs, []).append(Kept(run, item.nodeid, place))
         return run
 
     def gate(self, crops: str | None = None, **changes: Any) -> Run:
@@ -195,6 +202,7 @@ class Cropdet:
             for event in events(detector, self.dataset, settings, cache=cache):
                 if isinstance(event, Finished):
                     event.run.explanation.watch = self._watch
+                    event.run.explanation.page = reporting.page_name(self._config)
                     return event.run
                 progress.show(event)
         raise RuntimeError("the run ended without a result")
@@ -235,6 +243,7 @@ def told_by(config: pytest.Config, item: pytest.Item) -> list[tuple[str, str | f
     for each in config.stash.get(kept_runs, []):
         if each.test == item.nodeid or each.reported != len(each.run.verdicts):
             each.reported = len(each.run.verdicts)
+            reporting.leave(config, each.run, each.test, each.place)
             if each not in told:
                 told.append(each)
     return [pair for each in told for pair in properties(each.run, each.test, each.place)]

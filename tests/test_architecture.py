@@ -27,23 +27,24 @@ ROWS = (
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),
     ("batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
     ("invariants", "remap_picture", "augment"),
-    ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks"),
+    ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "charts"),
     ("determinism", "controls", "hidden", "error_types", "labels", "bias"),
     ("fates", "subsets", "doubts", "anchors"),
     ("figures",),
     ("causes", "where", "shift"),
-    ("details", "explanation", "story", "plots"),
+    ("details", "explanation", "story", "plots", "object_table", "notebook"),
     ("results",),
     ("measures",),
     ("summary",),
     ("explaining",),
     ("runner",),
     ("report",),
+    ("reporting",),
     ("session", "plugin", "suite"),
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 NEIGHBOURS = {("plugin", "session"), ("session", "plugin")}
-PYTESTS_SIDE = {"stash", "ini", "rootdir", "configured", "report", "session", "plugin", "suite"}
+PYTESTS_SIDE = {"stash", "ini", "rootdir", "configured", "report", "reporting", "session", "plugin", "suite"}
 IN_THE_GRAPH = {"augment/graph.py", "augment/generic_graph.py", "augment/layer.py"}
 HEAVY = ("numpy", "tensorflow", "cv2", "hypothesis", "pycocotools", "matplotlib")
 

@@ -1,13 +1,12 @@
 """A run as plain data, and the file that other programs read. Keys are added, never renamed."""
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.gate import Measure
+from pytest_cropdet.report.parts import write_whole
 from pytest_cropdet.results import Run
 
 __all__ = ["SCHEMA", "record", "write_json"]
@@ -91,6 +90,7 @@ def record(run: Run) -> dict[str, Any]:
                 "outcome": verdict.outcome,
                 "limit": verdict.limit,
                 "reason": verdict.reason,
+                "passes": verdict.passes,
                 "text": verdict.headline,
             }
             for verdict in run.verdicts
@@ -105,20 +105,5 @@ def bounds(measure: Measure) -> dict[str, float | None]:
 
 def write_json(path: Path, records: list[dict[str, Any]]) -> None:
     """Write the results of all gates to ``path``, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = json.dumps({"schema": SCHEMA, "gates": records}, indent=2, allow_nan=False)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(content + "\n")
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write_whole(path, content + "\n")

@@ -24,6 +24,9 @@ VALUES = {
     "cache": ("off", "cli_model", "ini_model"),
     "dir": ("marker_data", "cli_data", "ini_data"),
     "json": ("marker.json", "cli.json", "ini.json"),
+    "report": ("off", "cli_model", "ini_model"),
+    "detections": ("marker_data", "cli_data", "ini_data"),
+    "objects": ("marker_images", "cli_images", "ini_images"),
 }
 BY_KIND = {"int": (12, 11, 10), "float": (0.4, 0.3, 0.2), "flag": (False, True, True)}
 PYTEST = tuple(map(int, pytest.__version__.split(".")[:2]))
