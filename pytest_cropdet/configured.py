@@ -104,6 +104,9 @@ def check_options(config: pytest.Config) -> None:
     trained = setting(config, "train_data")
     if trained is not None and not Path(trained).exists():
         raise SpecError(f"--cropdet-train-data {trained}: no such file or folder")
+    mode = setting(config, "benchmark")
+    if mode is not None and mode not in option("benchmark").choices:
+        raise SpecError(f"cropdet_benchmark must be one of {', '.join(option('benchmark').choices)}, not {mode!r}")
     target = setting(config, "json")
     if target is not None and Path(target).is_dir():
         raise SpecError(f"--cropdet-json {target} is a folder; name a file")

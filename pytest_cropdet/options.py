@@ -21,7 +21,10 @@ Kind = Literal["string", "int", "float", "path", "lines", "flag"]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. ``kind`` "lines" may be given several times (one a line in the ini file)."""
+    """One option. ``kind`` "lines" may be given several times (one a line in the ini file).
+
+    ``alone``: what it means on the command line without a value; ``None`` where it needs one.
+    """
 
     name: str
     kind: Kind
@@ -29,6 +32,7 @@ class Option:
     metavar: str
     help: str
     choices: tuple[str, ...] = ()
+    alone: str | None = None
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -63,10 +67,19 @@ OPTIONS: tuple[Option, ...] = (
     Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
     Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),
     Option("verify", "flag", False, "", "recompute the point numbers with pycocotools; fail if they differ"),
+    Option(
+        "benchmark",
+        "string",
+        None,
+        "MODE",
+        "the suite runs the crop benchmark, not the gate; write quick with = (alone: full)",
+        ("quick", "full"),
+        alone="full",
+    ),
     Option("json", "path", None, "PATH", "write the results of all gates there"),
 )
 
-NOT_FOR_MARKERS = ("json", "dry_run", "cache", "dir")  # what belongs to the whole session
+NOT_FOR_MARKERS = ("json", "dry_run", "cache", "dir", "benchmark")  # what belongs to the whole session
 
 
 def option(name: str) -> Option:

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,10 @@ def bounds(measure: Measure) -> dict[str, float | None]:
     return {"value": measure.value, "low": measure.low, "high": measure.high}
 
 
-def write_json(path: Path, records: list[dict[str, Any]]) -> None:
-    """Write the results of all gates to ``path``, whole or not at all."""
+def write_json(path: Path, records: list[dict[str, Any]], benchmarks: Sequence[dict[str, Any]] = ()) -> None:
+    """Write the results of all gates and benchmarks to ``path``, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps({"schema": SCHEMA, "gates": records}, indent=2, allow_nan=False)
+    content = json.dumps({"schema": SCHEMA, "gates": records, "benchmarks": [*benchmarks]}, indent=2, allow_nan=False)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
