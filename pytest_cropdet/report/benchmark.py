@@ -131,8 +131,8 @@ def _with_bounds(number: Mapping[str, float | None]) -> str:
 
 def _bounds(number: Mapping[str, float | None]) -> str:
     low, high = number["low"], number["high"]
-    return "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
+    return "" if low is None or high is None else f"[{_number(low)}, {_number(high)}]"
 
 
 def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3f}"
+    return "none" if value is None else f"{round(value, 3) + 0.0:.3f}"  # a rounded -0.0002 is 0.000
