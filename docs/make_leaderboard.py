@@ -11,7 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pytest_cropdet.report.benchmark import model_card
+from pytest_cropdet import draw_benchmark
+from pytest_cropdet.report.benchmark import benchmark_lines, model_card
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "leaderboard"
@@ -44,12 +45,13 @@ def make(row: str) -> None:
 
 
 def keep(row: str, found: Path) -> None:
-    """Keep the record of a row's benchmark."""
+    """Keep the record of a row's benchmark, and its figure."""
     (record,) = json.loads(found.read_text(encoding="utf-8"))["benchmarks"]
     record["detector"] = {"name": row, "fingerprint": record["detector"]["fingerprint"]}
     record["dataset"] = Path(ROWS[row][1]).name
     KEPT.mkdir(exist_ok=True)
     (KEPT / f"{row}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    draw_benchmark(record["benchmark"], row).savefig(KEPT / f"{row}.png", metadata={"Software": None})
 
 
 def tables() -> str:
@@ -66,9 +68,8 @@ def tables() -> str:
     for row in ROWS:
         lines += ["", f"**{row}**", "", "```console", *shown(command(row)), "```"]
         if row in kept:
-            found = kept[row]["benchmark"]
-            notes = [*found["notes"], *(f"left out: {each}" for each in found["left_out"])]
-            lines += ["", *(f"- {each}" for each in notes)]
+            lines += ["", f"![AP by family and severity]({KEPT.name}/{row}.png)", ""]
+            lines += ["```text", *benchmark_lines(kept[row]), "```"]
     return "\n".join(lines)
 
 
@@ -79,12 +80,13 @@ def shown(arguments: list[str]) -> list[str]:
 
 def costs(kept: dict) -> list[str]:
     """Return a table of what the rows took."""
-    lines = ["| detector | pictures | computed | detector time | run time |", "|---|---|---|---|---|"]
+    lines = ["| detector | fingerprint | pictures | computed | detector time | run time |", "|---|---|---|---|---|---|"]
     for row, record in kept.items():
         found, seconds, sent = record["benchmark"], record["seconds"], record["model_calls"]
         each = f", {1000 * seconds['model'] / sent:.0f} ms a call" if sent else ""
         pictures = f"{found['images'] + found['crops']:,} | {sent:,}"
-        lines.append(f"| {row} | {pictures} | {seconds['model']:.0f} s{each} | {seconds['total']:.0f} s |")
+        known = record["detector"]["fingerprint"][:12]
+        lines.append(f"| {row} | {known} | {pictures} | {seconds['model']:.0f} s{each} | {seconds['total']:.0f} s |")
     return lines
 
 
