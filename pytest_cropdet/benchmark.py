@@ -6,12 +6,13 @@ as soon as its answers are there, so that they need not all be held.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.agreement import HIGH, names_for, stand_in_truth
 from pytest_cropdet.batch_keys import BatchKeys
-from pytest_cropdet.benchmark_plan import DEFINITION, BenchmarkPlan, Place, Shared, plan_benchmark
+from pytest_cropdet.benchmark_asking import Asking
+from pytest_cropdet.benchmark_plan import DEFINITION, BenchmarkPlan, Shared, plan_benchmark
 from pytest_cropdet.benchmark_scores import (
     JITTER,
     MOST_SHIFTS,
@@ -31,7 +32,6 @@ from pytest_cropdet.controls import Cap, cap_of
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.determinism import Repeat, check_repeat
 from pytest_cropdet.dry_run import seconds_a_call
-from pytest_cropdet.engines import Picture, detect_all
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.protocols import Dataset
 from pytest_cropdet.results import Spent
@@ -175,7 +175,7 @@ def benchmark_events(
     plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed)
     if not plan.samples:
         raise DataError(f"the data set {dataset.name} has no images")
-    asking = _Asking(handle, keys, plan)
+    asking = Asking(handle, keys, plan)
     yield Planned(len(plan.samples), plan.crops, asking.shared.calls, plan.mode, None if keys is None else keys.speed())
     yield from asking.whole_images()
     judge = _Judge(handle, dataset, plan, settings, asking.whole)
@@ -194,62 +194,6 @@ def benchmark_events(
     result = judge.result(scores, shifts(of_shift, judge.rules), repeat, asking.spent)
     asking.spent.total_seconds = time.perf_counter() - begun
     yield result
-
-
-@dataclass
-class _Asking:
-    """Asks the detector about the pictures of a plan, and holds the raw answers as long as they are needed."""
-
-    handle: DetectorHandle
-    keys: BatchKeys | None
-    plan: BenchmarkPlan
-    whole: dict[str, Detections] = field(default_factory=dict)
-    spent: Spent = field(default_factory=lambda: Spent(0, 0.0))
-
-    def __post_init__(self) -> None:
-        self.shared = Shared(self.handle, self.plan)
-        self._found: dict[Place, Detections] = {}
-        self._done = 0
-
-    def whole_images(self) -> Iterator[Advanced]:
-        """Detect in the whole images, once for all cells."""
-        yield from self._ask(lambda chunk: iter([[Picture(sample.id, -1, None) for sample in chunk]]))
-
-    def cell(self, number: int) -> Iterator[Advanced]:
-        """Detect in the windows of a cell that no cell before had."""
-        yield from self._ask(self.shared.batches(number))
-
-    def _ask(self, batches: Any) -> Iterator[Advanced]:
-        for batch in self._detect(batches):
-            for picture, found in zip(batch.pictures, batch.found, strict=True):
-                if picture.crop is None:
-                    self.whole[picture.sample] = found
-                else:
-                    self._found[picture.sample, picture.rank] = found
-                self._done += 1
-            yield Advanced(self._done, self.shared.calls, self.spent.model_seconds)
-
-    def _detect(self, batches: Any) -> Iterator[Any]:
-        sent, seconds = self.handle.images_sent, self.handle.seconds
-        for batch in detect_all(self.handle, self.plan.samples, {}, self.keys, batches):
-            self.spent.model_calls += self.handle.images_sent - sent
-            self.spent.model_seconds += self.handle.seconds - seconds
-            sent, seconds = self.handle.images_sent, self.handle.seconds
-            yield batch
-
-    def answers(self, number: int) -> list[Detections]:
-        """Return the raw detections in the windows of a cell, by sample and rank."""
-        windows = self.plan.cells[number].plan.windows
-        return [
-            self._found[self.shared.place(number, sample.id, rank)]
-            for sample in self.plan.samples
-            for rank in range(len(windows[sample.id]))
-        ]
-
-    def forget(self, number: int) -> None:
-        """Drop the answers that no later cell needs."""
-        last = self.shared.last_use
-        self._found = {place: found for place, found in self._found.items() if last[place] > number}
 
 
 class _Judge:

@@ -19,7 +19,19 @@ from pytest_cropdet.samples import Bools, Detections, Ints, Sample
 from pytest_cropdet.scoring import CropIndex, build_detected, build_objects, kept_categories
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["JITTER", "Bounded", "CellScore", "Means", "Rules", "Shifts", "jitter", "mean_scores", "score", "shifts"]
+__all__ = [
+    "JITTER",
+    "Bounded",
+    "CellScore",
+    "Means",
+    "Rules",
+    "Shifts",
+    "jitter",
+    "mean_scores",
+    "moved",
+    "score",
+    "shifts",
+]
 
 JITTER = 1.0  # px
 MOST_SHIFTS = 4000  # windows among which the worst and the best are sought: beyond, the search takes many minutes
@@ -268,7 +280,7 @@ def jitter(whole: Sequence[Detections], rules: Rules) -> tuple[Bounded, dict[str
     objects = build_objects(index, rules.settings.min_visibility)
     kept = np.isin(rules.chosen, kept_categories(objects, rules.chosen))
     exact = [_truth_of(sample) for sample in rules.samples]
-    answers = [each for plain in (exact, whole) for each in (plain, _moved(plain, rules))]
+    answers = [each for plain in (exact, whole) for each in (plain, moved(plain, rules))]
     tables = [
         rules.table(objects.truth, build_detected(index, each, rules.settings.min_visibility, whole=True), len(index))
         for each in answers
@@ -286,12 +298,12 @@ def _truth_of(sample: Sample) -> Detections:
     return Detections(sample.truth.boxes[rows], np.ones(len(rows)), sample.truth.categories[rows])
 
 
-def _moved(found: Sequence[Detections], rules: Rules) -> list[Detections]:
+def moved(found: Sequence[Detections], rules: Rules) -> list[Detections]:
     """Return detections with each box one pixel away, in a direction drawn by seed, sample and row."""
-    moved = []
+    found_there = []
     for sample, each in zip(rules.samples, found, strict=True):
         key = ("jitter", rules.settings.seed, sample.id)
         signs = [[draw(*key, row, axis) % 2 for axis in ("x", "y")] for row in range(len(each))]
         step = JITTER * (2 * np.reshape(signs, (-1, 2)) - 1)
-        moved.append(replace(each, boxes=each.boxes + np.tile(step, 2)))
-    return moved
+        found_there.append(replace(each, boxes=each.boxes + np.tile(step, 2)))
+    return found_there

@@ -37,6 +37,7 @@ ROWS = (
     ("summary",),
     ("explaining",),
     ("runner",),
+    ("benchmark_asking",),
     ("benchmark",),
     ("report",),
     ("session", "plugin", "suite"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pytest
 from pytest_cropdet import Detections, GroundTruth, run_benchmark
 from pytest_cropdet.benchmark import Planned, benchmark_events
 from pytest_cropdet.benchmark_plan import MODES, plan_benchmark
+from pytest_cropdet.benchmark_scores import Rules, moved
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import average_precision
 from pytest_cropdet.families import FAMILIES, SEVERITIES
@@ -156,6 +158,20 @@ def test_a_one_pixel_error_of_boxes_costs_what_arithmetic_says():
         assert (lost.low, lost.high) == pytest.approx((0.6, 0.6))
     large = Data([sample(n, objects(((1, 1, 101, 81), 3))) for n in range(12)])  # IoU 0.957
     assert measured(perfect(large), large).jitter["truth"].value == 0.0
+
+
+def test_boxes_move_in_the_directions_that_the_definition_names():
+    """As docs/benchmark.md has it: the lowest bit of a SHA-256's first 8 bytes."""
+    rules = Rules(tuple(DATA), (3, 7, 12), RunSettings(seed=5))
+    whole = [Detections(each.truth.boxes, np.ones(len(each.truth)), each.truth.categories) for each in DATA]
+    steps = set()
+    for each, before, after in zip(DATA, whole, moved(whole, rules), strict=True):
+        for row, step in enumerate(after.boxes - before.boxes):
+            texts = [f"jitter\x1f5\x1f{each.id}\x1f{row}\x1f{axis}" for axis in "xy"]
+            x, y = (1 if hashlib.sha256(text.encode()).digest()[7] & 1 else -1 for text in texts)
+            assert step.tolist() == [x, y, x, y]
+            steps.add((x, y))
+    assert len(steps) == 4
 
 
 # What is asked
