@@ -112,6 +112,9 @@ def check_options(config: pytest.Config) -> None:
     trained = setting(config, "train_data")
     if trained is not None and not Path(trained).exists():
         raise SpecError(f"--cropdet-train-data {trained}: no such file or folder")
+    mode = setting(config, "benchmark")
+    if mode is not None and mode not in option("benchmark").choices:
+        raise SpecError(f"cropdet_benchmark must be one of {', '.join(option('benchmark').choices)}, not {mode!r}")
     target = setting(config, "json")
     if target is not None and Path(target).is_dir():
         raise SpecError(f"--cropdet-json {target} is a folder; name a file")
@@ -220,7 +223,7 @@ def spec_ids(specs: Sequence[str]) -> list[str]:
 def missing(config: pytest.Config, fixture: str, item: pytest.Item | None = None) -> str | None:
     """Return what to tell a user who configured no model or no data set, ``None`` if there is one."""
     what = FIXTURES[fixture]
-    if what == "model" and setting(config, "dry_run", item):
+    if what == "model" and setting(config, "dry_run"):
         return None  # a dry run needs no detector
     try:
         if choices(config, what, item):

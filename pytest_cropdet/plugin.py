@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_cropdet.resolver import answering
-from pytest_cropdet.stash import DRY_RUN, RECORD, current_item, kept_runs
+from pytest_cropdet.stash import BENCHMARK, DRY_RUN, RECORD, current_item, kept_runs
 
 if TYPE_CHECKING:
     from pytest_cropdet.detectors.handle import DetectorHandle
@@ -40,6 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         elif each.kind == "lines":
             group.addoption(flag, action="append", **shared)
         else:
+            if each.alone is not None:
+                shared |= {"nargs": "?", "const": each.alone}
             group.addoption(flag, type=types.get(each.kind, str), choices=each.choices or None, **shared)
         parser.addini(f"cropdet_{each.name}", each.help, type=ini_type(each), default=None)
 
@@ -106,13 +108,23 @@ class SuiteModule(pytest.Module):
         return name.startswith("test_") and callable(obj)
 
 
+def _is_left_out(path: Path, parent: pytest.Collector) -> bool:
+    """Whether the suite as a whole does without a module: with --cropdet-benchmark the gate, else the benchmark."""
+    from pytest_cropdet.configured import setting
+
+    if parent.session.isinitpath(path):
+        return False
+    without = "gate" if setting(parent.config, "benchmark") else "benchmark"
+    return path.stem == without
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[None, Any, Any]:
     collected = yield
     if file_path.suffix != ".py" or file_path.parent != SUITE:
         return collected
     asked_for = any(parent.session.isinitpath(path) for path in (file_path, SUITE, SUITE.parent))
-    if not asked_for or file_path.name == "__init__.py":
+    if not asked_for or file_path.name == "__init__.py" or _is_left_out(file_path, parent):
         return []
     return [SuiteModule.from_parent(parent, path=file_path, nodeid=f"pytest_cropdet/suite/{file_path.name}")]
 
@@ -221,8 +233,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if item.config.stash.get(kept_runs, None):
         from pytest_cropdet.session import told_by
 
-        item.user_properties = [pair for pair in item.user_properties if not pair[0].startswith("cropdet.")]
-        item.user_properties.extend(told_by(item.config, item))
+        told = told_by(item.config, item)
+        names = {name for name, _ in told}
+        item.user_properties = [*(pair for pair in item.user_properties if pair[0] not in names), *told]
     report = yield
     if call.excinfo is not None and report.failed and _is_ours(call.excinfo.value):
         module = getattr(getattr(item, "function", None), "__module__", "")
@@ -245,6 +258,7 @@ class Ledger:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.records: dict[tuple[str, int], dict[str, Any]] = {}
+        self.benchmarks: dict[tuple[str, int], dict[str, Any]] = {}
         self.dry_runs: dict[str, str] = {}
         self.planned: list[str] = []
         self.ended: dict[str, str | None] = {}
@@ -260,23 +274,25 @@ class Ledger:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        found = [value for name, value in report.user_properties if name == RECORD]
-        if found:
-            report.user_properties = [pair for pair in report.user_properties if pair[0] != RECORD]
+        for records, kind in ((self.records, RECORD), (self.benchmarks, BENCHMARK)):
+            found = [value for name, value in report.user_properties if name == kind]
+            if found:
+                report.user_properties = [pair for pair in report.user_properties if pair[0] != kind]
+            for text in found:
+                place, record = json.loads(str(text))
+                records[record["test"], place] = record
         self.dry_runs.update((report.nodeid, str(value)) for name, value in report.user_properties if name == DRY_RUN)
-        for text in found:
-            place, record = json.loads(str(text))
-            self.records[record["test"], place] = record
         if report.when != "teardown" and (report.when != "setup" or not report.passed):
             self.ended[report.nodeid] = _first_line(report) if report.failed else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        if self.records or _in_use(self.config):
+        if self.records or self.benchmarks or _in_use(self.config):
             from pytest_cropdet.reporting import write_reports
             from pytest_cropdet.session import write_results
 
-            trouble = write_results(self.config, list(self.records.values()))
+            records, benchmarks = list(self.records.values()), list(self.benchmarks.values())
+            trouble = write_results(self.config, records, benchmarks)
             self.written = write_reports(self.config, self.records, self.planned, self.ended)
             self.trouble = [*([trouble] if trouble else []), *self.written.trouble]
 
@@ -285,6 +301,10 @@ class Ledger:
             from pytest_cropdet.report.terminal import write_summary
 
             write_summary(terminalreporter, list(self.records.values()), self.written.unfinished, self.written.page)
+        if self.benchmarks:
+            from pytest_cropdet.report.benchmark import benchmark_summary
+
+            benchmark_summary(terminalreporter, list(self.benchmarks.values()))
         if self.dry_runs:
             terminalreporter.section("crop robustness, dry run")
             terminalreporter.write_line("\n".join(self.dry_runs.values()))

@@ -1,6 +1,7 @@
 """A run as plain data, and the file that other programs read. Keys are added, never renamed."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def bounds(measure: Measure) -> dict[str, float | None]:
     return {"value": measure.value, "low": measure.low, "high": measure.high}
 
 
-def write_json(path: Path, records: list[dict[str, Any]]) -> None:
-    """Write the results of all gates to ``path``, whole or not at all."""
-    content = json.dumps({"schema": SCHEMA, "gates": records}, indent=2, allow_nan=False)
+def write_json(path: Path, records: list[dict[str, Any]], benchmarks: Sequence[dict[str, Any]] = ()) -> None:
+    """Write the results of all gates and benchmarks to ``path``, whole or not at all."""
+    content = json.dumps({"schema": SCHEMA, "gates": records, "benchmarks": [*benchmarks]}, indent=2, allow_nan=False)
     write_whole(path, content + "\n")
