@@ -40,7 +40,7 @@ def page_name(config: pytest.Config) -> str | None:
     folder = _page_folder(config)
     if folder is None or not _has_jinja():
         return None
-    path = folder / "index.html"
+    path = Path(os.path.normpath(folder / "index.html"))
     with suppress(ValueError):
         path = path.relative_to(config.rootpath)
     return path.as_posix()

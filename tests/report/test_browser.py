@@ -89,6 +89,13 @@ def test_lost_only_leaves_the_lost_objects_and_what_was_found_on_them(opened, pa
     assert it.visible(".box.reference") == it.visible(".box.reference.of-lost") > 0
 
 
+def test_large_pictures_take_the_whole_width(opened, path):
+    it = opened(path)
+    before = it.page.locator("li.crop").first.bounding_box()["width"]
+    it.page.locator("[data-large]").check()
+    assert it.page.locator("li.crop").first.bounding_box()["width"] > 1.8 * before
+
+
 def test_the_slider_shows_boxes_from_a_score_on_and_begins_at_the_operating_point(opened, path, gate):
     it = opened(path)
     scores = it.page.eval_on_selector_all("[data-score]", "all => all.map(each => Number(each.dataset.score))")
@@ -170,7 +177,7 @@ def test_hostile_names_are_shown_as_text(opened, gate, tmp_path):
     assert set(HOSTILE) == set(files)
     assert it.page.locator("article h2").first.inner_text().endswith(HOSTILE[2])
     assert it.page.locator("script").count() == 1
-    assert it.page.locator(".box.truth.lost text").first.text_content() == f"lost {HOSTILE[0]}"
+    assert it.page.locator(".box.truth.lost text").first.text_content() == f"✕ {HOSTILE[0]}"
 
 
 @pytest.mark.parametrize("width", [400, 1600])
