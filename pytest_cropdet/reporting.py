@@ -68,11 +68,6 @@ def _token(config: pytest.Config) -> str:
     return config.stash[session_token]
 
 
-def tell_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
-    """Give a worker the session's token."""
-    workerinput["cropdet_session"] = _token(config)
-
-
 def _parts(config: pytest.Config) -> Parts | None:
     wanted = page_name(config) is not None or setting(config, "objects") is not None
     return Parts(folder_of(config), _token(config)) if wanted else None
