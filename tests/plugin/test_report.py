@@ -202,6 +202,7 @@ def test_github_gets_one_summary_and_an_annotation_for_what_failed(project, monk
 
 
 def test_no_colour_is_written_where_no_color_says_so_and_only_ascii_where_that_is_all(project, monkeypatch):
+    monkeypatch.delenv("PY_COLORS", raising=False)  # which pytester sets
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b[31mfail" in project.gate("fakes:make", QUICK).stdout.str()
     monkeypatch.setenv("NO_COLOR", "1")
