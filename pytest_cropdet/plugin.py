@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_cropdet.resolver import answering
-from pytest_cropdet.stash import BENCHMARK, DRY_RUN, RECORD, current_item, kept_runs
+from pytest_cropdet.stash import BENCHMARK, DRY_RUN, RECORD, current_item, kept_runs, session_token
 
 if TYPE_CHECKING:
     from pytest_cropdet.detectors.handle import DetectorHandle
@@ -267,10 +268,7 @@ class Ledger:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        if _in_use(self.config):
-            from pytest_cropdet.reporting import tell_worker
-
-            tell_worker(self.config, node.workerinput)
+        node.workerinput["cropdet_session"] = self.config.stash.setdefault(session_token, token_hex(6))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

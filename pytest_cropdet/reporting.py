@@ -40,7 +40,7 @@ def page_name(config: pytest.Config) -> str | None:
     folder = _page_folder(config)
     if folder is None or not _has_jinja():
         return None
-    path = folder / "index.html"
+    path = Path(os.path.normpath(folder / "index.html"))
     with suppress(ValueError):
         path = path.relative_to(config.rootpath)
     return path.as_posix()
@@ -66,11 +66,6 @@ def _token(config: pytest.Config) -> str:
         given = getattr(config, "workerinput", {}).get("cropdet_session")
         config.stash[session_token] = given or secrets.token_hex(6)
     return config.stash[session_token]
-
-
-def tell_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
-    """Give a worker the session's token."""
-    workerinput["cropdet_session"] = _token(config)
 
 
 def _parts(config: pytest.Config) -> Parts | None:

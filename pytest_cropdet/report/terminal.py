@@ -37,7 +37,8 @@ def write_summary(
     if reporter.verbosity < 0:
         return
     reporter.section("crop robustness")
-    width, block = reporter._tw.fullwidth, _block(reporter)
+    writer = reporter.config.get_terminal_writer()
+    width, block = writer.fullwidth, _block(writer)
     head, *rows = table(records, width)
     if records:
         reporter.write_line(head)
@@ -111,9 +112,9 @@ def _categories(record: Mapping[str, Any], width: int) -> list[str]:
     return [line[:width] for line in [*lines, *([f"    and {more} more categories lost"] if more > 0 else [])]]
 
 
-def _block(reporter: pytest.TerminalReporter) -> str:
+def _block(writer: Any) -> str:
     """Return what bars are made of: a block where the terminal can show one."""
-    encoding = getattr(reporter._tw._file, "encoding", None) or "ascii"
+    encoding = getattr(getattr(writer, "_file", None), "encoding", None) or "ascii"
     try:
         "█".encode(encoding)
     except (LookupError, UnicodeEncodeError):

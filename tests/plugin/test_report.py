@@ -1,7 +1,6 @@
 """The page and what else is written at the end of a session, whatever happens to it."""
 
 import json
-import sys
 
 import pytest
 
@@ -28,7 +27,7 @@ def test_a_gate_leaves_a_page_and_says_where_plain_and_on_workers(project, worke
     assert "1 of 2 gates do not pass" in html
     assert html.index("make-random</bdi></h2>") < html.index("perfect-random</bdi></h2>")
     assert "data:image/jpeg;base64," in html
-    assert "pytest --pyargs pytest_cropdet.suite" in html
+    assert " --pyargs pytest_cropdet.suite " in html
     assert left_over(project) == []
     assert (project.path / ".cropdet" / ".gitignore").read_text().endswith("*\n")
 
@@ -64,7 +63,7 @@ def test_without_jinja_one_line_names_what_installs_it_and_the_failure_promises_
     result = project.gate("fakes:make", QUICK)
     assert result.ret == 1
     assert said(result).count("pip install 'pytest-cropdet[report]'") == 1
-    assert "report: " not in said(result)
+    assert "report: .cropdet" not in said(result)
 
 
 HIDDEN = """
@@ -126,6 +125,31 @@ def test_two(cropdet):
     assert [gate["test"] for gate in project.gates] == ["test_own.py::test_two"] * 2
 
 
+def test_fixtures_of_ones_own_without_any_option_leave_a_page_with_pictures_on_workers(project):
+    project.write(
+        conftest=f"""
+import pathlib, pytest
+import fakes
+from pytest_cropdet import load_dataset
+
+@pytest.fixture(scope="session")
+def cropdet_detector():
+    return fakes.perfect()
+
+@pytest.fixture(scope="session")
+def cropdet_dataset():
+    return load_dataset(pathlib.Path({str(project.data)!r}))
+""",
+        test_own=f"""
+def test_one(cropdet):
+    assert cropdet.run("{WINDOWS}", explain="off").drop <= 0.05
+""",
+    )
+    assert project.pytest("test_own.py", workers=2).ret == 0
+    assert 'class="gallery"' in page_of(project)
+    assert left_over(project) == []
+
+
 WINDOWS = "random:keep=0.7-0.9,per_image=1"
 
 
@@ -162,12 +186,12 @@ def test_junit_has_flat_properties_of_bounds_limit_and_steps(project):
     assert {name: float(found[f"cropdet.random.step.{name}"]) for name in steps} == steps
 
 
-def test_github_gets_one_summary_and_an_annotation_for_what_failed(project, workers, monkeypatch):
+def test_github_gets_one_summary_and_an_annotation_for_what_failed(project, monkeypatch):
     target = project.path / "summary.md"
     target.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(target))
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    result = project.gate("fakes:make", "--cropdet-model=fakes:perfect", QUICK, workers=workers)
+    result = project.gate("fakes:make", "--cropdet-model=fakes:perfect", QUICK, workers=2)
     text = target.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.count("## Crop robustness") == 1
@@ -177,18 +201,14 @@ def test_github_gets_one_summary_and_an_annotation_for_what_failed(project, work
     assert lines[0].startswith("::error title=crop robustness%3A make-random::0.")
 
 
-def test_no_colour_is_written_where_no_color_says_so(project, monkeypatch):
+def test_no_colour_is_written_where_no_color_says_so_and_only_ascii_where_that_is_all(project, monkeypatch):
+    monkeypatch.delenv("PY_COLORS", raising=False)  # which pytester sets
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[31mfail" in project.gate("fakes:make", QUICK).stdout.str()
     monkeypatch.setenv("NO_COLOR", "1")
-    result = project.gate("fakes:make", QUICK)
-    assert "\x1b[" not in result.stdout.str()
-    monkeypatch.delenv("NO_COLOR")
-    assert "\x1b[31mfail" in project.gate("fakes:make", "--color=yes", QUICK).stdout.str()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the encoding of a pipe")
-def test_where_the_encoding_is_ascii_bars_are_ascii(project, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     monkeypatch.setenv("PYTHONUTF8", "0")
     result = project.gate("fakes:make")
+    assert "\x1b[" not in result.stdout.str()
     result.stdout.fnmatch_lines(["    position * 0.* ##*"])
     assert "INTERNALERROR" not in result.stdout.str()

@@ -89,6 +89,13 @@ def test_lost_only_leaves_the_lost_objects_and_what_was_found_on_them(opened, pa
     assert it.visible(".box.reference") == it.visible(".box.reference.of-lost") > 0
 
 
+def test_large_pictures_take_the_whole_width(opened, path):
+    it = opened(path, width=1600)
+    before = it.page.locator("li.crop").first.bounding_box()["width"]
+    it.page.locator("[data-large]").check()
+    assert it.page.locator("li.crop").first.bounding_box()["width"] > 1.8 * before
+
+
 def test_the_slider_shows_boxes_from_a_score_on_and_begins_at_the_operating_point(opened, path, gate):
     it = opened(path)
     scores = it.page.eval_on_selector_all("[data-score]", "all => all.map(each => Number(each.dataset.score))")
@@ -106,20 +113,20 @@ def test_the_slider_shows_boxes_from_a_score_on_and_begins_at_the_operating_poin
 
 def test_columns_sort_both_ways_numbers_as_numbers_and_the_undefined_last(opened, gate, tmp_path):
     record, left = copy.deepcopy(gate)
-    values = [0.5, -0.25, None, 0.1, 10.0]
+    values = [0.5, -0.25, None, 9.0, 10.0]
     first = record["categories"][0]
     record["where"] = None
     record["categories"] = [{**first, "name": name, "reference": v} for name, v in zip("baedc", values, strict=True)]
     it = opened(write_page(tmp_path / "index.html", (record, left)))
     it.page.locator("summary", has_text="All categories").click()
-    table = "table:has(caption:text('All categories'))"
+    table = "table:has(caption:has-text('All categories'))"
     heads = it.page.locator(f"{table} th")
     numbers = heads.nth(1).locator("button")
     numbers.click()
-    assert column(it.page, table, 2) == ["10.000", "0.500", "0.100", "\u22120.250", "-"]
+    assert column(it.page, table, 2) == ["10.000", "9.000", "0.500", "\u22120.250", "-"]
     assert heads.nth(1).get_attribute("aria-sort") == "descending"
     numbers.press("Enter")
-    assert column(it.page, table, 2) == ["\u22120.250", "0.100", "0.500", "10.000", "-"]
+    assert column(it.page, table, 2) == ["\u22120.250", "0.500", "9.000", "10.000", "-"]
     assert heads.nth(1).get_attribute("aria-sort") == "ascending"
     heads.nth(0).locator("button").click()
     assert column(it.page, table, 1) == sorted("baedc")
@@ -170,7 +177,7 @@ def test_hostile_names_are_shown_as_text(opened, gate, tmp_path):
     assert set(HOSTILE) == set(files)
     assert it.page.locator("article h2").first.inner_text().endswith(HOSTILE[2])
     assert it.page.locator("script").count() == 1
-    assert it.page.locator(".box.truth.lost text").first.text_content() == f"lost {HOSTILE[0]}"
+    assert it.page.locator(".box.truth.lost text").first.text_content() == f"✕ {HOSTILE[0]}"
 
 
 @pytest.mark.parametrize("width", [400, 1600])
@@ -208,7 +215,7 @@ def test_a_page_of_many_gates_categories_and_crops_is_quick_to_sort(opened, gate
     big = many_categories(record, 1200)
     it = opened(write_page(tmp_path / "index.html", (big, left), (record, left)))
     it.page.locator("summary", has_text="Category: all numbers").first.click()
-    table = it.page.locator("table:has(caption:text('Category: all numbers'))").first
+    table = it.page.locator("table:has(caption:has-text('Category: all numbers'))").first
     assert table.locator("tbody tr").count() == 1200
     table.locator("th button").first.click()
     table.locator("th button").first.click()

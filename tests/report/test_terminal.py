@@ -21,8 +21,11 @@ class Reporter:
         self.bytes = io.BytesIO()
         self._tw = TerminalWriter(io.TextIOWrapper(self.bytes, encoding=encoding, write_through=True))
         self._tw.fullwidth, self._tw.hasmarkup = width, colour
-        self.verbosity = verbosity
+        self.verbosity, self.config = verbosity, self
         self.section, self.encoding = (lambda title: self._tw.sep("=", title)), encoding
+
+    def get_terminal_writer(self):
+        return self._tw
 
     def write_line(self, line, **markup):
         self._tw.line(line, **markup)

@@ -11,7 +11,7 @@ from pytest_cropdet.charts import verdict_axis
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.report.html import mistakes, places, why
 from pytest_cropdet.report.html.blocks import Section
-from pytest_cropdet.report.html.told import facts, hidden_facts, what_was_run
+from pytest_cropdet.report.html.told import facts, hidden_facts, in_short, what_was_run
 
 __all__ = ["Unfinished", "page"]
 
@@ -37,6 +37,7 @@ class _Gate:
 
     id: str
     record: Mapping[str, Any]
+    short: Sequence[tuple[str, str]]
     axis: Any
     facts: Sequence[tuple[str, str]]
     hidden: Sequence[tuple[str, str]]
@@ -137,6 +138,7 @@ def _gate(
     return _Gate(
         id=key,
         record=record,
+        short=in_short(record),
         axis=verdict_axis(record),
         facts=facts(record),
         hidden=hidden_facts(record),

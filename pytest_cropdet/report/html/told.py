@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_cropdet.chain import PHRASES
 from pytest_cropdet.charts.svg import number, signed
 from pytest_cropdet.report.html.blocks import Block, Section, Table, Text, cell
 
-__all__ = ["facts", "hidden_facts", "what_was_run"]
+__all__ = ["facts", "hidden_facts", "in_short", "what_was_run"]
 
 Record = Mapping[str, Any]
+
+MOST = 4
 
 
 def facts(gate: Record) -> list[tuple[str, str]]:
@@ -24,6 +27,21 @@ def facts(gate: Record) -> list[tuple[str, str]]:
     for words, key in (("crops", "crops"), ("source images", "images"), ("objects", "objects")):
         found.append((words, f"{gate[key]:,}"))
     return found
+
+
+def in_short(gate: Record) -> list[tuple[str, str]]:
+    """Return what cost most: steps that can be told from nothing, categories, labels; ``(what, words)``."""
+    sure = [step for step in gate.get("steps") or () if step["distinguishable"] and step["value"] > 0]
+    sure.sort(key=lambda step: -step["value"])
+    lost = [each for each in gate["categories"] if each["in_mean"] and (each["drop"] or 0.0) > 0]
+    lost.sort(key=lambda each: (-each["drop"], each["name"]))
+    flipped = (gate.get("labels") or {}).get("flipped", ())[:MOST]
+    parts = {
+        "What cost most": [f"{PHRASES[step['name']]} {number(step['value'])}" for step in sure],
+        "Most lost": [f"{each['name']} {number(each['drop'])}" for each in lost[:MOST]],
+        "Labels": [f"{each['from']} → {each['to']} {each['count']}" for each in flipped],
+    }
+    return [(name, ", ".join(words)) for name, words in parts.items() if words]
 
 
 def hidden_facts(gate: Record) -> list[tuple[str, str]]:

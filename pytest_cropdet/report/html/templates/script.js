@@ -14,6 +14,9 @@
     const onlyLost = form.querySelector("[data-only-lost]");
     onlyLost.addEventListener("change", () => gallery.classList.toggle("only-lost", onlyLost.checked));
     gallery.classList.toggle("only-lost", onlyLost.checked);
+    const large = form.querySelector("[data-large]");
+    large.addEventListener("change", () => gallery.classList.toggle("large", large.checked));
+    gallery.classList.toggle("large", large.checked);
     const slider = form.querySelector("[data-least]");
     const scored = gallery.querySelectorAll("[data-score]");
     slider.addEventListener("input", () => {
