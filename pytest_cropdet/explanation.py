@@ -1,24 +1,27 @@
-"""The causes of a drop, sought when they are first asked for."""
+"""The causes of a drop, and what measures at inference win back, sought when they are first asked for."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytest_cropdet.causes import Causes
 from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.trials import Trials
 
 __all__ = ["Explanation"]
 
 
 class Explanation:
-    """The causes of a drop, sought when they are first asked for; ``seek`` yields what it does, and at the end them.
+    """The causes of a drop, sought when they are first asked for; ``seek`` yields what it does, and them.
 
-    ``watch`` takes what ``seek`` yields from it, and may show it; ``error`` is why the causes could not be found.
+    ``trials``: of measures at inference, ``None`` where none were to be tried. ``watch`` takes what ``seek`` yields
+    from it, and may show it; ``error`` is why the causes, or the trials, could not be found.
     """
 
     def __init__(self) -> None:
         self.seek: Callable[[], Iterator[Any]] | None = None
         self.watch: Callable[[Iterator[Any]], Any] = list
         self.causes: Causes | None = None
+        self.trials: Trials | None = None
         self.error: str | None = None
 
     def events(self) -> Iterator[Any]:
@@ -29,6 +32,8 @@ class Explanation:
             for event in self.seek():
                 if isinstance(event, Causes):
                     self.causes = event
+                elif isinstance(event, Trials):
+                    self.trials = event
                 else:
                     yield event
         except CropdetError as error:
