@@ -1,10 +1,19 @@
 """Runs the Python blocks of the documentation as tests: README.md and docs/*.md, each file in one namespace."""
 
+from importlib.util import find_spec
+
 from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 pytest_plugins = ("pytester",)
+
+# modules that exist for an optional package: without it there is nothing in them to run
+NEEDS = {
+    "numba": ["pytest_cropdet/evaluation/fast.py"],
+    "tensorflow": [f"pytest_cropdet/augment/{name}.py" for name in ("graph", "generic_graph", "layer")],
+}
+collect_ignore = [file for package, files in NEEDS.items() if find_spec(package) is None for file in files]
 
 
 class AfterTheBlocksBefore(PythonEvaluator):

@@ -3,14 +3,15 @@
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from pytest_cropdet import Crop, compare, draw_anchors, load_dataset, load_detector, read_anchors, run
 from pytest_cropdet.augment import Augmentation, Context, Cut, Generic, Matched, Position, Scale
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "fixtures" / "models"
 IMAGES = Path(__file__).with_name("images")
-LOST = Crop(91, 74, 215, 161)  # the worst crop of the demo
-SAMPLE, CROP, SCORE = "scene_0132.jpg", Crop(41, 0, 197, 147), 0.35
+SAMPLE, CROP, SCORE = "scene_0190.jpg", Crop(1, 22, 229, 171), 0.4
 ANCHOR_SAMPLE, ANCHOR_CROP, ANCHOR_BOX = "scene_0216.jpg", Crop(19, 52, 48, 36), (21.0, 48.0, 63.0, 96.0)
 INPUT_SIZE = (320, 240)
 
@@ -75,8 +76,8 @@ def draw_causes() -> None:
     gate.plot.steps().savefig(IMAGES / "steps.png", dpi=90)
     gate.plot.where().savefig(IMAGES / "where.png", dpi=75)
     gate.plot.shift().savefig(IMAGES / "shift.png", dpi=75)
-    lost = [place for place, crop in enumerate(gate.objects.index.crops) if crop == LOST]
-    gate.plot.renderings(lost[0]).savefig(IMAGES / "renderings.png", dpi=75)
+    without_context = gate.objects.truth.image[gate.causes.fates.lost_at == 0]
+    gate.plot.renderings(int(np.bincount(without_context).argmax())).savefig(IMAGES / "renderings.png", dpi=75)
     for change in gate.labels.flipped:
         print(change)
 

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.boxes import iou
 from pytest_cropdet.chain import Chain, Scores, agreeing, build_chain
 from pytest_cropdet.evaluation import Detected, Matches, average_precision, match, resample
 from pytest_cropdet.fates import Fates, fates
 from pytest_cropdet.hidden import Hidden
-from pytest_cropdet.operating import found_objects
+from pytest_cropdet.operating import FOUND_IOU, found_objects
 from pytest_cropdet.renderings import CHAIN, detected_in
 from pytest_cropdet.samples import Bools, Detections
 from pytest_cropdet.scoring import Objects, build_detected
@@ -95,6 +96,8 @@ def find_causes(run: Scored, settings: RunSettings, rendered: Mapping[tuple[str,
     tables, matches = dict[tuple[str, str], Detected](), dict[tuple[str, str], Matches]()
     for key, rows in rendered.items():
         tables[key] = build_detected(index, rows, settings.min_visibility, frame=detected_in(key[1]))
+        if key[1] == "context":
+            tables[key] = _count_new(tables[key], run.detected["reference"])
         matches[key] = match(objects.truth, tables[key], images=len(index), categories=categories)
     fills = list(dict.fromkeys(fill for fill, _ in rendered))
     everything: dict[Any, Matches] = {**ends, **matches}
@@ -135,13 +138,28 @@ def scores_of(
     return (_share_found if run.agreement else _average)(run, settings, matches, detected)
 
 
+def _count_new(table: Detected, whole: Detected) -> Detected:
+    """Return ``table``, of ``context``, with the detections counted that lie mostly outside and are not in ``whole``.
+
+    An object that is barely in the window is whole in ``context``. If it gets a wrong label there, its box lies mostly
+    outside and would be ignored, to count from ``cut`` on, where only what is left of it is seen: the lost context
+    would be charged to the cut. What the whole image has too (same category, IoU 0.5 in the window) stays ignored.
+    """
+    stray = table.stray.copy()
+    for image in np.unique(table.image[stray]):
+        rows, before = np.flatnonzero(table.stray & (table.image == image)), np.flatnonzero(whole.image == image)
+        same = table.category[rows, None] == whole.category[before]
+        stray[rows] = (same & (iou(table.boxes[rows], whole.boxes[before]) >= FOUND_IOU)).any(axis=1)
+    return replace(table, stray=stray)
+
+
 def _average(
     run: Scored, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
 ) -> Scores:
     """Return the mean AP of each rendering and its replicates, from the draws of the run itself."""
     kept = np.isin(run.matches["crop"].categories, list(run.kept))
-    iou = IOU_OF[settings.metric]
-    values = {name: average_precision(table).mean(threshold=iou, categories=kept) for name, table in matches.items()}
+    at = IOU_OF[settings.metric]
+    values = {name: average_precision(table).mean(threshold=at, categories=kept) for name, table in matches.items()}
     replicates = resample(
         list(matches.values()),
         run.objects.index.unit,

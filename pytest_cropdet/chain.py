@@ -30,7 +30,8 @@ PHRASES = {
 class Step:
     """What one change of the picture costs: AP lost, with one-sided bounds (``None`` where undefined).
 
-    ``distinguishable``: its bounds do not hold 0, and its value is not within what the fill itself does (the placebo).
+    ``distinguishable``: its bounds do not hold 0, and its value is larger than what the fill itself does (the placebo's
+    bounds), in either direction.
     """
 
     name: str
@@ -126,9 +127,10 @@ def _step(name: str, scores: Scores, weights: Mapping[str, float], level: float,
     low, high = percentile_bounds(replicates, level)
     if value is None or math.isnan(low) or math.isnan(high):
         return Step(name, value, None, None, False)
-    by_fill = placebo is not None and placebo.low is not None and placebo.high is not None
-    within = by_fill and placebo.low <= value <= placebo.high  # type: ignore[union-attr,operator]
-    return Step(name, value, low, high, not low <= 0 <= high and not within)
+    by_fill = 0.0  # fill comes with the context and goes with the crop: what it does may enter with either sign
+    if placebo is not None and placebo.low is not None and placebo.high is not None:
+        by_fill = max(abs(placebo.low), abs(placebo.high))
+    return Step(name, value, low, high, not low <= 0 <= high and abs(value) > by_fill)
 
 
 def conclusion(chain: Chain) -> tuple[tuple[str, int], ...]:

@@ -16,7 +16,7 @@ from pytest_cropdet.causes import Causes, Scored, find_causes, rendered_names
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.engines import Batches, Picture, View, detect_all
-from pytest_cropdet.renderings import Rendering
+from pytest_cropdet.renderings import Rendering, cut_objects
 from pytest_cropdet.results import Spent
 from pytest_cropdet.samples import Detections, Sample
 from pytest_cropdet.settings import RunSettings
@@ -89,8 +89,7 @@ def _rendered(run: Scored, names: Sequence[str], fills: Sequence[str]) -> dict[t
     for place, (unit, crop) in enumerate(zip(index.unit, index.crops, strict=True)):
         sample = index.samples[unit]
         rows = slice(starts[place], starts[place + 1])
-        scored = objects.annotation[rows][run.counted[rows]]
-        whole = sample.truth.boxes[np.isin(sample.truth.ids, scored)]
+        whole = sample.truth.boxes[cut_objects(sample.truth, crop, objects.annotation[rows], run.counted[rows])]
         boxes: dict[str, Boxes] = {"context": whole, "hollow": whole, "placebo": sample.truth.boxes}
         none = np.zeros((0, 4))
         found[sample.id, int(index.rank[place])] = [

@@ -7,7 +7,7 @@ import numpy as np
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.operating import at_half
-from pytest_cropdet.renderings import CHAIN, Rendering, detected_in, render
+from pytest_cropdet.renderings import CHAIN, Rendering, cut_objects, detected_in, render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,8 +60,9 @@ class Plots:
         sample, window = index.samples[index.unit[place]], index.crops[place]
         rows = np.flatnonzero((run.objects.truth.image == place) & run.scored.counted)
         image = sample.image()
-        ids = run.objects.annotation[rows]
-        boxes = sample.truth.boxes[np.isin(sample.truth.ids, ids)]
+        here = run.objects.truth.image == place
+        cut = cut_objects(sample.truth, window, run.objects.annotation[here], run.scored.counted[here])
+        boxes = sample.truth.boxes[cut]
         seen = {}
         for name in CHAIN:
             pixels = image

@@ -3,12 +3,12 @@
 | rendering | what the detector sees |
 |---|---|
 | ``whole`` | the image as it is |
-| ``context`` | pixels outside W replaced by fill, except the whole boxes of the scored objects |
+| ``context`` | pixels outside W replaced by fill, except the whole boxes of the objects that W cuts |
 | ``cut`` | everything outside W replaced by fill; same frame, same place, same scale |
 | ``moved`` | W's pixels at the origin of the same frame, fill elsewhere |
 | ``crop`` | W alone |
 
-Two more stand beside the chain. ``hollow`` swaps the first two steps: the outside parts of the scored boxes are filled,
+Two more stand beside the chain. ``hollow`` swaps the first two steps: the outside parts of the same boxes are filled,
 their surroundings are kept. ``placebo`` shows what fill itself does: it is laid only where no object is near.
 """
 
@@ -17,13 +17,13 @@ from typing import Literal
 
 import numpy as np
 
-from pytest_cropdet.boxes import Boxes
+from pytest_cropdet.boxes import Boxes, areas
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.samples import Image
+from pytest_cropdet.samples import Bools, GroundTruth, Image, Ints
 from pytest_cropdet.settings import FILLS
 
-__all__ = ["CHAIN", "STEPS", "Rendering", "detected_in", "fill_image", "render"]
+__all__ = ["CHAIN", "STEPS", "Rendering", "cut_objects", "detected_in", "fill_image", "render"]
 
 CHAIN = ("whole", "context", "cut", "moved", "crop")
 STEPS = ("context", "cut", "position", "scale")  # step k lies between renderings k and k + 1 of the chain
@@ -36,7 +36,7 @@ PLACEBO_MARGIN = 32.0  # px that the placebo leaves around every box, or half of
 class Rendering:
     """How one crop is rendered: ``name`` is ``context``, ``cut``, ``moved``, ``hollow`` or ``placebo``.
 
-    ``boxes``: those that matter outside of the window, ``x0 y0 x1 y1`` in pixels of the image: of the scored objects,
+    ``boxes``: those that matter outside of the window, ``x0 y0 x1 y1`` in pixels of the image: of the objects it cuts,
     for the placebo of every annotated one. Two renderings of a crop with the same ``str`` show the same pixels.
     """
 
@@ -72,6 +72,16 @@ class Rendering:
     def pixels(self, image: Image, crop: Crop) -> Image:
         """Return the picture: see :func:`render`."""
         return render(image, crop, self)
+
+
+def cut_objects(truth: GroundTruth, crop: Crop, shown: Ints, counted: Bools) -> Bools:
+    """Return (n,): the objects of an image that ``cut`` cuts, and that ``context`` leaves whole.
+
+    These are the scored ones, and those that show less and are no larger than the window: what is left of one may get
+    a wrong label that counts, which is then the cut's doing. What is larger than the window is surroundings.
+    """
+    shows, scored = np.isin(truth.ids, shown), np.isin(truth.ids, shown[counted])
+    return np.asarray(scored | (shows & ~truth.crowd & (areas(truth.boxes) <= crop.width * crop.height)))
 
 
 def detected_in(name: str) -> Literal["image", "window"]:

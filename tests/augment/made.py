@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pytest_cropdet.augment import Augmentation, Context, Cut, Matched, Position, Scale, Window
 from pytest_cropdet.crops import Crop, CroppedTruth
 from pytest_cropdet.samples import GroundTruth
+from pytest_cropdet.strategies import ground_truths
 
-from ..strategies import boxes, masks, odd_boxes, truth_of
+from ..strategies import truth_of
 
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None, reason="needs TensorFlow: pip install 'pytest-cropdet[tensorflow]'"
@@ -63,14 +64,9 @@ class Picture:
 @st.composite
 def pictures(draw: st.DrawFn, *, masked: bool = False, odd: bool = False, whole: bool = False) -> Picture:
     width, height = draw(st.integers(1, 12)), draw(st.integers(1, 12))
-    kind = odd_boxes if odd else boxes
-    rows = draw(st.lists(kind(width, height), max_size=4))
-    if whole:
-        rows = [tuple(np.floor(row[:2])) + tuple(np.ceil(row[2:])) for row in rows]
-    crowd = [draw(st.booleans()) for _ in rows]
-    drawn = tuple(draw(st.none() | masks(width, height, row)) for row in rows) if masked else ()
+    drawn = draw(ground_truths(width, height, grid=1 if whole else 7 if odd else 4, masks=masked))
     noise = np.random.default_rng(width * 31 + height).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Picture(noise, truth_of(rows, crowd, drawn))
+    return Picture(noise, truth_of(drawn.boxes, drawn.crowd, drawn.masks))
 
 
 @cache

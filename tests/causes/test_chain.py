@@ -50,6 +50,25 @@ def test_a_step_within_what_the_fill_itself_does_is_not_distinguishable():
     assert [step.distinguishable for step in chain.steps] == [False, True, False, False]
 
 
+@pytest.mark.parametrize(("placebo", "told"), [(0.5, True), (0.48, True), (0.46, False), (0.54, False)])
+def test_what_is_gained_counts_too_unless_the_fill_does_as_much_in_either_direction(placebo, told):
+    chain = build_chain(scores([0.5, 0.5, 0.5, 0.5, 0.53, placebo], 0.002, (*CHAIN, "placebo")), "mean", 0.95)
+    assert chain["scale"].value == pytest.approx(-0.03)
+    assert chain["scale"].distinguishable is told
+
+
+def test_where_nothing_happens_one_step_in_ten_is_distinguishable_by_chance_as_its_bounds_say():
+    rng = np.random.default_rng(7)
+
+    def noise():
+        drawn = dict(zip(CHAIN, rng.standard_normal(5), strict=True))
+        spread = {name: value + rng.standard_normal(200) for name, value in drawn.items()}
+        return build_chain(Scores(drawn, spread), "mean", 0.95)
+
+    told = np.mean([[step.distinguishable for step in noise().steps] for _ in range(500)])
+    assert 0.07 < told < 0.13
+
+
 def test_with_hollow_context_and_cut_are_the_means_of_both_orders():
     chain = build_chain(scores([0.7, 0.6, 0.3, 0.3, 0.2, 0.5], names=(*CHAIN, "hollow")), "mean", 0.95)
     first, other = chain.orders["context first"], chain.orders["cut first"]
