@@ -31,9 +31,10 @@ def try_mitigations(
     ``spec``: of the run's windows. ``known``: raw answers that need not be asked for again.
     """
     settings, names = explainer.settings, [sample.id for sample in run.objects.index.samples]
-    parts = [part_of(run, half, settings) for half in halves(names, settings.seed)]
-    images = (len(parts[0].index.samples), len(parts[1].index.samples))
-    if not all(len(part.index) for part in parts):
+    drawn = halves(names, settings.seed)
+    images = (len(drawn[0]), len(drawn[1]))
+    parts = [part_of(run, half, settings) for half in drawn if half]
+    if len(parts) < 2 or not all(len(part.index) for part in parts):
         yield Trials((), images)
         return
     wanted = mitigations(spec, explainer.handle.description.nms_iou)
