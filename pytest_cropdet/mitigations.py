@@ -127,7 +127,7 @@ class Mitigation:
             "mean": f"pad windows by {self.margin} px of their mean colour",
             "reflection": f"pad windows by {self.margin} px of reflection",
             "wider": f"widen windows by {self.margin} px",
-            "whole": "detect in the downscaled whole image, too, and merge by NMS",
+            "whole": "add the downscaled whole image",
             "overlap": "let tiles overlap more" if self.overlap is None else f"let tiles overlap by {self.overlap:.0%}",
         }[self.name]
 

@@ -90,7 +90,7 @@ def test_untried_measures_are_those_against_the_step():
 
     assert measures(RANDOM, "context") == (
         "widen windows by 32 px",
-        "detect in the downscaled whole image, too, and merge by NMS",
+        "add the downscaled whole image",
     )
     assert measures(RANDOM, "cut") == ("widen windows by 32 px",)
     assert measures("tile", "cut") == ("widen windows by 32 px", "let tiles overlap more")
