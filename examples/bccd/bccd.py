@@ -33,6 +33,7 @@ import train_ssd  # noqa: E402
 
 GATE = "random:keep=0.3-0.9,per_image=2"
 ARMS = ("plain", "crop")
+MOST = 300  # boxes an image: some pictures hold 30 cells
 BEGIN, END = "<!-- numbers -->", "<!-- end of numbers -->"
 
 
@@ -90,7 +91,7 @@ def trained(arm: str, samples: tuple[np.ndarray, np.ndarray, np.ndarray], names:
         samples=samples,
         categories=len(names),
     )
-    export_ssd.export_saved_models(export_ssd.frozen(model), folder)
+    export_ssd.export_saved_models(export_ssd.frozen(model), folder, most=MOST)
     return folder / "saved_model"
 
 
