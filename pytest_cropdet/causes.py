@@ -19,7 +19,7 @@ from pytest_cropdet.samples import Bools, Detections
 from pytest_cropdet.scoring import Objects, build_detected
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["Causes", "Scored", "find_causes", "rendered_names"]
+__all__ = ["Causes", "Scored", "find_causes", "rendered_names", "scores_of"]
 
 IOU_OF = {"mAP": None, "AP50": 0.5, "AP75": 0.75}
 
@@ -100,10 +100,9 @@ def find_causes(run: Scored, settings: RunSettings, rendered: Mapping[tuple[str,
             tables[key] = _count_new(tables[key], run.detected["reference"])
         matches[key] = match(objects.truth, tables[key], images=len(index), categories=categories)
     fills = list(dict.fromkeys(fill for fill, _ in rendered))
-    score = _share_found if run.agreement else _average
     everything: dict[Any, Matches] = {**ends, **matches}
     detected: dict[Any, Detected] = {"whole": run.detected["reference"], "crop": run.detected["crop"], **tables}
-    numbers = score(run, settings, everything, detected)
+    numbers = scores_of(run, settings, everything, detected)
     chains = []
     for fill in fills:
         of_fill = {name: (fill, name) for owner, name in rendered if owner == fill}
@@ -127,6 +126,16 @@ def find_causes(run: Scored, settings: RunSettings, rendered: Mapping[tuple[str,
         found=found,
         notes=tuple(agreeing(chains)),
     )
+
+
+def scores_of(
+    run: Scored, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
+) -> Scores:
+    """Return one number for each match table and the same in every resample, paired: AP, in agreement the share found.
+
+    ``matches`` and ``detected`` have the same keys; in agreement one of them is ``whole``.
+    """
+    return (_share_found if run.agreement else _average)(run, settings, matches, detected)
 
 
 def _count_new(table: Detected, whole: Detected) -> Detected:

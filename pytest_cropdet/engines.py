@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -20,25 +21,35 @@ from pytest_cropdet.crops import Crop
 from pytest_cropdet.detectors.frames import Prepared
 from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.errors import CropdetError, DataError
-from pytest_cropdet.renderings import Rendering, render
 from pytest_cropdet.samples import Detections, Image, Sample
 
-__all__ = ["Batch", "Batches", "Picture", "chunks", "detect_all", "plain_batches"]
+__all__ = ["Batch", "Batches", "Picture", "View", "chunks", "detect_all", "plain_batches"]
 
 WAIT = 0.1  # seconds between looks at a batch that another process computes
+
+
+class View(Protocol):
+    """Another way to show a crop than as it is; it can be hashed, and its ``str`` tells it from any other."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    def pixels(self, image: Image, crop: Crop) -> Image:
+        """Return what is shown, given the whole image, which is not changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One picture to detect in: the whole sample (``crop`` is ``None``, rank -1), or one of its crops.
 
-    ``rendering``: how the crop is shown in the whole image's frame; ``None`` for the crop alone.
+    ``rendering``: another way to show the crop; ``None`` for its pixels as they are.
     """
 
     sample: str
     rank: int
     crop: Crop | None
-    rendering: Rendering | None = None
+    rendering: View | None = None
 
     @property
     def label(self) -> str:
@@ -50,7 +61,7 @@ class Picture:
         """Return its pixels, given its sample's."""
         if self.crop is None:
             return image
-        return self.crop.of(image) if self.rendering is None else render(image, self.crop, self.rendering)
+        return self.crop.of(image) if self.rendering is None else self.rendering.pixels(image, self.crop)
 
 
 Batches = Callable[[Sequence[Sample]], Iterator[list[Picture]]]

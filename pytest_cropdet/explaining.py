@@ -15,7 +15,7 @@ from pytest_cropdet.categories import CategoryMap
 from pytest_cropdet.causes import Causes, Scored, find_causes, rendered_names
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.detectors.handle import DetectorHandle
-from pytest_cropdet.engines import Batches, Picture, detect_all
+from pytest_cropdet.engines import Batches, Picture, View, detect_all
 from pytest_cropdet.renderings import Rendering, cut_objects
 from pytest_cropdet.results import Spent
 from pytest_cropdet.samples import Detections, Sample
@@ -60,7 +60,7 @@ class Explainer:
         calls, done = sum(len(each) for each in plan.values()), 0
         seconds, sent = self.handle.seconds, self.handle.images_sent
         yield Explaining(len(index), calls)
-        found: dict[tuple[str, int, Rendering], Detections] = {}
+        found: dict[tuple[str, int, View], Detections] = {}
         for part in self.parts:
             for batch in detect_all(self.handle, part, self.windows, self.keys, _batches(plan, self.windows)):
                 for picture, detections in zip(batch.pictures, batch.found, strict=True):

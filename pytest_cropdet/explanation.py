@@ -1,18 +1,20 @@
-"""The causes of a drop, sought when they are first asked for."""
+"""The causes of a drop, and what measures at inference win back, sought when they are first asked for."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytest_cropdet.causes import Causes
 from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.trials import Trials
 
 __all__ = ["Explanation"]
 
 
 class Explanation:
-    """The causes of a drop, sought when they are first asked for; ``seek`` yields what it does, and at the end them.
+    """The causes of a drop, sought when they are first asked for; ``seek`` yields what it does, and them.
 
-    ``watch`` takes what ``seek`` yields from it, and may show it; ``error`` is why the causes could not be found.
+    ``trials``: of measures at inference, ``None`` where none were to be tried. ``watch`` takes what ``seek`` yields
+    from it, and may show it; ``error`` is why the causes, or the trials, could not be found.
     ``page`` is where the page about the run will be, for the end of its text.
     """
 
@@ -20,6 +22,7 @@ class Explanation:
         self.seek: Callable[[], Iterator[Any]] | None = None
         self.watch: Callable[[Iterator[Any]], Any] = list
         self.causes: Causes | None = None
+        self.trials: Trials | None = None
         self.error: str | None = None
         self.page: str | None = None
 
@@ -31,6 +34,8 @@ class Explanation:
             for event in self.seek():
                 if isinstance(event, Causes):
                     self.causes = event
+                elif isinstance(event, Trials):
+                    self.trials = event
                 else:
                     yield event
         except CropdetError as error:

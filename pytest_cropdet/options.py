@@ -63,6 +63,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("fill", "lines", ("mean",), "FILL", "what stands for taken pixels: mean, blur or gray; more are compared"),
     Option("both_orders", "flag", False, "", "switch on context and cut in both orders: a detector call a crop more"),
+    Option(
+        "try_mitigations",
+        "flag",
+        False,
+        "",
+        "with the causes, measure what changes at inference win back",
+    ),
     Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
     Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
     Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),

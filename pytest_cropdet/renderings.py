@@ -69,6 +69,10 @@ class Rendering:
         name = "cut" if self.name == "context" and not self.boxes else self.name
         return " ".join([name, self.fill, *(repr(edge) for box in self.boxes for edge in box)])
 
+    def pixels(self, image: Image, crop: Crop) -> Image:
+        """Return the picture: see :func:`render`."""
+        return render(image, crop, self)
+
 
 def cut_objects(truth: GroundTruth, crop: Crop, shown: Ints, counted: Bools) -> Bools:
     """Return (n,): the objects of an image that ``cut`` cuts, and that ``context`` leaves whole.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pytest_cropdet.advice import Advice, advise
 from pytest_cropdet.anchors import AnchorReport, NoAnchors
 from pytest_cropdet.bias import Bias
 from pytest_cropdet.causes import Causes, Scored
@@ -140,6 +141,11 @@ class Run:
     def steps(self) -> tuple[Step, ...]:
         """AP lost by each step of the chain (context, cut, position, scale); their sum is the drop."""
         return self.causes.chain.steps
+
+    @property
+    def advice(self) -> Advice:
+        """What to train with against the largest step, and what may help at inference; found as the causes are."""
+        return advise(self.causes, self.plan.spec, self.explanation.trials)
 
     @property
     def errors(self) -> ErrorTypes:

@@ -13,7 +13,7 @@ from pytest_cropdet.categories import CategoryMap, reconcile, select_categories
 from pytest_cropdet.datasets import load_annotations
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.determinism import Repeat, check_repeat
-from pytest_cropdet.engines import detect_all
+from pytest_cropdet.engines import Picture, detect_all
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.explaining import Asked, Explainer, Explaining
 from pytest_cropdet.looks import LOOK_REPLICATES, enough_categories, look_levels, look_points, shuffled
@@ -24,6 +24,7 @@ from pytest_cropdet.samples import Detections, Sample
 from pytest_cropdet.scoring import CropIndex, build_objects, kept_categories
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.summary import summarise
+from pytest_cropdet.trying import Trying, try_mitigations
 
 __all__ = [
     "Advanced",
@@ -33,6 +34,7 @@ __all__ = [
     "Finished",
     "Run",
     "Started",
+    "Trying",
     "estimate_seconds",
     "events",
     "run",
@@ -64,7 +66,7 @@ class Finished:
     run: Run
 
 
-Event = Started | Advanced | Explaining | Asked | Finished
+Event = Started | Advanced | Explaining | Trying | Asked | Finished
 
 
 @dataclass
@@ -76,6 +78,11 @@ class _Found:
 
     def __len__(self) -> int:
         return len(self.whole) + len(self.crops)
+
+    def known(self, plan: Plan) -> dict[Picture, Detections]:
+        """Return every raw answer by its picture."""
+        whole = {Picture(name, -1, None): each for name, each in self.whole.items()}
+        return whole | {Picture(name, 0, plan.windows[name][rank]): each for (name, rank), each in self.crops.items()}
 
     def translated(self, index: CropIndex, categories: CategoryMap | None) -> dict[str, list[Detections]]:
         """Return detections with the data set's categories, one list a rendering, in the order of ``index``."""
@@ -108,7 +115,8 @@ def events(
 ) -> Iterator[Event]:
     """Run a gate, yielding :class:`Started`, an :class:`Advanced` for each batch, and :class:`Finished` at the end.
 
-    Where it is to be explained, :class:`Explaining` and an :class:`Asked` for each batch come before the end.
+    Where it is to be explained, :class:`Explaining` and an :class:`Asked` for each batch come before the end; where
+    measures at inference are tried, :class:`Trying` and the same, twice.
 
     ``cache``: where detections are kept; without it, or for a detector without fingerprint, all are computed.
     """
@@ -149,7 +157,7 @@ def events(
     if settings.looks == "off":
         result.hint = judge.hint(found, result)
     parts = [judge.samples[start:end] for start, end in pairwise([0, *judge.points[: number + 1]])]
-    judge.explain(result, Explainer(handle, keys, parts, judge.plan.windows, judge.categories, settings, spent))
+    judge.explain(result, found, Explainer(handle, keys, parts, judge.plan.windows, judge.categories, settings, spent))
     if settings.explain == "always" or (settings.explain == "auto" and not result.passes_all()):
         yield from result.explanation.events()
     result.spent.total_seconds = time.perf_counter() - begun
@@ -219,9 +227,15 @@ class _Judge:
             result.looks = tuple(self._looks)
         return result
 
-    def explain(self, result: Run, explainer: Explainer) -> None:
-        """Give a result the way to its causes."""
-        result.explanation.seek = lambda: explainer.causes(result.scored)
+    def explain(self, result: Run, found: _Found, explainer: Explainer) -> None:
+        """Give a result the way to its causes, and to what measures at inference win back."""
+
+        def seek() -> Iterator[Any]:
+            yield from explainer.causes(result.scored)
+            if self.settings.try_mitigations:
+                yield from try_mitigations(explainer, result.scored, self.plan.spec, found.known(self.plan))
+
+        result.explanation.seek = seek
 
     def hint(self, found: _Found, result: Run) -> str | None:
         """Return what looks would have spared, ``None`` where nothing."""

@@ -21,6 +21,7 @@ class RunSettings:
     Limits: ``max_drop`` for the mean, ``by_category`` for single categories, ``min_ratio`` for
     AP(crop) / AP(reference), ``min_crop_ap`` for AP(crop); ``None`` sets none. All AP are 0 to 1. ``fill``: what stands
     for taken pixels in the renderings that explain a drop; the steps of the first are reported, others are compared.
+    ``try_mitigations``: where a drop is explained, measures at inference are tried, too.
     """
 
     crops: str = "random:keep=0.3-0.9,per_image=4"
@@ -47,6 +48,7 @@ class RunSettings:
     fill: tuple[str, ...] = ("mean",)
     both_orders: bool = False
     train_data: str | None = None
+    try_mitigations: bool = False
 
     @property
     def states_limits(self) -> bool:

@@ -69,7 +69,12 @@ def _why(run: "Run", verdict: Verdict) -> list[str]:
     flipped = run.labels.flipped[:MOST_LABELS]
     if flipped:
         told.append("labels changed: " + ", ".join(map(str, flipped)))
-    return [*told, *(run.bias.text or "").splitlines()]
+    told.extend((run.bias.text or "").splitlines())
+    if verdict.outcome != "pass":
+        told.append(f"advice: {run.advice.headline}")
+    if explanation.error:  # found after the causes were
+        told.append(f"measures at inference were not tried: {explanation.error}")
+    return told
 
 
 def _shown(value: float | None) -> str:

@@ -277,14 +277,16 @@ def _random(draws: Draws, width: Whole, height: Whole, keep: Range, per_image: i
     return Window(_placed(draws, ACROSS, wide, width), _placed(draws, DOWN, tall, height), wide, tall)
 
 
-def _tile(draws: Draws, width: Whole, height: Whole, size: int, overlap: float) -> Window:
-    step = max(1, size - round(size * overlap))
+def _tile(draws: Draws, width: Whole, height: Whole, size: int | float, overlap: float) -> Window:
+    def span(slot: int, length: Whole) -> tuple[Whole, Whole]:
+        tile = _side(draws, round(size * MILLION), length) if size < 1 else draws.smaller(int(size), length)
+        shared = (tile * round(overlap * MILLION) + MILLION // 2) // MILLION if size < 1 else round(size * overlap)
+        step = draws.larger(1, (tile if size < 1 else int(size)) - shared)
+        last = length - tile
+        return draws.smaller(draws.below(slot, (last + step - 1) // step + 1) * step, last), tile
 
-    def start(slot: int, length: Whole) -> Whole:
-        last = draws.larger(length - size, 0)
-        return draws.smaller(draws.below(slot, (last + step - 1) // step + 1) * step, last)
-
-    return Window(start(ACROSS, width), start(DOWN, height), draws.smaller(size, width), draws.smaller(size, height))
+    (left, across), (top, down) = span(ACROSS, width), span(DOWN, height)
+    return Window(left, top, across, down)
 
 
 _FAMILIES: dict[str, Callable[..., Window]] = {"random": _random, "tile": _tile}

@@ -48,6 +48,7 @@ def record(run: Run) -> dict[str, Any]:
         "controls": {**run.controls, "chain": None if causes is None else causes.to_dict()},
         "steps": None if causes is None else [step.to_dict() for step in causes.chain.steps],
         "fates": None if causes is None else causes.fates.to_dict(),
+        "advice": None if causes is None else run.advice.to_dict(),
         **details,
         "operating_point": {
             "score": run.hidden.score,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.runner import Advanced, Asked, Event, Explaining, Started, estimate_seconds
+from pytest_cropdet.runner import Advanced, Asked, Event, Explaining, Started, Trying, estimate_seconds
 
 __all__ = ["Progress"]
 
@@ -24,7 +24,7 @@ class Progress:
         self._overwrite = overwrite
         self._capture = capture
         self._begun = self._last = time.monotonic()
-        self._started: Started | Explaining | None = None
+        self._started: Started | Explaining | Trying | None = None
         self._advanced: Advanced | Asked | None = None
         self._goes_on = "they are kept, and the next run goes on from there"
         self._estimated = False
@@ -54,7 +54,7 @@ class Progress:
         """Show one event."""
         if self._reporter is None:
             return
-        if isinstance(event, Started | Explaining):
+        if isinstance(event, Started | Explaining | Trying):
             self._started, self._estimated = event, False
         elif isinstance(event, Advanced | Asked):
             self._advanced = event
@@ -84,6 +84,8 @@ class Progress:
                 calls = f"{begun.calls} detector calls: about {_duration(left)} at {each:.3f} s a call"
                 if isinstance(begun, Explaining):
                     self._line(reporter, f"cropdet: to say why, {calls} (--cropdet-explain off leaves that out)")
+                elif isinstance(begun, Trying):
+                    self._line(reporter, f"cropdet: to try measures at inference, {calls}")
                 else:
                     self._line(reporter, f"cropdet: {begun.crops} crops of {begun.images} images, {calls}")
         text = f"cropdet: {event.done} of {event.calls} detector calls, {_duration(left)} left"

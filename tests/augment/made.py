@@ -26,7 +26,7 @@ RECIPES = (
     Cut(leave=0.1),
     Position(shift=5),
     Scale(),
-    Matched("random:keep=0.3-0.9+tile:size=4"),
+    Matched("random:keep=0.3-0.9+tile:size=4+tile:size=0.5,overlap=0.3"),
 )
 ALL = Augmentation(RECIPES)
 numbers = st.integers(0, 2**63 - 1)

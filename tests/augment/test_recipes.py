@@ -166,6 +166,8 @@ def test_matched_draws_the_windows_of_the_gates_family():
     sample = Sample("a.jpg", 120, 100, ONE, read=lambda: IMAGE)
     tiles = {(c.left, c.top, c.width, c.height) for _, c in make_plan([sample], "tile:size=50,overlap=0.3")}
     assert set(drawn(Matched("tile:size=50,overlap=0.3"))) == tiles
+    shares = {(c.left, c.top, c.width, c.height) for _, c in make_plan([sample], "tile:size=0.4,overlap=0.3")}
+    assert set(drawn(Matched("tile:size=0.4,overlap=0.3"))) == shares
     kept = drawn(Matched("random:keep=0.3"), 1000)
     assert {window[2:] for window in kept} == {(36, 30)}
     assert all(0 <= window.left <= 84 and 0 <= window.top <= 70 for window in kept)

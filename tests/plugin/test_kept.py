@@ -41,6 +41,19 @@ class TestDetectionsAreKept:
         assert (project.path / ".cropdet" / ".gitignore").read_text().endswith("*\n")
         assert (project.path / ".cropdet" / "CACHEDIR.TAG").exists()
 
+    def test_measures_at_inference_are_kept_too_and_stand_in_the_json(self, project):
+        project.write(keeping=KEEPING)
+        project.gate("keeping:make", "--cropdet-try-mitigations").assert_outcomes(failed=1)
+        (first,), before = project.gates, calls(project)
+        project.gate("keeping:make", "--cropdet-try-mitigations").assert_outcomes(failed=1)
+        (second,) = project.gates
+        assert calls(project) == before
+        assert comparable(second) == comparable(first)
+        told = {each["name"]: each for each in first["advice"]["mitigations"]}
+        assert list(told) == ["mean", "reflection", "wider", "whole"]
+        assert set(told["mean"]) == {"name", "parameters", "ap_won_back", "calls_a_crop", "chosen"}
+        assert told["mean"]["ap_won_back"]["low"] > 0
+
     def test_cache_clear_forgets_off_keeps_nothing_and_another_folder_is_taken(self, project):
         project.write(keeping=KEEPING)
         project.gate("keeping:make", "--cropdet-cache=off")
