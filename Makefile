@@ -32,7 +32,7 @@ $(VENV)/.test: $(VENV)/.base
 
 $(VENV)/.demo: $(VENV)/.base
 	@echo "cropdet: installing the package and TensorFlow into $(VENV) (some minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tensorflow,plot]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tensorflow,plot,report]'
 	@touch $@
 
 clean:

@@ -71,6 +71,9 @@ def main() -> int:
     )
     if picture is not None:
         print(f"  {picture.relative_to(ROOT)}   (the crop that lost most)")
+    page = FOLDER.parent / "report" / "index.html"
+    if page.exists():
+        print(f"  {page.relative_to(ROOT)}   (everything on one page: open it in a browser)")
     print("To gate your own: README.md, or docs/quickstart.md.")
     return 0
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_cropdet.anchors import anchor_report as anchor_report
     from pytest_cropdet.anchors import best_anchors as best_anchors
+    from pytest_cropdet.benchmark import Benchmark as Benchmark
+    from pytest_cropdet.benchmark import run_benchmark as run_benchmark
     from pytest_cropdet.comparison import Comparison as Comparison
     from pytest_cropdet.comparison import compare as compare
     from pytest_cropdet.crops import Crop as Crop
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.errors import DataError as DataError
     from pytest_cropdet.errors import DetectorError as DetectorError
     from pytest_cropdet.figures.anchors import draw_anchors as draw_anchors
+    from pytest_cropdet.figures.benchmark import draw_benchmark as draw_benchmark
     from pytest_cropdet.gate import GateFailure as GateFailure
     from pytest_cropdet.masks import Mask as Mask
     from pytest_cropdet.plan import make_plan as make_plan
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Benchmark": "benchmark",
     "Comparison": "comparison",
     "Crop": "crops",
     "CropdetError": "errors",
@@ -63,11 +67,13 @@ _HOMES = {
     "crop_truth": "crops",
     "crops_of": "strategies",
     "draw_anchors": "figures.anchors",
+    "draw_benchmark": "figures.benchmark",
     "load_dataset": "datasets",
     "load_detector": "detectors",
     "make_plan": "plan",
     "read_anchors": "detectors.anchors",
     "run": "runner",
+    "run_benchmark": "benchmark",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605

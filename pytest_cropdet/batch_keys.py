@@ -64,6 +64,15 @@ class BatchKeys:
         """Remember a detector's profile."""
         self.cache.remember(f"profile {self._name}", detector.profile.to_json())
 
+    def speed(self) -> float | None:
+        """Return how many seconds a picture took when this detector last finished a benchmark, if it ever did."""
+        known = self.cache.fact(f"speed {self._name}")
+        return known if isinstance(known, float) and known > 0 else None
+
+    def keep_speed(self, seconds: float) -> None:
+        """Remember how many seconds a picture takes."""
+        self.cache.remember(f"speed {self._name}", seconds)
+
     def repeat_name(self, *about: object) -> str | None:
         """Return the name of a finding about the detector answering the same twice; ``about``: what it depends on.
 

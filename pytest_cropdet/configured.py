@@ -1,5 +1,6 @@
 """What the options say, looked up in one place: of the marker, else the command line, else the ini file."""
 
+import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ __all__ = [
     "check_marker",
     "check_options",
     "choices",
+    "folder_of",
     "missing",
     "parameters_for",
     "setting",
@@ -72,6 +74,12 @@ def setting(config: pytest.Config, name: str, item: pytest.Item | None = None) -
     return each.default
 
 
+def folder_of(config: pytest.Config) -> Path:
+    """Return the folder of everything that is kept; it is made when something is stored."""
+    given = setting(config, "dir")
+    return config.rootpath / ".cropdet" if given is None else Path(given)
+
+
 def _marker(item: pytest.Item | None) -> dict[str, Any]:
     marker = None if item is None else item.get_closest_marker("cropdet")
     return {} if marker is None else as_mapping(marker.kwargs, marker.args)
@@ -104,9 +112,26 @@ def check_options(config: pytest.Config) -> None:
     trained = setting(config, "train_data")
     if trained is not None and not Path(trained).exists():
         raise SpecError(f"--cropdet-train-data {trained}: no such file or folder")
+    mode = setting(config, "benchmark")
+    if mode is not None and mode not in option("benchmark").choices:
+        raise SpecError(f"cropdet_benchmark must be one of {', '.join(option('benchmark').choices)}, not {mode!r}")
     target = setting(config, "json")
     if target is not None and Path(target).is_dir():
         raise SpecError(f"--cropdet-json {target} is a folder; name a file")
+    _check_places(config)
+
+
+def _check_places(config: pytest.Config) -> None:
+    """Check where reports are to go."""
+    objects = setting(config, "objects")
+    if objects is not None and Path(objects).suffix not in (".csv", ".parquet"):
+        raise SpecError(f"--cropdet-objects {objects}: must end in .csv or .parquet")
+    if objects is not None and Path(objects).suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise SpecError(f"--cropdet-objects {objects} needs pyarrow: pip install pyarrow, or name a .csv")
+    for name in ("report", "detections"):
+        folder = setting(config, name)
+        if folder and folder != "off" and Path(folder).is_file():
+            raise SpecError(f"--cropdet-{name} {folder} is a file; name a folder")
 
 
 def check_marker(config: pytest.Config, item: pytest.Item) -> None:
@@ -198,7 +223,7 @@ def spec_ids(specs: Sequence[str]) -> list[str]:
 def missing(config: pytest.Config, fixture: str, item: pytest.Item | None = None) -> str | None:
     """Return what to tell a user who configured no model or no data set, ``None`` if there is one."""
     what = FIXTURES[fixture]
-    if what == "model" and setting(config, "dry_run", item):
+    if what == "model" and setting(config, "dry_run"):
         return None  # a dry run needs no detector
     try:
         if choices(config, what, item):

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from pytest_cropdet.protocols import Dataset
 from pytest_cropdet.scoring import MIN_IMAGES_PER_CATEGORY, CropIndex, build_objects
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["DryRun", "dry_run"]
+__all__ = ["DryRun", "dry_run", "seconds_a_call"]
 
 SPREAD = (0.14, 0.47)  # standard deviation of a drop times sqrt(images): the range seen in simulation and real data
 ONE_SIDED = 1.645  # normal quantile of a one-sided 95 % bound
@@ -102,7 +103,7 @@ def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None) -> Dr
     names = dataset.categories
     seconds = None
     if detector is not None and samples:
-        seconds = _seconds_a_call(detector, samples) * (len(samples) + len(index))
+        seconds = seconds_a_call(detector, samples) * (len(samples) + len(index))
     pairs = np.stack([objects.unit[scored], objects.annotation[scored]])
     return DryRun(
         spec=settings.crops,
@@ -120,7 +121,8 @@ def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None) -> Dr
     )
 
 
-def _seconds_a_call(detector: Any, samples: list[Any]) -> float:
+def seconds_a_call(detector: Any, samples: Sequence[Any]) -> float:
+    """Return how long a picture takes, from the first few; the detector is loaded before."""
     handle = as_handle(detector)
     handle.load()
     pictures = [sample.image() for sample in samples[:TRIAL_CALLS]]

@@ -15,6 +15,7 @@ class Explanation:
 
     ``trials``: of measures at inference, ``None`` where none were to be tried. ``watch`` takes what ``seek`` yields
     from it, and may show it; ``error`` is why the causes, or the trials, could not be found.
+    ``page`` is where the page about the run will be, for the end of its text.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,7 @@ class Explanation:
         self.causes: Causes | None = None
         self.trials: Trials | None = None
         self.error: str | None = None
+        self.page: str | None = None
 
     def events(self) -> Iterator[Any]:
         """Seek the causes unless they are known, yielding what is done; an error of ours is kept as a sentence."""

@@ -8,6 +8,7 @@ explanation, when it does not. So no way of writing the comparison turns "undeci
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from html import escape
 from numbers import Real
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -209,6 +210,9 @@ class Measure:
 
     def __int__(self) -> NoReturn:
         self._refuse("int()")
+
+    def _repr_html_(self) -> str:
+        return f"<b>{escape(self.name)}</b> {escape(str(self))} {escape(self.unit)}"
 
     def __str__(self) -> str:
         if self.value is None:

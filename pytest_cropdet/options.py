@@ -21,7 +21,10 @@ Kind = Literal["string", "int", "float", "path", "lines", "flag"]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. ``kind`` "lines" may be given several times (one a line in the ini file)."""
+    """One option. ``kind`` "lines" may be given several times (one a line in the ini file).
+
+    ``alone``: what it means on the command line without a value; ``None`` where it needs one.
+    """
 
     name: str
     kind: Kind
@@ -29,6 +32,7 @@ class Option:
     metavar: str
     help: str
     choices: tuple[str, ...] = ()
+    alone: str | None = None
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -70,10 +74,44 @@ OPTIONS: tuple[Option, ...] = (
     Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
     Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),
     Option("verify", "flag", False, "", "recompute the point numbers with pycocotools; fail if they differ"),
+    Option(
+        "benchmark",
+        "string",
+        None,
+        "MODE",
+        "the suite runs the crop benchmark, not the gate; write quick with = (alone: full)",
+        ("quick", "full"),
+        alone="full",
+    ),
     Option("json", "path", None, "PATH", "write the results of all gates there"),
+    Option("report", "string", "", "DIR|off", "where the HTML page is written (default: report/ in cropdet_dir)"),
+    Option("objects", "path", None, "FILE", "write a row for each object in each crop there: .csv or .parquet"),
+    Option("detections", "path", None, "DIR", "write COCO detections of every rendering there, and their truth"),
 )
 
-NOT_FOR_MARKERS = ("json", "dry_run", "cache", "dir")  # what belongs to the whole session
+NOT_FOR_MARKERS = (
+    "json",
+    "dry_run",
+    "cache",
+    "dir",
+    "report",
+    "objects",
+    "detections",
+    "benchmark",
+)  # what belongs to the whole session
+HOLD_PATHS = (
+    "model",
+    "data",
+    "images",
+    "train_data",
+    "detector",
+    "dir",
+    "cache",
+    "json",
+    "report",
+    "objects",
+    "detections",
+)
 
 
 def option(name: str) -> Option:
@@ -160,9 +198,9 @@ def parse_description(values: Sequence[str], model: str, models: Sequence[str]) 
 
 def resolve_paths(name: str, value: Any, base: Path) -> Any:
     """Return an option's value with its paths made absolute, as seen from ``base``; other values as they are."""
-    if value is None or name not in ("model", "data", "images", "train_data", "json", "detector", "dir", "cache"):
+    if value is None or name not in HOLD_PATHS:
         return value
-    if name == "cache" and value in ("", "off"):
+    if name in ("cache", "report") and value in ("", "off"):
         return value
     if isinstance(value, (str, Path)):
         return str(base / Path(value).expanduser())

@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_cropdet.resolver import answering
-from pytest_cropdet.stash import DRY_RUN, RECORD, current_item, kept_runs
+from pytest_cropdet.stash import BENCHMARK, DRY_RUN, RECORD, current_item, kept_runs, session_token
 
 if TYPE_CHECKING:
     from pytest_cropdet.detectors.handle import DetectorHandle
     from pytest_cropdet.protocols import Dataset
+    from pytest_cropdet.reporting import Written
     from pytest_cropdet.session import Cropdet
 
 SUITE = Path(__file__).parent / "suite"
@@ -39,6 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         elif each.kind == "lines":
             group.addoption(flag, action="append", **shared)
         else:
+            if each.alone is not None:
+                shared |= {"nargs": "?", "const": each.alone}
             group.addoption(flag, type=types.get(each.kind, str), choices=each.choices or None, **shared)
         parser.addini(f"cropdet_{each.name}", each.help, type=ini_type(each), default=None)
 
@@ -105,13 +109,23 @@ class SuiteModule(pytest.Module):
         return name.startswith("test_") and callable(obj)
 
 
+def _is_left_out(path: Path, parent: pytest.Collector) -> bool:
+    """Whether the suite as a whole does without a module: with --cropdet-benchmark the gate, else the benchmark."""
+    from pytest_cropdet.configured import setting
+
+    if parent.session.isinitpath(path):
+        return False
+    without = "gate" if setting(parent.config, "benchmark") else "benchmark"
+    return path.stem == without
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[None, Any, Any]:
     collected = yield
     if file_path.suffix != ".py" or file_path.parent != SUITE:
         return collected
     asked_for = any(parent.session.isinitpath(path) for path in (file_path, SUITE, SUITE.parent))
-    if not asked_for or file_path.name == "__init__.py":
+    if not asked_for or file_path.name == "__init__.py" or _is_left_out(file_path, parent):
         return []
     return [SuiteModule.from_parent(parent, path=file_path, nodeid=f"pytest_cropdet/suite/{file_path.name}")]
 
@@ -142,6 +156,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 text = missing(config, fixture, item)
                 if text is not None:
                     raise pytest.UsageError(text)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    tests = [item.nodeid for item in session.items if _uses_ours(item, "cropdet")]
+    ledger = session.config.pluginmanager.get_plugin("cropdet-ledger")
+    if isinstance(ledger, Ledger):
+        ledger.planned = tests
+    elif tests:
+        from pytest_cropdet.reporting import plan
+
+        plan(session.config, tests)
 
 
 def _uses_ours(item: pytest.Item, fixture: str) -> bool:
@@ -209,8 +234,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if item.config.stash.get(kept_runs, None):
         from pytest_cropdet.session import told_by
 
-        item.user_properties = [pair for pair in item.user_properties if not pair[0].startswith("cropdet.")]
-        item.user_properties.extend(told_by(item.config, item))
+        told = told_by(item.config, item)
+        names = {name for name, _ in told}
+        item.user_properties = [*(pair for pair in item.user_properties if pair[0] not in names), *told]
     report = yield
     if call.excinfo is not None and report.failed and _is_ours(call.excinfo.value):
         module = getattr(getattr(item, "function", None), "__module__", "")
@@ -233,33 +259,59 @@ class Ledger:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.records: dict[tuple[str, int], dict[str, Any]] = {}
+        self.benchmarks: dict[tuple[str, int], dict[str, Any]] = {}
         self.dry_runs: dict[str, str] = {}
-        self.trouble: str | None = None
+        self.planned: list[str] = []
+        self.ended: dict[str, str | None] = {}
+        self.trouble: list[str] = []
+        self.written: Written | None = None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["cropdet_session"] = self.config.stash.setdefault(session_token, token_hex(6))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        found = [value for name, value in report.user_properties if name == RECORD]
-        if found:
-            report.user_properties = [pair for pair in report.user_properties if pair[0] != RECORD]
+        for records, kind in ((self.records, RECORD), (self.benchmarks, BENCHMARK)):
+            found = [value for name, value in report.user_properties if name == kind]
+            if found:
+                report.user_properties = [pair for pair in report.user_properties if pair[0] != kind]
+            for text in found:
+                place, record = json.loads(str(text))
+                records[record["test"], place] = record
         self.dry_runs.update((report.nodeid, str(value)) for name, value in report.user_properties if name == DRY_RUN)
-        for text in found:
-            place, record = json.loads(str(text))
-            self.records[record["test"], place] = record
+        if report.when != "teardown" and (report.when != "setup" or not report.passed):
+            self.ended[report.nodeid] = _first_line(report) if report.failed else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        if self.records or _in_use(self.config):
+        if self.records or self.benchmarks or _in_use(self.config):
+            from pytest_cropdet.reporting import write_reports
             from pytest_cropdet.session import write_results
 
-            self.trouble = write_results(self.config, list(self.records.values()))
+            records, benchmarks = list(self.records.values()), list(self.benchmarks.values())
+            trouble = write_results(self.config, records, benchmarks)
+            self.written = write_reports(self.config, self.records, self.planned, self.ended)
+            self.trouble = [*([trouble] if trouble else []), *self.written.trouble]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.records:
-            from pytest_cropdet.report.terminal import summary
+        if self.written is not None and (self.records or self.written.page):
+            from pytest_cropdet.report.terminal import write_summary
 
-            summary(terminalreporter, list(self.records.values()))
+            write_summary(terminalreporter, list(self.records.values()), self.written.unfinished, self.written.page)
+        if self.benchmarks:
+            from pytest_cropdet.report.benchmark import benchmark_summary
+
+            benchmark_summary(terminalreporter, list(self.benchmarks.values()))
         if self.dry_runs:
             terminalreporter.section("crop robustness, dry run")
             terminalreporter.write_line("\n".join(self.dry_runs.values()))
-        if self.trouble:
-            terminalreporter.write_line(f"cropdet: {self.trouble}", yellow=True)
+        for text in self.trouble:
+            terminalreporter.write_line(f"cropdet: {text}", yellow=True)
+
+
+def _first_line(report: pytest.TestReport) -> str:
+    """Return the first line of what a failed test says."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(getattr(crash, "message", report.longrepr) or "failed").strip()
+    return text.splitlines()[0] if text else "failed"

@@ -24,6 +24,8 @@ from pytest_cropdet.extremes import extreme_ap
 from pytest_cropdet.gate import GateFailure, Measure, Outcome, Verdict
 from pytest_cropdet.hidden import Hidden, Share
 from pytest_cropdet.labels import LabelChanges
+from pytest_cropdet.notebook import run_html
+from pytest_cropdet.object_table import to_frame
 from pytest_cropdet.plan import Plan
 from pytest_cropdet.plots import Plots
 from pytest_cropdet.scoring import Objects
@@ -286,6 +288,13 @@ class Run:
     def metric_values(self) -> Mapping[str, float | None]:
         """``{"reference": ..., "crop": ...}`` of the metric that is gated."""
         return {"mAP": self.ap, "AP50": self.ap50, "AP75": self.ap75}[self.settings.metric]
+
+    def to_frame(self) -> Any:
+        """Return a ``pandas.DataFrame`` with a row for each object in each crop, and what became of it."""
+        return to_frame(self.scored, self.explanation.causes)
+
+    def _repr_html_(self) -> str:
+        return run_html(self)
 
     def __repr__(self) -> str:
         return f"<Run {self.name or self.plan.family}: drop {self.drop}, {self.crops} crops of {self.images} images>"

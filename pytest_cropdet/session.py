@@ -9,9 +9,20 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import pytest
 
+from pytest_cropdet import reporting
 from pytest_cropdet.batch_keys import BatchKeys
+from pytest_cropdet.benchmark import Benchmark, Planned, benchmark_events, estimate
 from pytest_cropdet.cache import Cache
-from pytest_cropdet.configured import WITHOUT_TRUTH, Chosen, choices, missing, setting, settings_for, spec_ids
+from pytest_cropdet.configured import (
+    WITHOUT_TRUTH,
+    Chosen,
+    choices,
+    folder_of,
+    missing,
+    setting,
+    settings_for,
+    spec_ids,
+)
 from pytest_cropdet.datasets import load_dataset
 from pytest_cropdet.datasets.folder import ImageFolder
 from pytest_cropdet.detectors import load_detector
@@ -19,6 +30,7 @@ from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.protocols import Dataset
+from pytest_cropdet.report.benchmark import benchmark_properties
 from pytest_cropdet.report.json import write_json
 from pytest_cropdet.report.progress import Progress
 from pytest_cropdet.report.properties import properties
@@ -118,12 +130,6 @@ def dataset_of(item: pytest.Item) -> Dataset:
     return opened[spec]
 
 
-def folder_of(config: pytest.Config) -> Path:
-    """Return the folder of everything that is kept; it is made when something is stored."""
-    given = setting(config, "dir")
-    return config.rootpath / ".cropdet" if given is None else Path(given)
-
-
 def cache_of(config: pytest.Config) -> Cache | None:
     """Return the session's cache of detections, ``None`` where it is off."""
     if the_cache not in config.stash:
@@ -165,13 +171,16 @@ class Cropdet:
             settings = settings_for(self._config, item, **({} if crops is None else {"crops": crops}), **changes)
             if self.detector is None or setting(self._config, "dry_run"):
                 self._dry_run(settings, item)
+            name = self._name(settings, item)
+            place = sum(item is not None and each.test == item.nodeid for each in self._config.stash.get(kept_runs, []))
+            if item is not None:
+                reporting.begin(self._config, item.nodeid, place, name)
             found = self._finish(settings, self.detector)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
-        run = found.named(self._name(settings, item))
+        run = found.named(name)
         if item is not None:
-            kept = self._config.stash.setdefault(kept_runs, [])
-            kept.append(Kept(run, item.nodeid, sum(each.test == item.nodeid for each in kept)))
+            self._config.stash.setdefault(kept_runs, []).append(Kept(run, item.nodeid, place))
         return run
 
     def gate(self, crops: str | None = None, **changes: Any) -> Run:
@@ -181,23 +190,63 @@ class Cropdet:
         run.check()
         return run
 
-    def _dry_run(self, settings: RunSettings, item: pytest.Item | None) -> NoReturn:
-        report = dry_run(self.dataset, settings, self.detector)
+    def benchmark(self, mode: str | None = None, **changes: Any) -> Benchmark:
+        """Return the crop benchmark: AP by family and severity, mPC and rPC. It judges nothing.
+
+        ``mode``: "quick" or "full", ``--cropdet-benchmark`` if not given, else "full". ``changes``: any field of
+        ``RunSettings``; its windows and limits are not read.
+        """
+        __tracebackhide__ = True
+        item = self._config.stash.get(current_item, None)
+        mode = mode or setting(self._config, "benchmark") or "full"
+        try:
+            settings = settings_for(self._config, item, **changes)
+            if self.detector is None or setting(self._config, "dry_run"):
+                self._skip_dry(estimate(self.dataset, mode, settings, self.detector), item)
+            found = self._finish_benchmark(mode, settings, self.detector)
+        except CropdetError as error:
+            raise error.with_traceback(None) from error.__cause__
+        found.name = self._name(settings, item, "benchmark")
         if item is not None:
-            item.user_properties.append((DRY_RUN, "\n".join(report.lines())))
+            told = benchmark_properties(found, item.nodeid)
+            names = {name for name, _ in told}
+            item.user_properties = [*(pair for pair in item.user_properties if pair[0] not in names), *told]
+        return found
+
+    def _dry_run(self, settings: RunSettings, item: pytest.Item | None) -> NoReturn:
+        self._skip_dry(dry_run(self.dataset, settings, self.detector).lines(), item)
+
+    def _skip_dry(self, lines: list[str], item: pytest.Item | None) -> NoReturn:
+        if item is not None:
+            item.user_properties.append((DRY_RUN, "\n".join(lines)))
         pytest.skip("dry run: the detector was not judged")
 
     def _finish(self, settings: RunSettings, detector: DetectorHandle) -> Run:
-        cache = cache_of(self._config)
-        with _warnings_stay_warnings(), Progress.on(self._config) as progress:
-            if cache is not None and detector.fingerprint is None:
-                progress.keeps_nothing(f"{detector.name} has no fingerprint, so its detections are not kept")
-            for event in events(detector, self.dataset, settings, cache=cache):
+        with self._progress(detector) as progress:
+            for event in events(detector, self.dataset, settings, cache=cache_of(self._config)):
                 if isinstance(event, Finished):
                     event.run.explanation.watch = self._watch
+                    event.run.explanation.page = reporting.page_name(self._config)
                     return event.run
                 progress.show(event)
         raise RuntimeError("the run ended without a result")
+
+    def _finish_benchmark(self, mode: str, settings: RunSettings, detector: DetectorHandle) -> Benchmark:
+        with self._progress(detector) as progress:
+            for event in benchmark_events(detector, self.dataset, mode, settings, cache_of(self._config)):
+                if isinstance(event, Benchmark):
+                    return event
+                if isinstance(event, Planned):
+                    progress.note(event.line)
+                progress.show(event)
+        raise RuntimeError("the benchmark ended without a result")
+
+    @contextmanager
+    def _progress(self, detector: DetectorHandle) -> Iterator[Progress]:
+        with _warnings_stay_warnings(), Progress.on(self._config) as progress:
+            if cache_of(self._config) is not None and detector.fingerprint is None:
+                progress.keeps_nothing(f"{detector.name} has no fingerprint, so its detections are not kept")
+            yield progress
 
     def _watch(self, seeking: Iterator[Event]) -> None:
         """Show what is done for causes that are asked for after the run."""
@@ -205,7 +254,8 @@ class Cropdet:
             for event in seeking:
                 progress.show(event)
 
-    def _name(self, settings: RunSettings, item: pytest.Item | None) -> str:
+    def _name(self, settings: RunSettings, item: pytest.Item | None, what: str | None = None) -> str:
+        """Return the name in reports: model and data set where there are several, and the windows or ``what``."""
         parameters: Mapping[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
         shown = {"cropdet_detector": "model", "cropdet_dataset": "data"}
         parts = [
@@ -213,6 +263,8 @@ class Cropdet:
             for fixture, what in shown.items()
             if isinstance(parameters.get(fixture), Chosen) and len(choices(self._config, what, item)) > 1
         ]
+        if what is not None:
+            return "-".join([*parts, what])
         specs = list(setting(self._config, "crops", item))
         ids = dict(zip(specs, spec_ids(specs), strict=True))
         return "-".join([*parts, ids.get(settings.crops, spec_ids([settings.crops])[0])])
@@ -235,18 +287,19 @@ def told_by(config: pytest.Config, item: pytest.Item) -> list[tuple[str, str | f
     for each in config.stash.get(kept_runs, []):
         if each.test == item.nodeid or each.reported != len(each.run.verdicts):
             each.reported = len(each.run.verdicts)
+            reporting.leave(config, each.run, each.test, each.place)
             if each not in told:
                 told.append(each)
     return [pair for each in told for pair in properties(each.run, each.test, each.place)]
 
 
-def write_results(config: pytest.Config, records: list[dict[str, Any]]) -> str | None:
+def write_results(config: pytest.Config, records: list[dict[str, Any]], benchmarks: list[dict[str, Any]]) -> str | None:
     """Write the JSON if it was asked for; return what to tell the user if its place cannot be written."""
     target = setting(config, "json")
     if target is None:
         return None
     try:
-        write_json(Path(target), records)
+        write_json(Path(target), records, benchmarks)
     except OSError as error:
         return f"--cropdet-json {target} could not be written: {error}"
     return None

@@ -53,6 +53,8 @@ def _reasons(run: "Run", verdict: Verdict) -> list[str]:
         lines.append("most lost: " + ", ".join(f"{each.name} {each.drop:.3f}" for each in lost[:4]))
     if run.worst is not None:
         lines.append(f"worst crop: {run.worst}")
+    if run.explanation.page is not None:
+        lines.append(f"report: {run.explanation.page}")
     return lines
 
 

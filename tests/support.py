@@ -147,7 +147,8 @@ def blind(**attributes: object) -> Fake:
 
 def perfect(data: Data, **attributes: object) -> Fake:
     """A detector that finds every object, and draws what of it is in the window."""
-    return same([Detections(each.truth.boxes, np.full(len(each.truth), 0.9), each.truth.categories) for each in data])
+    whole = [Detections(each.truth.boxes, np.full(len(each.truth), 0.9), each.truth.categories) for each in data]
+    return same(whole, **attributes)
 
 
 def strongest(found: Detections, rows: int) -> Detections:

@@ -27,25 +27,28 @@ ROWS = (
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),
     ("batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
     ("invariants", "remap_picture", "augment"),
-    ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks"),
-    ("determinism", "controls", "hidden", "error_types", "labels", "bias", "mitigations"),
+    ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "charts"),
+    ("benchmark_plan", "determinism", "controls", "hidden", "error_types", "labels", "bias", "mitigations"),
     ("fates", "subsets", "doubts", "anchors"),
     ("figures",),
     ("causes", "where", "shift"),
     ("trials",),
-    ("details", "explanation", "story", "plots", "advice"),
+    ("details", "explanation", "story", "plots", "advice", "object_table", "notebook", "benchmark_scores"),
     ("results",),
     ("measures",),
     ("summary",),
     ("explaining",),
     ("trying",),
     ("runner",),
+    ("benchmark_asking",),
+    ("benchmark",),
     ("report",),
+    ("reporting",),
     ("session", "plugin", "suite"),
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 NEIGHBOURS = {("plugin", "session"), ("session", "plugin")}
-PYTESTS_SIDE = {"stash", "ini", "rootdir", "configured", "report", "session", "plugin", "suite"}
+PYTESTS_SIDE = {"stash", "ini", "rootdir", "configured", "report", "reporting", "session", "plugin", "suite"}
 IN_THE_GRAPH = {"augment/graph.py", "augment/generic_graph.py", "augment/layer.py"}
 HEAVY = ("numpy", "tensorflow", "cv2", "hypothesis", "pycocotools", "matplotlib")
 

@@ -75,12 +75,15 @@ def resample(
     apart: Sequence[int] = (),
     metrics: Sequence[str] = ("mAP",),
     area: str = "all",
+    units: int | None = None,
 ) -> Replicates:
     """Return the AP of each match table in each of ``replicates`` bootstrap replicates.
 
     ``unit`` is (images,): the source image of each evaluation image; source images are what is drawn. ``categories`` is
     a (K,) mask of those that take part in the mean, ``apart`` names ids whose own AP is wanted, in the mean or not. A
-    category with no scored object among what was drawn takes no part in that replicate's mean, in no table.
+    category with no scored object among what was drawn takes no part in that replicate's mean, in no table. ``units``:
+    how many source images there are, where some have no evaluation image; ``unit`` then counts them from 0. So tables
+    of other crops of the same images are resampled alike.
 
     The result follows from the seed alone, and the first 100 of 1000 replicates are those of 100.
 
@@ -93,7 +96,7 @@ def resample(
     array([[1.   , 1.   , 1.   , 1.   , 1.   ],
            [0.257, 0.505, 0.752, 0.752, 0.505]])
     """
-    first, units, unit_of = _checked(tables, unit, metrics, replicates)
+    first, units, unit_of = _checked(tables, unit, metrics, replicates, units)
     in_mean = np.ones(len(first.categories), dtype=bool) if categories is None else np.asarray(categories)
     if in_mean.dtype != bool or in_mean.shape != first.categories.shape:
         raise ValueError(f"categories must be a mask of shape {first.categories.shape}")
@@ -148,7 +151,7 @@ def percentile_bounds(values: ArrayLike, level: float = 0.95) -> tuple[float, fl
 
 
 def _checked(
-    tables: Sequence[Matches], unit: ArrayLike, metrics: Sequence[str], replicates: int
+    tables: Sequence[Matches], unit: ArrayLike, metrics: Sequence[str], replicates: int, units: int | None
 ) -> tuple[Matches, int, Ints]:
     """Return the first table, the number of source images and the index of each evaluation image's."""
     if not tables or not tables[0].images:
@@ -166,8 +169,12 @@ def _checked(
     for metric in metrics:
         if metric not in METRICS:
             raise ValueError(f"metric {metric!r} is none of {', '.join(METRICS)}")
-    units, unit_of = np.unique(given, return_inverse=True)
-    return first, len(units), unit_of
+    if units is not None:
+        if given.size and not 0 <= given.min() <= given.max() < units:
+            raise ValueError(f"unit must lie between 0 and {units - 1}, the {units} units counted from 0")
+        return first, units, given.astype(np.int64)
+    present, unit_of = np.unique(given, return_inverse=True)
+    return first, len(present), unit_of
 
 
 def _index_of(category: int, table: Matches) -> int:

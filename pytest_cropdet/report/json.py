@@ -1,13 +1,13 @@
 """A run as plain data, and the file that other programs read. Keys are added, never renamed."""
 
 import json
-import os
-import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.gate import Measure
+from pytest_cropdet.report.parts import write_whole
 from pytest_cropdet.results import Run
 
 __all__ = ["SCHEMA", "record", "write_json"]
@@ -92,6 +92,7 @@ def record(run: Run) -> dict[str, Any]:
                 "outcome": verdict.outcome,
                 "limit": verdict.limit,
                 "reason": verdict.reason,
+                "passes": verdict.passes,
                 "text": verdict.headline,
             }
             for verdict in run.verdicts
@@ -104,22 +105,7 @@ def bounds(measure: Measure) -> dict[str, float | None]:
     return {"value": measure.value, "low": measure.low, "high": measure.high}
 
 
-def write_json(path: Path, records: list[dict[str, Any]]) -> None:
-    """Write the results of all gates to ``path``, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps({"schema": SCHEMA, "gates": records}, indent=2, allow_nan=False)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(content + "\n")
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def write_json(path: Path, records: list[dict[str, Any]], benchmarks: Sequence[dict[str, Any]] = ()) -> None:
+    """Write the results of all gates and benchmarks to ``path``, whole or not at all."""
+    content = json.dumps({"schema": SCHEMA, "gates": records, "benchmarks": [*benchmarks]}, indent=2, allow_nan=False)
+    write_whole(path, content + "\n")

@@ -8,15 +8,25 @@ from pytest_cropdet.stash import RECORD
 
 __all__ = ["properties"]
 
+Value = str | float | int | bool
 
-def properties(run: Run, test: str, place: int) -> list[tuple[str, str | float | int | bool]]:
+
+def properties(run: Run, test: str, place: int) -> list[tuple[str, Value]]:
     """Return flat ``cropdet.*`` properties of a run, and its whole record as one string for the controller.
 
     ``test`` and ``place``: the node id of the test that made the run, and which of its runs it is, from 0.
     """
-    whole = json.dumps([place, {**record(run), "test": test}], allow_nan=False)
-    found: list[tuple[str, str | float | int | bool]] = [(RECORD, whole)]
-    found.append((f"cropdet.{run.name}.verdict", run.verdict))
-    if run.drop.value is not None:
-        found.append((f"cropdet.{run.name}.drop", float(run.drop.value)))
-    return found
+    told = record(run)
+    whole = json.dumps([place, {**told, "test": test}], allow_nan=False)
+    flat = {
+        "verdict": told["verdict"],
+        "drop": told["drop"]["value"],
+        "drop.low": told["drop"]["low"],
+        "drop.high": told["drop"]["high"],
+        "limit": told["limit"],
+        **{f"step.{step['name']}": step["value"] for step in told["steps"] or ()},
+    }
+    built_in = {
+        key: value if isinstance(value, str) else float(value) for key, value in flat.items() if value is not None
+    }
+    return [(RECORD, whole), *((f"cropdet.{run.name}.{key}", value) for key, value in built_in.items())]

@@ -250,3 +250,17 @@ def test_a_few_undefined_replicates_are_left_out_and_many_are_not():
     assert np.isnan(percentile_bounds([])).all()
     with pytest.raises(ValueError, match=r"between 0\.5 and 1"):
         percentile_bounds(values, 0.05)
+
+
+def test_tables_of_some_of_the_images_are_drawn_as_those_of_all():
+    """Image 2 has no evaluation image in the second table: a replicate that draws it counts the others as often."""
+    found = np.array([True, False, True, True])
+    whole = one_object_an_image(4, found)
+    named, counted = (resample([whole], range(4), replicates=50, seed=3, units=units).mean() for units in (None, 4))
+    assert np.array_equal(named, counted)
+    some = resample([one_object_an_image(3, found[[0, 1, 3]])], [0, 1, 3], replicates=50, seed=3, units=4).mean()
+    for counts, value in zip(drawn(3, np.arange(4), 50)[:, [0, 1, 3]], some[0], strict=True):
+        by_hand = average_precision(one_object_an_image(3, found[[0, 1, 3]]), counts).mAP
+        assert value == pytest.approx(by_hand, nan_ok=True)
+    with pytest.raises(ValueError, match="between 0 and 2"):
+        resample([whole], range(4), seed=3, units=3)

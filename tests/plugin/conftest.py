@@ -98,7 +98,14 @@ class Project:
 @pytest.fixture
 def project(pytester, data, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    for name in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
+    for name in (
+        "CI",
+        "BUILD_NUMBER",
+        "PYTEST_ADDOPTS",
+        "PYTEST_XDIST_WORKER",
+        "GITHUB_ACTIONS",
+        "GITHUB_STEP_SUMMARY",
+    ):
         monkeypatch.delenv(name, raising=False)
     return Project(pytester, data)
 

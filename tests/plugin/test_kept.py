@@ -74,7 +74,7 @@ class TestDetectionsAreKept:
         assert 0 < project.gates[0]["model_calls"] < 120
 
     def test_a_detector_without_fingerprint_is_told_so(self, project, said):
-        result = project.gate("fakes:make")
+        result = project.gate("fakes:make", "--cropdet-report=off")
         assert "no fingerprint, so its detections are not kept" in said(result)
         assert not (project.path / ".cropdet").exists()
 

@@ -24,6 +24,9 @@ VALUES = {
     "cache": ("off", "cli_model", "ini_model"),
     "dir": ("marker_data", "cli_data", "ini_data"),
     "json": ("marker.json", "cli.json", "ini.json"),
+    "report": ("off", "cli_model", "ini_model"),
+    "detections": ("marker_data", "cli_data", "ini_data"),
+    "objects": ("marker.csv", "cli.csv", "ini.csv"),
 }
 BY_KIND = {"int": (12, 11, 10), "float": (0.4, 0.3, 0.2), "flag": (False, True, True)}
 PYTEST = tuple(map(int, pytest.__version__.split(".")[:2]))
@@ -39,7 +42,7 @@ def values_of(option):
 def expected(option, value, folder):
     """Return what an option is looked up as: with absolute paths, several as a list."""
     name, equals, path = str(value).rpartition("=")
-    if (folder / path).exists() or option.name == "json":
+    if (folder / path).exists() or option.name in ("json", "objects"):
         value = f"{name}{equals}{folder / path}"
     return [value] if option.kind == "lines" else value
 

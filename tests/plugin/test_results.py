@@ -99,7 +99,7 @@ def test_warnings_of_detector_and_data_break_no_run_where_warnings_are_errors(pr
 def test_a_run_writes_nothing_but_what_was_asked_for_and_is_quiet_when_asked(project, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     before = set(project.path.rglob("*"))
-    result = project.gate("fakes:make", "-q", "-p", "no:cacheprovider")
+    result = project.gate("fakes:make", "-q", "-p", "no:cacheprovider", "--cropdet-report=off")
     harness = {"runpytest-0", "runpytest-current", "stdout", "stderr"}
     assert {path.name for path in set(project.path.rglob("*")) - before} - harness == {"out.json", "notes.txt"}
     result.stdout.no_fnmatch_line("*crop robustness*")

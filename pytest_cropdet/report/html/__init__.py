@@ -1,0 +1,5 @@
+"""The page that shows what broke: one file, made from the records of gates and the pictures that runs left."""
+
+from pytest_cropdet.report.html.page import Unfinished, page
+
+__all__ = ["Unfinished", "page"]

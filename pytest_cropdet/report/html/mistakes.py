@@ -1,0 +1,89 @@
+"""Kinds of mistakes as sections: error types, bias of boxes, anchors, the benchmark."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_cropdet.charts import Bar, bars
+from pytest_cropdet.report.html.blocks import Block, Cell, Chart, Section, Table, Text, bounded, cell, value
+
+__all__ = ["anchors", "bias", "errors"]
+
+Record = Mapping[str, Any]
+
+
+def errors(gate: Record) -> Section | None:
+    """Return what each kind of mistake costs."""
+    told = gate.get("errors")
+    if not told:
+        return None
+    names = {kind: kind.replace("_", " ") for kind in told}
+    rows = [
+        [
+            cell(names[kind]),
+            value(each["reference"]),
+            value(each["crop"]),
+            bounded({"value": each["change"], "low": each["low"], "high": each["high"]}),
+        ]
+        for kind, each in told.items()
+    ]
+    drawing = [Bar(names[kind], each["change"], each["low"], each["high"]) for kind, each in told.items()]
+    lead = (
+        "What mending one kind of mistake would give in AP50, after TIDE, and how much more that is in crops than in "
+        "the whole images; one mistake hides another, so the costs do not add up."
+    )
+    blocks: list[Block] = [
+        Chart(bars("How much more each kind of mistake costs in crops", drawing), "Change from whole images to crops"),
+        Table("Costs in AP50", ("mistake", "whole", "crop", "change"), rows),
+    ]
+    return Section("errors", "Kinds of mistakes", lead, blocks)
+
+
+def bias(gate: Record) -> Section | None:
+    """Return whether boxes lie askew, and what mistake that looks like."""
+    told = gate.get("bias")
+    if not told:
+        return None
+    blocks: list[Block] = [
+        Text(f"Looks like a coordinate mistake: {each['looks_like']} {each['mend'] or ''}".strip(), warn=True)
+        for each in told["mistakes"]
+    ]
+    rows = []
+    for name, words in (("pixels", "px"), ("relative", "object sides"), ("ratio", "ratio")):
+        for key in told["crop"][name]:
+            sides = [told[side][name][key] for side in ("reference", "crop")]
+            rows.append([cell(key), cell(words), *(bounded(each) for each in sides)])
+    head = ("edge or side", "unit", "whole images", "crops")
+    blocks.append(Table("Mean offset of matched boxes from the truth", head, rows, fold=True))
+    lead = "A bias that all boxes share is a coordinate mistake in the adapter, not a weakness of the model."
+    if not told["mistakes"]:
+        lead += " These boxes show no such mistake."
+    return Section("bias", "Bias of boxes", lead, blocks)
+
+
+def anchors(gate: Record) -> Section | None:
+    """Return whether objects have an anchor that fits."""
+    told = gate.get("anchors")
+    if not told:
+        return None
+    lead = (
+        "Whether an object still has an anchor that fits when a crop brings it to the model in another size and place."
+    )
+    if told.get("anchors") is None:
+        return Section("anchors", "Anchors", lead, [Text(f"{told.get('why', 'No anchors')}.".capitalize())])
+    recall, strides, odds = told["recall"], told["strides"], told["odds_ratio"]
+    rows = [
+        [cell(f"has an anchor at IoU {level}"), *(bounded(recall[name][level]) for name in ("whole", "crop", "fall"))]
+        for level in recall["whole"]
+    ]
+    rows.append(
+        [
+            cell("strides to the best anchor's centre"),
+            *(bounded(strides[name]) for name in ("whole", "crop")),
+            Cell("-", None, number=True),
+        ]
+    )
+    head = ("of the objects", "whole images", "crops", "fall")
+    title = f"{told['objects']:,} objects, {told['anchors']:,} anchors"
+    shown = bounded(odds).text
+    words = f"Odds of being lost, anchor gone against anchor kept: ratio {shown}."
+    return Section("anchors", "Anchors", lead, [Table(title, head, rows), Text(words)])

@@ -1,0 +1,86 @@
+"""The results of a session as Markdown, and as annotations of GitHub."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytest_cropdet.chain import PHRASES
+from pytest_cropdet.report.html.page import Unfinished
+
+__all__ = ["annotations", "summary"]
+
+SIGNS = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
+
+
+def summary(records: Sequence[Mapping[str, Any]], unfinished: Sequence[Unfinished] = ()) -> str:
+    """Return a table of the gates, failures first, the steps of those that did not pass, and what has no result."""
+    order = {"fail": 0, "undecided": 1}
+    told = sorted(records, key=lambda record: order.get(record["verdict"], 2))
+    lines = ["## Crop robustness", ""]
+    if told:
+        lines += [
+            "| verdict | gate | drop | allowed | whole → crop | crops | objects |",
+            "|---|---|--:|--:|--:|--:|--:|",
+        ]
+        lines += [_row(record) for record in told]
+    for record in told:
+        if record["verdict"] != "pass" and record.get("steps"):
+            steps = ", ".join(f"{PHRASES[step['name']]} {_step(step)}" for step in record["steps"])
+            lines += ["", f"**{_plain(record['name'])}**: {steps}"]
+    if unfinished:
+        lines += ["", "Without a result:", "", *(f"- {_plain(each.test)}: {_plain(each.why)}" for each in unfinished)]
+    return "\n".join(lines) + "\n\n"
+
+
+def annotations(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each gate that did not pass, as a workflow command of GitHub: an error where it stops."""
+    found = []
+    for record in records:
+        if record["verdict"] == "pass":
+            continue
+        told = [verdict["text"] for verdict in record["verdicts"] if verdict["outcome"] != "pass"]
+        stops = any(not verdict["passes"] for verdict in record["verdicts"])
+        title = _escaped(f"crop robustness: {record['name']}", more=True)
+        level = "error" if stops else "warning"
+        found.append(f"::{level} title={title}::{_escaped(chr(10).join(told) or record['verdict'])}")
+    return found
+
+
+def _row(record: Mapping[str, Any]) -> str:
+    drop = record["drop"]
+    bounds = "" if drop["low"] is None or drop["high"] is None else f" [{drop['low']:.3f}, {drop['high']:.3f}]"
+    change = "-"
+    if record["metric"] != "lost":
+        values = record[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[record["metric"]]]
+        change = f"{_number(values['reference'])} → {_number(values['crop'])}"
+    cells = [
+        SIGNS[record["verdict"]],
+        _plain(record["name"]),
+        f"{_number(drop['value'])}{bounds}",
+        "-" if record["limit"] is None else _number(record["limit"]),
+        change,
+        f"{record['crops']} of {record['images']} images",
+        str(record["objects"]),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    return _number(step["value"]) if step["distinguishable"] else "not distinguishable"
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _plain(text: str) -> str:
+    """Return text that Markdown shows as it is, in one line."""
+    one = " ".join(text.split())
+    one = one.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#|~!" else letter for letter in one)
+
+
+def _escaped(text: str, more: bool = False) -> str:
+    pairs = [("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), *([(":", "%3A"), (",", "%2C")] if more else ())]
+    for letter, code in pairs:
+        text = text.replace(letter, code)
+    return text

@@ -1,0 +1,88 @@
+"""What a process leaves on disk for the page: one file a run, written whole or not at all.
+
+Records travel to the controller with pytest's reports, pictures and tables are too large for that. A worker that dies
+leaves what it wrote, and of a run that it had begun, that it had.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Parts", "write_whole"]
+
+OLD = 24 * 3600.0  # seconds after which what another session left behind is taken away
+
+
+class Parts:
+    """The folder ``parts/<session>`` of one session, shared by its processes."""
+
+    def __init__(self, folder: Path, session: str) -> None:
+        self.folder = folder / "parts" / session
+
+    def begin(self, test: str, place: int, gate: str) -> None:
+        """Say that a run has begun."""
+        self._write(test, place, {"test": test, "place": place, "gate": gate, "done": False})
+
+    def finish(self, test: str, place: int, content: Mapping[str, Any]) -> None:
+        """Keep what a run leaves, in place of what :meth:`begin` said."""
+        self._write(test, place, {"test": test, "place": place, "done": True, **content})
+
+    def plan(self, tests: list[str]) -> None:
+        """Keep the tests that a worker was given: the controller does not know which of them gate."""
+        write_whole(self.folder / "planned.json", json.dumps(tests))
+
+    def planned(self) -> list[str]:
+        """Return the tests that :meth:`plan` kept."""
+        try:
+            return [str(test) for test in json.loads((self.folder / "planned.json").read_text(encoding="utf-8"))]
+        except (OSError, ValueError):
+            return []
+
+    def read(self) -> dict[tuple[str, int], dict[str, Any]]:
+        """Return what every run left, by test and place; a file that cannot be read is left out."""
+        found = {}
+        for path in sorted(self.folder.glob("run-*.json")):
+            with suppress(OSError, ValueError, KeyError):
+                content = json.loads(path.read_text(encoding="utf-8"))
+                found[content["test"], content["place"]] = content
+        return found
+
+    def remove(self) -> None:
+        """Take the session's folder away, and those that sessions left behind which never came to an end."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):
+            for other in self.folder.parent.iterdir():
+                if time.time() - other.stat().st_mtime > OLD:
+                    shutil.rmtree(other, ignore_errors=True)
+            self.folder.parent.rmdir()  # if it is empty
+
+    def _write(self, test: str, place: int, content: Mapping[str, Any]) -> None:
+        name = hashlib.sha256(f"{test}\n{place}".encode()).hexdigest()[:20]
+        write_whole(self.folder / f"run-{name}.json", json.dumps(content, allow_nan=False))
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all, in a folder that is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

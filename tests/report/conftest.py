@@ -1,0 +1,16 @@
+"""One run for all tests of reports."""
+
+import pytest
+
+from .made import lossy, told
+
+
+@pytest.fixture(scope="session")
+def run():
+    return lossy()
+
+
+@pytest.fixture(scope="session")
+def gate(run):
+    """A record, and what its run left."""
+    return told(run)

@@ -1,0 +1,140 @@
+"""Charts: what they draw is what the numbers say, and what a screen reader says holds the numbers."""
+
+from __future__ import annotations
+
+import copy
+import re
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_cropdet.charts import Bar, bars, heat, histogram, stack, verdict_axis, waterfall
+from pytest_cropdet.charts.svg import Scale, number
+from pytest_cropdet.report.figures import figures
+
+SVG = "{http://www.w3.org/2000/svg}"
+STEPS = [
+    {"name": "context", "value": 0.1, "low": 0.05, "high": 0.15, "distinguishable": True},
+    {"name": "cut", "value": 0.02, "low": -0.01, "high": 0.04, "distinguishable": False},
+    {"name": "position", "value": -0.04, "low": -0.06, "high": -0.02, "distinguishable": True},
+    {"name": "scale", "value": 0.06, "low": 0.03, "high": 0.09, "distinguishable": True},
+]
+
+
+def read(chart):
+    return ElementTree.fromstring(str(chart))
+
+
+def rects(chart, kind):
+    return [each for each in read(chart).iter(f"{SVG}rect") if each.get("class") == f"f-{kind}"]
+
+
+def per_cent(each, name):
+    return float(each.get(name).removesuffix("%"))
+
+
+def test_the_bars_of_a_waterfall_follow_one_another_and_end_at_the_crop():
+    chart = waterfall(STEPS, 0.6, 0.46, "mAP")
+    scale_of = [
+        (per_cent(each, "x"), per_cent(each, "width")) for kind in ("loss", "gain") for each in rects(chart, kind)
+    ]
+    (context, scale), (position,) = scale_of[:2], scale_of[2:]
+    (cut,) = [(per_cent(each, "x"), per_cent(each, "width")) for each in rects(chart, "unsure")]
+    assert context[1] / scale[1] == pytest.approx(0.1 / 0.06, rel=0.01)
+    assert cut[0] + cut[1] == pytest.approx(context[0], abs=0.01)
+    assert position[0] == pytest.approx(cut[0], abs=0.01)  # a gain goes back to the right
+    dots = [float(each.get("cx").removesuffix("%")) for each in read(chart).iter(f"{SVG}circle")]
+    assert dots[0] == pytest.approx(context[0] + context[1], abs=0.01)
+    assert dots[1] == pytest.approx(scale[0], abs=0.01)
+    told = read(chart).find(f"{SVG}desc").text
+    assert "context lost 0.100" in told
+    assert "crop 0.460" in told
+
+
+def test_a_waterfall_with_an_undefined_number_is_none():
+    broken = [*STEPS[:3], {**STEPS[3], "value": None}]
+    assert waterfall(broken, 0.6, 0.4, "mAP") is None
+    assert waterfall(STEPS, None, 0.4, "mAP") is None
+
+
+@given(
+    st.lists(st.floats(-1, 1), min_size=3, max_size=3).map(sorted),
+    st.none() | st.floats(0, 1),
+    st.sampled_from(["pass", "fail", "undecided"]),
+)
+def test_the_axis_keeps_the_order_of_value_bounds_and_limit(ends, limit, verdict):
+    low, value, high = ends
+    gate = {"drop": {"value": value, "low": low, "high": high}, "limit": limit, "verdict": verdict}
+    root = read(verdict_axis(gate))
+    dot = float(root.find(f"{SVG}circle").get("cx").removesuffix("%"))
+    marks = [each for each in root.iter(f"{SVG}line") if each.get("class") == "s-mark"]
+    x0, x1 = (float(marks[0].get(name).removesuffix("%")) for name in ("x1", "x2"))
+    assert 0 <= x0 <= dot + 1e-3
+    assert dot <= x1 + 1e-3 <= 100.01
+    if limit is not None:
+        (line,) = [each for each in root.iter(f"{SVG}line") if each.get("class") == "s-limit"]
+        place = float(line.get("x1").removesuffix("%"))
+        assert (place - dot) * (limit - value) >= -1e-2
+
+
+@given(st.floats(-1, 1), st.floats(0.001, 1))
+def test_ticks_are_round_and_within(low, wide):
+    scale = Scale(low, low + wide)
+    ticks = scale.ticks()
+    assert 1 <= len(ticks) <= 11
+    assert all(low - 1e-9 <= tick <= low + wide + 1e-9 for tick in ticks)
+    steps = {round(b - a, 9) for a, b in pairwise(ticks)}
+    assert len(steps) <= 1
+    if steps:
+        assert re.fullmatch(r"0*[125]0*", f"{steps.pop():.9f}".replace(".", ""))
+
+
+def test_bars_are_in_proportion_and_say_what_is_too_few():
+    chart = bars("t", [Bar("a", 0.4, 0.3, 0.5), Bar("b", 0.2), Bar("c", None, note="3 objects"), Bar("<d>", -0.1)])
+    wide = [per_cent(each, "width") for each in rects(chart, "loss")]
+    assert wide[0] / wide[1] == pytest.approx(2, rel=0.01)
+    assert len(rects(chart, "gain")) == 1
+    words = [each.text for each in read(chart).iter(f"{SVG}text")]
+    assert "too few to say; 3 objects" in words
+    assert "<d>" in words
+
+
+def test_a_stack_fills_its_width():
+    chart = stack("t", [("a", 3, "kept"), ("b", 0, "loss"), ("c", 1, "gain")])
+    wide = [per_cent(each, "width") for each in read(chart).iter(f"{SVG}rect")]
+    assert wide == pytest.approx([75, 25])
+
+
+def test_a_map_says_nothing_of_cells_with_fewer_than_five():
+    chart = heat("t", [[1, 4], [0, 5]], [[4, 5], [10, 5]])
+    assert [each.text for each in read(chart).iter(f"{SVG}text")] == ["80", "0", "100"]
+    assert read(chart).find(f"{SVG}desc").text == "row 1: - 80; row 2: 0 100"
+
+
+def test_a_histogram_leaves_out_empty_ends():
+    chart = histogram("t", [0, 1, 2, 3, 4], {"whole": [0, 2, 2, 0], "crop": [0, 0, 4, 0]})
+    lines = [each.get("points").split() for each in read(chart).iter(f"{SVG}polyline")]
+    assert [len(points) for points in lines] == [6, 6]
+    assert read(chart).find(f"{SVG}desc").text == "from 1 to 3: whole, crop"
+    read(histogram("nothing", [], {}))
+
+
+@given(st.floats(-1, 1))
+def test_a_number_has_three_digits_and_no_negative_zero(value):
+    shown = number(value)
+    assert float(shown.replace("\u2212", "-")) == pytest.approx(value, abs=5.1e-4)
+    assert shown != "\u22120.000"
+
+
+def test_figures_are_there_one_by_one(run, gate):
+    found = figures(run)
+    assert {"verdict", "why", "map", "where: category", "where: visible share of the object", "errors"} <= set(found)
+    for each in found.values():
+        assert each._repr_html_() == str(each)
+        read(each)
+    bare = copy.deepcopy(gate[0])
+    bare.update(steps=None, fates=None, where=None, errors=None, shift=None, controls=None)
+    assert set(figures(bare)) == {"verdict", "where"}

@@ -1,0 +1,107 @@
+"""The section in the terminal: right at any width, in the colours of pytest, in ASCII where nothing else is shown."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import pytest
+from _pytest._io import TerminalWriter
+
+from pytest_cropdet.report.html import Unfinished
+from pytest_cropdet.report.terminal import steps, table, write_summary
+
+from .made import without
+
+
+class Reporter:
+    """A terminal of a width and an encoding."""
+
+    def __init__(self, width=80, encoding="utf-8", verbosity=0, colour=False):
+        self.bytes = io.BytesIO()
+        self._tw = TerminalWriter(io.TextIOWrapper(self.bytes, encoding=encoding, write_through=True))
+        self._tw.fullwidth, self._tw.hasmarkup = width, colour
+        self.verbosity, self.config = verbosity, self
+        self.section, self.encoding = (lambda title: self._tw.sep("=", title)), encoding
+
+    def get_terminal_writer(self):
+        return self._tw
+
+    def write_line(self, line, **markup):
+        self._tw.line(line, **markup)
+
+    @property
+    def lines(self):
+        return self.bytes.getvalue().decode(self.encoding).splitlines()
+
+
+def several(gate):
+    long = "a-rather-long-name-of-a-model-on-a-data-set-random:keep=0.3-0.9,per_image=4"
+    return [{**gate[0], "name": name, "verdict": verdict} for name, verdict in (("a", "pass"), (long, "fail"))]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("verbosity", [0, 1])
+def test_no_line_is_longer_than_the_terminal_and_verdict_and_drop_always_show(gate, width, verbosity):
+    reporter = Reporter(width, verbosity=verbosity)
+    write_summary(reporter, several(gate), [Unfinished("t.py::test_long" + "x" * 200, "did not run")], "r/index.html")
+    assert max(map(len, reporter.lines)) <= width
+    rows = [line for line in reporter.lines if line.startswith(("pass", "fail"))]
+    assert [f"{gate[0]['drop']['value']:.3f} [" in row for row in rows] == [True, True]
+    assert reporter.lines[-1] == "report: r/index.html"
+
+
+def test_a_wide_terminal_shows_all_columns_and_a_narrow_one_the_first_four(gate):
+    head, row = table([gate[0]], 200)
+    assert head.split() == ["verdict", "gate", "drop", "allowed", "whole", "->", "crop", "crops", "images", "objects"]
+    assert row.endswith(str(gate[0]["objects"]))
+    assert table([gate[0]], 45)[0].split() == ["verdict", "gate", "drop", "allowed"]
+
+
+def test_bars_stand_under_what_did_not_pass_and_under_all_with_v(gate):
+    def bars(verbosity):
+        reporter = Reporter(verbosity=verbosity)
+        write_summary(reporter, several(gate))
+        return sum("objects cut" in line for line in reporter.lines)
+
+    assert (bars(0), bars(1), bars(-1)) == (1, 2, 0)
+
+
+def test_q_writes_nothing(gate):
+    reporter = Reporter(verbosity=-1)
+    write_summary(reporter, [gate[0]], page="p")
+    assert reporter.lines == []
+
+
+@pytest.mark.parametrize(("encoding", "block"), [("utf-8", "█"), ("ascii", "#"), ("cp1252", "#"), ("cp437", "█")])
+def test_bars_are_blocks_where_the_encoding_has_them(gate, encoding, block):
+    reporter = Reporter(encoding=encoding)
+    write_summary(reporter, [gate[0]])
+    assert block * 4 in "\n".join(reporter.lines)
+
+
+def test_verdicts_are_coloured_only_where_pytest_colours(gate):
+    reporter = Reporter(colour=True)
+    write_summary(reporter, several(gate))
+    text = reporter.bytes.getvalue().decode()
+    assert "\x1b[32mpass" in text
+    assert "\x1b[31mfail" in text
+    plain = Reporter()
+    write_summary(plain, several(gate))
+    assert b"\x1b" not in plain.bytes.getvalue()
+
+
+def test_a_step_that_is_not_distinguishable_has_no_bar_and_undefined_ones_are_said(gate):
+    record = copy.deepcopy(gate[0])
+    record["steps"] = [
+        {"name": "context", "value": 0.2, "low": 0.1, "high": 0.3, "distinguishable": True},
+        {"name": "cut", "value": 0.05, "low": -0.1, "high": 0.3, "distinguishable": False},
+        {"name": "position", "value": None, "low": None, "high": None, "distinguishable": False},
+        {"name": "scale", "value": -0.1, "low": -0.2, "high": -0.05, "distinguishable": True},
+    ]
+    lines = steps(record, 80, "#")
+    assert lines[0] == f"    {'context lost':<21}  0.200  " + "#" * 20
+    assert lines[1] == f"    {'objects cut':<21}  0.050  not distinguishable"
+    assert "undefined" in lines[2]
+    assert lines[3] == f"    {'scale, aspect, frame':<21} -0.100  " + "#" * 10
+    assert steps(without(record, "steps"), 80, "#") == []
