@@ -19,6 +19,7 @@ from pytest_cropdet.options import (
     check_value,
     named_specs,
     option,
+    parse_checks,
     parse_description,
     parse_limits,
     resolve_paths,
@@ -32,6 +33,7 @@ __all__ = [
     "check_marker",
     "check_options",
     "choices",
+    "folder_of",
     "missing",
     "parameters_for",
     "setting",
@@ -89,6 +91,9 @@ def check_options(config: pytest.Config) -> None:
     """Check what options alone can show: syntax, ranges, paths. ``CropdetError`` says what to mend."""
     settings_for(config)
     _check_crops(config)
+    parse_checks(setting(config, "checks"))
+    if setting(config, "examples") < 1:
+        raise SpecError(f"cropdet_examples must be 1 or more, not {setting(config, 'examples')}")
     for model in choices(config, "model"):
         Description.of(**dict(model.said))
         if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in KINDS:
@@ -136,6 +141,12 @@ def choices(config: pytest.Config, what: str, item: pytest.Item | None = None) -
     said, names = setting(config, "detector", item), [each.name for each in found]
     described = [tuple(parse_description(said, name, names).items()) for name in names]
     return [Chosen(each.name, each.spec, more) for each, more in zip(found, described, strict=True)]
+
+
+def folder_of(config: pytest.Config) -> Path:
+    """Return the folder of everything that is kept; it is made when something is stored."""
+    given = setting(config, "dir")
+    return config.rootpath / ".cropdet" if given is None else Path(given)
 
 
 def settings_for(config: pytest.Config, item: pytest.Item | None = None, **changes: Any) -> RunSettings:

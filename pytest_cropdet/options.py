@@ -14,7 +14,17 @@ from typing import Any, Literal
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.kinds import KINDS
 
-__all__ = ["OPTIONS", "Named", "Option", "named_specs", "option", "parse_limits", "resolve_paths"]
+__all__ = [
+    "CHECKS",
+    "OPTIONS",
+    "Named",
+    "Option",
+    "named_specs",
+    "option",
+    "parse_checks",
+    "parse_limits",
+    "resolve_paths",
+]
 
 Kind = Literal["string", "int", "float", "path", "lines", "flag"]
 
@@ -59,6 +69,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("fill", "lines", ("mean",), "FILL", "what stands for taken pixels: mean, blur or gray; more are compared"),
     Option("both_orders", "flag", False, "", "switch on context and cut in both orders: a detector call a crop more"),
+    Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, search, or both with a comma"),
+    Option("examples", "int", 100, "N", "windows that the search for a lost object tries"),
+    Option("no_shrink", "flag", False, "", "the search stops at the first window that loses an object"),
     Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
     Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
     Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),
@@ -66,7 +79,23 @@ OPTIONS: tuple[Option, ...] = (
     Option("json", "path", None, "PATH", "write the results of all gates there"),
 )
 
-NOT_FOR_MARKERS = ("json", "dry_run", "cache", "dir")  # what belongs to the whole session
+NOT_FOR_MARKERS = ("checks", "json", "dry_run", "cache", "dir")  # what belongs to the whole session
+
+
+CHECKS = ("gate", "search")  # modules of the suite
+
+
+def parse_checks(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the checks that are asked for, in the suite's order; one that there is not is a ``SpecError``.
+
+    >>> parse_checks(["search, gate"])
+    ('gate', 'search')
+    """
+    named = [name.strip() for value in values for name in str(value).split(",") if name.strip()]
+    for name in named:
+        if name not in CHECKS:
+            raise SpecError(f"cropdet_checks {name!r}: the suite has {', '.join(CHECKS)}")
+    return tuple(name for name in CHECKS if name in named)
 
 
 def option(name: str) -> Option:

@@ -5,13 +5,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import pytest
 
 from pytest_cropdet.batch_keys import BatchKeys
 from pytest_cropdet.cache import Cache
-from pytest_cropdet.configured import WITHOUT_TRUTH, Chosen, choices, missing, setting, settings_for, spec_ids
+from pytest_cropdet.configured import (
+    WITHOUT_TRUTH,
+    Chosen,
+    choices,
+    folder_of,
+    missing,
+    setting,
+    settings_for,
+    spec_ids,
+)
+from pytest_cropdet.crops import Crop
 from pytest_cropdet.datasets import load_dataset
 from pytest_cropdet.datasets.folder import ImageFolder
 from pytest_cropdet.detectors import load_detector
@@ -26,6 +36,9 @@ from pytest_cropdet.results import Run
 from pytest_cropdet.runner import Event, Finished, events
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.stash import DRY_RUN, current_item, kept_runs
+
+if TYPE_CHECKING:
+    from pytest_cropdet.search import Losses, Search
 
 __all__ = ["Cropdet", "dataset_of", "open_dataset", "open_detector", "or_fail", "told_by", "write_results"]
 
@@ -118,12 +131,6 @@ def dataset_of(item: pytest.Item) -> Dataset:
     return opened[spec]
 
 
-def folder_of(config: pytest.Config) -> Path:
-    """Return the folder of everything that is kept; it is made when something is stored."""
-    given = setting(config, "dir")
-    return config.rootpath / ".cropdet" if given is None else Path(given)
-
-
 def cache_of(config: pytest.Config) -> Cache | None:
     """Return the session's cache of detections, ``None`` where it is off."""
     if the_cache not in config.stash:
@@ -146,6 +153,7 @@ class Cropdet:
         self._config = config
         self.detector = None if detector is None else as_handle(detector)
         self.dataset = dataset
+        self._losses: Losses | None = None
 
     def run(self, crops: str | None = None, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
@@ -180,6 +188,37 @@ class Cropdet:
         run = self.run(crops, **changes)
         run.check()
         return run
+
+    def search(self, **changes: Any) -> "Search":
+        """Return the window that loses an object, with the smallest cut: ``cropdet.search().check()``.
+
+        ``changes``: arguments of :func:`pytest_cropdet.search.search`, over the options.
+        """
+        __tracebackhide__ = True
+        item = self._config.stash.get(current_item, None)
+        if self.detector is None or setting(self._config, "dry_run"):
+            pytest.skip("dry run: the detector was not judged")
+        from pytest_cropdet.searching import search_for
+
+        with _warnings_stay_warnings():
+            return search_for(self._config, item, self.detector, self.dataset, cache_of(self._config), changes)
+
+    def check_crop(self, sample: str, crop: Crop) -> None:
+        """Fail if a window loses an object of a sample, named by its id: ``cropdet.check_crop("000.png", Crop(...))``.
+
+        Under Hypothesis it is also what the search climbs by.
+        """
+        __tracebackhide__ = True
+        if self.detector is None:
+            pytest.skip("dry run: the detector was not judged")
+        if self._losses is None:
+            from pytest_cropdet.searching import losses_for
+
+            self._losses = losses_for(self._config, self.detector, self.dataset, cache_of(self._config))
+        with _warnings_stay_warnings():
+            found = self._losses.at(sample, crop)
+        if found is not None:
+            found.check()
 
     def _dry_run(self, settings: RunSettings, item: pytest.Item | None) -> NoReturn:
         report = dry_run(self.dataset, settings, self.detector)

@@ -20,15 +20,16 @@ LONGEST = 350
 # one another; the last row is pytest's side of the house, whose two modules know each other.
 ROWS = (
     ("__init__", "errors", "kinds", "database", "stash"),
-    ("boxes", "masks", "options", "settings", "plotting", "resolver", "margins", "remap_errors"),
+    ("boxes", "masks", "options", "settings", "plotting", "resolver", "margins", "remap_errors", "seeking"),
     ("samples", "gate", "evaluation", "rootdir", "ini"),
     ("images", "crops", "protocols", "cache", "categories", "verify", "painted"),
     ("families", "renderings"),
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),
     ("batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
     ("invariants", "remap_picture", "augment"),
-    ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks"),
-    ("determinism", "controls", "hidden", "error_types", "labels", "bias"),
+    ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "losing"),
+    ("worst",),
+    ("search", "determinism", "controls", "hidden", "error_types", "labels", "bias"),
     ("fates", "subsets", "doubts", "anchors"),
     ("figures",),
     ("causes", "where", "shift"),
@@ -39,11 +40,12 @@ ROWS = (
     ("explaining",),
     ("runner",),
     ("report",),
+    ("searching",),
     ("session", "plugin", "suite"),
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 NEIGHBOURS = {("plugin", "session"), ("session", "plugin")}
-PYTESTS_SIDE = {"stash", "ini", "rootdir", "configured", "report", "session", "plugin", "suite"}
+PYTESTS_SIDE = {"stash", "ini", "rootdir", "configured", "report", "searching", "session", "plugin", "suite"}
 IN_THE_GRAPH = {"augment/graph.py", "augment/generic_graph.py", "augment/layer.py"}
 HEAVY = ("numpy", "tensorflow", "cv2", "hypothesis", "pycocotools", "matplotlib")
 

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from pytest_cropdet import load_dataset, load_detector
+from pytest_cropdet.search import search
+
 pytest.importorskip("tensorflow")
 
 WINDOWS = "random:keep=0.3,per_image=6"
@@ -93,6 +96,15 @@ def test_a_crop_that_keeps_everything_costs_exactly_nothing(gate):
     _, (identity,) = gate("centernet_coco/saved_model", "--cropdet-crops=random:keep=1.0,per_image=1")
     assert identity["drop"]["value"] == 0
     assert identity["ap"]["reference"] == identity["ap"]["crop"]
+
+
+def test_the_smallest_cut_that_loses_an_object_costs_few_calls(assets):
+    detector = load_detector(assets / "models" / "centernet_coco" / "saved_model")
+    *_, found = search(detector, load_dataset(assets / "data" / "coco-open-dev"), seed=1)
+    worst = found.worst
+    assert worst.lost
+    assert worst.score_whole >= 0.5 > 0.3 > worst.score_crop
+    assert found.calls <= 60
 
 
 def test_a_detector_capped_at_ten_boxes_is_not_let_pass(gate, assets):
