@@ -5,7 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pytest_cropdet import Crop, compare, draw_anchors, load_dataset, load_detector, read_anchors, run
+from pytest_cropdet import (
+    Crop,
+    compare,
+    draw_anchors,
+    find_worst_crop,
+    load_dataset,
+    load_detector,
+    read_anchors,
+    run,
+)
 from pytest_cropdet.augment import Augmentation, Context, Cut, Generic, Matched, Position, Scale
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,6 +23,7 @@ IMAGES = Path(__file__).with_name("images")
 SAMPLE, CROP, SCORE = "scene_0190.jpg", Crop(1, 22, 229, 171), 0.4
 ANCHOR_SAMPLE, ANCHOR_CROP, ANCHOR_BOX = "scene_0216.jpg", Crop(19, 52, 48, 36), (21.0, 48.0, 63.0, 96.0)
 INPUT_SIZE = (320, 240)
+SEARCHED = "scene_0001.jpg"
 
 
 RECIPES = {
@@ -82,9 +92,27 @@ def draw_causes() -> None:
         print(change)
 
 
+def draw_search() -> None:
+    """Draw the picture of docs/search.md, and print what the search says of twelve scenes."""
+    detector = load_detector(MODELS / "saved_model", labels=MODELS / "labels.txt")
+    data = load_dataset(ROOT / "fixtures" / "scenes")
+    for sample in list(data)[:12]:
+        worst = find_worst_crop(detector, sample, categories=data.categories)
+        if worst is not None:
+            print(f"{worst}; {worst.cut}; {worst.calls} calls")
+        if worst is not None and sample.id == SEARCHED:
+            worst.plot().savefig(IMAGES / "search.png", dpi=90)
+
+
 def main() -> None:
     """Draw every picture, or those that are named: `python docs/make_pictures.py causes`."""
-    drawn = {"augment": draw_augment, "anchors": draw_anchor_picture, "compare": draw_compare, "causes": draw_causes}
+    drawn = {
+        "augment": draw_augment,
+        "anchors": draw_anchor_picture,
+        "compare": draw_compare,
+        "causes": draw_causes,
+        "search": draw_search,
+    }
     for name in sys.argv[1:] or drawn:
         drawn[name]()
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.figures.anchors import draw_anchors as draw_anchors
     from pytest_cropdet.figures.benchmark import draw_benchmark as draw_benchmark
     from pytest_cropdet.gate import GateFailure as GateFailure
+    from pytest_cropdet.losing import LossRules as LossRules
     from pytest_cropdet.masks import Mask as Mask
     from pytest_cropdet.plan import make_plan as make_plan
     from pytest_cropdet.protocols import Dataset as Dataset
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
     from pytest_cropdet.samples import Detections as Detections
     from pytest_cropdet.samples import GroundTruth as GroundTruth
     from pytest_cropdet.samples import Sample as Sample
+    from pytest_cropdet.search import find_worst_crop as find_worst_crop
     from pytest_cropdet.strategies import crops_of as crops_of
+    from pytest_cropdet.worst import ObjectLost as ObjectLost
+    from pytest_cropdet.worst import WorstCrop as WorstCrop
 
 __version__ = "0.1.0"
 
@@ -55,10 +59,13 @@ _HOMES = {
     "DetectorError": "errors",
     "GateFailure": "gate",
     "GroundTruth": "samples",
+    "LossRules": "losing",
     "Mask": "masks",
+    "ObjectLost": "worst",
     "RemapError": "remap_errors",
     "Run": "runner",
     "Sample": "samples",
+    "WorstCrop": "worst",
     "anchor_report": "anchors",
     "best_anchors": "anchors",
     "check_remap": "remap_checks",
@@ -68,6 +75,7 @@ _HOMES = {
     "crops_of": "strategies",
     "draw_anchors": "figures.anchors",
     "draw_benchmark": "figures.benchmark",
+    "find_worst_crop": "search",
     "load_dataset": "datasets",
     "load_detector": "detectors",
     "make_plan": "plan",

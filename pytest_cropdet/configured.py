@@ -20,6 +20,7 @@ from pytest_cropdet.options import (
     check_value,
     named_specs,
     option,
+    parse_checks,
     parse_description,
     parse_limits,
     resolve_paths,
@@ -97,6 +98,9 @@ def check_options(config: pytest.Config) -> None:
     """Check what options alone can show: syntax, ranges, paths. ``CropdetError`` says what to mend."""
     settings_for(config)
     _check_crops(config)
+    parse_checks(setting(config, "checks"))
+    if setting(config, "examples") < 1:
+        raise SpecError(f"cropdet_examples must be 1 or more, not {setting(config, 'examples')}")
     for model in choices(config, "model"):
         Description.of(**dict(model.said))
         if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in KINDS:

@@ -14,7 +14,17 @@ from typing import Any, Literal
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.kinds import KINDS
 
-__all__ = ["OPTIONS", "Named", "Option", "named_specs", "option", "parse_limits", "resolve_paths"]
+__all__ = [
+    "CHECKS",
+    "OPTIONS",
+    "Named",
+    "Option",
+    "named_specs",
+    "option",
+    "parse_checks",
+    "parse_limits",
+    "resolve_paths",
+]
 
 Kind = Literal["string", "int", "float", "path", "lines", "flag"]
 
@@ -70,6 +80,9 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "with the causes, measure what changes at inference win back",
     ),
+    Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, search, or both with a comma"),
+    Option("examples", "int", 100, "N", "windows that the search for a lost object tries"),
+    Option("no_shrink", "flag", False, "", "the search stops at the first window that loses an object"),
     Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
     Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
     Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),
@@ -90,6 +103,7 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 NOT_FOR_MARKERS = (
+    "checks",
     "json",
     "dry_run",
     "cache",
@@ -112,6 +126,22 @@ HOLD_PATHS = (
     "objects",
     "detections",
 )
+
+
+CHECKS = ("gate", "search")  # modules of the suite
+
+
+def parse_checks(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the checks that are asked for, in the suite's order; one that there is not is a ``SpecError``.
+
+    >>> parse_checks(["search, gate"])
+    ('gate', 'search')
+    """
+    named = [name.strip() for value in values for name in str(value).split(",") if name.strip()]
+    for name in named:
+        if name not in CHECKS:
+            raise SpecError(f"cropdet_checks {name!r}: the suite has {', '.join(CHECKS)}")
+    return tuple(name for name in CHECKS if name in named)
 
 
 def option(name: str) -> Option:

@@ -127,7 +127,17 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[
     asked_for = any(parent.session.isinitpath(path) for path in (file_path, SUITE, SUITE.parent))
     if not asked_for or file_path.name == "__init__.py" or _is_left_out(file_path, parent):
         return []
+    if not parent.session.isinitpath(file_path) and file_path.stem not in _checks(parent.config):
+        return []
     return [SuiteModule.from_parent(parent, path=file_path, nodeid=f"pytest_cropdet/suite/{file_path.name}")]
+
+
+def _checks(config: pytest.Config) -> tuple[str, ...]:
+    """Return the modules of the suite that are asked for; one named on the command line by its file is there anyway."""
+    from pytest_cropdet.configured import setting
+    from pytest_cropdet.options import parse_checks
+
+    return parse_checks(setting(config, "checks"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

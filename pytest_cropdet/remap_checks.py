@@ -8,16 +8,14 @@ drawn depends on the version of Hypothesis alone: no clock, no database, no prof
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 
-from hypothesis import HealthCheck, Phase, Verbosity, find, settings
 from hypothesis import strategies as st
-from hypothesis.errors import NoSuchExample
 
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.invariants import Cause, Fault, Remap, RemapCase, Rules, explained, faults, takes_crowd
 from pytest_cropdet.mistakes import MISTAKES
 from pytest_cropdet.remap_errors import RemapError
+from pytest_cropdet.seeking import smallest
 from pytest_cropdet.strategies import boxes, crops
 
 __all__ = ["check_remap", "find_remap_errors", "remap_cases"]
@@ -91,7 +89,7 @@ def find_remap_errors(
         wrong.append(faults(function, case, rules)[1])
         return False
 
-    _smallest(strategy, look, max_examples)
+    smallest(strategy, look, max_examples)
     errors = []
     for cause in _causes([fault for found in wrong for fault in found]):
         shown = _only(cause) if cause in MISTAKES and any(map(_only(cause), wrong)) else _among(cause)
@@ -99,7 +97,7 @@ def find_remap_errors(
         def holds(case: RemapCase, shown: Callable[[list[Fault]], bool] = shown) -> bool:
             return shown(faults(function, case, rules)[1])
 
-        case = _smallest(strategy, holds, max_examples)
+        case = smallest(strategy, holds, max_examples)
         if case is not None:
             answer, found = faults(function, case, rules)
             detail = next((fault.detail for fault in found if cause in fault.causes), "")
@@ -115,27 +113,6 @@ def remap_cases(draw: st.DrawFn, *, crowds: bool = True, grid: int = 4) -> Remap
     flags = tuple(draw(st.booleans()) for _ in rows) if crowds else ()
     crop = draw(crops(width, height, touching=rows))
     return RemapCase(width, height, tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in rows.tolist()), crop, flags)
-
-
-def _smallest(
-    strategy: st.SearchStrategy[RemapCase], condition: Callable[[RemapCase], bool], examples: int
-) -> RemapCase | None:
-    """Return the smallest case that meets a condition; the same ones are tried each time, whatever the profile."""
-    fixed = settings(
-        max_examples=examples,
-        phases=[Phase.generate, Phase.shrink],
-        derandomize=False,
-        database=None,
-        deadline=None,
-        verbosity=Verbosity.quiet,
-        suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-        print_blob=False,
-    )
-    try:
-        return find(strategy, condition, settings=fixed, random=Random(0))
-    except NoSuchExample:
-        return None
 
 
 def _only(cause: Cause) -> Callable[[list[Fault]], bool]:

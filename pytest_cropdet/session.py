@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import pytest
 
@@ -23,6 +23,7 @@ from pytest_cropdet.configured import (
     settings_for,
     spec_ids,
 )
+from pytest_cropdet.crops import Crop
 from pytest_cropdet.datasets import load_dataset
 from pytest_cropdet.datasets.folder import ImageFolder
 from pytest_cropdet.detectors import load_detector
@@ -38,6 +39,9 @@ from pytest_cropdet.results import Run
 from pytest_cropdet.runner import Event, Finished, events
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.stash import DRY_RUN, current_item, kept_runs
+
+if TYPE_CHECKING:
+    from pytest_cropdet.search import Losses, Search
 
 __all__ = ["Cropdet", "dataset_of", "open_dataset", "open_detector", "or_fail", "told_by", "write_results"]
 
@@ -152,6 +156,7 @@ class Cropdet:
         self._config = config
         self.detector = None if detector is None else as_handle(detector)
         self.dataset = dataset
+        self._losses: Losses | None = None
 
     def run(self, crops: str | None = None, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
@@ -212,6 +217,37 @@ class Cropdet:
             names = {name for name, _ in told}
             item.user_properties = [*(pair for pair in item.user_properties if pair[0] not in names), *told]
         return found
+
+    def search(self, **changes: Any) -> "Search":
+        """Return the window that loses an object, with the smallest cut: ``cropdet.search().check()``.
+
+        ``changes``: arguments of :func:`pytest_cropdet.search.search`, over the options.
+        """
+        __tracebackhide__ = True
+        item = self._config.stash.get(current_item, None)
+        if self.detector is None or setting(self._config, "dry_run"):
+            pytest.skip("dry run: the detector was not judged")
+        from pytest_cropdet.searching import search_for
+
+        with _warnings_stay_warnings():
+            return search_for(self._config, item, self.detector, self.dataset, cache_of(self._config), changes)
+
+    def check_crop(self, sample: str, crop: Crop) -> None:
+        """Fail if a window loses an object of a sample, named by its id: ``cropdet.check_crop("000.png", Crop(...))``.
+
+        Under Hypothesis it is also what the search climbs by.
+        """
+        __tracebackhide__ = True
+        if self.detector is None:
+            pytest.skip("dry run: the detector was not judged")
+        if self._losses is None:
+            from pytest_cropdet.searching import losses_for
+
+            self._losses = losses_for(self._config, self.detector, self.dataset, cache_of(self._config))
+        with _warnings_stay_warnings():
+            found = self._losses.at(sample, crop)
+        if found is not None:
+            found.check()
 
     def _dry_run(self, settings: RunSettings, item: pytest.Item | None) -> NoReturn:
         self._skip_dry(dry_run(self.dataset, settings, self.detector).lines(), item)

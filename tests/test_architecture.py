@@ -27,8 +27,9 @@ ROWS = (
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),
     ("batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
     ("invariants", "remap_picture", "augment"),
-    ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "charts"),
-    ("benchmark_plan", "determinism", "controls", "hidden", "error_types", "labels", "bias", "mitigations"),
+    ("engines", "comparison", "operating", "looks", "dry_run", "charts", "seeking", "losing"),
+    ("remap_checks", "worst"),
+    ("search", "benchmark_plan", "determinism", "controls", "hidden", "error_types", "labels", "bias", "mitigations"),
     ("fates", "subsets", "doubts", "anchors"),
     ("figures",),
     ("causes", "where", "shift"),
@@ -43,12 +44,23 @@ ROWS = (
     ("benchmark_asking",),
     ("benchmark",),
     ("report",),
-    ("reporting",),
+    ("reporting", "searching"),
     ("session", "plugin", "suite"),
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 NEIGHBOURS = {("plugin", "session"), ("session", "plugin")}
-PYTESTS_SIDE = {"stash", "ini", "rootdir", "configured", "report", "reporting", "session", "plugin", "suite"}
+PYTESTS_SIDE = {
+    "stash",
+    "ini",
+    "rootdir",
+    "configured",
+    "report",
+    "reporting",
+    "searching",
+    "session",
+    "plugin",
+    "suite",
+}
 IN_THE_GRAPH = {"augment/graph.py", "augment/generic_graph.py", "augment/layer.py"}
 HEAVY = ("numpy", "tensorflow", "cv2", "hypothesis", "pycocotools", "matplotlib")
 

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from pytest_cropdet import load_dataset, load_detector
+from pytest_cropdet.search import search
+
 pytest.importorskip("tensorflow")
 
 WINDOWS = "random:keep=0.3,per_image=6"
@@ -74,12 +77,20 @@ def test_centernet_loses_on_crops_and_the_gate_says_so(gate):
     result, (first,) = gate("centernet_coco/saved_model", f"--cropdet-crops={WINDOWS}", "--cropdet-max-drop=0.01")
     assert result.ret == 1
     assert set(first) >= KEYS
-    assert (first["images"], first["crops"], first["model_calls"]) == (116, 696, 812)
+    assert (first["images"], first["crops"]) == (116, 696)
+    assert (
+        812 + 3 * 696 < first["model_calls"] <= 812 + 4 * 696
+    )  # crops that show the same in two renderings count once
     assert first["verdict"] == "fail"
     assert first["ap"]["reference"] > first["ap"]["crop"] > 0.05
     assert first["drop"]["value"] == pytest.approx(first["ap"]["reference"] - first["ap"]["crop"], abs=1e-12)
     assert 0.02 < first["drop"]["low"] < first["drop"]["value"] < first["drop"]["high"] < 0.2
     assert first["controls"]["geometric_floor"] > 0.02
+    steps = {step["name"]: step for step in first["steps"]}
+    assert sum(step["value"] for step in steps.values()) == pytest.approx(first["drop"]["value"], abs=1e-12)
+    for name in ("context", "cut"):
+        assert steps[name]["distinguishable"]
+        assert 0.01 < steps[name]["value"] < 0.12
 
     parallel, (second,) = gate(
         "centernet_coco/saved_model", f"--cropdet-crops={WINDOWS}", "--cropdet-max-drop=0.01", "-n2", "--cropdet-verify"
@@ -95,6 +106,15 @@ def test_a_crop_that_keeps_everything_costs_exactly_nothing(gate):
     assert identity["ap"]["reference"] == identity["ap"]["crop"]
 
 
+def test_the_smallest_cut_that_loses_an_object_costs_few_calls(assets):
+    detector = load_detector(assets / "models" / "centernet_coco" / "saved_model")
+    *_, found = search(detector, load_dataset(assets / "data" / "coco-open-dev"), seed=1)
+    worst = found.worst
+    assert worst.lost
+    assert worst.score_whole >= 0.5 > 0.3 > worst.score_crop
+    assert found.calls <= 60
+
+
 def test_a_detector_capped_at_ten_boxes_is_not_let_pass(gate, assets):
     model = next((assets / "models" / "ssd_mobilenet_v1_coco").glob("*.tflite"))
     result, (capped,) = gate(
@@ -102,6 +122,7 @@ def test_a_detector_capped_at_ten_boxes_is_not_let_pass(gate, assets):
         "--cropdet-crops=random:keep=0.3,per_image=2",
         "--cropdet-max-drop=0.3",
         "--cropdet-min-ap=0",
+        "--cropdet-explain=off",
     )
     assert result.ret == 1
     assert capped["verdict"] == "undecided"
