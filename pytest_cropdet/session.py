@@ -38,6 +38,7 @@ from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.stash import DRY_RUN, current_item, kept_runs
 
 if TYPE_CHECKING:
+    from pytest_cropdet.evidence import Evidence
     from pytest_cropdet.search import Losses, Search
 
 __all__ = ["Cropdet", "dataset_of", "open_dataset", "open_detector", "or_fail", "told_by", "write_results"]
@@ -154,6 +155,7 @@ class Cropdet:
         self.detector = None if detector is None else as_handle(detector)
         self.dataset = dataset
         self._losses: Losses | None = None
+        self._evidence: Evidence | None = None
 
     def run(self, crops: str | None = None, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
@@ -219,6 +221,26 @@ class Cropdet:
             found = self._losses.at(sample, crop)
         if found is not None:
             found.check()
+
+    def check_invariant(self, name: str) -> None:
+        """Fail unless an invariant holds, such as ``D6-interior-object-found``; skip where it cannot be judged."""
+        __tracebackhide__ = True
+        if self.detector is None or setting(self._config, "dry_run"):
+            pytest.skip("dry run: the detector was not judged")
+        if self._evidence is None:
+            from pytest_cropdet.searching import evidence_for
+
+            self._evidence = evidence_for(self._config, self.detector, self.dataset, cache_of(self._config))
+        from pytest_cropdet.detector_invariants import CannotTell, check_detector
+
+        try:
+            with _warnings_stay_warnings():
+                check_detector(name, self._evidence)
+        except CannotTell as error:
+            reason = str(error)
+        else:
+            return
+        pytest.skip(reason)
 
     def _dry_run(self, settings: RunSettings, item: pytest.Item | None) -> NoReturn:
         report = dry_run(self.dataset, settings, self.detector)

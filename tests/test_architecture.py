@@ -20,7 +20,7 @@ LONGEST = 350
 # one another; the last row is pytest's side of the house, whose two modules know each other.
 ROWS = (
     ("__init__", "errors", "kinds", "database", "stash"),
-    ("boxes", "masks", "options", "settings", "plotting", "resolver", "margins", "remap_errors", "seeking"),
+    ("boxes", "masks", "options", "settings", "plotting", "resolver", "margins", "remap_errors", "seeking", "broken"),
     ("samples", "gate", "evaluation", "rootdir", "ini"),
     ("images", "crops", "protocols", "cache", "categories", "verify", "painted"),
     ("families", "renderings"),
@@ -30,8 +30,8 @@ ROWS = (
     ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "losing"),
     ("worst",),
     ("search", "determinism", "controls", "hidden", "error_types", "labels", "bias"),
-    ("fates", "subsets", "doubts", "anchors"),
-    ("figures",),
+    ("fates", "subsets", "doubts", "anchors", "evidence"),
+    ("figures", "detector_invariants"),
     ("causes", "where", "shift"),
     ("details", "explanation", "story", "plots"),
     ("results",),
