@@ -16,6 +16,7 @@ from pytest_cropdet.kinds import KINDS
 
 __all__ = [
     "CHECKS",
+    "INVARIANTS",
     "OPTIONS",
     "Named",
     "Option",
@@ -80,8 +81,8 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "with the causes, measure what changes at inference win back",
     ),
-    Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, search, or both with a comma"),
-    Option("examples", "int", 100, "N", "windows that the search for a lost object tries"),
+    Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, invariants, search; several with commas"),
+    Option("examples", "int", 100, "N", "windows that the search and the invariants may try, each"),
     Option("no_shrink", "flag", False, "", "the search stops at the first window that loses an object"),
     Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
     Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
@@ -128,7 +129,23 @@ HOLD_PATHS = (
 )
 
 
-CHECKS = ("gate", "search")  # modules of the suite
+CHECKS = ("gate", "invariants", "search")  # modules of the suite
+INVARIANTS = (
+    "D1-repeatable",
+    "D2-alone-as-in-a-batch",
+    "D3-padding",
+    "D4-shift-by-strides",
+    "D5-shift-by-pixels",
+    "D6-interior-object-found",
+    "D7-nothing-made-up",
+    "D8-score-kept",
+    "D9-category-kept",
+    "D10-no-duplicates",
+    "D11-inside-frame",
+    "D12-truncated-object-found",
+    "D13-score-falls-with-cut",
+    "D14-empty-picture",
+)
 
 
 def parse_checks(values: Sequence[str]) -> tuple[str, ...]:

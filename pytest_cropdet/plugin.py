@@ -229,7 +229,7 @@ def _dataset_of(item: pytest.Item) -> Dataset:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.config.stash.get(kept_runs, None):
-        from pytest_cropdet.session import forget
+        from pytest_cropdet.kept import forget
 
         forget(item.config, item)
     if item.get_closest_marker("cropdet") is not None:
@@ -242,7 +242,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     if item.config.stash.get(kept_runs, None):
-        from pytest_cropdet.session import told_by
+        from pytest_cropdet.kept import told_by
 
         told = told_by(item.config, item)
         names = {name for name, _ in told}
@@ -296,8 +296,8 @@ class Ledger:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         if self.records or self.benchmarks or _in_use(self.config):
+            from pytest_cropdet.kept import write_results
             from pytest_cropdet.reporting import write_reports
-            from pytest_cropdet.session import write_results
 
             records, benchmarks = list(self.records.values()), list(self.benchmarks.values())
             trouble = write_results(self.config, records, benchmarks)

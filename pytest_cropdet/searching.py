@@ -12,6 +12,7 @@ from pytest_cropdet.configured import folder_of, setting
 from pytest_cropdet.database import make_folder
 from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.evidence import Evidence
 from pytest_cropdet.losing import LossRules
 from pytest_cropdet.protocols import Dataset
 from pytest_cropdet.report.progress import LONG, Progress
@@ -19,7 +20,7 @@ from pytest_cropdet.runner import Advanced
 from pytest_cropdet.search import SHRINK_WINDOWS, Losses, Search, search
 from pytest_cropdet.worst import WorstCrop
 
-__all__ = ["losses_for", "search_for"]
+__all__ = ["evidence_for", "losses_for", "search_for"]
 
 SUITE = "pytest_cropdet.suite"
 
@@ -59,6 +60,12 @@ def search_for(
 def losses_for(config: pytest.Config, detector: DetectorHandle, dataset: Dataset, cache: Cache | None) -> Losses:
     """Return what judges single windows by the session's options."""
     return Losses(detector, dataset, _rules(config, None), cache)
+
+
+def evidence_for(config: pytest.Config, detector: DetectorHandle, dataset: Dataset, cache: Cache | None) -> Evidence:
+    """Return what the invariants are judged by, within the session's budget."""
+    examples, seed = setting(config, "examples"), setting(config, "seed")
+    return Evidence(detector, list(dataset), examples=examples, seed=seed, cache=cache, rules=_rules(config, None))
 
 
 def _rules(config: pytest.Config, item: pytest.Item | None) -> LossRules:

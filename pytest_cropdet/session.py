@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
@@ -30,37 +29,26 @@ from pytest_cropdet.detectors import load_detector
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.kept import Kept
 from pytest_cropdet.protocols import Dataset
 from pytest_cropdet.report.benchmark import benchmark_properties
-from pytest_cropdet.report.json import write_json
 from pytest_cropdet.report.progress import Progress
-from pytest_cropdet.report.properties import properties
 from pytest_cropdet.results import Run
 from pytest_cropdet.runner import Event, Finished, events
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.stash import DRY_RUN, current_item, kept_runs
 
 if TYPE_CHECKING:
+    from pytest_cropdet.evidence import Evidence
     from pytest_cropdet.search import Losses, Search
 
-__all__ = ["Cropdet", "dataset_of", "open_dataset", "open_detector", "or_fail", "told_by", "write_results"]
+__all__ = ["Cropdet", "dataset_of", "open_dataset", "open_detector", "or_fail"]
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True, eq=False)
-class Kept:
-    """A run, the test that made it, its place among that test's runs, and how many of its verdicts were reported."""
-
-    run: Run
-    test: str
-    place: int
-    reported: int = -1
-
-
 the_cache = pytest.StashKey[Cache | None]()
 opened_data = pytest.StashKey[dict[str, Dataset]]()
-runs_of_item = pytest.StashKey[list[Kept]]()
 
 
 def or_fail(function: Callable[..., T], *args: Any) -> T:
@@ -157,6 +145,7 @@ class Cropdet:
         self.detector = None if detector is None else as_handle(detector)
         self.dataset = dataset
         self._losses: Losses | None = None
+        self._evidence: Evidence | None = None
 
     def run(self, crops: str | None = None, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
@@ -249,6 +238,26 @@ class Cropdet:
         if found is not None:
             found.check()
 
+    def check_invariant(self, name: str) -> None:
+        """Fail unless an invariant holds, such as ``D6-interior-object-found``; skip where it cannot be judged."""
+        __tracebackhide__ = True
+        if self.detector is None or setting(self._config, "dry_run"):
+            pytest.skip("dry run: the detector was not judged")
+        if self._evidence is None:
+            from pytest_cropdet.searching import evidence_for
+
+            self._evidence = evidence_for(self._config, self.detector, self.dataset, cache_of(self._config))
+        from pytest_cropdet.detector_invariants import CannotTell, check_detector
+
+        try:
+            with _warnings_stay_warnings():
+                check_detector(name, self._evidence)
+        except CannotTell as error:
+            reason = str(error)
+        else:
+            return
+        pytest.skip(reason)
+
     def _dry_run(self, settings: RunSettings, item: pytest.Item | None) -> NoReturn:
         self._skip_dry(dry_run(self.dataset, settings, self.detector).lines(), item)
 
@@ -308,34 +317,3 @@ class Cropdet:
     def __repr__(self) -> str:
         name = None if self.detector is None else self.detector.name
         return f"Cropdet({name!r} on {self.dataset.name!r})"
-
-
-def forget(config: pytest.Config, item: pytest.Item) -> None:
-    """Drop the runs of an earlier try of the same test."""
-    kept = config.stash.get(kept_runs, [])
-    kept[:] = [each for each in kept if each.test != item.nodeid]
-    item.stash[runs_of_item] = []
-
-
-def told_by(config: pytest.Config, item: pytest.Item) -> list[tuple[str, str | float | int | bool]]:
-    """Return the properties of the runs that a test made, or judged after another test had made them."""
-    told = item.stash.setdefault(runs_of_item, [])
-    for each in config.stash.get(kept_runs, []):
-        if each.test == item.nodeid or each.reported != len(each.run.verdicts):
-            each.reported = len(each.run.verdicts)
-            reporting.leave(config, each.run, each.test, each.place)
-            if each not in told:
-                told.append(each)
-    return [pair for each in told for pair in properties(each.run, each.test, each.place)]
-
-
-def write_results(config: pytest.Config, records: list[dict[str, Any]], benchmarks: list[dict[str, Any]]) -> str | None:
-    """Write the JSON if it was asked for; return what to tell the user if its place cannot be written."""
-    target = setting(config, "json")
-    if target is None:
-        return None
-    try:
-        write_json(Path(target), records, benchmarks)
-    except OSError as error:
-        return f"--cropdet-json {target} could not be written: {error}"
-    return None

@@ -26,7 +26,7 @@ from pytest_cropdet.runner import Finished, events
 from pytest_cropdet.samples import Detections
 from pytest_cropdet.settings import RunSettings
 
-SETTINGS = RunSettings("random:keep=0.6,per_image=2", replicates=100, max_drop=0.2)
+SETTINGS = RunSettings("random:keep=0.6,per_image=2", replicates=100, max_drop=0.2, explain="off")
 FALSE = 20  # false positives a picture, so that answers take some room
 
 

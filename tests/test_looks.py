@@ -105,8 +105,8 @@ class TestRuns:
     )
     def test_a_clear_case_is_decided_at_the_first_look_with_the_same_verdict(self, detector, limit, outcome):
         early, whole = detector(SHARP), detector(SHARP)
-        found = looked(early, max_drop=limit)
-        full = looked(whole, max_drop=limit, looks="off")
+        found = looked(early, max_drop=limit, explain="off")
+        full = looked(whole, max_drop=limit, looks="off", explain="off")
         assert [each.outcome for each in found.judge()] == [each.outcome for each in full.judge()] == [outcome]
         assert found.images == 50
         assert full.images == 110

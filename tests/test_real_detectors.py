@@ -78,9 +78,7 @@ def test_centernet_loses_on_crops_and_the_gate_says_so(gate):
     assert result.ret == 1
     assert set(first) >= KEYS
     assert (first["images"], first["crops"]) == (116, 696)
-    assert (
-        812 + 3 * 696 < first["model_calls"] <= 812 + 4 * 696
-    )  # the same pixels count once
+    assert 812 + 3 * 696 < first["model_calls"] <= 812 + 4 * 696  # the same pixels count once
     assert first["verdict"] == "fail"
     assert first["ap"]["reference"] > first["ap"]["crop"] > 0.05
     assert first["drop"]["value"] == pytest.approx(first["ap"]["reference"] - first["ap"]["crop"], abs=1e-12)

@@ -36,7 +36,7 @@ def folder_name(name: str) -> str:
     """Return a name that any file system takes, the same for the same gate.
 
     >>> folder_name("ssd-random"), folder_name("tile:size=320")
-    ('ssd-random', 'tile-size-320-8ce8aeb6')
+    ('ssd-random', 'tile-size-320-91f45924')
     """
     plain = re.sub(r"[^A-Za-z0-9_.+-]+", "-", name).strip("-.") or "gate"
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -21,7 +21,7 @@ VALUES = {
     "min_visibility": (0.4, 0.3, 0.0),
     "seed": (12, 11, 0),
     "fill": ("gray", "blur", "mean"),
-    "checks": ("gate", "search", "gate,search"),
+    "checks": ("gate", "search", "gate,invariants"),
     "cache": ("off", "cli_model", "ini_model"),
     "dir": ("marker_data", "cli_data", "ini_data"),
     "json": ("marker.json", "cli.json", "ini.json"),

@@ -93,7 +93,7 @@ def test_it_is_named_by_its_file_without_the_option(project):
 def test_a_wrong_value_is_a_usage_error(project, option, said):
     result = project.gate("fakes:make", option)
     assert result.ret == 4
-    assert ("the suite has gate, search" in said(result)) or ("must be 1 or more, not 0" in said(result))
+    assert ("the suite has gate, invariants, search" in said(result)) or ("must be 1 or more, not 0" in said(result))
 
 
 def test_the_first_window_will_do(project, said):

@@ -1,0 +1,221 @@
+"""The invariants of detectors: each is broken by one built detector, which breaks no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pytest_cropdet import broken, options
+from pytest_cropdet.detector_invariants import INVARIANTS, CannotTell, Tolerances, check_detector
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.handle import CallableAdapter, DetectorHandle
+from pytest_cropdet.evidence import Evidence
+from pytest_cropdet.samples import Detections
+
+from .painted import Finder, find, painted_data
+
+DATA = painted_data(16)
+WIDTH, HEIGHT = 120, 90
+PADDED = Tolerances(stride=32)
+
+
+def handle(detector: Callable, **description: object) -> DetectorHandle:
+    known = Description.of(**{"nms_iou": 0.5, **description})
+    return DetectorHandle("built", lambda: CallableAdapter(detector, known), known)
+
+
+def evidence(detector, **description):
+    return Evidence(handle(detector, **description), DATA, examples=96)
+
+
+def changed(found, rows, boxes=None, scores=None, categories=None):
+    """An answer with other boxes, scores or categories in some rows."""
+    out = []
+    for old, new in ((found.boxes, boxes), (found.scores, scores), (found.categories, categories)):
+        values = old.copy()
+        if new is not None:
+            values[rows] = (new(old) if callable(new) else np.broadcast_to(new, old.shape))[rows]
+        out.append(values)
+    return Detections(*out)
+
+
+def with_row(found, box, score, category):
+    return Detections([*found.boxes, box], [*found.scores, score], [*found.categories, category])
+
+
+def touches(picture, found):
+    """Which boxes touch the border of their picture."""
+    high = [picture.shape[1], picture.shape[0]]
+    return (found.boxes[:, :2] == 0).any(axis=1) | (found.boxes[:, 2:] == high).any(axis=1)
+
+
+def is_window(picture):
+    """A window well below the image, not one that is a few pixels smaller."""
+    return picture.shape[1] <= WIDTH - 8 or picture.shape[0] <= HEIGHT - 8
+
+
+def inner(picture, found):
+    return ~touches(picture, found) & is_window(picture)
+
+
+def only_rows(found, rows):
+    return found.take(np.flatnonzero(rows))
+
+
+def wavers():
+    calls = iter(range(10**6))
+    return Finder(lambda picture, found: changed(found, slice(None), scores=0.9 - 0.01 * (next(calls) % 2)))
+
+
+class InBatches(Finder):
+    def __call__(self, images):
+        found = super().__call__(images)
+        return found if len(images) == 1 else [changed(each, slice(None), scores=0.85) for each in found]
+
+
+def beside_fill(at_left):
+    def answer(picture, found):
+        padded = picture.shape[1] > WIDTH
+        return Detections.empty() if padded and bool(picture[0, 0].any()) == at_left else found
+
+    return Finder(answer)
+
+
+def loose_when_shifted(picture, found):
+    if not (WIDTH - 8 < picture.shape[1] < WIDTH):
+        return found
+    return changed(found, slice(None), boxes=lambda old: old + (old[:, [2]] - old[:, [0]]) * [[0, 0, 0.3, 0]])
+
+
+def makes_up(picture, found):
+    if not is_window(picture):
+        return found
+    height, width = picture.shape[:2]
+    box = [0.4 * width, 0.4 * height, 0.6 * width, 0.6 * height]
+    free = all(box[2] <= x0 or box[0] >= x1 or box[3] <= y0 or box[1] >= y1 for x0, y0, x1, y1 in found.boxes.tolist())
+    return with_row(found, box, 0.9, 1) if free else found
+
+
+def doubles(picture, found):
+    if not len(found):
+        return found
+    x0, y0, x1, y1 = found.boxes[0]
+    return with_row(found, [x0, y0, x1 + 0.05 * (x1 - x0), y1], 0.4, found.categories[0])
+
+
+def reaches_out(picture, found):
+    right = found.boxes[:, 2] == picture.shape[1]
+    return changed(found, right, boxes=lambda old: old + np.array([0, 0, 40, 0]))
+
+
+class SurerOfLess(Finder):
+    """Remembers the sizes in the whole image, and scores what is cut the higher the less of it shows."""
+
+    def __init__(self):
+        self.known = []
+        super().__init__(self.score)
+
+    def score(self, picture, found):
+        area = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)
+        ids, cut = found.categories.tolist(), touches(picture, found)
+        if picture.shape[:2] == (HEIGHT, WIDTH):
+            self.known.append(dict(zip(ids, area.tolist(), strict=True)))
+        inside = [(each, size) for each, size, outer in zip(ids, area.tolist(), cut, strict=True) if not outer]
+        whole = next((each for each in self.known if set(inside) <= set(each.items())), {})
+        share = area / [whole.get(each, 1e-9) for each in ids]
+        return changed(found, cut & (share < 1), scores=lambda old: np.clip(0.5 + 0.45 * (1 - share), 0, 1))
+
+
+def raises_on_nothing(picture, found):
+    if picture.min() == picture.max() == 114:
+        raise RuntimeError("no peak")
+    return found
+
+
+BUILT = {
+    "D1-repeatable": wavers,
+    "D2-alone-as-in-a-batch": InBatches,
+    "D3-padding": lambda: beside_fill(at_left=False),
+    "D4-shift-by-strides": lambda: beside_fill(at_left=True),
+    "D5-shift-by-pixels": lambda: Finder(loose_when_shifted),
+    "D6-interior-object-found": lambda: Finder(
+        lambda p, found: only_rows(found, ~inner(p, found) | (found.categories != 1))
+    ),
+    "D7-nothing-made-up": lambda: Finder(makes_up),
+    "D8-score-kept": lambda: Finder(lambda p, found: changed(found, inner(p, found), scores=0.6)),
+    "D9-category-kept": lambda: Finder(
+        lambda p, found: changed(found, inner(p, found) & (found.categories == 1), categories=2)
+    ),
+    "D10-no-duplicates": lambda: Finder(doubles),
+    "D11-inside-frame": lambda: Finder(reaches_out),
+    "D12-truncated-object-found": lambda: Finder(lambda p, found: only_rows(found, ~touches(p, found))),
+    "D13-score-falls-with-cut": SurerOfLess,
+    "D14-empty-picture": lambda: Finder(raises_on_nothing),
+}
+
+
+def verdicts(detector, allowed=PADDED, **description):
+    """Which invariants fail, and which cannot be told."""
+    shown, fails, cannot = evidence(detector, **description), [], {}
+    for name in INVARIANTS:
+        try:
+            check_detector(name, shown, allowed)
+        except broken.BrokenInvariant as error:
+            fails.append(next(key for key, (_, cause) in INVARIANTS.items() if cause is type(error)))
+        except CannotTell as error:
+            cannot[name] = str(error)
+    return fails, cannot
+
+
+def test_there_is_a_built_detector_for_each_invariant():
+    assert list(BUILT) == list(INVARIANTS) == list(options.INVARIANTS)
+    assert {cause.__name__ for _, cause in INVARIANTS.values()} | {"BrokenInvariant"} == set(broken.__all__)
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_a_built_detector_breaks_its_own_invariant_and_no_other(name):
+    assert verdicts(BUILT[name]()) == ([name], {})
+
+
+def test_a_right_detector_breaks_none():
+    assert verdicts(Finder()) == ([], {})
+
+
+def test_the_failure_tells_value_limit_and_meaning():
+    with pytest.raises(broken.TruncatedObjectLost) as caught:
+        check_detector("D12-truncated-object-found", evidence(BUILT["D12-truncated-object-found"]()))
+    assert str(caught.value).splitlines() == [
+        "1 > 0.2: share of objects cut to 75 % or more that are not found at IoU 0.5",
+        "  D12-truncated-object-found: An object of which three quarters show is not found.",
+    ]
+    check_detector(
+        "D12-truncated-object-found",
+        evidence(BUILT["D12-truncated-object-found"]()),
+        Tolerances(truncated_lost=1.0),
+    )
+
+
+def test_what_cannot_be_told_says_why():
+    class OneByOne(Finder):
+        batch = 1
+
+    fails, cannot = verdicts(OneByOne(), Tolerances(), nms_iou=None)
+    assert fails == []
+    assert set(cannot) == {"D2-alone-as-in-a-batch", "D3-padding", "D4-shift-by-strides", "D10-no-duplicates"}
+    assert "takes one picture a call" in cannot["D2-alone-as-in-a-batch"]
+    assert "Tolerances(stride=...) says that it does not" in cannot["D3-padding"]
+    assert "--cropdet-detector nms_iou=0.6 declares it" in cannot["D10-no-duplicates"]
+    few = Evidence(handle(Finder(lambda picture, found: Detections.empty())), DATA)
+    with pytest.raises(CannotTell, match="only 0 objects to tell by, 8 are needed"):
+        check_detector("D6-interior-object-found", few)
+
+
+def test_it_costs_six_calls_an_image_at_most():
+    detector = Finder()
+    shown = evidence(detector)
+    for name in list(INVARIANTS)[4:13]:
+        check_detector(name, shown)
+    assert detector.shown <= 96
+    assert find(np.zeros((4, 4, 3), np.uint8)).scores.size == 0
