@@ -133,11 +133,15 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[
 
 
 def _checks(config: pytest.Config) -> tuple[str, ...]:
-    """Return the modules of the suite that are asked for; one named on the command line by its file is there anyway."""
+    """Return the modules of the suite that are asked for; one named on the command line by its file is there anyway.
+
+    With ``--cropdet-benchmark`` the benchmark stands in the gate's place.
+    """
     from pytest_cropdet.configured import setting
     from pytest_cropdet.options import parse_checks
 
-    return parse_checks(setting(config, "checks"))
+    checks = parse_checks(setting(config, "checks"))
+    return (*checks, "benchmark") if setting(config, "benchmark") else checks
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
