@@ -24,7 +24,7 @@ def main() -> None:
         page.goto((ROOT / ".cropdet" / "report" / "index.html").as_uri())
         views = []
         for place in ("#g1-verdict", ".gallery"):
-            page.locator(place).evaluate("each => each.scrollIntoView({behavior: 'instant'})")
+            page.locator(place).first.evaluate("each => each.scrollIntoView({behavior: 'instant'})")
             views.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
         browser.close()
     picture = Image.new("RGB", (2 * WIDTH + 2, HEIGHT), (190, 190, 190))
