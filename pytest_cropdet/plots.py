@@ -78,7 +78,7 @@ class Plots:
 
         run, causes = self._run, self._run.causes
         detected, matches = causes.detected[name], causes.matches[name]
-        shown = np.flatnonzero((detected.image == place) & (detected.score >= run.hidden.score) & ~detected.stray)
+        shown = np.flatnonzero((detected.image == place) & (detected.score >= run.hidden.score))
         half = at_half(matches)
         right = np.zeros(len(detected), dtype=bool)
         ignored = np.zeros(len(detected), dtype=bool)
