@@ -70,6 +70,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("fill", "lines", ("mean",), "FILL", "what stands for taken pixels: mean, blur or gray; more are compared"),
     Option("both_orders", "flag", False, "", "switch on context and cut in both orders: a detector call a crop more"),
+    Option("plan", "path", None, "FILE", "take the windows that a strategy drew from FILE, not from cropdet_dir"),
     Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, invariants, search; several with commas"),
     Option("examples", "int", 100, "N", "windows that the search and the invariants may try, each"),
     Option("no_shrink", "flag", False, "", "the search stops at the first window that loses an object"),
@@ -80,6 +81,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("json", "path", None, "PATH", "write the results of all gates there"),
 )
 
+PATHS = ("model", "data", "images", "train_data", "json", "detector", "dir", "cache", "plan")
 NOT_FOR_MARKERS = ("checks", "json", "dry_run", "cache", "dir")  # what belongs to the whole session
 
 
@@ -199,7 +201,17 @@ def parse_description(values: Sequence[str], model: str, models: Sequence[str]) 
 
 def resolve_paths(name: str, value: Any, base: Path) -> Any:
     """Return an option's value with its paths made absolute, as seen from ``base``; other values as they are."""
-    if value is None or name not in ("model", "data", "images", "train_data", "json", "detector", "dir", "cache"):
+    if value is None or name not in (
+        "model",
+        "data",
+        "images",
+        "train_data",
+        "json",
+        "detector",
+        "dir",
+        "cache",
+        "plan",
+    ):
         return value
     if name == "cache" and value in ("", "off"):
         return value
@@ -243,6 +255,8 @@ def check_value(each: Option, value: Any) -> Any:
     """Return a marker's value as the option's type; ``SpecError`` when it is none."""
     if each.kind == "lines":
         several = list(value) if isinstance(value, (list, tuple)) else [value]
+        if each.name == "crops" and all(isinstance(one, str) or hasattr(one, "spec") for one in several):
+            return several
         if not all(isinstance(one, (str, int, float, Path)) and not isinstance(one, bool) for one in several):
             raise SpecError(f"{each.name}={value!r} in the marker cropdet: must be text, a number, or a list of them")
         return several

@@ -25,7 +25,7 @@ ROWS = (
     ("images", "crops", "protocols", "cache", "categories", "verify", "painted"),
     ("families", "renderings"),
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),
-    ("batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
+    ("drawn", "batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
     ("invariants", "remap_picture", "augment"),
     ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "losing"),
     ("worst",),
