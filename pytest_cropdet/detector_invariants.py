@@ -5,6 +5,7 @@ Each is a function of an :class:`~pytest_cropdet.evidence.Evidence` and :class:`
 docs/invariants.md tells how the tolerances were calibrated.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 from pytest_cropdet import broken
 from pytest_cropdet.boxes import iou
 from pytest_cropdet.broken import BrokenInvariant
+from pytest_cropdet.conventions import can_change, suspects
 from pytest_cropdet.errors import CropdetError, DetectorError
 from pytest_cropdet.evidence import Answer, Evidence, difference
 from pytest_cropdet.samples import Detections, Image
@@ -243,6 +245,18 @@ def _empty(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     return 0.0, 0.0, "failures on pictures without objects"
 
 
+def _conventions(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    if not can_change(evidence.detector):
+        raise CannotTell(f"{evidence.detector.name} is no file, and its conventions are its own")
+    samples = [sample for sample in evidence.samples if (~sample.truth.crowd).any()]
+    if evidence.names is None or len(samples) < allowed.least:
+        raise CannotTell(f"{len(samples)} images with annotated objects, {allowed.least} are needed")
+    found = suspects(evidence.detector, samples, evidence.names)
+    if found and found[0].is_sure:
+        raise broken.WrongConvention(str(found[0]))
+    return max((each.z for each in found), default=0.0), math.inf, "z of the convention that would gain most"
+
+
 def _share(answers: list[Answer], fails: Callable[[Answer], bool], allowed: Tolerances) -> float:
     if len(answers) < allowed.least:
         raise CannotTell(_few(len(answers), allowed))
@@ -268,6 +282,7 @@ INVARIANTS: Mapping[str, tuple[Check, type[BrokenInvariant]]] = {
     "D12-truncated-object-found": (_truncated, broken.TruncatedObjectLost),
     "D13-score-falls-with-cut": (_rise, broken.ScoreRisesWithCut),
     "D14-empty-picture": (_empty, broken.DetectorRaised),
+    "D15-conventions": (_conventions, broken.WrongConvention),
 }
 
 

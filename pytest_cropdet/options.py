@@ -101,6 +101,7 @@ INVARIANTS = (
     "D12-truncated-object-found",
     "D13-score-falls-with-cut",
     "D14-empty-picture",
+    "D15-conventions",
 )
 
 

@@ -30,7 +30,7 @@ ROWS = (
     ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "losing"),
     ("worst",),
     ("search", "determinism", "controls", "hidden", "error_types", "labels", "bias"),
-    ("fates", "subsets", "doubts", "anchors", "evidence"),
+    ("fates", "subsets", "doubts", "anchors", "evidence", "conventions"),
     ("figures", "detector_invariants"),
     ("causes", "where", "shift"),
     ("details", "explanation", "story", "plots"),
