@@ -23,6 +23,8 @@ VALUES = {
     "fill": ("gray", "blur", "mean"),
     "cache": ("off", "cli_model", "ini_model"),
     "dir": ("marker_data", "cli_data", "ini_data"),
+    "plan": ("marker_labels.txt", "cli_labels.txt", "ini_labels.txt"),
+    "checks": ("gate", "search", "invariants"),
     "json": ("marker.json", "cli.json", "ini.json"),
 }
 BY_KIND = {"int": (12, 11, 10), "float": (0.4, 0.3, 0.2), "flag": (False, True, True)}
