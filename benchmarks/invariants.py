@@ -8,18 +8,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_cropdet import load_dataset, load_detector
+from pytest_cropdet import Dataset, Detector, load_dataset, load_detector
 from pytest_cropdet.detector_invariants import INVARIANTS, CannotTell, measure
-from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.evidence import Evidence
-from pytest_cropdet.protocols import Dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "fixtures" / "models"
 
 
-def detectors() -> Iterator[tuple[str, DetectorHandle, Dataset]]:
+def detectors() -> Iterator[tuple[str, Detector, Dataset]]:
     """Yield name, detector and data set."""
     scenes = load_dataset(ROOT / "fixtures" / "scenes")
     labels = str(MODELS / "labels.txt")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.datasets import load_dataset as load_dataset
     from pytest_cropdet.detectors import load_detector as load_detector
     from pytest_cropdet.detectors.anchors import read_anchors as read_anchors
+    from pytest_cropdet.drawn import Drawn as Drawn
     from pytest_cropdet.errors import CropdetError as CropdetError
     from pytest_cropdet.errors import DataError as DataError
     from pytest_cropdet.errors import DetectorError as DetectorError
@@ -57,6 +58,7 @@ _HOMES = {
     "Detections": "samples",
     "Detector": "protocols",
     "DetectorError": "errors",
+    "Drawn": "drawn",
     "GateFailure": "gate",
     "GroundTruth": "samples",
     "LossRules": "losing",

@@ -16,6 +16,7 @@ __all__ = [
     "ScoreRisesWithCut",
     "ShiftSensitive",
     "TruncatedObjectLost",
+    "WrongConvention",
 ]
 
 
@@ -77,3 +78,7 @@ class ScoreRisesWithCut(BrokenInvariant):
 
 class DetectorRaised(BrokenInvariant):
     """A picture without any object, or a tiny one, makes the detector fail."""
+
+
+class WrongConvention(BrokenInvariant):
+    """A convention of the detector is declared wrongly; the text names it and the option that mends it."""

@@ -39,6 +39,7 @@ __all__ = [
     "parameters_for",
     "setting",
     "settings_for",
+    "spec_of",
 ]
 
 FIXTURES = {"cropdet_detector": "model", "cropdet_dataset": "data"}
@@ -119,6 +120,9 @@ def check_options(config: pytest.Config) -> None:
     mode = setting(config, "benchmark")
     if mode is not None and mode not in option("benchmark").choices:
         raise SpecError(f"cropdet_benchmark must be one of {', '.join(option('benchmark').choices)}, not {mode!r}")
+    plan = setting(config, "plan")
+    if plan is not None and not Path(plan).is_file():
+        raise SpecError(f"--cropdet-plan {plan}: no such file")
     target = setting(config, "json")
     if target is not None and Path(target).is_dir():
         raise SpecError(f"--cropdet-json {target} is a folder; name a file")
@@ -149,6 +153,8 @@ def check_marker(config: pytest.Config, item: pytest.Item) -> None:
 def _check_crops(config: pytest.Config, item: pytest.Item | None = None) -> None:
     without_truth = any(each.said == WITHOUT_TRUTH for each in choices(config, "data", item))
     for spec in setting(config, "crops", item):
+        if not isinstance(spec, str):
+            continue
         parse_spec(spec)
         if without_truth:
             refuse_without_truth(spec)
@@ -172,7 +178,7 @@ def settings_for(config: pytest.Config, item: pytest.Item | None = None, **chang
     mean, single = parse_limits(setting(config, "max_drop", item))
     names = [name.strip() for value in setting(config, "categories", item) for name in str(value).split(",")]
     values = {
-        "crops": setting(config, "crops", item)[0],
+        "crops": spec_of(setting(config, "crops", item)[0]),
         "max_drop": parse_limits(option("max_drop").default)[0] if mean is None else mean,
         "by_category": {**single, **_marker(item).get("by_category", {})},
         "categories": tuple(name for name in names if name),
@@ -214,14 +220,21 @@ def _parameters(
     return found
 
 
-def spec_ids(specs: Sequence[str]) -> list[str]:
+def spec_of(crops: Any) -> str:
+    """Return the spec of windows: itself, or what a strategy that draws them calls itself."""
+    return str(getattr(crops, "spec", crops))
+
+
+def spec_ids(specs: Sequence[Any]) -> list[str]:
     """Return a short id for each spec of windows: its families, the whole spec where that is not enough.
 
     >>> spec_ids(["random:keep=0.5", "tile"])
     ['random', 'tile']
     """
-    families = ["+".join(part.partition(":")[0].strip() for part in spec.split("+")) for spec in specs]
-    return [spec if families.count(family) > 1 else family for spec, family in zip(specs, families, strict=True)]
+    texts = [spec_of(spec) for spec in specs]
+    families = ["+".join(part.partition(":")[0].strip() for part in text.split("+")) for text in texts]
+    families = [getattr(spec, "name", family) for spec, family in zip(specs, families, strict=True)]
+    return [text if families.count(family) > 1 else family for text, family in zip(texts, families, strict=True)]
 
 
 def missing(config: pytest.Config, fixture: str, item: pytest.Item | None = None) -> str | None:

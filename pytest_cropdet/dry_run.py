@@ -11,7 +11,7 @@ import numpy as np
 from pytest_cropdet.categories import select_categories
 from pytest_cropdet.detectors.handle import as_handle
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.plan import choose_samples, make_plan
+from pytest_cropdet.plan import Plan, choose_samples, make_plan
 from pytest_cropdet.protocols import Dataset
 from pytest_cropdet.scoring import MIN_IMAGES_PER_CATEGORY, CropIndex, build_objects
 from pytest_cropdet.settings import RunSettings
@@ -86,13 +86,16 @@ class DryRun:
         return found
 
 
-def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None) -> DryRun:
-    """Return the size of a run; with a detector, its time from a few calls. No other pixel is read."""
+def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan: Plan | None = None) -> DryRun:
+    """Return the size of a run; with a detector, its time from a few calls. No other pixel is read.
+
+    ``plan``: windows that settings do not name.
+    """
     if not getattr(dataset, "has_truth", True):
         raise SpecError("a dry run counts annotated objects; give --cropdet-data=PATH")
     categories = select_categories(settings.categories or tuple(dataset.categories.values()), dataset.categories)
     samples = choose_samples(dataset, settings.sample_images, settings.seed)
-    plan = make_plan(samples, settings.crops, settings.seed)
+    plan = make_plan(samples, settings.crops, settings.seed) if plan is None else plan
     index = CropIndex.of(samples, plan)
     objects = build_objects(index, settings.min_visibility)
     scored = objects.scored & np.isin(objects.truth.category, categories)

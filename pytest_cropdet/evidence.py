@@ -4,7 +4,7 @@ The objects are what is found with confidence in the whole image; no ground trut
 a crop and its image agree, not that either is right.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -117,7 +117,10 @@ class Look:
 
 
 class Evidence:
-    """A detector's answers to some images of a data set, chosen by the seed, as many as ``examples`` calls allow."""
+    """A detector's answers to some images of a data set, chosen by the seed, as many as ``examples`` calls allow.
+
+    ``names``: of the annotated categories, by which alone conventions are recognised.
+    """
 
     def __init__(
         self,
@@ -128,11 +131,14 @@ class Evidence:
         seed: int = 0,
         cache: Cache | None = None,
         rules: LossRules | None = None,
+        names: Mapping[int, str] | None = None,
     ) -> None:
         self.detector = as_handle(detector)
         self.rules = rules or LossRules()
         count = max(2, examples // CALLS_PER_IMAGE)
-        chosen = shuffled(list(samples), seed)[:count]
+        pool = shuffled(list(samples), seed)
+        chosen = pool[:count]
+        self.samples, self.names = pool[:examples], names
         self.looks = [Look(self.detector, sample, self.rules, seed, cache) for sample in chosen]
 
     def everything(self) -> Iterator[tuple[str, Detections, tuple[int, int]]]:

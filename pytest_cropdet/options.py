@@ -81,6 +81,7 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "with the causes, measure what changes at inference win back",
     ),
+    Option("plan", "path", None, "FILE", "take the windows that a strategy drew from FILE, not from cropdet_dir"),
     Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, invariants, search; several with commas"),
     Option("examples", "int", 100, "N", "windows that the search and the invariants may try, each"),
     Option("no_shrink", "flag", False, "", "the search stops at the first window that loses an object"),
@@ -126,6 +127,7 @@ HOLD_PATHS = (
     "report",
     "objects",
     "detections",
+    "plan",
 )
 
 
@@ -145,6 +147,7 @@ INVARIANTS = (
     "D12-truncated-object-found",
     "D13-score-falls-with-cut",
     "D14-empty-picture",
+    "D15-conventions",
 )
 
 
@@ -289,6 +292,8 @@ def check_value(each: Option, value: Any) -> Any:
     """Return a marker's value as the option's type; ``SpecError`` when it is none."""
     if each.kind == "lines":
         several = list(value) if isinstance(value, (list, tuple)) else [value]
+        if each.name == "crops" and all(isinstance(one, str) or hasattr(one, "spec") for one in several):
+            return several
         if not all(isinstance(one, (str, int, float, Path)) and not isinstance(one, bool) for one in several):
             raise SpecError(f"{each.name}={value!r} in the marker cropdet: must be text, a number, or a list of them")
         return several

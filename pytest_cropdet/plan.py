@@ -39,12 +39,16 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The windows of a run: ``windows[sample id]`` lists them by rank. Iterating gives every (sample id, crop)."""
+    """The windows of a run: ``windows[sample id]`` lists them by rank. Iterating gives every (sample id, crop).
+
+    ``file``: where they were read from, if a strategy drew them.
+    """
 
     spec: str
     seed: int
     family: str
     windows: Mapping[str, tuple[Crop, ...]]
+    file: str | None = None
 
     def __len__(self) -> int:
         return sum(len(crops) for crops in self.windows.values())

@@ -65,7 +65,9 @@ def losses_for(config: pytest.Config, detector: DetectorHandle, dataset: Dataset
 def evidence_for(config: pytest.Config, detector: DetectorHandle, dataset: Dataset, cache: Cache | None) -> Evidence:
     """Return what the invariants are judged by, within the session's budget."""
     examples, seed = setting(config, "examples"), setting(config, "seed")
-    return Evidence(detector, list(dataset), examples=examples, seed=seed, cache=cache, rules=_rules(config, None))
+    names = dataset.categories if getattr(dataset, "has_truth", True) else None
+    rules = _rules(config, None)
+    return Evidence(detector, list(dataset), examples=examples, seed=seed, cache=cache, rules=rules, names=names)
 
 
 def _rules(config: pytest.Config, item: pytest.Item | None) -> LossRules:

@@ -21,15 +21,18 @@ from pytest_cropdet.configured import (
     setting,
     settings_for,
     spec_ids,
+    spec_of,
 )
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.datasets import load_dataset
 from pytest_cropdet.datasets.folder import ImageFolder
 from pytest_cropdet.detectors import load_detector
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.drawn import Drawn, draw_plan
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.kept import Kept
+from pytest_cropdet.plan import Plan, choose_samples
 from pytest_cropdet.protocols import Dataset
 from pytest_cropdet.report.benchmark import benchmark_properties
 from pytest_cropdet.report.progress import Progress
@@ -147,11 +150,14 @@ class Cropdet:
         self._losses: Losses | None = None
         self._evidence: Evidence | None = None
 
-    def run(self, crops: str | None = None, **changes: Any) -> Run:
+    def run(self, crops: Any = None, *, name: str | None = None, per_image: int = 4, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
 
-        ``crops``: a spec of windows, the configured one if not given. ``changes``: any field of ``RunSettings``, over
-        the marker, the command line and the ini file; ``max_drop`` and ``by_category`` state limits beforehand.
+        ``crops``: a spec of windows, the configured one if not given; or a Hypothesis strategy of windows, or a
+        function of a sample that returns one, with the ``name`` it is kept under and windows ``per_image``: it is drawn
+        once, and from then on its windows are read (:class:`~pytest_cropdet.Drawn`). ``changes``: any field of
+        ``RunSettings``, over the marker, the command line and the ini file; ``max_drop`` and ``by_category`` state
+        limits beforehand.
         Compare the result to gate it: ``assert run.drop <= 0.05``.
         """
         __tracebackhide__ = True
@@ -162,22 +168,27 @@ class Cropdet:
                 f"cropdet.run takes {', '.join(RunSettings.__dataclass_fields__)}; not {', '.join(unknown)}"
             )
         try:
-            settings = settings_for(self._config, item, **({} if crops is None else {"crops": crops}), **changes)
+            if crops is None:
+                crops = setting(self._config, "crops", item)[0]
+            if not isinstance(crops, str | Drawn):
+                crops = Drawn(crops, name=name or "", per_image=per_image)
+            settings = settings_for(self._config, item, crops=spec_of(crops), **changes)
+            plan = self._drawn(crops, settings, item) if isinstance(crops, Drawn) else None
             if self.detector is None or setting(self._config, "dry_run"):
-                self._dry_run(settings, item)
-            name = self._name(settings, item)
+                self._dry_run(settings, item, plan)
+            called = self._name(crops, item)
             place = sum(item is not None and each.test == item.nodeid for each in self._config.stash.get(kept_runs, []))
             if item is not None:
-                reporting.begin(self._config, item.nodeid, place, name)
-            found = self._finish(settings, self.detector)
+                reporting.begin(self._config, item.nodeid, place, called)
+            found = self._finish(settings, self.detector, plan)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
-        run = found.named(name)
+        run = found.named(called)
         if item is not None:
             self._config.stash.setdefault(kept_runs, []).append(Kept(run, item.nodeid, place))
         return run
 
-    def gate(self, crops: str | None = None, **changes: Any) -> Run:
+    def gate(self, crops: Any = None, **changes: Any) -> Run:
         """Run, and fail unless every stated limit holds (``--cropdet-max-drop``, 0.05 unless set otherwise)."""
         __tracebackhide__ = True
         run = self.run(crops, **changes)
@@ -200,7 +211,7 @@ class Cropdet:
             found = self._finish_benchmark(mode, settings, self.detector)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
-        found.name = self._name(settings, item, "benchmark")
+        found.name = self._name(settings.crops, item, "benchmark")
         if item is not None:
             told = benchmark_properties(found, item.nodeid)
             names = {name for name, _ in told}
@@ -258,17 +269,24 @@ class Cropdet:
             return
         pytest.skip(reason)
 
-    def _dry_run(self, settings: RunSettings, item: pytest.Item | None) -> NoReturn:
-        self._skip_dry(dry_run(self.dataset, settings, self.detector).lines(), item)
+    def _drawn(self, source: Drawn, settings: RunSettings, item: pytest.Item | None) -> Plan:
+        samples = choose_samples(self.dataset, settings.sample_images, settings.seed)
+        given = setting(self._config, "plan", item)
+        return draw_plan(
+            source, samples, settings.seed, folder_of(self._config), None if given is None else Path(given)
+        )
+
+    def _dry_run(self, settings: RunSettings, item: pytest.Item | None, plan: Plan | None) -> NoReturn:
+        self._skip_dry(dry_run(self.dataset, settings, self.detector, plan).lines(), item)
 
     def _skip_dry(self, lines: list[str], item: pytest.Item | None) -> NoReturn:
         if item is not None:
             item.user_properties.append((DRY_RUN, "\n".join(lines)))
         pytest.skip("dry run: the detector was not judged")
 
-    def _finish(self, settings: RunSettings, detector: DetectorHandle) -> Run:
+    def _finish(self, settings: RunSettings, detector: DetectorHandle, plan: Plan | None) -> Run:
         with self._progress(detector) as progress:
-            for event in events(detector, self.dataset, settings, cache=cache_of(self._config)):
+            for event in events(detector, self.dataset, settings, plan, cache_of(self._config)):
                 if isinstance(event, Finished):
                     event.run.explanation.watch = self._watch
                     event.run.explanation.page = reporting.page_name(self._config)
@@ -299,7 +317,7 @@ class Cropdet:
             for event in seeking:
                 progress.show(event)
 
-    def _name(self, settings: RunSettings, item: pytest.Item | None, what: str | None = None) -> str:
+    def _name(self, crops: Any, item: pytest.Item | None, what: str | None = None) -> str:
         """Return the name in reports: model and data set where there are several, and the windows or ``what``."""
         parameters: Mapping[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
         shown = {"cropdet_detector": "model", "cropdet_dataset": "data"}
@@ -311,8 +329,8 @@ class Cropdet:
         if what is not None:
             return "-".join([*parts, what])
         specs = list(setting(self._config, "crops", item))
-        ids = dict(zip(specs, spec_ids(specs), strict=True))
-        return "-".join([*parts, ids.get(settings.crops, spec_ids([settings.crops])[0])])
+        ids = dict(zip(map(spec_of, specs), spec_ids(specs), strict=True))
+        return "-".join([*parts, ids.get(spec_of(crops), spec_ids([crops])[0])])
 
     def __repr__(self) -> str:
         name = None if self.detector is None else self.detector.name

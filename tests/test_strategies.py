@@ -22,7 +22,7 @@ from pytest_cropdet.strategies import boxes, crops, detections, ground_truths, s
 
 from .support import Data, objects, sample
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=40, deadline=None)
 NAMESPACE = {
     "Crop": Crop,
     "Detections": Detections,
@@ -32,16 +32,16 @@ NAMESPACE = {
 }
 
 
-def smallest(strategy, condition, examples=2000):
+def smallest(strategy, condition, examples=500):
     return find(
         strategy,
         condition,
-        settings=settings(max_examples=examples, database=None, deadline=None),
+        settings=settings(max_examples=examples, phases=[Phase.generate, Phase.shrink], database=None, deadline=None),
         random=Random(0),
     )
 
 
-def reached(strategy, condition, examples=1000):
+def reached(strategy, condition, examples=500):
     return find(
         strategy,
         condition,

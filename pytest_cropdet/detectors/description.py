@@ -13,7 +13,7 @@ from typing import Any
 from pytest_cropdet.boxes import FORMATS
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["NO_ANCHORS", "Description", "number_names", "outputs_by_role", "read_labels"]
+__all__ = ["NO_ANCHORS", "Description", "alternatives", "number_names", "outputs_by_role", "read_labels"]
 
 UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
@@ -121,6 +121,18 @@ def _parse(key: str, value: Any) -> Any:
     if key == "outputs":
         outputs_by_role(text)
     return text
+
+
+def alternatives(key: str, value: Any) -> list[Any]:
+    """Return the other values a convention may have; none for one that is decided inside the model, or not at all.
+
+    >>> alternatives("channels", "rgb")
+    ['bgr']
+    """
+    if value is None or value == "inside":
+        return []
+    kind = type(value)
+    return [kind(each) for each in _CHOICES[key] if kind(each) != value and each != "inside"]
 
 
 def outputs_by_role(text: str) -> dict[str, str]:

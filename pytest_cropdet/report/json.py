@@ -41,6 +41,7 @@ def record(run: Run) -> dict[str, Any]:
         "seconds": {"model": run.spent.model_seconds, "total": run.spent.total_seconds},
         "seed": run.plan.seed,
         "plan": run.plan.spec,
+        "windows": _windows(run),
         "detector": dict(run.detector),
         "dataset": run.dataset,
         "speaks_for": dict(run.speaks_for),
@@ -103,6 +104,14 @@ def record(run: Run) -> dict[str, Any]:
 def bounds(measure: Measure) -> dict[str, float | None]:
     """Return a measure's value and its bounds."""
     return {"value": measure.value, "low": measure.low, "high": measure.high}
+
+
+def _windows(run: Run) -> dict[str, list[list[int]]] | None:
+    """Return the windows that a strategy drew, ``left top width height``; others follow from spec and seed."""
+    if run.plan.file is None:
+        return None
+    rows = run.plan.windows.items()
+    return {name: [[each.left, each.top, each.width, each.height] for each in crops] for name, crops in rows}
 
 
 def write_json(path: Path, records: list[dict[str, Any]], benchmarks: Sequence[dict[str, Any]] = ()) -> None:

@@ -82,8 +82,9 @@ def pytest_unconfigure(config):
     print("imported:", [name for name in ("tensorflow", "cv2", "matplotlib") if name in sys.modules])
 """,
         test_search=(
-            "from hypothesis import given\n"
+            "from hypothesis import HealthCheck, given, settings\n"
             "from pytest_cropdet.strategies import crops\n\n"
+            "@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])\n"
             "@given(crops(9, 9))\ndef test_fits(crop):\n    assert crop.fits(9, 9)\n"
         ),
     )

@@ -24,6 +24,7 @@ VALUES = {
     "checks": ("gate", "search", "gate,invariants"),
     "cache": ("off", "cli_model", "ini_model"),
     "dir": ("marker_data", "cli_data", "ini_data"),
+    "plan": ("marker_labels.txt", "cli_labels.txt", "ini_labels.txt"),
     "json": ("marker.json", "cli.json", "ini.json"),
     "report": ("off", "cli_model", "ini_model"),
     "detections": ("marker_data", "cli_data", "ini_data"),
