@@ -38,7 +38,9 @@ __all__ = ["Losses", "Search", "Windows", "find_worst_crop", "search"]
 EXAMPLES = 100
 PER_IMAGE = 10  # windows of an image before the search of a data set goes on to the next
 CLIMB = 0.4  # of the examples, for the image in which an object scored lowest
-SHRINK_WINDOWS = 40  # that a shrink may ask the detector about
+SHRINK_WINDOWS = 40  # that a shrink may ask the detector about, if it then has been asked about no more than
+MOST_WINDOWS = 60  # in all, search included; but always about
+LEAST_SHRINK_WINDOWS = 20
 UNLIMITED = 10**9
 KEEP = 0.3  # of the image's shorter side, which every window keeps
 
@@ -128,7 +130,7 @@ def find_worst_crop(
     - ``rules``: when an object is lost (:class:`~pytest_cropdet.LossRules`: below 0.3, having 0.5 or more in the whole
       image, 75 % of it visible).
     - ``categories``: the sample's names by id, where the detector's ids are others; without it ids are taken as equal.
-    - ``examples``: windows that are tried; at most 40 more are shown to the detector while a failure shrinks.
+    - ``examples``: windows that are tried. A failure shrinks by windows up to the 60th, but by 20 to 40 at any rate.
     - ``min_side``: pixels that a window keeps of each side, 30 % of the shorter side if not given.
     - ``shrink=False``: the first window that loses an object, whatever its cut.
     - ``truth=False``: what is found with confidence in the whole image stands for the objects.
@@ -166,7 +168,7 @@ def search(
         seeker = _seeker(handle, dataset, rules, cache, sample)
         windows = seeker.windows
         yield Search(worst, images, asked + windows.asked, calls + windows.calls)
-        found = seeker.worst(min(left, PER_IMAGE), None, shrink, seed, climb=False)
+        found = seeker.worst(min(left, PER_IMAGE), None, shrink, seed, climb=False, before=asked)
         images, asked, calls = images + 1, asked + windows.asked, calls + windows.calls
         if found is not None:
             left -= PER_IMAGE
@@ -176,7 +178,7 @@ def search(
             break
     if worst is not None and low is not None and not worst.lost and left > 0:
         asked, calls = asked - low.windows.asked, calls - low.windows.calls
-        worst = low.worst(left, None, shrink, seed + 1) or worst
+        worst = low.worst(left, None, shrink, seed + 1, before=asked) or worst
         asked, calls = asked + low.windows.asked, calls + low.windows.calls
     yield Search(worst, images, asked, calls)
 
@@ -220,14 +222,19 @@ class _Seeker:
         self.held: Held = held_objects(truth, windows(), rules, windows.frame)
         self.judged: dict[Crop, Shown | None] = {}
         self._most = UNLIMITED  # windows that may be asked for
+        self._before = 0
         self._error: Exception | None = None
 
     def worst(
-        self, examples: int, min_side: int | None, shrink: bool, seed: int, climb: bool = True
+        self, examples: int, min_side: int | None, shrink: bool, seed: int, climb: bool = True, before: int = 0
     ) -> WorstCrop | None:
-        """Return the smallest cut that loses an object, else the lowest score; ``None`` if there is no object."""
+        """Return the smallest cut that loses an object, else the lowest score; ``None`` if there is no object.
+
+        ``before``: windows that the detector was shown of other images.
+        """
         if not len(self.held):
             return None
+        self._before = before
         sample = self.windows.sample
         side = max(1, round(KEEP * min(sample.width, sample.height))) if min_side is None else min_side
         places = [partial(crops, containing=core) for core in _inside(self.held.cores(), self.windows.frame)]
@@ -264,7 +271,8 @@ class _Seeker:
         target(-shown.score_crop)
         lost = shown.score_crop < self.rules.score
         if lost and self._most == UNLIMITED:
-            self._most = self.windows.asked + SHRINK_WINDOWS
+            left = MOST_WINDOWS - self._before - self.windows.asked
+            self._most = self.windows.asked + max(LEAST_SHRINK_WINDOWS, min(SHRINK_WINDOWS, left))
         return lost
 
     def _judge(self, crop: Crop) -> Shown | None:

@@ -176,6 +176,21 @@ def test_a_shrink_asks_for_so_many_windows_and_no_more():
     assert first.calls <= worst.calls <= first.calls + 40
 
 
+def test_a_failure_that_is_found_late_is_shrunk_by_twenty_windows():
+    judged = []
+
+    def rough(crop):
+        judged.append(crop)
+        cut = crop.left + crop.top + cut_right(crop) + HEIGHT - crop.bottom
+        return len(judged) > 50 and cut > 25 and (crop.left * 31 + crop.top * 17 + crop.right * 7) % 5 > 1
+
+    first = find_worst_crop(loses(rough), SAMPLE, examples=200, shrink=False)
+    judged.clear()
+    worst = find_worst_crop(loses(rough), SAMPLE, examples=200)
+    assert 50 < first.calls
+    assert worst.calls == first.calls + 20
+
+
 WRONG = {
     "no examples": (lambda: find_worst_crop(perfect(Data([SAMPLE])), SAMPLE, examples=0), "examples=0: one window"),
     "percent": (lambda: LossRules(min_visibility=75), "min_visibility must lie between 0 and 1, not 75"),
