@@ -173,7 +173,7 @@ class Cropdet:
             if not isinstance(crops, str | Drawn):
                 crops = Drawn(crops, name=name or "", per_image=per_image)
             settings = settings_for(self._config, item, crops=spec_of(crops), **changes)
-            plan = self._drawn(crops, settings, item) if isinstance(crops, Drawn) else None
+            plan = self._plan(crops, settings, item)
             if self.detector is None or setting(self._config, "dry_run"):
                 self._dry_run(settings, item, plan)
             called = self._name(crops, item)
@@ -269,12 +269,17 @@ class Cropdet:
             return
         pytest.skip(reason)
 
-    def _drawn(self, source: Drawn, settings: RunSettings, item: pytest.Item | None) -> Plan:
-        samples = choose_samples(self.dataset, settings.sample_images, settings.seed)
+    def _plan(self, crops: str | Drawn, settings: RunSettings, item: pytest.Item | None) -> Plan | None:
+        """Return the windows that a strategy draws, or has drawn; ``None`` where they follow from a spec."""
         given = setting(self._config, "plan", item)
-        return draw_plan(
-            source, samples, settings.seed, folder_of(self._config), None if given is None else Path(given)
-        )
+        if isinstance(crops, str):
+            if given is not None:
+                text = f"--cropdet-plan={given} is not read: the windows of {crops!r} follow from the seed"
+                warnings.warn(text, stacklevel=3)
+            return None
+        samples = choose_samples(self.dataset, settings.sample_images, settings.seed)
+        file = None if given is None else Path(given)
+        return draw_plan(crops, samples, settings.seed, folder_of(self._config), file)
 
     def _dry_run(self, settings: RunSettings, item: pytest.Item | None, plan: Plan | None) -> NoReturn:
         self._skip_dry(dry_run(self.dataset, settings, self.detector, plan).lines(), item)

@@ -41,3 +41,14 @@ def test_it_is_drawn_once_whatever_the_workers_and_repeated_from_its_file(projec
     project.pytest("test_gate.py", *rest, "--cropdet-plan=mine.json").assert_outcomes(passed=3)
     assert project.gates[0]["windows"]["000.png"] == [[1, 2, 50, 40]]
     assert project.pytest("test_gate.py", *rest, "--cropdet-plan=nowhere.json").ret == 4
+
+
+def test_a_gate_whose_windows_follow_from_a_spec_says_that_it_reads_no_plan(project):
+    project.write(test_gate="def test_run(cropdet):\n    assert cropdet.run('tile:size=48').drop <= 0.9\n")
+    (project.path / "mine.json").write_text("{}")
+    rest = ("--cropdet-model=fakes:perfect", f"--cropdet-data={project.data}")
+    result = project.pytest("test_gate.py", *rest, "--cropdet-plan=mine.json")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(
+        ["*--cropdet-plan=*mine.json is not read: the windows of 'tile:size=48' follow from the seed"]
+    )
