@@ -109,27 +109,26 @@ class SuiteModule(pytest.Module):
         return name.startswith("test_") and callable(obj)
 
 
-def _is_left_out(path: Path, parent: pytest.Collector) -> bool:
-    """Whether the suite as a whole does without a module: with --cropdet-benchmark the gate, else the benchmark."""
-    from pytest_cropdet.configured import setting
-
-    if parent.session.isinitpath(path):
-        return False
-    without = "gate" if setting(parent.config, "benchmark") else "benchmark"
-    return path.stem == without
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[None, Any, Any]:
     collected = yield
     if file_path.suffix != ".py" or file_path.parent != SUITE:
         return collected
     asked_for = any(parent.session.isinitpath(path) for path in (file_path, SUITE, SUITE.parent))
-    if not asked_for or file_path.name == "__init__.py" or _is_left_out(file_path, parent):
+    if not asked_for or file_path.name == "__init__.py":
         return []
     if not parent.session.isinitpath(file_path) and file_path.stem not in _checks(parent.config):
         return []
     return [SuiteModule.from_parent(parent, path=file_path, nodeid=f"pytest_cropdet/suite/{file_path.name}")]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
+    """Leave out, of ``from pytest_cropdet.suite import *``, what is not asked for."""
+    package, _, name = str(getattr(obj, "__module__", "")).rpartition(".")
+    if package != SUITE_MODULE or isinstance(collector, SuiteModule) or name in _checks(collector.config):
+        return None
+    return []
 
 
 def _checks(config: pytest.Config) -> tuple[str, ...]:
@@ -141,7 +140,9 @@ def _checks(config: pytest.Config) -> tuple[str, ...]:
     from pytest_cropdet.options import parse_checks
 
     checks = parse_checks(setting(config, "checks"))
-    return (*checks, "benchmark") if setting(config, "benchmark") else checks
+    if not setting(config, "benchmark"):
+        return checks
+    return ("benchmark", *(each for each in checks if each != "gate"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

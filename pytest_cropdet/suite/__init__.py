@@ -1,7 +1,10 @@
 """The ready-made tests. ``pytest --pyargs pytest_cropdet.suite`` runs them; so does, in a test file with fixtures of
-one's own, ``from pytest_cropdet.suite import *``.
+one's own, ``from pytest_cropdet.suite import *``. Either way ``--cropdet-checks`` says which.
 """
 
+from pytest_cropdet.suite.benchmark import test_benchmark
 from pytest_cropdet.suite.gate import test_map_drop
+from pytest_cropdet.suite.invariants import test_detector_invariant
+from pytest_cropdet.suite.search import test_no_crop_loses_an_object
 
-__all__ = ["test_map_drop"]
+__all__ = ["test_benchmark", "test_detector_invariant", "test_map_drop", "test_no_crop_loses_an_object"]

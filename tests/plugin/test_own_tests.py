@@ -51,6 +51,24 @@ def test_a_star_import_gates_fixtures_of_ones_own(project, workers):
     assert project.gates[0]["dataset"] == "drawn here"
 
 
+def test_a_star_import_brings_along_the_checks_that_are_asked_for(project):
+    project.write(tests__conftest=OWN_FIXTURES, tests__test_crops=STAR)
+    names = {
+        "gate": "test_map_drop",
+        "invariants": "test_detector_invariant",
+        "search": "test_no_crop_loses_an_object",
+        "benchmark": "test_benchmark",
+    }
+
+    def collected(*args):
+        lines = project.pytest(*args, "--collect-only", "-q", "tests").outlines
+        return [check for check, name in names.items() if any(f"::{name}" in line for line in lines)]
+
+    assert collected() == ["gate"]
+    assert collected("--cropdet-checks=search,invariants") == ["invariants", "search"]
+    assert collected("--cropdet-checks=gate,search", "--cropdet-benchmark=quick") == ["search", "benchmark"]
+
+
 def test_fixtures_in_the_root_conftest_reach_the_suite_even_beside_configured_models(project):
     project.write(conftest=OWN_FIXTURES)
     project.pytest(*SUITE, "--cropdet-model=fakes:make", "--cropdet-model=fakes:perfect").assert_outcomes(failed=1)
