@@ -117,15 +117,12 @@ def _why(causes: Causes, step: Step) -> str:
 
 
 def _matched(spec: str) -> tuple[str, ...]:
-    """Return the recipe for the families of a gate, those of them that can be trained with; none is an empty tuple."""
-    parts = []
-    for part in spec.split("+"):
-        try:
-            Matched(part)
-        except SpecError:  # no recipe for this family, or windows that no spec made
-            continue
-        parts.append(part.strip())
-    return (f'Matched("{"+".join(parts)}", leave={LEAVE})',) if parts else ()
+    """Return the recipe for the families of a gate; none, an empty tuple, for windows that no spec made."""
+    try:
+        Matched(spec)
+    except SpecError:
+        return ()
+    return (f'Matched("{spec}", leave={LEAVE})',)
 
 
 def _code(recipes: tuple[str, ...]) -> str:

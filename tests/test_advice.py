@@ -74,14 +74,14 @@ def test_where_no_step_can_be_told_from_0_more_images_or_matched_are_advised():
         assert advice.headline == "no step can be told from 0; more images, or train with Matched"
 
 
-def test_matched_takes_those_families_that_can_be_trained_with():
-    assert advise(causes(cut=0.1), "edge+random:keep=0.5").recipes[-1] == 'Matched("random:keep=0.5", leave=0.3)'
+def test_matched_takes_the_families_of_the_gate_and_none_where_a_strategy_drew():
+    assert advise(causes(cut=0.1), "edge+random:keep=0.5").recipes[-1] == 'Matched("edge+random:keep=0.5", leave=0.3)'
     assert advise(causes(cut=0.1), "tile:severity=3").recipes[-1] == 'Matched("tile:severity=3", leave=0.3)'
-    for spec in ("edge", "drawn by a strategy"):
-        advice = advise(causes(cut=0.1), spec)
-        assert advice.recipes == ("Cut(weight=2, leave=0.3)",)
-        pasted(advice)
-        assert advise(causes(), spec).code == ""
+    drawn = "drawn:name=around,per_image=4"
+    advice = advise(causes(cut=0.1), drawn)
+    assert advice.recipes == ("Cut(weight=2, leave=0.3)",)
+    pasted(advice)
+    assert advise(causes(), drawn).code == ""
 
 
 def test_untried_measures_are_those_against_the_step():

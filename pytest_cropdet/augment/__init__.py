@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.augment.crop import Augmentation, Augmented
 from pytest_cropdet.augment.generic import Generic
-from pytest_cropdet.augment.recipes import Context, Cut, Matched, Position, Recipe, Scale, Window
+from pytest_cropdet.augment.matched import Matched
+from pytest_cropdet.augment.recipes import Context, Cut, Position, Recipe, Scale, Window
 from pytest_cropdet.errors import DetectorError
 
 if TYPE_CHECKING:

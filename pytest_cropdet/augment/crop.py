@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.augment.draws import MILLION, Draws, Whole
-from pytest_cropdet.augment.recipes import LEAVE, OBJECT, RECIPE, Box, Matched, Recipe, Window
+from pytest_cropdet.augment.matched import Matched
+from pytest_cropdet.augment.recipes import LEAVE, OBJECT, RECIPE, Box, Recipe, Window
 from pytest_cropdet.boxes import Boxes, Floats, clip, has_sides
 from pytest_cropdet.crops import MIN_VISIBILITY, Crop, crop_truth
 from pytest_cropdet.errors import DataError, SpecError

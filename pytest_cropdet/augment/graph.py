@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from pytest_cropdet.augment.crop import Augmentation, Fill
 from pytest_cropdet.augment.draws import FIRST_FACTOR, LOW_32, SECOND_FACTOR, SLOTS, STEP, Draws, Whole
-from pytest_cropdet.augment.recipes import OBJECT, Box, Matched, Window
+from pytest_cropdet.augment.matched import Matched
+from pytest_cropdet.augment.recipes import OBJECT, Box, Window
 from pytest_cropdet.errors import DataError
 
 __all__ = ["GraphDraws", "Shown", "augmented", "padded_map", "ragged_map"]

@@ -6,12 +6,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pytest_cropdet.augment import recipes
+from pytest_cropdet.augment import Context, Cut, Matched, Position, Scale
 from pytest_cropdet.augment.crop import Augmentation
 from pytest_cropdet.augment.graph import padded_map
 from pytest_cropdet.errors import SpecError
 
 __all__ = ["CropAugmentation"]
+
+RECIPES: dict[str, Any] = {each.__name__: each for each in (Context, Cut, Matched, Position, Scale)}
 
 
 @keras.saving.register_keras_serializable(package="pytest_cropdet")
@@ -41,7 +43,7 @@ class CropAugmentation(keras.layers.Layer):
         self.bounding_box_format = bounding_box_format
         settings = _settings(augmentation)
         self._crop = padded_map(augmentation)
-        self._resize = padded_map(Augmentation((recipes.Position(leave=1.0),), **settings))
+        self._resize = padded_map(Augmentation((Position(leave=1.0),), **settings))
         self._seen = tf.Variable(0, dtype=tf.int64, trainable=False, name="seen")
 
     def call(self, data: dict[str, Any], training: bool = True) -> dict[str, Any]:
@@ -119,7 +121,7 @@ class CropAugmentation(keras.layers.Layer):
                 for key, value in written.items()
                 if key != "recipe"
             }
-            made.append(getattr(recipes, written["recipe"])(**values))
+            made.append(RECIPES[written["recipe"]](**values))
         if isinstance(settings["fill"], list):
             settings["fill"] = tuple(settings["fill"])
         return cls(Augmentation(tuple(made), **settings), **config)

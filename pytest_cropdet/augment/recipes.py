@@ -5,15 +5,25 @@ are the image's sides, an object is its box rounded outwards to whole pixels and
 uniform. A window may stick out of the image; what lies outside is filled.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from pytest_cropdet.augment.draws import MILLION, Draws, Whole
-from pytest_cropdet.errors import DataError, SpecError
-from pytest_cropdet.plan import Family, parse_spec
+from pytest_cropdet.errors import SpecError
 
-__all__ = ["Context", "Cut", "Matched", "Position", "Recipe", "Scale", "Window"]
+__all__ = [
+    "Box",
+    "Context",
+    "Cut",
+    "Position",
+    "Recipe",
+    "Scale",
+    "Window",
+    "check_odds",
+    "millionths",
+    "placed",
+    "side_of",
+]
 
 RECIPE, LEAVE, OBJECT, SHARE, ACROSS, DOWN, VISIBLE, EDGE, FAMILY = range(9)  # the slots of a sample's draws
 Range = tuple[float, float]
@@ -56,7 +66,7 @@ class Recipe(Protocol):
         """Return the window of an image of ``width`` by ``height`` in which ``box`` is one object, drawn."""
 
 
-def _millionths(value: Range, name: str, low: float, high: float) -> tuple[int, int]:
+def millionths(value: Range, name: str, low: float, high: float) -> tuple[int, int]:
     """Return a range of shares as whole numbers; ``SpecError`` if it leaves ``low`` to ``high`` or is upside down."""
     try:
         first, last = (round(float(each) * MILLION) for each in value)
@@ -67,7 +77,7 @@ def _millionths(value: Range, name: str, low: float, high: float) -> tuple[int, 
     return first, last
 
 
-def _check_odds(recipe: Any) -> None:
+def check_odds(recipe: Any) -> None:
     name = type(recipe).__name__
     if not 0 <= recipe.leave <= 1:
         raise SpecError(f"{name}: leave={recipe.leave} is the share of samples left alone, from 0 to 1")
@@ -75,7 +85,7 @@ def _check_odds(recipe: Any) -> None:
         raise SpecError(f"{name}: weight={recipe.weight} must be above 0")
 
 
-def _side(draws: Draws, share: Whole, length: Whole) -> Whole:
+def side_of(draws: Draws, share: Whole, length: Whole) -> Whole:
     """Return a share, in millionths, of a side: max(1, floor(share * side)) pixels, the gate's rule."""
     return draws.larger(1, share * length // MILLION)
 
@@ -87,7 +97,7 @@ def _holding(draws: Draws, slot: int, low: Whole, high: Whole, side: Whole, leng
     return draws.between(slot, first, last), side
 
 
-def _placed(draws: Draws, slot: int, side: Whole, length: Whole) -> Whole:
+def placed(draws: Draws, slot: int, side: Whole, length: Whole) -> Whole:
     """Return where a span of ``side`` starts: a drawn place inside ``length``, or so that it holds all of it."""
     spare = length - side
     drawn = draws.below(slot, draws.larger(spare, 0 - spare) + 1)
@@ -109,17 +119,17 @@ class Context:
     needs_object = True
 
     def __post_init__(self) -> None:
-        _check_odds(self)
-        _millionths(self.margin, "Context: margin", 0, 100)
-        _millionths((self.least, self.least), "Context: least", 0, 1)
+        check_odds(self)
+        millionths(self.margin, "Context: margin", 0, 100)
+        millionths((self.least, self.least), "Context: least", 0, 1)
 
     def window(self, draws: Draws, width: Whole, height: Whole, box: Box) -> Window:
         least = round(self.least * MILLION)
-        margin = draws.between(SHARE, *_millionths(self.margin, "margin", 0, 100))
+        margin = draws.between(SHARE, *millionths(self.margin, "margin", 0, 100))
 
         def side(low: Whole, high: Whole, length: Whole) -> Whole:
             extent = high - low
-            return draws.larger(extent + 2 * (margin * extent // MILLION), _side(draws, least, length))
+            return draws.larger(extent + 2 * (margin * extent // MILLION), side_of(draws, least, length))
 
         left, across = _holding(draws, ACROSS, box.left, box.right, side(box.left, box.right, width), width)
         top, down = _holding(draws, DOWN, box.top, box.bottom, side(box.top, box.bottom, height), height)
@@ -143,15 +153,15 @@ class Cut:
     needs_object = True
 
     def __post_init__(self) -> None:
-        _check_odds(self)
-        _millionths(self.visible, "Cut: visible", 0, 1)
-        _millionths(self.keep, "Cut: keep", 0, 1)
+        check_odds(self)
+        millionths(self.visible, "Cut: visible", 0, 1)
+        millionths(self.keep, "Cut: keep", 0, 1)
 
     def window(self, draws: Draws, width: Whole, height: Whole, box: Box) -> Window:
-        share = draws.between(SHARE, *_millionths(self.keep, "keep", 0, 1))
-        visible = draws.between(VISIBLE, *_millionths(self.visible, "visible", 0, 1))
+        share = draws.between(SHARE, *millionths(self.keep, "keep", 0, 1))
+        visible = draws.between(VISIBLE, *millionths(self.visible, "visible", 0, 1))
         edge = draws.below(EDGE, 4)  # left, right, top, bottom
-        wide, tall = _side(draws, share, width), _side(draws, share, height)
+        wide, tall = side_of(draws, share, width), side_of(draws, share, height)
 
         def through(low: Whole, high: Whole, side: Whole, length: Whole, at_start: Any) -> tuple[Whole, Whole]:
             part = draws.larger(1, 0 - (0 - visible * (high - low)) // MILLION)
@@ -187,7 +197,7 @@ class Position:
     needs_object = False
 
     def __post_init__(self) -> None:
-        _check_odds(self)
+        check_odds(self)
         if self.shift < 1:
             raise SpecError(f"Position: shift={self.shift} must be at least 1 pixel")
 
@@ -213,80 +223,15 @@ class Scale:
     needs_object = False
 
     def __post_init__(self) -> None:
-        _check_odds(self)
-        _millionths(self.window_share, "Scale: window_share", 0.01, 16)
+        check_odds(self)
+        millionths(self.window_share, "Scale: window_share", 0.01, 16)
 
     def window(self, draws: Draws, width: Whole, height: Whole, box: Box) -> Window:
-        low, high = _millionths(self.window_share, "window_share", 0.01, 16)
+        low, high = millionths(self.window_share, "window_share", 0.01, 16)
         if low < MILLION < high:
             nearer, farther = draws.between(SHARE, low, MILLION), draws.between(SHARE, MILLION, high)
             share = draws.choose(draws.below(EDGE, 2) < 1, nearer, farther)
         else:
             share = draws.between(SHARE, low, high)
-        wide, tall = _side(draws, share, width), _side(draws, share, height)
-        return Window(_placed(draws, ACROSS, wide, width), _placed(draws, DOWN, tall, height), wide, tall)
-
-
-@dataclass(frozen=True)
-class Matched:
-    """Windows of the families and severities of a failed gate, such as ``random:keep=0.3-0.9`` (``a+b``: one, drawn).
-
-    They are drawn from another stream than the gate's. ``gated``: the gated data set, or the ids of its samples, which
-    are then refused, because who trains on the gate's images has no gate any more; ``per_image`` has no meaning here.
-    """
-
-    spec: str
-    gated: Iterable[Any] = ()
-    weight: float = 1.0
-    leave: float = 0.0
-    families: tuple[Family, ...] = field(init=False, repr=False)
-    needs_object = False
-
-    def __post_init__(self) -> None:
-        _check_odds(self)
-        object.__setattr__(self, "gated", frozenset(str(getattr(each, "id", each)) for each in self.gated))
-        object.__setattr__(self, "families", parse_spec(self.spec))
-        for family in self.families:
-            if family.name not in _FAMILIES:
-                raise SpecError(
-                    f"Matched({self.spec!r}): there is no training recipe for {family.name!r}, only for "
-                    f"{', '.join(_FAMILIES)}; use Context, Cut, Position or Scale"
-                )
-
-    def refuse(self, ids: Iterable[str]) -> None:
-        """Raise ``DataError`` if one of ``ids`` belongs to the gated data set."""
-        shared = sorted({str(each) for each in ids} & set(self.gated))
-        if shared:
-            raise DataError(
-                f"{len(shared)} training samples are in the gated data set, first {shared[0]!r}: a gate says nothing "
-                "about images that were trained on; take them out of the training data"
-            )
-
-    def window(self, draws: Draws, width: Whole, height: Whole, box: Box) -> Window:
-        windows = [_FAMILIES[family.name](draws, width, height, **dict(family.parameters)) for family in self.families]
-        which, chosen = draws.below(FAMILY, len(windows)), windows[0]
-        for number, other in enumerate(windows[1:], 1):
-            pairs = zip(other, chosen, strict=True)
-            chosen = Window(*(draws.choose(which >= number, one, before) for one, before in pairs))
-        return chosen
-
-
-def _random(draws: Draws, width: Whole, height: Whole, keep: Range, per_image: int) -> Window:
-    share = draws.between(SHARE, *_millionths(keep, "keep", 0, 1))
-    wide, tall = _side(draws, share, width), _side(draws, share, height)
-    return Window(_placed(draws, ACROSS, wide, width), _placed(draws, DOWN, tall, height), wide, tall)
-
-
-def _tile(draws: Draws, width: Whole, height: Whole, size: int | float, overlap: float) -> Window:
-    def span(slot: int, length: Whole) -> tuple[Whole, Whole]:
-        tile = _side(draws, round(size * MILLION), length) if size < 1 else draws.smaller(int(size), length)
-        shared = (tile * round(overlap * MILLION) + MILLION // 2) // MILLION if size < 1 else round(size * overlap)
-        step = draws.larger(1, (tile if size < 1 else int(size)) - shared)
-        last = length - tile
-        return draws.smaller(draws.below(slot, (last + step - 1) // step + 1) * step, last), tile
-
-    (left, across), (top, down) = span(ACROSS, width), span(DOWN, height)
-    return Window(left, top, across, down)
-
-
-_FAMILIES: dict[str, Callable[..., Window]] = {"random": _random, "tile": _tile}
+        wide, tall = side_of(draws, share, width), side_of(draws, share, height)
+        return Window(placed(draws, ACROSS, wide, width), placed(draws, DOWN, tall, height), wide, tall)

@@ -27,6 +27,7 @@ RECIPES = (
     Position(shift=5),
     Scale(),
     Matched("random:keep=0.3-0.9+tile:size=4+tile:size=0.5,overlap=0.3"),
+    Matched("object:margin=0.3,min_side=2+edge:visible=0.6,min_side=2+shift:px=1-3"),
 )
 ALL = Augmentation(RECIPES)
 numbers = st.integers(0, 2**63 - 1)
