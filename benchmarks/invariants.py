@@ -41,7 +41,8 @@ def main() -> None:
     heads, reasons = [], {}
     for head, detector, data in detectors():
         heads.append(head)
-        evidence = Evidence(detector, list(data), examples=int(sys.argv[1]) if sys.argv[1:] else 240)
+        examples = int(sys.argv[1]) if sys.argv[1:] else 240
+        evidence = Evidence(detector, list(data), examples=examples, names=data.categories)
         for name in INVARIANTS:
             try:
                 value, most, _ = measure(name, evidence)

@@ -248,8 +248,10 @@ def _empty(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
 def _conventions(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     if not can_change(evidence.detector):
         raise CannotTell(f"{evidence.detector.name} is no file, and its conventions are its own")
+    if evidence.names is None:
+        raise CannotTell("no ground truth, by which alone conventions are recognised")
     samples = [sample for sample in evidence.samples if (~sample.truth.crowd).any()]
-    if evidence.names is None or len(samples) < allowed.least:
+    if len(samples) < allowed.least:
         raise CannotTell(f"{len(samples)} images with annotated objects, {allowed.least} are needed")
     found = suspects(evidence.detector, samples, evidence.names)
     if found and found[0].is_sure:

@@ -61,7 +61,10 @@ def test_a_function_has_conventions_of_its_own_and_images_need_truth(scenes):
     with pytest.raises(CannotTell, match="is no file"):
         check_detector("D15-conventions", Evidence(Finder(), painted_data(9), names={}))
     shown = Evidence(load_detector(FIXTURES / "models" / "ssd_nms.tflite", **RIGHT), list(scenes))
-    with pytest.raises(CannotTell, match="images with annotated objects, 8 are needed"):
+    with pytest.raises(CannotTell, match="no ground truth"):
+        check_detector("D15-conventions", shown)
+    shown = evidence(scenes, FIXTURES / "models" / "ssd_nms.tflite", examples=7, **RIGHT)
+    with pytest.raises(CannotTell, match="7 images with annotated objects, 8 are needed"):
         check_detector("D15-conventions", shown)
 
 
