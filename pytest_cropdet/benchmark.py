@@ -16,7 +16,6 @@ from pytest_cropdet.benchmark_plan import DEFINITION, BenchmarkPlan, Shared, pla
 from pytest_cropdet.benchmark_scores import (
     JITTER,
     MOST_SHIFTS,
-    Bounded,
     CellScore,
     Means,
     Rules,
@@ -26,6 +25,7 @@ from pytest_cropdet.benchmark_scores import (
     score,
     shifts,
 )
+from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.cache import Cache
 from pytest_cropdet.categories import CategoryMap, reconcile, select_categories
 from pytest_cropdet.controls import Cap, cap_of

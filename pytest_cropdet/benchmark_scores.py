@@ -1,6 +1,5 @@
 """From the detections of the benchmark's cells to its numbers: AP of each cell, mPC, rPC, and the control lines."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -9,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.benchmark_plan import Cell
+from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.causes import IOU_OF
 from pytest_cropdet.crops import Crop
-from pytest_cropdet.evaluation import Detected, Matches, average_precision, match, percentile_bounds, resample
+from pytest_cropdet.evaluation import Detected, Matches, average_precision, match, resample
 from pytest_cropdet.extremes import extreme_ap
 from pytest_cropdet.families import draw
 from pytest_cropdet.plan import Plan
@@ -21,7 +21,6 @@ from pytest_cropdet.settings import RunSettings
 
 __all__ = [
     "JITTER",
-    "Bounded",
     "CellScore",
     "Means",
     "Rules",
@@ -36,33 +35,6 @@ __all__ = [
 JITTER = 1.0  # px
 MOST_SHIFTS = 4000  # windows among which the worst and the best are sought: beyond, the search takes many minutes
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Bounded:
-    """A number with its one-sided bounds; ``None`` where undefined."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-    @classmethod
-    def of(cls, value: float, replicates: Floats, level: float) -> "Bounded":
-        """Return a value with percentiles of its replicates; NaN becomes ``None``."""
-        if math.isnan(value):
-            return cls(None)
-        low, high = percentile_bounds(replicates, level)
-        return cls(float(value), None if math.isnan(low) else low + 0.0, None if math.isnan(high) else high + 0.0)
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Return the number as built-in values."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return "undefined"
-        bounds = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.value:.3f}{bounds}"
 
 
 @dataclass(frozen=True, slots=True)

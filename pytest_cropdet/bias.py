@@ -31,13 +31,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.boxes import Boxes, Floats, areas
 from pytest_cropdet.evaluation import Detected, Matches, percentile_bounds
 from pytest_cropdet.operating import at_half
 from pytest_cropdet.samples import Bools, Ints
 from pytest_cropdet.scoring import Objects
 
-__all__ = ["Bias", "Estimate", "Mistake", "RenderingBias", "box_bias"]
+__all__ = ["Bias", "Mistake", "RenderingBias", "box_bias"]
 
 MARGIN, MARGIN_SHARE = 2.0, 0.1  # px, and share of the side, within which an edge is not free of the window's
 LEAST_PIXELS, LEAST_FACTOR = 0.25, 0.005
@@ -48,19 +49,6 @@ OF_FRAMES = ("shift", "scale")  # kinds that a network, which sees no frame, doe
 AXES = ("x", "y")
 RENDERINGS = {"reference": "whole images", "crop": "crops"}
 WORDS = {"x": ("left", "right", "wide", "narrow", "width"), "y": ("top", "bottom", "tall", "flat", "height")}
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean with one-sided bounds from resamples of source images; ``None`` where undefined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Return everything as built-in values."""
-        return {"value": self.value, "low": self.low, "high": self.high}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +108,9 @@ class RenderingBias:
     """
 
     boxes: Mapping[str, int]
-    pixels: Mapping[str, Estimate]
-    relative: Mapping[str, Estimate]
-    ratio: Mapping[str, Estimate]
+    pixels: Mapping[str, Bounded]
+    relative: Mapping[str, Bounded]
+    ratio: Mapping[str, Bounded]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as built-in values."""
@@ -241,7 +229,7 @@ def _describe(axes: Mapping[str, _Axis], draws: NDArray[Any], level: float) -> R
         change = np.log1p((axis.last - axis.first) / axis.side)
         mean = _estimate(change, np.ones(len(change)), axis.source, draws, level)
         ends = (None if end is None else math.exp(end) for end in (mean.value, mean.low, mean.high))
-        ratio[WORDS[name][-1]] = Estimate(*ends)
+        ratio[WORDS[name][-1]] = Bounded(*ends)
     return RenderingBias({name: len(axis.side) for name, axis in axes.items()}, pixels, relative, ratio)
 
 
@@ -298,16 +286,16 @@ def _agree_everywhere(axis: _Axis, agrees: Bools) -> bool:
     return all(agrees[part].mean() > 0.5 for part in parts if part.sum() >= MIN_BOXES)
 
 
-def _estimate(over: Floats, under: Floats, source: Ints, draws: NDArray[Any], level: float) -> Estimate:
+def _estimate(over: Floats, under: Floats, source: Ints, draws: NDArray[Any], level: float) -> Bounded:
     """Return sum(over) / sum(under) with percentile bounds; both one a box."""
     units = draws.shape[1]
     above, below = (np.bincount(source, each, minlength=units).astype(float) for each in (over, under))
     if not below.sum():
-        return Estimate(None, None, None)
+        return Bounded()
     drawn = draws @ below
     ratios = np.divide(draws @ above, drawn, out=np.full(len(draws), np.nan), where=drawn > 0)
     low, high = (None if math.isnan(end) else end for end in percentile_bounds(ratios, level))
-    return Estimate(float(above.sum() / below.sum()), low, high)
+    return Bounded(float(above.sum() / below.sum()), low, high)
 
 
 def _iou(first: Boxes, second: Boxes) -> Floats:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.boxes import Floats
 from pytest_cropdet.evaluation import Matches
 from pytest_cropdet.model_input import AtInput, at_input, input_note, is_known
 from pytest_cropdet.samples import Bools
 from pytest_cropdet.scoring import Objects
-from pytest_cropdet.subsets import MIN_IMAGES, MIN_OBJECTS, Bounded, Subset, Subsets
+from pytest_cropdet.subsets import MIN_IMAGES, MIN_OBJECTS, Subset, Subsets
 
 if TYPE_CHECKING:
     from pytest_cropdet.datasets.coco import Annotations

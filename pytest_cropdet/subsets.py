@@ -17,29 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.evaluation import Matches, average_precision
 from pytest_cropdet.hidden import share
 from pytest_cropdet.samples import Bools
 from pytest_cropdet.scoring import Objects
 
-__all__ = ["MIN_IMAGES", "MIN_OBJECTS", "STEPS", "Bounded", "Subset", "Subsets"]
+__all__ = ["MIN_IMAGES", "MIN_OBJECTS", "STEPS", "Subset", "Subsets"]
 
 STEPS = ("context", "cut", "position", "scale")  # step k lies between rendering k and k + 1 of the chain
 MIN_OBJECTS = 20  # pairs of object and crop below which a subset has no numbers
 MIN_IMAGES = 10  # source images, likewise
-
-
-@dataclass(frozen=True, slots=True)
-class Bounded:
-    """A share with its one-sided 95 % bounds; all ``None`` where undefined."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Return the share as built-in values."""
-        return {"value": self.value, "low": self.low, "high": self.high}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.causes import Scored, scores_of
 from pytest_cropdet.evaluation import Detected, match, percentile_bounds
 from pytest_cropdet.families import draw
@@ -22,22 +23,9 @@ from pytest_cropdet.samples import Detections, Ints
 from pytest_cropdet.scoring import CropIndex, build_detected, build_objects
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["WORTH_A_CALL", "Gain", "Part", "Trial", "Trials", "choose", "gains", "halves", "keep_best", "part_of"]
+__all__ = ["WORTH_A_CALL", "Part", "Trial", "Trials", "choose", "gains", "halves", "keep_best", "part_of"]
 
 WORTH_A_CALL = 0.01  # AP that a measure must win beyond a cheaper one to be chosen
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """AP won back (in agreement: the share found again), with one-sided bounds; ``None`` where undefined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Return it as built-in values."""
-        return {"value": self.value, "low": self.low, "high": self.high}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +37,10 @@ class Trial:
     """
 
     mitigation: Mitigation
-    won: Gain
+    won: Bounded
     calls: float
     chosen: bool
-    first: Gain
+    first: Bounded
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as built-in values."""
@@ -139,7 +127,7 @@ def _taken(table: Detected, places: Ints) -> Detected:
 
 def gains(
     part: Part, settings: RunSettings, found: Mapping[Mitigation, Sequence[Detections]]
-) -> dict[Mitigation, Gain]:
+) -> dict[Mitigation, Bounded]:
     """Return what each measure wins on one half; ``found``: an answer for each of its crops, in the window's frame."""
     run, index = part.scored, part.index
     ends = {"whole": run.detected["reference"], "crop": run.detected["crop"]}
@@ -154,11 +142,11 @@ def gains(
     for key in tables:
         value, replicates = scores.lost({key: 1.0, "crop": -1.0})  # type: ignore[dict-item]
         low, high = percentile_bounds(replicates, run.hidden.lost.level if run.agreement else settings.level)
-        won[key] = Gain(value, None, None) if value is None or math.isnan(low) else Gain(value, low, high)
+        won[key] = Bounded(value) if value is None or math.isnan(low) else Bounded(value, low, high)
     return won
 
 
-def keep_best(won: Mapping[Mitigation, Gain]) -> list[Mitigation]:
+def keep_best(won: Mapping[Mitigation, Bounded]) -> list[Mitigation]:
     """Return one of each name: the parameter that wins most, of equals the first."""
     best: dict[str, Mitigation] = {}
     for each, gain in won.items():
@@ -168,7 +156,7 @@ def keep_best(won: Mapping[Mitigation, Gain]) -> list[Mitigation]:
     return list(best.values())
 
 
-def choose(won: Mapping[Mitigation, Gain], calls: Mapping[Mitigation, float]) -> Mitigation | None:
+def choose(won: Mapping[Mitigation, Bounded], calls: Mapping[Mitigation, float]) -> Mitigation | None:
     """Return the measure that wins most, ``None`` where none wins for sure (its lower bound above 0).
 
     One that costs more calls is chosen only if it wins ``WORTH_A_CALL`` AP more than the best of the cheaper ones.
@@ -184,5 +172,5 @@ def choose(won: Mapping[Mitigation, Gain], calls: Mapping[Mitigation, float]) ->
     return chosen
 
 
-def _value(gain: Gain) -> float:
+def _value(gain: Bounded) -> float:
     return float("-inf") if gain.value is None else gain.value

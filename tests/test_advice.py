@@ -10,6 +10,7 @@ import pytest
 
 from pytest_cropdet.advice import advise
 from pytest_cropdet.augment import Augmentation
+from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.chain import Chain, Step
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.gate import GateFailure
@@ -17,7 +18,7 @@ from pytest_cropdet.mitigations import Mitigation
 from pytest_cropdet.renderings import STEPS
 from pytest_cropdet.report.json import record
 from pytest_cropdet.runner import run
-from pytest_cropdet.trials import Gain, Trial, Trials
+from pytest_cropdet.trials import Trial, Trials
 
 from .causes.built import SIDES, Built, scenes
 
@@ -100,8 +101,8 @@ def test_untried_measures_are_those_against_the_step():
 
 def tried(chosen):
     rows = [
-        Trial(Mitigation("mean", margin=16), Gain(0.01, -0.01, 0.03), 1.0, False, Gain(0.02, 0.0, 0.04)),
-        Trial(Mitigation("wider", margin=64), Gain(0.04, 0.02, 0.06), 1.0, chosen, Gain(0.09, 0.06, 0.1)),
+        Trial(Mitigation("mean", margin=16), Bounded(0.01, -0.01, 0.03), 1.0, False, Bounded(0.02, 0.0, 0.04)),
+        Trial(Mitigation("wider", margin=64), Bounded(0.04, 0.02, 0.06), 1.0, chosen, Bounded(0.09, 0.06, 0.1)),
     ]
     return Trials(tuple(rows), (40, 41))
 

@@ -22,7 +22,7 @@ ROWS = (
     ("__init__", "errors", "kinds", "database", "stash"),
     ("boxes", "masks", "options", "settings", "plotting", "resolver", "margins", "remap_errors", "seeking", "broken"),
     ("samples", "gate", "evaluation", "rootdir", "ini"),
-    ("images", "crops", "protocols", "cache", "categories", "verify", "painted"),
+    ("bounded", "images", "crops", "protocols", "cache", "categories", "verify", "painted"),
     ("families", "renderings"),
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),
     ("drawn", "batch_keys", "scoring", "picture", "configured", "chain", "model_input"),

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from pytest_cropdet import trials, trying
+from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.crops import Crop, crop_detections
 from pytest_cropdet.engines import Picture
 from pytest_cropdet.mitigations import MARGINS, Mitigation, Padded, Shrunk, mitigations, size_of
 from pytest_cropdet.runner import Asked, Finished, Trying, events, run
 from pytest_cropdet.samples import Detections
 from pytest_cropdet.settings import RunSettings
-from pytest_cropdet.trials import Gain, choose, halves, keep_best
+from pytest_cropdet.trials import choose, halves, keep_best
 
 from .causes.built import SIDES, Built, scenes
 from .painted import Finder, find, paint, painted_data, sample
@@ -271,17 +272,17 @@ def test_a_part_has_the_runs_own_objects_and_detections():
 
 def test_the_parameter_that_wins_most_is_kept_and_of_equals_the_first():
     mild, strong, other = Mitigation("mean", margin=16), Mitigation("mean", margin=32), Mitigation("wider", margin=16)
-    assert keep_best({mild: Gain(0.1, 0, 1), strong: Gain(0.1, 0, 1), other: Gain(None, None, None)}) == [mild, other]
-    assert keep_best({mild: Gain(0.1, 0, 1), strong: Gain(0.2, 0, 1)}) == [strong]
+    assert keep_best({mild: Bounded(0.1, 0, 1), strong: Bounded(0.1, 0, 1), other: Bounded()}) == [mild, other]
+    assert keep_best({mild: Bounded(0.1, 0, 1), strong: Bounded(0.2, 0, 1)}) == [strong]
 
 
 def test_a_measure_is_chosen_if_it_wins_for_sure_and_is_worth_its_calls():
     cheap, dear = Mitigation("wider", margin=16), Mitigation("whole")
     calls = {cheap: 1.0, dear: 2.0}
-    assert choose({cheap: Gain(0.05, 0.01, 0.1), dear: Gain(0.059, 0.01, 0.1)}, calls) == cheap
-    assert choose({cheap: Gain(0.05, 0.01, 0.1), dear: Gain(0.061, 0.01, 0.1)}, calls) == dear
-    assert choose({cheap: Gain(0.05, -0.01, 0.1), dear: Gain(0.02, 0.01, 0.1)}, calls) == dear
-    assert choose({cheap: Gain(0.05, 0.0, 0.1), dear: Gain(None, None, None)}, calls) is None
+    assert choose({cheap: Bounded(0.05, 0.01, 0.1), dear: Bounded(0.059, 0.01, 0.1)}, calls) == cheap
+    assert choose({cheap: Bounded(0.05, 0.01, 0.1), dear: Bounded(0.061, 0.01, 0.1)}, calls) == dear
+    assert choose({cheap: Bounded(0.05, -0.01, 0.1), dear: Bounded(0.02, 0.01, 0.1)}, calls) == dear
+    assert choose({cheap: Bounded(0.05, 0.0, 0.1), dear: Bounded()}, calls) is None
 
 
 # What it costs, and when
