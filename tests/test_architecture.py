@@ -45,7 +45,8 @@ ROWS = (
     ("benchmark",),
     ("report",),
     ("reporting", "searching"),
-    ("kept",),
+    ("kept", "opening"),
+    ("ledger",),
     ("session", "plugin", "suite"),
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}
@@ -58,6 +59,8 @@ PYTESTS_SIDE = {
     "report",
     "reporting",
     "kept",
+    "ledger",
+    "opening",
     "searching",
     "session",
     "plugin",

@@ -192,7 +192,7 @@ def test_a_picture_that_cannot_be_read_leaves_its_boxes_numbers(gate):
 
 def test_tests_without_a_result_are_named_with_the_reason():
     html = page([], unfinished=[Unfinished("t.py::test_a", "did not run"), Unfinished("t.py::test_b", "crashed")])
-    assert "No gate came to an end, 2 without result" in html
+    assert "No test came to an end, 2 without result" in html
     assert "t.py::test_b" in html
 
 
