@@ -1,19 +1,12 @@
-"""What a detector may do wrong on crops, one class each: the names under which its invariants fail; and a verdict."""
-
-from dataclasses import dataclass, field
-from typing import Literal
-
-from pytest_cropdet.errors import CropdetError
+"""What a detector may do wrong on crops, one class each: the names under which its invariants fail."""
 
 __all__ = [
     "BatchDependent",
     "BrokenInvariant",
-    "CannotTell",
     "CategoryChanged",
     "DetectorRaised",
     "DuplicatesKept",
     "InteriorObjectLost",
-    "Judged",
     "MovedByPadding",
     "MovedByShift",
     "NotRepeatable",
@@ -29,37 +22,6 @@ __all__ = [
 
 class BrokenInvariant(AssertionError):  # noqa: N818  (not an error: the check did its work)
     """Something that must hold for a detector on crops does not."""
-
-
-class CannotTell(CropdetError):  # noqa: N818  (no error: there is nothing to judge)
-    """An invariant cannot be judged; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What came of an invariant: ``pass``, ``fail``, or ``skip`` where it cannot be judged.
-
-    ``value`` of ``what``, and what is ``allowed``; ``None`` where nothing was measured, ``allowed`` also where no
-    number is the limit. ``error``: what :meth:`check` raises, a :class:`BrokenInvariant` or a :class:`CannotTell`.
-    """
-
-    name: str
-    verdict: Literal["pass", "fail", "skip"]
-    value: float | None = None
-    allowed: float | None = None
-    what: str | None = None
-    error: BrokenInvariant | CannotTell | None = field(default=None, compare=False)
-
-    @property
-    def reason(self) -> str | None:
-        """Why it fails or cannot be judged; ``None`` where it holds."""
-        return None if self.error is None else str(self.error)
-
-    def check(self) -> None:
-        """Raise what is wrong, or why it cannot be told."""
-        __tracebackhide__ = True
-        if self.error is not None:
-            raise self.error
 
 
 class NotRepeatable(BrokenInvariant):

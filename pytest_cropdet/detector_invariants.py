@@ -13,10 +13,11 @@ import numpy as np
 
 from pytest_cropdet import broken
 from pytest_cropdet.boxes import iou
-from pytest_cropdet.broken import BrokenInvariant, CannotTell, Judged
+from pytest_cropdet.broken import BrokenInvariant
 from pytest_cropdet.conventions import can_change, suspects
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.evidence import Answer, Evidence, difference
+from pytest_cropdet.judged import CannotTell, Judged
 from pytest_cropdet.samples import Detections, Image
 
 __all__ = ["INVARIANTS", "CannotTell", "Tolerances", "check_detector", "judge_detector", "measure"]

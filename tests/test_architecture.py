@@ -21,7 +21,7 @@ LONGEST = 350
 ROWS = (
     ("__init__", "errors", "kinds", "database", "stash"),
     ("boxes", "masks", "options", "settings", "plotting", "resolver", "margins", "remap_errors", "seeking", "broken"),
-    ("samples", "gate", "evaluation", "rootdir", "ini"),
+    ("samples", "gate", "evaluation", "rootdir", "ini", "judged"),
     ("images", "crops", "protocols", "cache", "categories", "verify", "painted"),
     ("families", "renderings"),
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_cropdet.broken import Judged
+from pytest_cropdet.judged import Judged
 from pytest_cropdet.stash import Value
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from pytest_cropdet import Detections, run_benchmark
-from pytest_cropdet.broken import CannotTell, InteriorObjectLost, Judged
+from pytest_cropdet.broken import InteriorObjectLost
+from pytest_cropdet.judged import CannotTell, Judged
 from pytest_cropdet.report.benchmark import benchmark_record
 from pytest_cropdet.report.checks import invariant_record, search_record
 from pytest_cropdet.report.gallery import gallery

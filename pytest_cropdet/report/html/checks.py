@@ -45,7 +45,7 @@ def _row(check: Record) -> list[Cell]:
         cell(check["name"]),
         _short(value),
         _short(allowed),
-        Cell("" if share is None else f"{share:.0%}", share, svg=drawn),
+        Cell("" if share is None else f"{share:.0%}", share, number=True, svg=drawn),
         cell(check["what"] or "-"),
     ]
 
