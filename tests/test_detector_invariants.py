@@ -236,3 +236,10 @@ def test_a_verdict_holds_the_number_and_what_the_check_raises():
     assert (unknown.verdict, unknown.value) == ("skip", None)
     with pytest.raises(CannotTell):
         unknown.check()
+
+
+@pytest.mark.parametrize("value", [1.5, float("-inf")])
+def test_what_is_not_finite_is_undefined_in_a_verdict(monkeypatch, value):
+    monkeypatch.setattr("pytest_cropdet.detector_invariants.measure", lambda *_: (value, float("inf"), "z"))
+    judged = judge_detector("D15-conventions", evidence(Finder()))
+    assert (judged.verdict, judged.value, judged.allowed) == ("pass", 1.5 if value == 1.5 else None, None)
