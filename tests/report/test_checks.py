@@ -125,6 +125,7 @@ def test_checks_alone_make_a_page_failures_first_and_skipped_ones_folded(lost):
     assert f"data:image/png;base64,{png()}" in html
     assert "Cutting 7 px off the left is enough: cat scores 0.90 in the whole image and 0.09 in the crop" in text
     assert "def test_no_crop_loses_an_object(cropdet, case):" in html
+    assert f"It looked at {lost['windows']} windows of 1 image, for {lost['calls']} detector calls." in text
     assert "No test came to an end" not in html
     read = Checked(html)
     links = {attributes["href"][1:] for tag, attributes in read.elements if tag == "a"}

@@ -186,6 +186,7 @@ def test_categories_with_too_few_objects_are_in_the_table_and_not_drawn(gate):
     html = page([record])
     assert "Category: all numbers" in html
     assert "Category (" not in html
+    assert "AP lost by category, on an axis of its own (the 12 that lose most of 20)" in html
 
 
 def test_many_changes_of_labels_show_the_most_frequent_and_fold_the_rest(gate):

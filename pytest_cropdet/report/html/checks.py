@@ -12,6 +12,7 @@ __all__ = ["invariants", "searched"]
 Record = Mapping[str, Any]
 
 FIRST = {"fail": 0, "pass": 1}
+SPENT = {"windows": "window", "images": "image", "calls": "detector call"}
 
 
 def invariants(checks: Sequence[Record]) -> Section | None:
@@ -61,10 +62,10 @@ def searched(check: Record, picture: str | None, key: str, title: str) -> Sectio
         "Windows are drawn, and shrunk to the smallest cut, in which an object is lost that the whole image shows with "
         "confidence."
     )
-    spent = [("images", f"{check['images']:,}"), ("windows", f"{check['windows']:,}")]
-    spent.append(("detector calls", f"{check['calls']:,}"))
+    parts = [f"{check[key]:,} {word}{'' if check[key] == 1 else 's'}" for key, word in SPENT.items()]
+    spent = Text(f"It looked at {parts[0]} of {parts[1]}, for {parts[2]}.")
     if worst is None:
-        return Section(key, title, lead, [Text(sentence(check["reason"])), Facts(tuple(spent))])
+        return Section(key, title, lead, [Text(sentence(check["reason"])), spent])
     left, top, width, height = worst["crop"]
     facts = [
         ("object", worst["category"]),
@@ -74,7 +75,7 @@ def searched(check: Record, picture: str | None, key: str, title: str) -> Sectio
         ("image", worst["sample"]),
         ("window", f"{width} × {height} at ({left}, {top}) of {worst['size'][0]} × {worst['size'][1]}"),  # noqa: RUF001
     ]
-    blocks: list[Block] = [Text(_found(worst), warn=worst["lost"]), Facts((*facts, *spent))]
+    blocks: list[Block] = [Text(_found(worst), warn=worst["lost"]), Facts(tuple(facts)), spent]
     if picture is not None:
         alt = f"{worst['sample']} with the window, and the crop: {worst['cut']}"
         blocks.append(Picture(f"data:image/png;base64,{picture}", alt, "Left the whole image, right the crop"))

@@ -22,6 +22,7 @@ QUANTITIES = {
     "category": "Category",
 }
 MOST_BARS = 12
+FEWEST = 3  # categories that can be told of, to draw them
 LOGARITHMIC = ("size", "aspect")  # their bins are of log2
 HEAD = ("", "objects", "images", "found, whole", "found, crop", "net lost", "AP lost")
 
@@ -35,7 +36,8 @@ def where(gate: Record) -> Section | None:
     shown["category"] = sorted(shown.get("category", []), key=_most_lost)
     drawn = {name: rows[:MOST_BARS] for name, rows in shown.items() if rows}
     told_of = [row for row in shown["category"] if row["lost"]["value"] is not None]
-    drawn["category"] = told_of[:MOST_BARS]  # of data of many categories most have too few objects to say
+    # of data of many categories most have too few objects to say: what they lose in AP is known of more
+    drawn["category"] = told_of[:MOST_BARS] if len(told_of) >= FEWEST else []
     ends = [row["lost"][end] for rows in drawn.values() for row in rows for end in ("value", "low", "high")]
     scale = Scale.around([0.0, *ends], 0.02)
     blocks: list[Block] = []
@@ -51,13 +53,19 @@ def where(gate: Record) -> Section | None:
             for row in rows
         ]
         blocks.append(Chart(bars(f"Share of objects lost, net, by {title.lower()}", drawing, scale), caption))
+    in_mean = [each for each in gate["categories"] if each["in_mean"]]
+    if not drawn["category"] and in_mean:
+        drawing, caption = _drops(in_mean)
+        blocks.append(
+            Chart(bars("AP lost by category", drawing), f"AP lost by category, on an axis of its own{caption}")
+        )
     for name, rows in shown.items():
         if rows:
             head = (QUANTITIES[name].lower(), *HEAD[1:])
             blocks.append(Table(f"{QUANTITIES[name]}: all numbers", head, [_row(row) for row in rows], fold=True))
     lead = (
-        "Bars are the share of objects found in the whole image less the share found in the crop, with bounds; all "
-        "charts have one axis, so they can be compared."
+        "Bars are the share of objects found in the whole image less the share found in the crop, with bounds; "
+        "charts have one axis, unless they say otherwise, so they can be compared."
     )
     return Section("where", "Where it dropped", lead, blocks, small=True)
 
@@ -89,23 +97,8 @@ def _by_category(gate: Record) -> Section | None:
     told = gate.get("categories")
     if not told:
         return None
-    told = sorted(told, key=lambda each: (each["drop"] is None, -(each["drop"] or 0.0), each["name"]))
-    shown = told[:MOST_BARS]
-    drawing = [
-        Bar(
-            each["name"],
-            each["drop"],
-            each["low"],
-            each["high"],
-            f"{each['objects']:,} objects in {each['images']:,} images",
-        )
-        for each in shown
-    ]
-    caption = (
-        "Drop by category"
-        if len(shown) == len(told)
-        else f"The {len(shown)} categories of {len(told):,} that lose most"
-    )
+    told = sorted(told, key=_most_dropped)
+    drawing, caption = _drops(told)
     rows = [
         [
             cell(each["name"]),
@@ -119,9 +112,29 @@ def _by_category(gate: Record) -> Section | None:
         for each in told
     ]
     head = ("category", "whole", "crop", "drop", "objects", "images", "in the mean")
-    blocks: list[Block] = [Chart(bars("Drop by category", drawing), caption)]
+    blocks: list[Block] = [Chart(bars("Drop by category", drawing), f"Drop by category{caption}")]
     blocks.append(Table("All categories", head, rows, fold=True))
     return Section("where", "Where it dropped", "AP lost by category, with bounds.", blocks)
+
+
+def _most_dropped(each: Mapping[str, Any]) -> tuple[bool, float, str]:
+    return each["drop"] is None, -(each["drop"] or 0.0), each["name"]
+
+
+def _drops(told: Sequence[Mapping[str, Any]]) -> tuple[list[Bar], str]:
+    """Return the bars of the categories that lose most AP, and how many of how many they are, in words."""
+    shown = sorted(told, key=_most_dropped)[:MOST_BARS]
+    drawing = [
+        Bar(
+            each["name"],
+            each["drop"],
+            each["low"],
+            each["high"],
+            f"{each['objects']:,} objects in {each['images']:,} images",
+        )
+        for each in shown
+    ]
+    return drawing, "" if len(shown) == len(told) else f" (the {len(shown)} that lose most of {len(told):,})"
 
 
 def miss_map(gate: Record) -> Section | None:
