@@ -235,6 +235,10 @@ def _write_objects(config: pytest.Config, told: _Told, written: Written) -> None
         write_objects(Path(target), [(record["name"], each.get("objects")) for record, each in pairs])
     except OSError as error:
         written.trouble.append(f"--cropdet-objects {target} could not be written: {error}")
+    else:
+        bare = sum("objects" not in each for each in told.left)
+        if bare:
+            written.trouble.append(f"{target} has no objects of {bare} of {len(told.left)} gates: they were not kept")
 
 
 def _write_summary(told: _Told, written: Written) -> None:

@@ -195,3 +195,12 @@ def test_a_search_is_repeated_with_the_same_ini_file(project, said):
     asked = ("--cropdet-checks=search", "--cropdet-model=fakes:make", "--rootdir=.")
     result = project.pytest("--pyargs", "pytest_cropdet.suite", "-c", "other.ini", *asked)
     assert re.search(r"again: pytest --pyargs \S+ -c other.ini --cropdet-checks=search", said(result))
+
+
+def test_objects_that_could_not_be_kept_on_the_way_are_told(project, workers, said):
+    (project.path / "blocked").write_text("in the way")
+    asked = ("--cropdet-objects=o.csv", "--cropdet-dir=blocked", "--cropdet-report=off", "--cropdet-cache=off")
+    result = project.gate("fakes:perfect", *asked, "--cropdet-explain=off", workers=workers)
+    result.assert_outcomes(passed=1)
+    assert said(result).count("o.csv has no objects of 1 of 1 gates: they were not kept") == 1
+    assert "INTERNALERROR" not in said(result)
