@@ -15,18 +15,15 @@ from pytest_cropdet import broken
 from pytest_cropdet.boxes import iou
 from pytest_cropdet.broken import BrokenInvariant
 from pytest_cropdet.conventions import can_change, suspects
-from pytest_cropdet.errors import CropdetError, DetectorError
+from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.evidence import Answer, Evidence, difference
+from pytest_cropdet.judged import CannotTell, Judged
 from pytest_cropdet.samples import Detections, Image
 
-__all__ = ["INVARIANTS", "CannotTell", "Tolerances", "check_detector", "measure"]
+__all__ = ["INVARIANTS", "CannotTell", "Tolerances", "check_detector", "judge_detector", "measure"]
 
 MOST = 8  # images that are moved
 FEWEST = 3  # images that a median needs
-
-
-class CannotTell(CropdetError):  # noqa: N818  (no error: there is nothing to judge)
-    """An invariant cannot be judged; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,13 +290,26 @@ def measure(name: str, evidence: Evidence, allowed: Tolerances | None = None) ->
     return INVARIANTS[name][0](evidence, allowed or Tolerances())
 
 
+def judge_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> Judged:
+    """Return whether the invariant ``name`` holds, with the number that says so."""
+    try:
+        value, most, what = measure(name, evidence, allowed)
+    except CannotTell as error:
+        return Judged(name, "skip", error=error)
+    except BrokenInvariant as error:
+        return Judged(name, "fail", error=error)
+    known, limit = (float(each) if math.isfinite(each) else None for each in (value, most))
+    if value <= most:
+        return Judged(name, "pass", known, limit, what)
+    cause = INVARIANTS[name][1]
+    text = f"{value:.3g} > {most:.3g}: {what}\n  {name}: {cause.__doc__}"
+    return Judged(name, "fail", known, limit, what, cause(text))
+
+
 def check_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> None:
     """Raise the class of ``name`` if that invariant does not hold; :class:`CannotTell` if it cannot be judged.
 
     ``name``: a key of :data:`INVARIANTS`, such as ``D6-interior-object-found``.
     """
     __tracebackhide__ = True
-    value, most, what = measure(name, evidence, allowed)
-    if value > most:
-        cause = INVARIANTS[name][1]
-        raise cause(f"{value:.3g} > {most:.3g}: {what}\n  {name}: {cause.__doc__}")
+    judge_detector(name, evidence, allowed).check()

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.options import Option, ini_type
+from pytest_cropdet.options import OPTIONS, Option, ini_type
 
-__all__ = ["from_ini"]
+__all__ = ["from_ini", "in_use"]
 
 
 def from_ini(config: pytest.Config, each: Option) -> Any:
@@ -17,3 +17,10 @@ def from_ini(config: pytest.Config, each: Option) -> Any:
         wanted = f"cropdet_{each.name} in {config.inipath} must be of type {ini_type(each)}"
         raise pytest.UsageError(f"{wanted}: {error}") from error
     return None if value in ("", []) else value
+
+
+def in_use(config: pytest.Config) -> bool:
+    """Whether any option was set, on the command line or in the ini file."""
+    return any(
+        config.getoption(f"cropdet_{each.name}") is not None or from_ini(config, each) is not None for each in OPTIONS
+    )

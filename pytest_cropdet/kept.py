@@ -1,5 +1,7 @@
-"""The runs that a session has made: which test made each, what was told of it, and the file of all results."""
+"""What a session has measured: which test made each run, what travels with its report, and the file of all results."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,13 @@ import pytest
 
 from pytest_cropdet import reporting
 from pytest_cropdet.configured import setting
+from pytest_cropdet.report.checks import in_order
 from pytest_cropdet.report.json import write_json
 from pytest_cropdet.report.properties import properties
 from pytest_cropdet.results import Run
-from pytest_cropdet.stash import kept_runs
+from pytest_cropdet.stash import TROUBLE, Taken, Value, kept_runs
 
-__all__ = ["Kept", "forget", "told_by", "write_results"]
+__all__ = ["Kept", "forget", "leave", "told_by", "write_results"]
 
 
 @dataclass(slots=True, eq=False)
@@ -30,31 +33,47 @@ runs_of_item = pytest.StashKey[list[Kept]]()
 
 
 def forget(config: pytest.Config, item: pytest.Item) -> None:
-    """Drop the runs of an earlier try of the same test."""
+    """Drop what an earlier try of the same test left: its runs, and all properties of ours."""
     kept = config.stash.get(kept_runs, [])
     kept[:] = [each for each in kept if each.test != item.nodeid]
     item.stash[runs_of_item] = []
+    item.user_properties[:] = [pair for pair in item.user_properties if not pair[0].startswith("cropdet.")]
 
 
-def told_by(config: pytest.Config, item: pytest.Item) -> list[tuple[str, str | float | int | bool]]:
+def leave(item: pytest.Item, kind: str, record: Mapping[str, Any], flat: Mapping[str, Value]) -> None:
+    """Let a record of a ``kind`` travel with the report of its test, and flat properties for JUnit beside it."""
+    place = sum(name == kind for name, _ in item.user_properties)
+    whole = json.dumps([place, {**record, "test": item.nodeid}], allow_nan=False)
+    item.user_properties[:] = [
+        *(pair for pair in item.user_properties if pair[0] not in flat),
+        (kind, whole),
+        *flat.items(),
+    ]
+
+
+def told_by(config: pytest.Config, item: pytest.Item) -> list[tuple[str, Value]]:
     """Return the properties of the runs that a test made, or judged after another test had made them."""
-    told = item.stash.setdefault(runs_of_item, [])
+    told, trouble = item.stash.setdefault(runs_of_item, []), []
     for each in config.stash.get(kept_runs, []):
         if each.test == item.nodeid or each.reported != len(each.run.verdicts):
             each.reported = len(each.run.verdicts)
-            reporting.leave(config, each.run, each.test, each.place)
+            trouble += reporting.leave(config, each.run, each.test, each.place)
             if each not in told:
                 told.append(each)
-    return [pair for each in told for pair in properties(each.run, each.test, each.place)]
+    return [
+        *(pair for each in told for pair in properties(each.run, each.test, each.place)),
+        *((TROUBLE, json.dumps(text)) for text in trouble),
+    ]
 
 
-def write_results(config: pytest.Config, records: list[dict[str, Any]], benchmarks: list[dict[str, Any]]) -> str | None:
+def write_results(config: pytest.Config, taken: Taken) -> str | None:
     """Write the JSON if it was asked for; return what to tell the user if its place cannot be written."""
     target = setting(config, "json")
     if target is None:
         return None
     try:
-        write_json(Path(target), records, benchmarks)
+        checks = in_order(taken.checks.values())
+        write_json(Path(target), [*taken.gates.values()], [*taken.benchmarks.values()], checks)
     except OSError as error:
         return f"--cropdet-json {target} could not be written: {error}"
     return None

@@ -1,25 +1,23 @@
-"""The pytest plugin: options, marker, fixtures, collection of the suite, and the way of results. A switchboard.
+"""The pytest plugin: options, marker, fixtures, and collection of the suite. A switchboard.
 
 Everything that works is imported when it is needed; a project that does not use the plugin pays for nothing.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_cropdet.ledger import Ledger
 from pytest_cropdet.resolver import answering
-from pytest_cropdet.stash import BENCHMARK, DRY_RUN, RECORD, current_item, kept_runs, session_token
+from pytest_cropdet.stash import current_item, kept_runs
 
 if TYPE_CHECKING:
     from pytest_cropdet.detectors.handle import DetectorHandle
     from pytest_cropdet.protocols import Dataset
-    from pytest_cropdet.reporting import Written
     from pytest_cropdet.session import Cropdet
 
 SUITE = Path(__file__).parent / "suite"
@@ -55,22 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if not on_worker:
         config.pluginmanager.register(Ledger(config), "cropdet-ledger")
     from pytest_cropdet.errors import CropdetError
+    from pytest_cropdet.ini import in_use
 
     try:
-        if _in_use(config):
+        if in_use(config):
             _check(config, on_worker)
     except CropdetError as error:
         raise pytest.UsageError(str(error)) from error
-
-
-def _in_use(config: pytest.Config) -> bool:
-    """Whether any option was set, on the command line or in the ini file."""
-    from pytest_cropdet.ini import from_ini
-    from pytest_cropdet.options import OPTIONS
-
-    return any(
-        config.getoption(f"cropdet_{each.name}") is not None or from_ini(config, each) is not None for each in OPTIONS
-    )
 
 
 def _check(config: pytest.Config, on_worker: bool) -> None:
@@ -85,7 +74,7 @@ def _check(config: pytest.Config, on_worker: bool) -> None:
             raise pytest.UsageError(found.text)
         check_options(config)
         if config.getoption("cacheclear", default=False):
-            from pytest_cropdet.session import clear_cache
+            from pytest_cropdet.opening import clear_cache
 
             clear_cache(config)
 
@@ -177,7 +166,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     tests = [item.nodeid for item in session.items if _uses_ours(item, "cropdet")]
     ledger = session.config.pluginmanager.get_plugin("cropdet-ledger")
     if isinstance(ledger, Ledger):
-        ledger.planned = tests
+        ledger.taken.planned = tests
     elif tests:
         from pytest_cropdet.reporting import plan
 
@@ -194,7 +183,7 @@ def _uses_ours(item: pytest.Item, fixture: str) -> bool:
 @pytest.fixture(scope="session")
 def cropdet_detector(request: pytest.FixtureRequest) -> DetectorHandle | None:
     """The detector named by --cropdet-model: called with RGB images, it answers Detections."""
-    from pytest_cropdet.session import open_detector, or_fail
+    from pytest_cropdet.opening import open_detector, or_fail
 
     return or_fail(open_detector, request.config, getattr(request, "param", None))
 
@@ -202,7 +191,7 @@ def cropdet_detector(request: pytest.FixtureRequest) -> DetectorHandle | None:
 @pytest.fixture(scope="session")
 def cropdet_dataset(request: pytest.FixtureRequest) -> Dataset:
     """The data set named by --cropdet-data: a sequence of samples, no pixel read before it is asked for."""
-    from pytest_cropdet.session import open_dataset, or_fail
+    from pytest_cropdet.opening import open_dataset, or_fail
 
     return or_fail(open_dataset, request.config, getattr(request, "param", None))
 
@@ -226,20 +215,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def _dataset_of(item: pytest.Item) -> Dataset:
-    from pytest_cropdet.session import dataset_of
+    from pytest_cropdet.opening import dataset_of
 
     return dataset_of(item)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.config.stash.get(kept_runs, None):
+    tried_before = any(name.startswith("cropdet.") for name, _ in item.user_properties)
+    if tried_before or item.config.stash.get(kept_runs, None):
         from pytest_cropdet.kept import forget
 
         forget(item.config, item)
     if item.get_closest_marker("cropdet") is not None:
         from pytest_cropdet.configured import check_marker
-        from pytest_cropdet.session import or_fail
+        from pytest_cropdet.opening import or_fail
 
         or_fail(check_marker, item.config, item)
 
@@ -266,67 +256,3 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def _is_ours(error: BaseException) -> bool:
     """Whether an exception is one whose text says it all."""
     return any(base.__module__.startswith("pytest_cropdet.") for base in type(error).__mro__)
-
-
-class Ledger:
-    """On the controller: takes the results of gates off the reports, wherever they ran, and writes them down."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.records: dict[tuple[str, int], dict[str, Any]] = {}
-        self.benchmarks: dict[tuple[str, int], dict[str, Any]] = {}
-        self.dry_runs: dict[str, str] = {}
-        self.planned: list[str] = []
-        self.ended: dict[str, str | None] = {}
-        self.trouble: list[str] = []
-        self.written: Written | None = None
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        node.workerinput["cropdet_session"] = self.config.stash.setdefault(session_token, token_hex(6))
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        for records, kind in ((self.records, RECORD), (self.benchmarks, BENCHMARK)):
-            found = [value for name, value in report.user_properties if name == kind]
-            if found:
-                report.user_properties = [pair for pair in report.user_properties if pair[0] != kind]
-            for text in found:
-                place, record = json.loads(str(text))
-                records[record["test"], place] = record
-        self.dry_runs.update((report.nodeid, str(value)) for name, value in report.user_properties if name == DRY_RUN)
-        if report.when != "teardown" and (report.when != "setup" or not report.passed):
-            self.ended[report.nodeid] = _first_line(report) if report.failed else None
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        if self.records or self.benchmarks or _in_use(self.config):
-            from pytest_cropdet.kept import write_results
-            from pytest_cropdet.reporting import write_reports
-
-            records, benchmarks = list(self.records.values()), list(self.benchmarks.values())
-            trouble = write_results(self.config, records, benchmarks)
-            self.written = write_reports(self.config, self.records, self.planned, self.ended)
-            self.trouble = [*([trouble] if trouble else []), *self.written.trouble]
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.written is not None and (self.records or self.written.page):
-            from pytest_cropdet.report.terminal import write_summary
-
-            write_summary(terminalreporter, list(self.records.values()), self.written.unfinished, self.written.page)
-        if self.benchmarks:
-            from pytest_cropdet.report.benchmark import benchmark_summary
-
-            benchmark_summary(terminalreporter, list(self.benchmarks.values()))
-        if self.dry_runs:
-            terminalreporter.section("crop robustness, dry run")
-            terminalreporter.write_line("\n".join(self.dry_runs.values()))
-        for text in self.trouble:
-            terminalreporter.write_line(f"cropdet: {text}", yellow=True)
-
-
-def _first_line(report: pytest.TestReport) -> str:
-    """Return the first line of what a failed test says."""
-    crash = getattr(report.longrepr, "reprcrash", None)
-    text = str(getattr(crash, "message", report.longrepr) or "failed").strip()
-    return text.splitlines()[0] if text else "failed"

@@ -3,6 +3,7 @@
 Nothing here fails a test run: what cannot be written is told in one line.
 """
 
+import base64
 import importlib.util
 import os
 import platform
@@ -21,6 +22,7 @@ from pytest_cropdet.configured import folder_of, setting
 from pytest_cropdet.database import make_folder
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.object_table import object_table
+from pytest_cropdet.report.checks import in_order
 from pytest_cropdet.report.detections import write_detections
 from pytest_cropdet.report.gallery import gallery
 from pytest_cropdet.report.html import Unfinished, page
@@ -28,7 +30,7 @@ from pytest_cropdet.report.markdown import summary
 from pytest_cropdet.report.objects import write_objects
 from pytest_cropdet.report.parts import Parts, write_whole
 from pytest_cropdet.results import Run
-from pytest_cropdet.stash import session_token
+from pytest_cropdet.stash import Taken, session_token
 
 __all__ = ["Written", "begin", "leave", "page_name", "plan", "write_reports"]
 
@@ -91,14 +93,19 @@ def begin(config: pytest.Config, test: str, place: int, gate: str) -> None:
             parts.begin(test, place, gate)
 
 
-def leave(config: pytest.Config, run: Run, test: str, place: int) -> None:
-    """Leave what the controller needs of a run that is too large to travel, and its detections where asked for."""
-    target, parts = setting(config, "detections"), _parts(config)
+def leave(config: pytest.Config, run: Run, test: str, place: int) -> list[str]:
+    """Leave what the controller needs of a run that is too large to travel, and its detections where asked for.
+
+    Returns what could not be written, in words; it travels to the controller, which alone has a terminal.
+    """
+    target, parts, trouble = setting(config, "detections"), _parts(config), []
     if target is not None:
-        with suppress(OSError):
+        try:
             write_detections(Path(target), run)
+        except OSError as error:
+            trouble.append(f"the detections of {run.name} could not be written to {target}: {error}")
     if parts is None:
-        return
+        return trouble
     content: dict[str, Any] = {"gate": run.name}
     if page_name(config) is not None:
         content["gallery"] = gallery(run)
@@ -106,6 +113,7 @@ def leave(config: pytest.Config, run: Run, test: str, place: int) -> None:
         content["objects"] = object_table(run.scored, run.explanation.causes)
     with suppress(OSError):
         parts.finish(test, place, content)
+    return trouble
 
 
 @dataclass
@@ -117,43 +125,67 @@ class Written:
     trouble: list[str] = field(default_factory=list)
 
 
-def write_reports(
-    config: pytest.Config,
-    records: Mapping[tuple[str, int], dict[str, Any]],
-    planned: Sequence[str],
-    ended: Mapping[str, str | None],
-) -> Written:
-    """Write everything that was asked for; ``planned``: tests that gate, ``ended``: by test why it gave no result.
-
-    In ``ended`` a test that came to an end and has nothing to say for itself stands with ``None``.
-    """
+def write_reports(config: pytest.Config, taken: Taken) -> Written:
+    """Write everything that was asked for of what the controller learnt from the tests' reports."""
     written = Written()
     parts = _parts(config)
     left = {} if parts is None else parts.read()
-    written.unfinished = _unfinished(records, [*planned, *(parts.planned() if parts else ())], ended, left)
-    told = list(records.values())
-    ours: list[Mapping[str, Any]] = [left.get(key, {}) for key in records]
-    if records or any(not each["done"] for each in left.values()):
-        _write_page(config, told, ours, written)
-        _write_objects(config, told, ours, written)
+    planned = [*taken.planned, *(parts.planned() if parts else ())]
+    written.unfinished = _unfinished(taken, planned, left)
+    told = _told(config, taken, left)
+    stopped = taken.begun.intersection(planned).difference(taken.ended)
+    if taken or stopped or any(not each["done"] for each in left.values()):
+        _write_page(config, told, written)
+        _write_objects(config, told, written)
         _write_summary(told, written)
     if parts is not None:
         parts.remove()
     return written
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The records of a session and, in their order, what gates ``left`` and the ``pictures`` of checks."""
+
+    gates: Sequence[dict[str, Any]]
+    left: Sequence[Mapping[str, Any]]
+    benchmarks: Sequence[dict[str, Any]]
+    checks: Sequence[dict[str, Any]]
+    pictures: Sequence[str | None]
+
+
+def _told(config: pytest.Config, taken: Taken, left: Mapping[tuple[str, int], Mapping[str, Any]]) -> _Told:
+    checks = in_order(taken.checks.values())
+    return _Told(
+        gates=[*taken.gates.values()],
+        left=[left.get(key, {}) for key in taken.gates],
+        benchmarks=[*taken.benchmarks.values()],
+        checks=checks,
+        pictures=[_picture(config, check) for check in checks],
+    )
+
+
+def _picture(config: pytest.Config, check: Mapping[str, Any]) -> str | None:
+    """Return the picture of a search as base64, ``None`` where there is none."""
+    if not check.get("picture"):
+        return None
+    try:
+        content = (config.invocation_params.dir / check["picture"]).read_bytes()
+    except OSError:
+        return None
+    return base64.b64encode(content).decode("ascii")
+
+
 def _unfinished(
-    records: Mapping[tuple[str, int], Any],
-    planned: Sequence[str],
-    ended: Mapping[str, str | None],
-    left: Mapping[tuple[str, int], Mapping[str, Any]],
+    taken: Taken, planned: Sequence[str], left: Mapping[tuple[str, int], Mapping[str, Any]]
 ) -> list[Unfinished]:
-    with_result = {test for test, _ in records}
-    begun = {test for test, place in left if (test, place) not in records}
+    with_result = {test for records in (taken.gates, taken.benchmarks, taken.checks) for test, _ in records}
+    begun = {test for test, place in left if (test, place) not in taken.gates}
+    begun |= taken.begun.intersection(planned).difference(with_result)
     found = []
     for test in dict.fromkeys([*planned, *sorted(begun)]):
-        if test in ended:
-            why = ended[test]
+        if test in taken.ended:
+            why = taken.ended[test]
             if why is not None and (test not in with_result or test in begun):
                 found.append(Unfinished(test, why))
         elif test in begun:
@@ -163,14 +195,21 @@ def _unfinished(
     return found
 
 
-def _write_page(
-    config: pytest.Config, records: list[dict[str, Any]], left: list[Mapping[str, Any]], written: Written
-) -> None:
+def _write_page(config: pytest.Config, told: _Told, written: Written) -> None:
     folder = _page_folder(config)
     if folder is None:
         return
     try:
-        content = page(records, left, written.unfinished, _command(config), versions())
+        content = page(
+            told.gates,
+            told.left,
+            written.unfinished,
+            _command(config),
+            versions(),
+            benchmarks=told.benchmarks,
+            checks=told.checks,
+            pictures=told.pictures,
+        )
         if not setting(config, "report"):
             make_folder(folder_of(config))
         write_whole(folder / "index.html", content)
@@ -180,32 +219,35 @@ def _write_page(
         written.trouble.append(f"the report {folder / 'index.html'} could not be written: {error}")
     else:
         written.page = page_name(config)
-        bare = sum("gallery" not in each for each in left)
+        bare = sum("gallery" not in each for each in told.left)
         if bare:
-            written.trouble.append(f"the report has no pictures of {bare} of {len(left)} gates: they were not kept")
+            written.trouble.append(
+                f"the report has no pictures of {bare} of {len(told.left)} gates: they were not kept"
+            )
 
 
-def _write_objects(
-    config: pytest.Config, records: list[dict[str, Any]], left: list[Mapping[str, Any]], written: Written
-) -> None:
+def _write_objects(config: pytest.Config, told: _Told, written: Written) -> None:
     target = setting(config, "objects")
     if target is None:
         return
     try:
-        write_objects(
-            Path(target), [(record["name"], each.get("objects")) for record, each in zip(records, left, strict=True)]
-        )
+        pairs = zip(told.gates, told.left, strict=True)
+        write_objects(Path(target), [(record["name"], each.get("objects")) for record, each in pairs])
     except OSError as error:
         written.trouble.append(f"--cropdet-objects {target} could not be written: {error}")
+    else:
+        bare = sum("objects" not in each for each in told.left)
+        if bare:
+            written.trouble.append(f"{target} has no objects of {bare} of {len(told.left)} gates: they were not kept")
 
 
-def _write_summary(records: list[dict[str, Any]], written: Written) -> None:
+def _write_summary(told: _Told, written: Written) -> None:
     target = os.environ.get("GITHUB_STEP_SUMMARY")
     if not target:
         return
     try:
         with Path(target).open("a", encoding="utf-8") as stream:
-            stream.write(summary(records, written.unfinished))
+            stream.write(summary(told.gates, written.unfinished, told.checks, told.benchmarks))
     except OSError as error:
         written.trouble.append(f"$GITHUB_STEP_SUMMARY could not be written: {error}")
 

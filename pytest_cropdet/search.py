@@ -93,7 +93,7 @@ class Search:
 
     ``worst``: the window that loses an object, smallest cut; where nothing is lost, that in which one scores lowest;
     ``None`` where no object was found with confidence. ``images``, ``windows``, ``calls``: what it took. ``picture``,
-    ``again``: where the picture of it lies, and what runs the search once more.
+    ``again``: where the picture of it lies, and what runs the search once more; ``no_picture``: why there is none.
     """
 
     worst: WorstCrop | None
@@ -102,12 +102,14 @@ class Search:
     calls: int
     picture: str | None = None
     again: str | None = None
+    no_picture: str | None = None
 
     def check(self) -> None:
         """Raise :class:`~pytest_cropdet.ObjectLost` if an object is lost, with the smallest cut that is enough."""
         __tracebackhide__ = True
         if self.worst is not None:
-            self.worst.check(self.picture, self.again)
+            picture = f"none: {self.no_picture}" if self.no_picture else self.picture
+            self.worst.check(picture, self.again)
 
 
 def find_worst_crop(

@@ -23,6 +23,7 @@ from pytest_cropdet.worst import WorstCrop
 __all__ = ["evidence_for", "losses_for", "search_for"]
 
 SUITE = "pytest_cropdet.suite"
+WITH_VALUE = ("-c", "-p", "-o", "--config-file", "--override-ini", "--rootdir", "--confcutdir")  # of pytest's own
 
 
 def search_for(
@@ -54,7 +55,11 @@ def search_for(
             progress.show(Advanced(found.windows, max(most, found.windows), seconds))
     if found.worst is None or not found.worst.lost:
         return found
-    return replace(found, picture=_picture(config, found.worst), again=_command(config, item))
+    again = _command(config, item)
+    try:
+        return replace(found, picture=_picture(config, found.worst), again=again)
+    except (CropdetError, OSError) as error:
+        return replace(found, no_picture=str(error), again=again)
 
 
 def losses_for(config: pytest.Config, detector: DetectorHandle, dataset: Dataset, cache: Cache | None) -> Losses:
@@ -88,18 +93,15 @@ def _advice(each: float, most: int, examples: int) -> str | None:
 
 
 def _picture(config: pytest.Config, worst: WorstCrop) -> str:
-    """Draw what was found under the plugin's folder; return where it lies, or why it does not."""
+    """Draw what was found under the plugin's folder; return where it lies, as seen from where pytest runs."""
     folder = folder_of(config)
     window = worst.crop
     name = re.sub(r"[^\w.-]+", "_", f"{worst.sample}_{window.left}_{window.top}_{window.width}_{window.height}.png")
     path = folder / "search" / name
-    try:
-        figure = worst.plot()
-        make_folder(folder)
-        path.parent.mkdir(exist_ok=True)
-        figure.savefig(path, dpi=90)
-    except (CropdetError, OSError) as error:
-        return f"none: {error}"
+    figure = worst.plot()
+    make_folder(folder)
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=90)
     here = config.invocation_params.dir
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -112,12 +114,11 @@ def _command(config: pytest.Config, item: pytest.Item | None) -> str:
         if takes_next and not word.startswith("-"):
             said.append(word)
         takes_next = False
-        if word.startswith("--cropdet-"):
+        if word.startswith("--cropdet-") or word in WITH_VALUE:
             said.append(word)
             takes_next = "=" not in word
-        elif word.startswith(("-c=", "-p", "--rootdir", "--confcutdir", "-o")):
+        elif word.startswith(tuple(f"{option}=" for option in WITH_VALUE)) or word[:2] in ("-c", "-p", "-o"):
             said.append(word)
-            takes_next = word in ("-p", "-o")
     name = "" if item is None else item.name
     module = "" if item is None else getattr(getattr(item, "function", None), "__module__", "")
     if module.startswith(SUITE):

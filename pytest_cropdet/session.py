@@ -1,143 +1,46 @@
-"""Between pytest and the runner: open what the options name, run gates for a test, keep what they found."""
+"""Between pytest and the runner: run gates, benchmarks and checks for a test, and keep what they found."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from pytest_cropdet import reporting
-from pytest_cropdet.batch_keys import BatchKeys
 from pytest_cropdet.benchmark import Benchmark, Planned, benchmark_events, estimate
-from pytest_cropdet.cache import Cache
 from pytest_cropdet.configured import (
-    WITHOUT_TRUTH,
     Chosen,
     choices,
     folder_of,
-    missing,
     setting,
     settings_for,
     spec_ids,
     spec_of,
 )
 from pytest_cropdet.crops import Crop
-from pytest_cropdet.datasets import load_dataset
-from pytest_cropdet.datasets.folder import ImageFolder
-from pytest_cropdet.detectors import load_detector
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.drawn import Drawn, draw_plan
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.errors import CropdetError, SpecError
-from pytest_cropdet.kept import Kept
+from pytest_cropdet.kept import Kept, leave
+from pytest_cropdet.opening import cache_of, warnings_stay_warnings
 from pytest_cropdet.plan import Plan, choose_samples
 from pytest_cropdet.protocols import Dataset
-from pytest_cropdet.report.benchmark import benchmark_properties
+from pytest_cropdet.report.benchmark import benchmark_properties, benchmark_record
+from pytest_cropdet.report.checks import check_properties, invariant_record, search_record
 from pytest_cropdet.report.progress import Progress
 from pytest_cropdet.results import Run
-from pytest_cropdet.runner import Event, Finished, events
+from pytest_cropdet.runner import Event, Finished, describe, events
 from pytest_cropdet.settings import RunSettings
-from pytest_cropdet.stash import DRY_RUN, current_item, kept_runs
+from pytest_cropdet.stash import BENCHMARK, CHECK, DRY_RUN, current_item, kept_runs
 
 if TYPE_CHECKING:
     from pytest_cropdet.evidence import Evidence
     from pytest_cropdet.search import Losses, Search
 
-__all__ = ["Cropdet", "dataset_of", "open_dataset", "open_detector", "or_fail"]
-
-T = TypeVar("T")
-
-
-the_cache = pytest.StashKey[Cache | None]()
-opened_data = pytest.StashKey[dict[str, Dataset]]()
-
-
-def or_fail(function: Callable[..., T], *args: Any) -> T:
-    """Return what ``function`` returns; an error of ours becomes one failure with its sentence and no traceback."""
-    try:
-        return function(*args)
-    except CropdetError as error:
-        text = str(error)
-    pytest.fail(text, pytrace=False)  # outside of the clause, or the sentence is shown twice
-
-
-@contextmanager
-def _warnings_stay_warnings() -> Iterator[None]:
-    """Show the warnings of detectors and data as such where the project's own filters make errors of them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")
-        yield
-
-
-def _chosen(config: pytest.Config, fixture: str, what: str, wanted: Any) -> Chosen:
-    """Return the configured model or data set: the parameter itself, the one of that name, or the only one."""
-    if isinstance(wanted, Chosen):
-        return wanted
-    for each in choices(config, what):
-        if wanted in (None, each.name):
-            return each
-    raise SpecError(missing(config, fixture) or f"no {what} is called {wanted!r}")
-
-
-def open_detector(config: pytest.Config, wanted: Any = None) -> DetectorHandle | None:
-    """Return the configured detector, loaded unless the cache knows all of it; ``None`` in a dry run without one."""
-    if wanted is None and setting(config, "dry_run") and not choices(config, "model"):
-        return None
-    chosen = _chosen(config, "cropdet_detector", "model", wanted)
-    with _warnings_stay_warnings():
-        detector = load_detector(chosen.spec, **dict(chosen.said))
-        keys = BatchKeys.of(cache_of(config), detector)
-        if keys is None or not keys.recall_profile(detector):
-            detector.load()
-    return detector
-
-
-def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:
-    """Return the configured data set."""
-    chosen = _chosen(config, "cropdet_dataset", "data", wanted)
-    with _warnings_stay_warnings():
-        if chosen.said == WITHOUT_TRUTH:
-            return ImageFolder(Path(chosen.spec))
-        return load_dataset(chosen.spec, **dict(chosen.said))
-
-
-def dataset_of(item: pytest.Item) -> Dataset:
-    """Return the data set of a running test: what its fixture ``cropdet_dataset`` gives, whoever defines it.
-
-    So strategies and fixtures of one test speak of the same data, and a data set is opened once.
-    """
-    asked_for: Mapping[str, Any] = getattr(item, "funcargs", {})
-    if "cropdet_dataset" in asked_for:
-        return cast("Dataset", asked_for["cropdet_dataset"])
-    found = choices(item.config, "data", item)
-    if len(found) > 1:
-        names = ", ".join(each.name for each in found)
-        raise SpecError(f"crops_of(): which of {names}? Let the test ask for the fixture cropdet_dataset")
-    request: pytest.FixtureRequest | None = getattr(item, "_request", None)
-    if request is not None and found == choices(item.config, "data"):
-        return cast("Dataset", request.getfixturevalue("cropdet_dataset"))
-    opened = item.config.stash.setdefault(opened_data, {})
-    spec = str(found)
-    if spec not in opened:
-        opened[spec] = open_dataset(item.config, found[0] if found else None)
-    return opened[spec]
-
-
-def cache_of(config: pytest.Config) -> Cache | None:
-    """Return the session's cache of detections, ``None`` where it is off."""
-    if the_cache not in config.stash:
-        given = setting(config, "cache")
-        config.stash[the_cache] = None if given == "off" else Cache(Path(given) if given else folder_of(config))
-    return config.stash[the_cache]
-
-
-def clear_cache(config: pytest.Config) -> None:
-    """Forget every detection, as ``--cache-clear`` asks; on the controller, before any worker starts."""
-    cache = cache_of(config)
-    if cache is not None:
-        cache.clear()
+__all__ = ["Cropdet"]
 
 
 class Cropdet:
@@ -213,9 +116,8 @@ class Cropdet:
             raise error.with_traceback(None) from error.__cause__
         found.name = self._name(settings.crops, item, "benchmark")
         if item is not None:
-            told = benchmark_properties(found, item.nodeid)
-            names = {name for name, _ in told}
-            item.user_properties = [*(pair for pair in item.user_properties if pair[0] not in names), *told]
+            told = benchmark_record(found)
+            leave(item, BENCHMARK, told, benchmark_properties(told))
         return found
 
     def search(self, **changes: Any) -> "Search":
@@ -229,8 +131,10 @@ class Cropdet:
             pytest.skip("dry run: the detector was not judged")
         from pytest_cropdet.searching import search_for
 
-        with _warnings_stay_warnings():
-            return search_for(self._config, item, self.detector, self.dataset, cache_of(self._config), changes)
+        with warnings_stay_warnings():
+            found = search_for(self._config, item, self.detector, self.dataset, cache_of(self._config), changes)
+        self._leave_check(item, "search", search_record(found), changes.get("seed"))
+        return found
 
     def check_crop(self, sample: str, crop: Crop) -> None:
         """Fail if a window loses an object of a sample, named by its id: ``cropdet.check_crop("000.png", Crop(...))``.
@@ -244,7 +148,7 @@ class Cropdet:
             from pytest_cropdet.searching import losses_for
 
             self._losses = losses_for(self._config, self.detector, self.dataset, cache_of(self._config))
-        with _warnings_stay_warnings():
+        with warnings_stay_warnings():
             found = self._losses.at(sample, crop)
         if found is not None:
             found.check()
@@ -252,22 +156,36 @@ class Cropdet:
     def check_invariant(self, name: str) -> None:
         """Fail unless an invariant holds, such as ``D6-interior-object-found``; skip where it cannot be judged."""
         __tracebackhide__ = True
+        item = self._config.stash.get(current_item, None)
         if self.detector is None or setting(self._config, "dry_run"):
             pytest.skip("dry run: the detector was not judged")
         if self._evidence is None:
             from pytest_cropdet.searching import evidence_for
 
             self._evidence = evidence_for(self._config, self.detector, self.dataset, cache_of(self._config))
-        from pytest_cropdet.detector_invariants import CannotTell, check_detector
+        from pytest_cropdet.detector_invariants import judge_detector
 
-        try:
-            with _warnings_stay_warnings():
-                check_detector(name, self._evidence)
-        except CannotTell as error:
-            reason = str(error)
-        else:
+        with warnings_stay_warnings():
+            judged = judge_detector(name, self._evidence)
+        self._leave_check(item, name, invariant_record(judged))
+        if judged.verdict == "skip":
+            pytest.skip(judged.reason or "")
+        judged.check()
+
+    def _leave_check(
+        self, item: pytest.Item | None, what: str, told: Mapping[str, Any], seed: int | None = None
+    ) -> None:
+        """Let the record of an invariant or a search travel to the controller, with what it was made of."""
+        if item is None or self.detector is None:
             return
-        pytest.skip(reason)
+        made = {
+            "name": self._name(None, item, what),
+            "detector": describe(self.detector),
+            "dataset": self.dataset.name,
+            "seed": setting(self._config, "seed") if seed is None else seed,
+        }
+        record = {**made, **told}
+        leave(item, CHECK, record, check_properties(record))
 
     def _plan(self, crops: str | Drawn, settings: RunSettings, item: pytest.Item | None) -> Plan | None:
         """Return the windows that a strategy draws, or has drawn; ``None`` where they follow from a spec."""
@@ -311,14 +229,14 @@ class Cropdet:
 
     @contextmanager
     def _progress(self, detector: DetectorHandle) -> Iterator[Progress]:
-        with _warnings_stay_warnings(), Progress.on(self._config) as progress:
+        with warnings_stay_warnings(), Progress.on(self._config) as progress:
             if cache_of(self._config) is not None and detector.fingerprint is None:
                 progress.keeps_nothing(f"{detector.name} has no fingerprint, so its detections are not kept")
             yield progress
 
     def _watch(self, seeking: Iterator[Event]) -> None:
         """Show what is done for causes that are asked for after the run."""
-        with _warnings_stay_warnings(), Progress.on(self._config) as progress:
+        with warnings_stay_warnings(), Progress.on(self._config) as progress:
             for event in seeking:
                 progress.show(event)
 

@@ -1,15 +1,54 @@
 """What the plugin's parts keep in pytest's stash and on reports, by name."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-__all__ = ["BENCHMARK", "DRY_RUN", "RECORD", "current_item", "kept_runs", "session_token"]
+__all__ = [
+    "BENCHMARK",
+    "CHECK",
+    "DRY_RUN",
+    "RECORD",
+    "TROUBLE",
+    "Taken",
+    "Value",
+    "current_item",
+    "kept_runs",
+    "session_token",
+]
+
+Value = str | float | int | bool  # of a property that travels
 
 RECORD = "cropdet.gate"  # the property that carries a run's whole record to the controller
 BENCHMARK = "cropdet.benchmark"  # the one that carries a benchmark's record
+CHECK = "cropdet.check"  # the one that carries the record of an invariant or a search
 DRY_RUN = "cropdet.dry_run"  # the one that carries the report of a dry run
+TROUBLE = "cropdet.trouble"  # the one that carries what could not be written where the test ran
 
 current_item = pytest.StashKey[pytest.Item]()
 kept_runs = pytest.StashKey[list[Any]]()
 session_token = pytest.StashKey[str]()
+
+
+Records = dict[tuple[str, int], dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Taken:
+    """What the controller learns from reports: records by test and place in it, and how far each test came.
+
+    ``planned``: tests that use the fixture ``cropdet``; ``begun``: tests that started; ``ended``: by test why it gave
+    no result, ``None`` for one that has nothing to say for itself.
+    """
+
+    gates: Records = field(default_factory=dict)
+    benchmarks: Records = field(default_factory=dict)
+    checks: Records = field(default_factory=dict)
+    planned: list[str] = field(default_factory=list)
+    begun: set[str] = field(default_factory=set)
+    ended: dict[str, str | None] = field(default_factory=dict)
+    trouble: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.gates or self.benchmarks or self.checks)

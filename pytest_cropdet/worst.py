@@ -56,7 +56,9 @@ class WorstCrop:
     @property
     def case(self) -> str:
         """Sample and window, as code."""
-        return f'("{self.sample}", {self.crop!r})'
+        plain = self.sample.isprintable() and not set(self.sample) & {'"', "\\"}
+        name = f'"{self.sample}"' if plain else repr(self.sample)
+        return f"({name}, {self.crop!r})"
 
     @property
     def test(self) -> str:

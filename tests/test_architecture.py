@@ -21,7 +21,7 @@ LONGEST = 350
 ROWS = (
     ("__init__", "errors", "kinds", "database", "stash"),
     ("boxes", "masks", "options", "settings", "plotting", "resolver", "margins", "remap_errors", "seeking", "broken"),
-    ("samples", "gate", "evaluation", "rootdir", "ini"),
+    ("samples", "gate", "evaluation", "rootdir", "ini", "judged"),
     ("bounded", "images", "crops", "protocols", "cache", "categories", "verify", "painted"),
     ("families", "renderings"),
     ("plan", "detectors", "datasets", "pairs", "agreement", "extremes", "strategies", "mistakes"),
@@ -45,7 +45,8 @@ ROWS = (
     ("benchmark",),
     ("report",),
     ("reporting", "searching"),
-    ("kept",),
+    ("kept", "opening"),
+    ("ledger",),
     ("session", "plugin", "suite"),
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}
@@ -58,6 +59,8 @@ PYTESTS_SIDE = {
     "report",
     "reporting",
     "kept",
+    "ledger",
+    "opening",
     "searching",
     "session",
     "plugin",

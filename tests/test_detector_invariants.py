@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet import broken, options
-from pytest_cropdet.detector_invariants import INVARIANTS, CannotTell, Tolerances, check_detector
+from pytest_cropdet.detector_invariants import INVARIANTS, CannotTell, Tolerances, check_detector, judge_detector
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import CallableAdapter, DetectorHandle
 from pytest_cropdet.evidence import Evidence
@@ -219,3 +219,27 @@ def test_it_costs_six_calls_an_image_at_most():
         check_detector(name, shown)
     assert detector.shown <= 96
     assert find(np.zeros((4, 4, 3), np.uint8)).scores.size == 0
+
+
+def test_a_verdict_holds_the_number_and_what_the_check_raises():
+    good = judge_detector("D1-repeatable", evidence(Finder()))
+    assert (good.verdict, good.value, good.allowed, good.reason) == ("pass", 0.0, 1e-6, None)
+    assert good.what.startswith("change of a score")
+    good.check()
+    bad = judge_detector("D1-repeatable", evidence(wavers()))
+    assert bad.verdict == "fail"
+    assert bad.value > bad.allowed
+    with pytest.raises(broken.NotRepeatable) as caught:
+        bad.check()
+    assert bad.reason == str(caught.value)
+    unknown = judge_detector("D15-conventions", evidence(Finder()))
+    assert (unknown.verdict, unknown.value) == ("skip", None)
+    with pytest.raises(CannotTell):
+        unknown.check()
+
+
+@pytest.mark.parametrize("value", [1.5, float("-inf")])
+def test_what_is_not_finite_is_undefined_in_a_verdict(monkeypatch, value):
+    monkeypatch.setattr("pytest_cropdet.detector_invariants.measure", lambda *_: (value, float("inf"), "z"))
+    judged = judge_detector("D15-conventions", evidence(Finder()))
+    assert (judged.verdict, judged.value, judged.allowed) == ("pass", 1.5 if value == 1.5 else None, None)

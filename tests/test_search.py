@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from pytest_cropdet import Crop, LossRules, ObjectLost, find_worst_crop
 from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.losing import held_objects
-from pytest_cropdet.samples import Detections, GroundTruth
+from pytest_cropdet.samples import Detections, GroundTruth, Sample
 from pytest_cropdet.search import Losses, search
 from pytest_cropdet.strategies import crops
 
@@ -248,3 +248,12 @@ def test_the_picture_shows_what_was_lost():
     assert ("lost", "cat") in [(pair.state, pair.category) for pair in worst.comparison]
     figure = worst.plot()
     assert any(patch.get_gid() == "lost" for axes in figure.axes for patch in axes.patches)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", 'a"b.jpg', "new\\table.jpg", "\u202egpj.a", "line\nbreak", "שלום.jpg"])
+def test_the_test_to_paste_is_code_whatever_the_image_is_called(name):
+    named = Sample(name, SAMPLE.width, SAMPLE.height, SAMPLE.truth, SAMPLE.read)
+    worst = find_worst_crop(loses(SIDES["left"][0]), named, examples=5)
+    assert eval(worst.case, {"Crop": Crop}) == (name, worst.crop)
+    compile(worst.test, "pasted", "exec")
+    assert all(letter.isprintable() or letter == "\n" for letter in worst.test)

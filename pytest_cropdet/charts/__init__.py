@@ -1,9 +1,10 @@
 """Charts as inline SVG from the built-in values of a run's JSON: each is text that a page or a notebook shows."""
 
 from pytest_cropdet.charts.bars import Bar, bars, stack
+from pytest_cropdet.charts.gaps import Gap, gaps, meter
 from pytest_cropdet.charts.grids import heat, histogram
 from pytest_cropdet.charts.svg import Svg
 from pytest_cropdet.charts.verdict import verdict_axis
 from pytest_cropdet.charts.waterfall import waterfall
 
-__all__ = ["Bar", "Svg", "bars", "heat", "histogram", "stack", "verdict_axis", "waterfall"]
+__all__ = ["Bar", "Gap", "Svg", "bars", "gaps", "heat", "histogram", "meter", "stack", "verdict_axis", "waterfall"]

@@ -32,13 +32,13 @@ def bars(title: str, rows: Sequence[Bar], scale: Scale | None = None) -> Svg:
         shapes += [
             text(0, top + 14, _short(row.label)),
             text(100, top + 14, signed(row.value, row.low, row.high), anchor="end"),
-            line(shared.at(0), top + 18, shared.at(0), top + 36, "rule"),
         ]
         if row.value is None:
-            shapes.append(text(shared.at(0) + 1, top + 31, f"too few to say; {row.note}", "muted"))
+            shapes.append(text(0, top + 31, f"too few to say; {row.note}", "muted"))
             continue
         kind = "gain" if row.value < 0 and row.kind == "loss" else row.kind
         shapes += [
+            line(shared.at(0), top + 18, shared.at(0), top + 36, "rule"),
             rect(shared.at(0), shared.at(row.value), top + 20, 12, kind),
             *whisker(shared, row.low, row.high, top + 26),
         ]

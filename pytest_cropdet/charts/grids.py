@@ -5,10 +5,11 @@ from html import escape
 
 from pytest_cropdet.charts.svg import COLOURS, Svg
 
-__all__ = ["heat", "histogram"]
+__all__ = ["heat", "histogram", "used"]
 
 CELL = 40
 FEWEST = 5  # found in a cell, to speak of a share
+LEAST = 0.0005  # share of a group in a bin that is drawn at the ends
 
 
 def heat(title: str, over: Sequence[Sequence[int]], under: Sequence[Sequence[int]]) -> Svg:
@@ -43,9 +44,8 @@ def heat(title: str, over: Sequence[Sequence[int]], under: Sequence[Sequence[int
 
 def histogram(title: str, edges: Sequence[float], groups: Mapping[str, Sequence[int]]) -> Svg:
     """Return the shares of each group between ``edges`` as stairs; the class of a group's colour is its name."""
-    shares = {name: [count / max(1, sum(counts)) for count in counts] for name, counts in groups.items()}
-    used = [place for counts in shares.values() for place, share in enumerate(counts) if share > 0.0005]
-    first, last = (min(used), max(used) + 1) if used else (0, len(edges) - 1)
+    shares = _shares(groups)
+    first, last = used(edges, groups)
     most = max([0.0001, *(share for counts in shares.values() for share in counts)])
     wide, high = 300.0, 90.0
     lines = []
@@ -63,6 +63,16 @@ def histogram(title: str, edges: Sequence[float], groups: Mapping[str, Sequence[
     told = f"from {edges[first]:g} to {edges[last]:g}: {', '.join(groups)}" if len(edges) else "nothing"
     frame = f'class="chart" height="{high:g}" preserveAspectRatio="none"'
     return _drawing(title, told, frame, (wide, high), "".join(lines))
+
+
+def used(edges: Sequence[float], groups: Mapping[str, Sequence[int]]) -> tuple[int, int]:
+    """Return the places of the first and the last edge between which a histogram is drawn: bins that hold something."""
+    places = [place for counts in _shares(groups).values() for place, share in enumerate(counts) if share > LEAST]
+    return (min(places), max(places) + 1) if places else (0, len(edges) - 1)
+
+
+def _shares(groups: Mapping[str, Sequence[int]]) -> dict[str, list[float]]:
+    return {name: [count / max(1, sum(counts)) for count in counts] for name, counts in groups.items()}
 
 
 def _drawing(title: str, told: str, more: str, size: tuple[float, float], shapes: str) -> Svg:

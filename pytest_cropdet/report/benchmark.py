@@ -1,13 +1,12 @@
 """A benchmark as a record, as properties of its test, as a table on the terminal, and as a row of a model card."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from pytest_cropdet.benchmark import Benchmark
-from pytest_cropdet.stash import BENCHMARK
+from pytest_cropdet.stash import Value
 
 __all__ = ["benchmark_lines", "benchmark_properties", "benchmark_record", "benchmark_summary", "model_card"]
 
@@ -27,14 +26,10 @@ def benchmark_record(found: Benchmark) -> dict[str, Any]:
     }
 
 
-def benchmark_properties(found: Benchmark, test: str) -> list[tuple[str, str | float | int | bool]]:
-    """Return flat ``cropdet.*`` properties of a benchmark, and its whole record as one string for the controller."""
-    record = {**benchmark_record(found), "test": test}
-    told: list[tuple[str, str | float | int | bool]] = [(BENCHMARK, json.dumps([0, record], allow_nan=False))]
-    for name, number in (("mpc", found.mpc), ("rpc", found.rpc)):
-        if number.value is not None:
-            told.append((f"cropdet.{found.name}.{name}", number.value))
-    return told
+def benchmark_properties(record: Mapping[str, Any]) -> dict[str, Value]:
+    """Return mPC and rPC of a benchmark, flat, by their names in JUnit."""
+    numbers = {name: record["benchmark"][name]["value"] for name in ("mpc", "rpc")}
+    return {f"cropdet.{record['name']}.{name}": value for name, value in numbers.items() if value is not None}
 
 
 def benchmark_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:

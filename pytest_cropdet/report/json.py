@@ -114,7 +114,12 @@ def _windows(run: Run) -> dict[str, list[list[int]]] | None:
     return {name: [[each.left, each.top, each.width, each.height] for each in crops] for name, crops in rows}
 
 
-def write_json(path: Path, records: list[dict[str, Any]], benchmarks: Sequence[dict[str, Any]] = ()) -> None:
-    """Write the results of all gates and benchmarks to ``path``, whole or not at all."""
-    content = json.dumps({"schema": SCHEMA, "gates": records, "benchmarks": [*benchmarks]}, indent=2, allow_nan=False)
-    write_whole(path, content + "\n")
+def write_json(
+    path: Path,
+    records: Sequence[dict[str, Any]],
+    benchmarks: Sequence[dict[str, Any]] = (),
+    checks: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Write the results of all gates, benchmarks and checks to ``path``, whole or not at all."""
+    told = {"schema": SCHEMA, "gates": [*records], "benchmarks": [*benchmarks], "checks": [*checks]}
+    write_whole(path, json.dumps(told, indent=2, allow_nan=False) + "\n")

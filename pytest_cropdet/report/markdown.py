@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_cropdet.chain import PHRASES
+from pytest_cropdet.report.checks import said, why
 from pytest_cropdet.report.html.page import Unfinished
 
 __all__ = ["annotations", "summary"]
@@ -11,8 +12,15 @@ __all__ = ["annotations", "summary"]
 SIGNS = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
 
 
-def summary(records: Sequence[Mapping[str, Any]], unfinished: Sequence[Unfinished] = ()) -> str:
-    """Return a table of the gates, failures first, the steps of those that did not pass, and what has no result."""
+def summary(
+    records: Sequence[Mapping[str, Any]],
+    unfinished: Sequence[Unfinished] = (),
+    checks: Sequence[Mapping[str, Any]] = (),
+    benchmarks: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """Return a table of the gates, failures first, the steps of those that did not pass, checks that fail,
+    what benchmarks come to, and what has no result.
+    """
     order = {"fail": 0, "undecided": 1}
     told = sorted(records, key=lambda record: order.get(record["verdict"], 2))
     lines = ["## Crop robustness", ""]
@@ -26,13 +34,26 @@ def summary(records: Sequence[Mapping[str, Any]], unfinished: Sequence[Unfinishe
         if record["verdict"] != "pass" and record.get("steps"):
             steps = ", ".join(f"{PHRASES[step['name']]} {_step(step)}" for step in record["steps"])
             lines += ["", f"**{_plain(record['name'])}**: {steps}"]
+    if checks:
+        words = said(checks)
+        failed = [check for check in checks if check["verdict"] == "fail"]
+        lines += ["", f"{words[0].upper()}{words[1:]}{':' if failed else '.'}", ""]
+        lines += [f"- ❌ **{_plain(check['name'])}**: {_plain(why(check))}" for check in failed]
+    for record in benchmarks:
+        found = record["benchmark"]
+        means = ", ".join(f"{each['family']} {_number(each['drop']['value'])}" for each in found["families"])
+        ends = f"mPC {_with_bounds(found['mpc'])}, rPC {_with_bounds(found['rpc'])}"
+        lines += ["", f"**{_plain(record['name'])}**: {ends}; lost by family: {means}"]
     if unfinished:
         lines += ["", "Without a result:", "", *(f"- {_plain(each.test)}: {_plain(each.why)}" for each in unfinished)]
     return "\n".join(lines) + "\n\n"
 
 
-def annotations(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each gate that did not pass, as a workflow command of GitHub: an error where it stops."""
+def annotations(records: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[str, Any]] = ()) -> list[str]:
+    """Return a line for each gate that did not pass and each check that fails, as a workflow command of GitHub.
+
+    It is an error where it stops the build, else a warning.
+    """
     found = []
     for record in records:
         if record["verdict"] == "pass":
@@ -42,12 +63,14 @@ def annotations(records: Sequence[Mapping[str, Any]]) -> list[str]:
         title = _escaped(f"crop robustness: {record['name']}", more=True)
         level = "error" if stops else "warning"
         found.append(f"::{level} title={title}::{_escaped(chr(10).join(told) or record['verdict'])}")
+    for check in checks:
+        if check["verdict"] == "fail":
+            title = _escaped(f"crop robustness: {check['name']}", more=True)
+            found.append(f"::error title={title}::{_escaped(why(check))}")
     return found
 
 
 def _row(record: Mapping[str, Any]) -> str:
-    drop = record["drop"]
-    bounds = "" if drop["low"] is None or drop["high"] is None else f" [{drop['low']:.3f}, {drop['high']:.3f}]"
     change = "-"
     if record["metric"] != "lost":
         values = record[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[record["metric"]]]
@@ -55,7 +78,7 @@ def _row(record: Mapping[str, Any]) -> str:
     cells = [
         SIGNS[record["verdict"]],
         _plain(record["name"]),
-        f"{_number(drop['value'])}{bounds}",
+        _with_bounds(record["drop"]),
         "-" if record["limit"] is None else _number(record["limit"]),
         change,
         f"{record['crops']} of {record['images']} images",
@@ -66,6 +89,12 @@ def _row(record: Mapping[str, Any]) -> str:
 
 def _step(step: Mapping[str, Any]) -> str:
     return _number(step["value"]) if step["distinguishable"] else "not distinguishable"
+
+
+def _with_bounds(each: Mapping[str, Any]) -> str:
+    low, high = each["low"], each["high"]
+    bounds = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+    return f"{_number(each['value'])}{bounds}"
 
 
 def _number(value: float | None) -> str:

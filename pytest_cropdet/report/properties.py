@@ -4,11 +4,9 @@ import json
 
 from pytest_cropdet.report.json import record
 from pytest_cropdet.results import Run
-from pytest_cropdet.stash import RECORD
+from pytest_cropdet.stash import RECORD, Value
 
 __all__ = ["properties"]
-
-Value = str | float | int | bool
 
 
 def properties(run: Run, test: str, place: int) -> list[tuple[str, Value]]:

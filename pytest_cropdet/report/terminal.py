@@ -26,15 +26,16 @@ def write_summary(
     records: Sequence[Mapping[str, Any]],
     unfinished: Sequence[Unfinished] = (),
     page: str | None = None,
+    checks: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write the section; with ``-q`` nothing, with ``-v`` the steps of all gates and the categories that lost most.
 
-    ``page``: where the page is.
+    ``page``: where the page is. ``checks`` are annotated only, for pytest tells them.
     """
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in annotations(records):
+        for line in annotations(records, checks):
             reporter.write_line(line)
-    if reporter.verbosity < 0:
+    if reporter.verbosity < 0 or not (records or unfinished or page):
         return
     reporter.section("crop robustness")
     writer = reporter.config.get_terminal_writer()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .made import lossy, told
+from .made import benchmark, lossy, told
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +14,9 @@ def run():
 def gate(run):
     """A record, and what its run left."""
     return told(run)
+
+
+@pytest.fixture(scope="session")
+def benchmarked():
+    """A record of a benchmark."""
+    return benchmark()

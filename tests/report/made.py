@@ -5,15 +5,22 @@ from __future__ import annotations
 import base64
 import copy
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
+from pytest_cropdet import Detections, run_benchmark
+from pytest_cropdet.broken import InteriorObjectLost
+from pytest_cropdet.judged import CannotTell, Judged
+from pytest_cropdet.report.benchmark import benchmark_record
+from pytest_cropdet.report.checks import invariant_record, search_record
 from pytest_cropdet.report.gallery import gallery
 from pytest_cropdet.report.html import page
 from pytest_cropdet.report.json import record
+from pytest_cropdet.search import search
 
-from ..support import loses_cut, made, opinions, small_run
+from ..support import Data, Fake, detections, loses_cut, made, objects, opinions, sample, shown_in, small_run
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -76,3 +83,44 @@ def write_page(path, *gates, **more):
     """Write the page of ``(record, left)`` and return its path."""
     path.write_text(page([gate for gate, _ in gates], [left for _, left in gates], **more), encoding="utf-8")
     return path
+
+
+MADE = {"detector": {"name": "tflite:ssd.tflite"}, "dataset": "scenes", "seed": 0}
+
+
+def invariant(verdict, name="D6-interior-object-found", value=None, allowed=0.2, **more):
+    """The record of an invariant as it comes out of the JSON."""
+    what, text = "share of objects that are not found", f"{value} > {allowed}: share of objects that are not found"
+    errors = {"pass": None, "fail": InteriorObjectLost(f"{text}\n  {name}: An object is not found."), "skip": None}
+    if verdict == "skip":
+        judged = Judged(name, "skip", error=CannotTell("only 3 objects to tell by"))
+    else:
+        judged = Judged(name, verdict, value, allowed, what, errors[verdict])
+    return {"name": name, "test": f"t.py::test[{name}]", **MADE, **invariant_record(judged), **more}
+
+
+def searched(lost=True, picture="search/one.png", **more):
+    """The record of a search as it comes out of the JSON: of a detector that loses what is cut at the left."""
+    cat = detections(((60.0, 30.0, 90.0, 60.0), 0.9, 3))
+
+    def answer(number, crop):
+        shown = shown_in(cat, crop)
+        return Detections(shown.boxes, shown.scores * (0.1 if lost and crop.left >= 7 else 1), shown.categories)
+
+    data = Data([sample(0, objects(((60.0, 30.0, 90.0, 60.0), 3)))])
+    *_, found = search(Fake(answer, batch=1), data, examples=20)
+    told = search_record(replace(found, picture=picture, again="pytest --again") if lost else found)
+    return {"name": "search", "test": "t.py::test_search", **MADE, **json.loads(json.dumps(told)), **more}
+
+
+def benchmark(name="benchmark", mode="quick"):
+    """The record of a benchmark as it comes out of the JSON."""
+    data = made(images=12)
+    found = run_benchmark(loses_cut(opinions(data)), data, mode, replicates=100)
+    found.name = name
+    return json.loads(json.dumps({**benchmark_record(found), "test": "t.py::test_benchmark"}))
+
+
+def png(width=60, height=40):
+    """A PNG in base64."""
+    return base64.b64encode(cv2.imencode(".png", np.full((height, width, 3), 90, np.uint8))[1].tobytes()).decode()

@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from .made import HOSTILE, anchors, many_categories, picture, write_page
+from .made import HOSTILE, anchors, many_categories, picture, png, searched, write_page
+from .test_checks import CHECKS, hostile
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -61,6 +62,19 @@ def path(gate, tmp_path_factory):
     record, left = copy.deepcopy(gate)
     record["anchors"] = anchors()
     return write_page(tmp_path_factory.mktemp("page") / "index.html", (record, left), command="pytest -n2")
+
+
+@pytest.fixture(scope="module")
+def full(gate, benchmarked, tmp_path_factory):
+    """A page with a gate, checks and a benchmark."""
+    checks, target = [*CHECKS, searched()], tmp_path_factory.mktemp("full") / "index.html"
+    told = {"benchmarks": [benchmarked], "checks": checks, "pictures": [None] * 4 + [png(1170, 500)]}
+    return write_page(target, gate, command="pytest -n2", **told)
+
+
+@pytest.fixture(params=["path", "full"])
+def each_page(request):
+    return request.getfixturevalue(request.param)
 
 
 def column(page, table, number):
@@ -180,10 +194,55 @@ def test_hostile_names_are_shown_as_text(opened, gate, tmp_path):
     assert it.page.locator(".box.truth.lost text").first.text_content() == f"✕ {HOSTILE[0]}"
 
 
+def test_hostile_names_of_checks_and_benchmarks_are_shown_as_text(opened, benchmarked, tmp_path):
+    checks, record = hostile(searched(), benchmarked)
+    more = {"checks": checks, "benchmarks": [record], "pictures": [None] * 6 + [png()]}
+    it = opened(write_page(tmp_path / "index.html", **more))
+    table = "table:has(caption:has-text('All that could be judged'))"
+    assert column(it.page, table, 2) == HOSTILE
+    assert it.page.locator("article h2").last.inner_text() == HOSTILE[1]
+    assert it.page.locator("script").count() == 1
+    assert it.page.locator("pre", has_text="</style>").count() == 2  # the test to paste, and the row of the model card
+
+
+def test_invariants_sort_by_how_much_of_what_is_allowed_they_use(opened, full):
+    it = opened(full)
+    table = "table:has(caption:has-text('All that could be judged'))"
+    assert column(it.page, table, 2) == ["D6-interior-object-found", "D1-repeatable", "D15-conventions"]
+    heads = it.page.locator(f"{table} th button")
+    heads.nth(2).click()
+    assert column(it.page, table, 3) == ["1.5", "0.25", "0"]
+    heads.nth(4).click()
+    assert column(it.page, table, 2) == ["D6-interior-object-found", "D1-repeatable", "D15-conventions"]
+    heads.nth(4).click()
+    assert column(it.page, table, 2) == ["D1-repeatable", "D6-interior-object-found", "D15-conventions"]
+    assert it.visible(f"{table} svg") == 2
+
+
+def test_the_navigation_leads_to_every_section_of_every_article(opened, full):
+    it = opened(full)
+    names = it.page.locator("nav summary bdi").all_inner_texts()
+    assert sorted(names) == ["Checks", "benchmark", "random"]
+    it.page.evaluate("for (const each of document.querySelectorAll('nav details')) each.open = true")
+    for link in it.page.locator("nav a").all():
+        assert it.page.locator(link.get_attribute("href")).count() == 1
+    it.page.locator("nav a", has_text="By severity").click()
+    assert it.page.evaluate("location.hash") == "#b1-severities"
+
+
+def test_the_picture_of_a_search_is_as_wide_as_its_place_and_scrolls_on_a_narrow_screen(opened, full):
+    wide = opened(full, width=1600).page.locator(".picture img")
+    assert wide.evaluate("each => each.naturalWidth") == 1170
+    assert wide.bounding_box()["width"] >= 1000
+    narrow = opened(full, width=400)
+    assert narrow.page.locator(".picture img").bounding_box()["width"] >= 600
+    assert narrow.page.locator(".picture .scroll").evaluate("each => each.scrollWidth > each.clientWidth")
+
+
 @pytest.mark.parametrize("width", [400, 1600])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_sticks_out_and_letters_keep_their_size(opened, path, width, scheme):
-    it = opened(path, width=width, scheme=scheme)
+def test_nothing_sticks_out_and_letters_keep_their_size(opened, each_page, width, scheme):
+    it = opened(each_page, width=width, scheme=scheme)
     assert it.page.evaluate("document.documentElement.scrollWidth") == width
     for chart in it.page.locator("svg.chart:not(.heat)").all()[:6]:
         letters = chart.locator("text")
@@ -194,11 +253,11 @@ def test_nothing_sticks_out_and_letters_keep_their_size(opened, path, width, sch
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_that_shuts_anybody_out(opened, path, scheme):
+def test_axe_finds_nothing_that_shuts_anybody_out(opened, each_page, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
     # the policy of the page forbids scripts that are not its own: axe is put in where it does not hold
-    bare = path.with_name("bare.html")
-    html = path.read_text(encoding="utf-8")
+    bare = each_page.with_name("bare.html")
+    html = each_page.read_text(encoding="utf-8")
     start = html.index('<meta http-equiv="Content-Security-Policy"')
     bare.write_text(html[:start] + html[html.index(">", start) + 1 :], encoding="utf-8")
     it = opened(bare, scheme=scheme)

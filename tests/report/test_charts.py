@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.charts import Bar, bars, heat, histogram, stack, verdict_axis, waterfall
+from pytest_cropdet.charts import Bar, Gap, bars, gaps, heat, histogram, meter, stack, verdict_axis, waterfall
 from pytest_cropdet.charts.svg import Scale, number
 from pytest_cropdet.report.figures import figures
 
@@ -120,6 +120,34 @@ def test_a_histogram_leaves_out_empty_ends():
     assert [len(points) for points in lines] == [6, 6]
     assert read(chart).find(f"{SVG}desc").text == "from 1 to 3: whole, crop"
     read(histogram("nothing", [], {}))
+
+
+def centres(chart):
+    """Class and place in per cent of each point."""
+    return [(each.get("class"), float(each.get("cx")[:-1])) for each in read(chart).iter(f"{SVG}circle")]
+
+
+def test_a_gap_stands_where_its_values_are_and_an_undefined_one_is_said():
+    rows = [Gap("a", 0.5, 0.25, 0.2, 0.3), Gap("b", 0.25, 0.5), Gap("<c>", None, None)]
+    chart = gaps("t", rows, Scale(0.0, 1.0, margin=0.0))
+    assert centres(chart) == [("f-whole", 50), ("f-crop", 25), ("f-whole", 25), ("f-crop", 50)]
+    assert [each.get("class") for each in read(chart).iter(f"{SVG}rect")] == ["f-loss", "f-gain"]
+    words = [each.text for each in read(chart).iter(f"{SVG}text")]
+    assert words[:6] == ["a", "0.500 → 0.250", "b", "0.250 → 0.500", "<c>", "undefined → undefined"]
+    assert words[6:] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+
+
+def test_a_meter_marks_what_is_allowed_and_ends_where_the_value_goes_on():
+    def bar(value):
+        (found,) = read(meter(value, 0.2)).iter(f"{SVG}rect")
+        return found.get("class"), float(found.get("width")[:-1])
+
+    mark = next(each for each in read(meter(0.1, 0.2)).iter(f"{SVG}line") if each.get("class") == "s-limit")
+    assert bar(0.2) == ("f-kept", pytest.approx(float(mark.get("x1")[:-1]) - 1, abs=0.01))
+    assert bar(0.1)[1] == pytest.approx(bar(0.2)[1] / 2, abs=0.01)
+    assert bar(0.21)[0] == "f-loss"
+    assert bar(5.0)[1] == bar(0.31)[1] == 98
+    assert bar(-1.0)[1] == bar(0.0)[1] == 0.15  # a hair
 
 
 @given(st.floats(-1, 1))

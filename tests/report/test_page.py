@@ -161,6 +161,42 @@ def test_the_page_asks_for_nothing_from_elsewhere(gate):
     assert policies[0].startswith("default-src 'none'; img-src data:;")
 
 
+def test_a_histogram_says_from_where_to_where_it_is_drawn(gate):
+    record = copy.deepcopy(gate[0])
+    groups = record["shift"]["groups"]
+    empty = {"whole": [0, 2, 2, 0], "crop": [0, 0, 4, 0], "training": [0, 0, 4, 0]}
+    table = {"edges": [-2.0, -1.0, 0.0, 1.0, 2.0], **{name: empty[name] for name in groups}}
+    record["shift"]["histograms"] = {"size": table, "x": table}
+    html = page([record])
+    assert f"Object size in {record['shift']['unit']} (0.5 to 2, logarithmic)" in html
+    assert "Place, left to right (-1 to 1)" in html
+
+
+def test_categories_with_too_few_objects_are_in_the_table_and_not_drawn(gate):
+    record = many_categories(gate[0], 20)
+    for each in record["where"]["category"][3:]:
+        each["lost"] = dict.fromkeys(each["lost"])
+    html = page([record])
+    assert "Category (the 3 with objects enough to say of 20)" in html
+    chart = html.partition("Category (the 3 with")[2].partition("</svg>")[0]
+    assert "category 0002" in chart
+    assert "category 0003" not in chart
+    for each in record["where"]["category"]:
+        each["lost"] = dict.fromkeys(each["lost"])
+    html = page([record])
+    assert "Category: all numbers" in html
+    assert "Category (" not in html
+    assert "AP lost by category, on an axis of its own (the 12 that lose most of 20)" in html
+
+
+def test_many_changes_of_labels_show_the_most_frequent_and_fold_the_rest(gate):
+    flips = [{"from": f"a{n}", "to": "b", "count": 99 - n, "examples": []} for n in range(30)]
+    html = page([{**gate[0], "labels": {"flipped": flips, "righted": []}}])
+    shown = html.partition("The 12 most frequent of 30")[2].partition("<details>")[0]
+    assert re.findall(r">(a\d+)<", shown) == [f"a{n}" for n in range(12)]
+    assert "(30 rows)" in html
+
+
 def test_twelve_hundred_categories_are_folded_with_their_count(gate):
     html = page([many_categories(gate[0], 1200)], [gate[1]])
     assert "(1,200 rows)" in html
@@ -192,7 +228,7 @@ def test_a_picture_that_cannot_be_read_leaves_its_boxes_numbers(gate):
 
 def test_tests_without_a_result_are_named_with_the_reason():
     html = page([], unfinished=[Unfinished("t.py::test_a", "did not run"), Unfinished("t.py::test_b", "crashed")])
-    assert "No gate came to an end, 2 without result" in html
+    assert "No test came to an end, 2 without result" in html
     assert "t.py::test_b" in html
 
 

@@ -1,38 +1,63 @@
-"""What a page consists of: sections of text, charts and tables. The templates show them, and decide nothing."""
+"""What a page consists of: sections of text, facts, charts, tables and pictures. The templates decide nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_cropdet.charts.svg import Svg, number, signed
 
-__all__ = ["Block", "Cell", "Chart", "Section", "Table", "Text", "bounded", "cell", "value"]
+__all__ = [
+    "Block",
+    "Cell",
+    "Chart",
+    "Facts",
+    "Picture",
+    "Section",
+    "Table",
+    "Text",
+    "bounded",
+    "cell",
+    "sentence",
+    "value",
+]
 
 LONG = 15  # rows from which on a table is folded
+WORDY = 40  # letters from which on a cell gets room, lest it be a tower on a narrow screen
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: what it shows, and by what its column is sorted (``None``: at the end, whichever way)."""
+    """One cell: what it shows, and by what its column is sorted (``None``: at the end, whichever way).
+
+    ``dot``: the verdict whose sign stands before the words; ``svg``: what is drawn in their place.
+    """
 
     text: str
     key: float | str | None
     number: bool = False
+    dot: str = ""
+    svg: Svg | None = None
+
+    @property
+    def kind(self) -> str:
+        """Its class on the page."""
+        return "n" if self.number else "wordy" if len(self.text) > WORDY else "plain"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table that can be sorted; ``fold`` hides it behind its caption until it is asked for."""
+    """A table that can be sorted; ``fold`` hides it behind its caption until it is asked for, ``open`` never does."""
 
     caption: str
     head: tuple[str, ...]
     rows: Sequence[Sequence[Cell]]
     fold: bool = False
+    open: bool = False
     kind: str = "table"
 
     @property
     def folded(self) -> bool:
         """Whether it is shown only when asked for."""
-        return self.fold or len(self.rows) > LONG
+        return not self.open and (self.fold or len(self.rows) > LONG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +72,55 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words: a paragraph; ``code`` is shown as typed, ``warn`` stands out."""
+    """Words: a paragraph, with a ``head`` if it has one; ``code`` is shown as typed, ``warn`` stands out."""
 
     words: str
     code: bool = False
     warn: bool = False
+    head: str = ""
     kind: str = "text"
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it is code of several lines, each of which stays one."""
+        return "\n" in self.words
 
-Block = Table | Chart | Text
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Short values side by side: ``(words, value)``."""
+
+    items: tuple[tuple[str, str], ...]
+    kind: str = "facts"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as a data URI, what it shows in words, and its caption."""
+
+    source: str
+    alt: str
+    caption: str
+    kind: str = "picture"
+
+
+Block = Table | Chart | Text | Facts | Picture
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a gate's page: an id, a title, one sentence on how to read it, and its blocks."""
+    """A part of an article: an id, a title, one sentence on how to read it, and its blocks."""
 
     id: str
     title: str
     lead: str
     blocks: Sequence[Block]
     small: bool = False  # charts stand side by side where there is room
+
+
+def sentence(words: str) -> str:
+    """Return words with a capital at the beginning and a full stop at the end."""
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
 
 
 def cell(content: object) -> Cell:

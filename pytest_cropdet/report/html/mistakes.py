@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_cropdet.charts import Bar, bars
-from pytest_cropdet.report.html.blocks import Block, Cell, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.report.html.blocks import Block, Cell, Chart, Section, Table, Text, bounded, cell, sentence, value
 
 __all__ = ["anchors", "bias", "errors"]
 
@@ -69,7 +69,7 @@ def anchors(gate: Record) -> Section | None:
         "Whether an object still has an anchor that fits when a crop brings it to the model in another size and place."
     )
     if told.get("anchors") is None:
-        return Section("anchors", "Anchors", lead, [Text(f"{told.get('why', 'No anchors')}.".capitalize())])
+        return Section("anchors", "Anchors", lead, [Text(sentence(told.get("why", "no anchors")))])
     recall, strides, odds = told["recall"], told["strides"], told["odds_ratio"]
     rows = [
         [cell(f"has an anchor at IoU {level}"), *(bounded(recall[name][level]) for name in ("whole", "crop", "fall"))]

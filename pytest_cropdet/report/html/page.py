@@ -9,9 +9,20 @@ from typing import Any
 
 from pytest_cropdet.charts import verdict_axis
 from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.report.checks import counted, said
 from pytest_cropdet.report.html import mistakes, places, why
+from pytest_cropdet.report.html.benchmark import headline, measured, numbers
 from pytest_cropdet.report.html.blocks import Section
-from pytest_cropdet.report.html.told import facts, hidden_facts, in_short, what_was_run
+from pytest_cropdet.report.html.checks import invariants, searched
+from pytest_cropdet.report.html.told import (
+    facts,
+    hidden_facts,
+    in_short,
+    made_of,
+    measured_with,
+    repeat,
+    what_was_run,
+)
 
 __all__ = ["Unfinished", "page"]
 
@@ -45,6 +56,17 @@ class _Gate:
     after: Sequence[Section]
     gallery: Mapping[str, Any] | None
     shown: int
+    kind: str = "gate"
+
+    @property
+    def name(self) -> str:
+        """What it is called: by its name, else by its windows."""
+        return str(self.record["name"] or self.record["plan"])
+
+    @property
+    def verdict(self) -> str:
+        """``pass``, ``fail`` or ``undecided``."""
+        return str(self.record["verdict"])
 
     @property
     def parts(self) -> list[tuple[str, str]]:
@@ -58,31 +80,58 @@ class _Gate:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Article:
+    """The checks, or one benchmark, as the templates see them."""
+
+    id: str
+    name: str
+    verdict: str
+    headline: str
+    facts: Sequence[tuple[str, str]]
+    sections: Sequence[Section]
+    kind: str = "sections"
+
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        """What its navigation lists: ``(id, title)``."""
+        return [(each.id, each.title) for each in self.sections]
+
+
 def page(
     records: Sequence[Mapping[str, Any]],
     left: Sequence[Mapping[str, Any]] = (),
     unfinished: Sequence[Unfinished] = (),
     command: str = "",
     versions: Sequence[tuple[str, str]] = (),
+    *,
+    benchmarks: Sequence[Mapping[str, Any]] = (),
+    checks: Sequence[Mapping[str, Any]] = (),
+    pictures: Sequence[str | None] = (),
 ) -> str:
     """Return the page as HTML, in one file without any address in it.
 
-    ``records``: as in the JSON, in the order in which they ran; failures are shown first. ``left``: what each of
-    them left of pictures (its :func:`~pytest_cropdet.report.gallery.gallery` under ``gallery``), in the same order.
-    ``CropdetError`` if Jinja2 is missing.
+    ``records``, ``benchmarks``, ``checks``: as in the JSON; failures are shown first. ``left``: what each gate left of
+    pictures (its :func:`~pytest_cropdet.report.gallery.gallery` under ``gallery``), and ``pictures``: of each check, as
+    base64 PNG, in the same order. ``CropdetError`` if Jinja2 is missing.
     """
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
         raise CropdetError(f"the HTML report needs Jinja2 ({error}): pip install 'pytest-cropdet[report]'") from error
     left = left or [{}] * len(records)
+    shown, budget = _within(pictures or [None] * len(checks), MOST_PICTURES)
     order = sorted(range(len(records)), key=lambda place: ORDER.get(records[place]["verdict"], 0))
-    budget, gates = MOST_PICTURES, []
+    articles: list[_Gate | _Article] = []
     for number, place in enumerate(order, 1):
-        shown = left[place].get("gallery")
-        count, cost = _affordable(shown, budget, len(order) - number)
+        gallery = left[place].get("gallery")
+        count, cost = _affordable(gallery, budget, len(order) - number)
         budget -= cost
-        gates.append(_gate(f"g{number}", records[place], shown, count, command, versions))
+        articles.append(_gate(f"g{number}", records[place], gallery, count, command, versions))
+    if checks:
+        articles.append(_checks("c1", checks, shown, command, versions))
+    articles.sort(key=lambda each: ORDER.get(each.verdict, 0))
+    articles += [_benchmark(f"b{number}", each, command, versions) for number, each in enumerate(benchmarks, 1)]
     environment = Environment(
         loader=PackageLoader("pytest_cropdet.report.html"),
         autoescape=True,
@@ -93,10 +142,10 @@ def page(
     script, style = _file("script.js"), _file("style.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html").render(
-        gates=gates,
+        articles=articles,
+        gates=[each for each in articles if isinstance(each, _Gate)],
         unfinished=unfinished,
-        title=_title(records, unfinished),
-        counts={name: sum(each["verdict"] == name for each in records) for name in ORDER},
+        title=_title(records, checks, benchmarks, unfinished),
         script=script,
         style=style,
         policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
@@ -149,13 +198,81 @@ def _gate(
     )
 
 
-def _title(records: Sequence[Mapping[str, Any]], unfinished: Sequence[Unfinished]) -> str:
+def _within(pictures: Sequence[str | None], budget: int) -> tuple[list[str | None], int]:
+    """Return the pictures that fit into half of a budget, in their order, and what is left of it."""
+    allowed, shown = budget // 2, list[str | None]()
+    for each in pictures:
+        fits = each is not None and len(each) <= allowed
+        shown.append(each if fits else None)
+        allowed -= len(each) if each is not None and fits else 0
+    return shown, budget - sum(len(each or "") for each in shown)
+
+
+def _checks(
+    key: str,
+    checks: Sequence[Mapping[str, Any]],
+    pictures: Sequence[str | None],
+    command: str,
+    versions: Sequence[tuple[str, str]],
+) -> _Article:
+    """Return all invariants and searches of a session; a search that failed stands before the invariants."""
+    count = counted(checks)
+    searches = [(check, each) for check, each in zip(checks, pictures, strict=True) if check["kind"] == "search"]
+    searches.sort(key=lambda pair: pair[0]["verdict"] != "fail")
+    several = len(searches) > 1
+    found = [
+        searched(check, picture, f"search{number}", f"Search: {check['name']}" if several else "Search")
+        for number, (check, picture) in enumerate(searches, 1)
+    ]
+    judged = invariants(checks)
+    sections = (
+        [*found, judged] if count["fail"] and searches and searches[0][0]["verdict"] == "fail" else [judged, *found]
+    )
+    made = dict.fromkeys((words, str(value)) for check in checks for words, value in made_of(check) if words != "test")
+    sections.append(repeat([*made], command, versions))
+    said_of_all = said(checks)
+    return _Article(
+        id=key,
+        name="Checks",
+        verdict="fail" if count["fail"] else "pass" if count["pass"] else "undecided",
+        headline=f"{said_of_all[0].upper()}{said_of_all[1:]}.",
+        facts=(),
+        sections=[each for each in sections if each is not None],
+    )
+
+
+def _benchmark(key: str, record: Mapping[str, Any], command: str, versions: Sequence[tuple[str, str]]) -> _Article:
+    return _Article(
+        id=key,
+        name=record["name"],
+        verdict="",
+        headline=headline(record),
+        facts=numbers(record),
+        sections=[*measured(record), repeat(measured_with(record), command, versions)],
+    )
+
+
+def _title(
+    records: Sequence[Mapping[str, Any]],
+    checks: Sequence[Mapping[str, Any]],
+    benchmarks: Sequence[Mapping[str, Any]],
+    unfinished: Sequence[Unfinished],
+) -> str:
+    """Return what came of the session in one line: gates, checks, benchmarks, what gave no result."""
     verdicts = [record["verdict"] for record in records]
     total, failed = len(verdicts), len(verdicts) - verdicts.count("pass")
-    if not total:
-        said = "no gate came to an end"
-    elif total == 1:
-        said = {"pass": "the gate passes", "fail": "the gate fails"}.get(verdicts[0], "the gate is undecided")
-    else:
-        said = f"{failed} of {total} gates do not pass" if failed else f"all {total} gates pass"
-    return f"{said}, {len(unfinished)} without result" if unfinished else said
+    parts = []
+    if total == 1:
+        parts.append({"pass": "the gate passes", "fail": "the gate fails"}.get(verdicts[0], "the gate is undecided"))
+    elif total:
+        parts.append(f"{failed} of {total} gates do not pass" if failed else f"all {total} gates pass")
+    if checks:
+        parts.append(said(checks))
+    ratios = [record["benchmark"]["rpc"]["value"] for record in benchmarks]
+    if len(ratios) == 1:
+        parts.append("the benchmark has no rPC" if ratios[0] is None else f"crops keep {ratios[0]:.0%} of AP")
+    elif ratios:
+        parts.append(f"{len(ratios)} benchmarks")
+    if unfinished:
+        parts.append(f"{len(unfinished)} without result")
+    return ", ".join(parts if total or checks or ratios else ["no test came to an end", *parts])

@@ -1,11 +1,13 @@
 """Where crops cost, as sections: by visibility, distance, size, category and place; labels; the shift."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_cropdet.charts import Bar, bars, heat, histogram
+from pytest_cropdet.charts.grids import used
 from pytest_cropdet.charts.svg import Scale
-from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.report.html.blocks import LONG, Block, Chart, Section, Table, Text, bounded, cell, value
 
 __all__ = ["labels", "miss_map", "shift", "where"]
 
@@ -20,6 +22,8 @@ QUANTITIES = {
     "category": "Category",
 }
 MOST_BARS = 12
+FEWEST = 3  # categories that can be told of, to draw them
+LOGARITHMIC = ("size", "aspect")  # their bins are of log2
 HEAD = ("", "objects", "images", "found, whole", "found, crop", "net lost", "AP lost")
 
 
@@ -31,24 +35,37 @@ def where(gate: Record) -> Section | None:
     shown = {name: [each for each in told[name] if each["objects"]] for name in QUANTITIES if told.get(name)}
     shown["category"] = sorted(shown.get("category", []), key=_most_lost)
     drawn = {name: rows[:MOST_BARS] for name, rows in shown.items() if rows}
+    told_of = [row for row in shown["category"] if row["lost"]["value"] is not None]
+    # of data of many categories most have too few objects to say: what they lose in AP is known of more
+    drawn["category"] = told_of[:MOST_BARS] if len(told_of) >= FEWEST else []
     ends = [row["lost"][end] for rows in drawn.values() for row in rows for end in ("value", "low", "high")]
     scale = Scale.around([0.0, *ends], 0.02)
     blocks: list[Block] = []
     for name, rows in drawn.items():
-        title, more = QUANTITIES[name], len(shown[name]) - len(rows)
-        caption = f"{title} (the {len(rows)} that lose most of {len(shown[name]):,})" if more else title
+        if not rows:
+            continue
+        caption = title = QUANTITIES[name]
+        if len(rows) < len(shown[name]):
+            which = "that lose most" if len(rows) < len(told_of) else "with objects enough to say"
+            caption = f"{title} (the {len(rows)} {which} of {len(shown[name]):,})"
         drawing = [
             Bar(row["label"], **_bounds(row["lost"]), note=f"{row['objects']:,} objects in {row['images']:,} images")
             for row in rows
         ]
         blocks.append(Chart(bars(f"Share of objects lost, net, by {title.lower()}", drawing, scale), caption))
+    in_mean = [each for each in gate["categories"] if each["in_mean"]]
+    if not drawn["category"] and in_mean:
+        drawing, caption = _drops(in_mean)
+        blocks.append(
+            Chart(bars("AP lost by category", drawing), f"AP lost by category, on an axis of its own{caption}")
+        )
     for name, rows in shown.items():
         if rows:
             head = (QUANTITIES[name].lower(), *HEAD[1:])
             blocks.append(Table(f"{QUANTITIES[name]}: all numbers", head, [_row(row) for row in rows], fold=True))
     lead = (
-        "Bars are the share of objects found in the whole image less the share found in the crop, with bounds; all "
-        "charts have one axis, so they can be compared."
+        "Bars are the share of objects found in the whole image less the share found in the crop, with bounds; "
+        "charts have one axis, unless they say otherwise, so they can be compared."
     )
     return Section("where", "Where it dropped", lead, blocks, small=True)
 
@@ -80,23 +97,8 @@ def _by_category(gate: Record) -> Section | None:
     told = gate.get("categories")
     if not told:
         return None
-    told = sorted(told, key=lambda each: (each["drop"] is None, -(each["drop"] or 0.0), each["name"]))
-    shown = told[:MOST_BARS]
-    drawing = [
-        Bar(
-            each["name"],
-            each["drop"],
-            each["low"],
-            each["high"],
-            f"{each['objects']:,} objects in {each['images']:,} images",
-        )
-        for each in shown
-    ]
-    caption = (
-        "Drop by category"
-        if len(shown) == len(told)
-        else f"The {len(shown)} categories of {len(told):,} that lose most"
-    )
+    told = sorted(told, key=_most_dropped)
+    drawing, caption = _drops(told)
     rows = [
         [
             cell(each["name"]),
@@ -110,9 +112,29 @@ def _by_category(gate: Record) -> Section | None:
         for each in told
     ]
     head = ("category", "whole", "crop", "drop", "objects", "images", "in the mean")
-    blocks: list[Block] = [Chart(bars("Drop by category", drawing), caption)]
+    blocks: list[Block] = [Chart(bars("Drop by category", drawing), f"Drop by category{caption}")]
     blocks.append(Table("All categories", head, rows, fold=True))
     return Section("where", "Where it dropped", "AP lost by category, with bounds.", blocks)
+
+
+def _most_dropped(each: Mapping[str, Any]) -> tuple[bool, float, str]:
+    return each["drop"] is None, -(each["drop"] or 0.0), each["name"]
+
+
+def _drops(told: Sequence[Mapping[str, Any]]) -> tuple[list[Bar], str]:
+    """Return the bars of the categories that lose most AP, and how many of how many they are, in words."""
+    shown = sorted(told, key=_most_dropped)[:MOST_BARS]
+    drawing = [
+        Bar(
+            each["name"],
+            each["drop"],
+            each["low"],
+            each["high"],
+            f"{each['objects']:,} objects in {each['images']:,} images",
+        )
+        for each in shown
+    ]
+    return drawing, "" if len(shown) == len(told) else f" (the {len(shown)} that lose most of {len(told):,})"
 
 
 def miss_map(gate: Record) -> Section | None:
@@ -136,6 +158,9 @@ def labels(gate: Record) -> Section | None:
     flipped, righted = (_change_rows(told[name]) for name in ("flipped", "righted"))
     head = ("in the whole image", "in the crop", "objects", "for example")
     blocks: list[Block] = []
+    if len(flipped) > LONG:
+        shown = f"The {MOST_BARS} most frequent of {len(flipped):,}"
+        blocks.append(Table(shown, head, flipped[:MOST_BARS]))
     if flipped:
         blocks.append(Table("Right in the whole image, another label in the crop", head, flipped))
     if righted:
@@ -164,7 +189,7 @@ def shift(gate: Record) -> Section | None:
     told = gate.get("shift")
     if not told:
         return None
-    titles = {"size": f"Object size, log2 of {told['unit']}", "aspect": "Width over height, log2"}
+    titles = {"size": f"Object size in {told['unit']}", "aspect": "Width over height"}
     titles |= {"x": "Place, left to right", "y": "Place, top to bottom", "objects": "Objects a picture"}
     names = {"whole": "whole images", "crop": "crops", "training": "training"}
     legend = tuple(
@@ -176,12 +201,23 @@ def shift(gate: Record) -> Section | None:
         table = told["histograms"].get(name)
         if table:
             edges, counts = table["edges"], {group: table[group] for group in told["groups"]}
-            ends = f"{title} ({edges[0]:g} to {edges[-1]:g})" if edges else title
+            ends = f"{title} ({_ends(name, edges, counts)})" if edges else title
             blocks.append(Chart(histogram(title, edges, counts), ends, legend if not blocks else ()))
     pairs = list(told["distances"])
+    titles = {name: f"{title}, log2" if name in LOGARITHMIC else title for name, title in titles.items()}
     rows = [[cell(titles[name]), *(value(told["distances"][pair][name]) for pair in pairs)] for name in titles]
     head = ("quantity", *(pair.replace("-", " to ") for pair in pairs))
     blocks.append(Table("Wasserstein distances", head, rows, fold=True))
     blocks += [Text(f"{note[0].upper()}{note[1:].rstrip('.')}.") for note in told["notes"] if note]
     lead = "Sizes, shapes and places of objects as they reach the model: whole images against crops."
     return Section("shift", "What the model meets", lead, blocks, small=True)
+
+
+def _ends(name: str, edges: Sequence[float], counts: Mapping[str, Sequence[int]]) -> str:
+    """Return from where to where a histogram is drawn, in the quantity's own unit."""
+    first, last = used(edges, counts)
+    if name in LOGARITHMIC:
+        return f"{2.0 ** edges[first]:.2g} to {2.0 ** edges[last]:.2g}, logarithmic"
+    if name == "objects":
+        return f"{math.ceil(edges[first])} to {math.floor(edges[last])}"
+    return f"{edges[first]:g} to {edges[last]:g}"

@@ -1,4 +1,4 @@
-"""What stands at the head and the foot of a gate: its verdict, and what was run."""
+"""What stands at the head and the foot of an article: its verdict, and what was run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from pytest_cropdet.chain import PHRASES
 from pytest_cropdet.charts.svg import number, signed
 from pytest_cropdet.report.html.blocks import Block, Section, Table, Text, cell
 
-__all__ = ["facts", "hidden_facts", "in_short", "what_was_run"]
+__all__ = ["facts", "hidden_facts", "in_short", "made_of", "measured_with", "repeat", "what_was_run"]
 
 Record = Mapping[str, Any]
 
@@ -58,13 +58,9 @@ def hidden_facts(gate: Record) -> list[tuple[str, str]]:
 
 def what_was_run(gate: Record, command: str, versions: Sequence[tuple[str, str]]) -> Section:
     """Return detector, data, plan, seed, time, versions and the command to repeat it."""
-    detector = gate["detector"]
     rows = [
-        ("test", gate.get("test") or ""),
-        *((f"detector: {name.replace('_', ' ')}", each) for name, each in detector.items() if each is not None),
-        ("data set", gate["dataset"]),
+        *made_of(gate),
         ("windows", gate["plan"]),
-        ("seed", gate["seed"]),
         ("metric", "share of objects lost (no ground truth)" if gate["metric"] == "lost" else gate["metric"]),
         ("bounds", f"one-sided, level {gate['drop'].get('level', 0.95):g}"),
         ("operating point", f"score {gate['operating_point']['score']:.4g}"),
@@ -77,7 +73,39 @@ def what_was_run(gate: Record, command: str, versions: Sequence[tuple[str, str]]
     ]
     if gate.get("hint"):
         rows.append(("hint", gate["hint"]))
-    rows += [(f"version: {name}", version) for name, version in versions]
+    return repeat(rows, command, versions)
+
+
+def made_of(record: Record) -> list[tuple[str, Any]]:
+    """Return test, detector, data set and seed of a record of any kind: ``(words, value)``."""
+    detector = record["detector"]
+    return [
+        ("test", record.get("test") or ""),
+        *((f"detector: {name.replace('_', ' ')}", each) for name, each in detector.items() if each is not None),
+        ("data set", record["dataset"]),
+        ("seed", record["seed"]),
+    ]
+
+
+def measured_with(record: Record) -> list[tuple[str, Any]]:
+    """Return what a benchmark was run with: ``(words, value)``."""
+    found = record["benchmark"]
+    return [
+        *made_of(record),
+        ("definition", f"{found['definition']} {found['mode']}"),
+        ("metric", found["metric"]),
+        ("bounds", f"one-sided, level {found['level']:g}, {found['replicates']:,} resamples of the images"),
+        ("images sent to the detector", record["model_calls"]),
+        ("seconds in the detector", f"{record['seconds']['model']:.1f}"),
+        ("seconds in all", f"{record['seconds']['total']:.1f}"),
+        ("deterministic", _determinism(record.get("deterministic"))),
+        ("categories", ", ".join(found["categories"])),
+    ]
+
+
+def repeat(rows: Sequence[tuple[str, Any]], command: str, versions: Sequence[tuple[str, str]]) -> Section:
+    """Return what was run as a section: the command to repeat it, ``(words, value)``, and the versions."""
+    rows = [*rows, *((f"version: {name}", version) for name, version in versions)]
     blocks: list[Block] = [Text("To repeat it:"), Text(command, code=True)] if command else []
     cells = [[cell(name), cell(each)] for name, each in rows]
     blocks.append(Table("Detector, data, plan, versions", ("what", "value"), cells, fold=True))
