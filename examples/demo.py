@@ -76,6 +76,7 @@ def main() -> int:
         "surroundings it takes a balloon for a parasail. Tuned with crops (docs/augment.md), the same network has on\n"
         f"the same crops mAP {cured['ap']['crop']:.3f} instead of {result['ap']['crop']:.3f}, and loses "
         f"{cured['drop']['value']:.3f} instead of {result['drop']['value']:.3f}: {cured['verdict']}.\n"
+        "What more scenes say of it is in fixtures/README.md.\n"
         f"The results lie in\n  {(FOLDER / 'result.json').relative_to(ROOT)}"
     )
     if picture is not None:

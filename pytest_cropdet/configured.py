@@ -146,6 +146,9 @@ def check_marker(config: pytest.Config, item: pytest.Item) -> None:
     """Check what a test's marker says; ``CropdetError`` says what to mend."""
     settings_for(config, item)
     _check_crops(config, item)
+    plan = setting(config, "plan", item)
+    if plan is not None and not Path(plan).is_file():
+        raise SpecError(f"the marker's plan={plan}: no such file")
     for what in FIXTURES.values():
         choices(config, what, item)
 

@@ -4,10 +4,14 @@ The windows lie in a small JSON file under the plugin's folder, named by the dat
 One process draws; others, such as xdist's workers, wait for the file.
 """
 
+import ast
 import hashlib
+import inspect
 import json
 import os
 import re
+import socket
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,10 +29,11 @@ from pytest_cropdet.samples import Sample
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["Drawn", "draw_plan"]
+__all__ = ["Drawn", "draw_plan", "plan_name"]
 
 SCHEMA = 1
-WAIT = 60.0  # seconds for another process to draw, before this one does it itself
+WAIT = 600.0  # seconds for a process of another machine to draw, before this one does it itself
+TRIES = 10  # draws for each window that is wanted
 _NAME = re.compile(r"[\w.-]+")
 
 
@@ -45,27 +50,59 @@ class Drawn:
     per_image: int = 4
 
     def __post_init__(self) -> None:
+        if not hasattr(self.strategy, "example") and not callable(self.strategy):
+            raise SpecError(
+                f"{self.strategy!r} draws no windows: a gate takes a spec such as 'random:keep=0.5', a Hypothesis "
+                "strategy of Crop, or a function of a sample that returns one"
+            )
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise SpecError(f"name={self.name!r}: letters, digits, _, - and . only; the windows are kept under it")
-        if self.per_image < 1:
-            raise SpecError(f"per_image={self.per_image}: one window an image or more")
+            raise SpecError(
+                f"windows of a strategy are kept under a name: give name='around', say (letters, digits, _, - and .), "
+                f"not {self.name!r}"
+            )
+        if not isinstance(self.per_image, int) or self.per_image < 1:
+            raise SpecError(f"per_image={self.per_image!r}: a whole number of windows an image, 1 or more")
 
     @property
     def spec(self) -> str:
         """What stands for the spec of windows in reports."""
         return f"drawn:name={self.name},per_image={self.per_image}"
 
+    @property
+    def source(self) -> str:
+        """What the strategy is, as text: its repr, or the code of the function without comments and layout."""
+        if hasattr(self.strategy, "example"):
+            return repr(self.strategy)
+        try:
+            text = textwrap.dedent(inspect.getsource(self.strategy))
+        except (OSError, TypeError):
+            return str(getattr(self.strategy, "__qualname__", type(self.strategy).__qualname__))
+        try:
+            return ast.unparse(ast.parse(text))
+        except SyntaxError:  # a lambda within a call
+            return text.strip()
+
     def windows(self, sample: Sample, seed: int) -> tuple[Crop, ...]:
         """Return the windows of a sample; another version of Hypothesis may draw others."""
+        from hypothesis.errors import HypothesisException
         from hypothesis.strategies import SearchStrategy
 
+        from pytest_cropdet.seeking import examples_of
+
         made: Any = self.strategy
+        whose = f"the strategy {self.name!r}"
         if not isinstance(made, SearchStrategy):
             made = made(sample)
-        found = _examples(made, self.per_image, draw("drawn", seed, sample.id, self.name))
+        if not isinstance(made, SearchStrategy):
+            raise SpecError(f"{whose} is a function that returned {made!r} for {sample.id}, not a Hypothesis strategy")
+        number = draw("drawn", seed, sample.id, self.name)
+        try:
+            found = examples_of(made, TRIES * (self.per_image + 1), number)
+        except HypothesisException as error:
+            raise SpecError(f"{whose} draws no window of {sample.id}: {type(error).__name__}: {error}") from error
         for crop in found:
-            _check(crop, sample, f"the strategy {self.name!r}")
-        return tuple(found)
+            _check(crop, sample, whose)
+        return _some(found, Crop(0, 0, sample.width, sample.height), self.per_image, number, whose, sample.id)
 
 
 def draw_plan(
@@ -76,7 +113,10 @@ def draw_plan(
     What is drawn is kept under ``folder``, if there is one.
     """
     if given is not None:
-        return _plan(source, samples, seed, _read(given, source, seed), given)
+        name, _, windows = _read(given, "name another one with --cropdet-plan, or leave it out")
+        if name != source.name:
+            raise SpecError(f"the plan {given} is of the strategy {name!r}, not of {source.name!r}")
+        return _plan(source, samples, seed, windows, given)
     if folder is None:
         return _plan(source, samples, seed, {sample.id: source.windows(sample, seed) for sample in samples}, None)
     path = folder / "plans" / f"{source.name}-{_digest(samples)}-{seed}-{source.per_image}.json"
@@ -92,34 +132,35 @@ def draw_plan(
                 f"the windows of {source.name!r} cannot be kept in {path.parent} ({error}), and must be, or the next "
                 "run is another one; --cropdet-dir=DIR names another folder"
             ) from error
-    return _plan(source, samples, seed, _read(path, source, seed), path)
+    mend = "remove it, and its windows are drawn anew"
+    _, strategy, windows = _read(path, mend)
+    if strategy != source.source:
+        raise SpecError(
+            f"the windows of {source.name!r} in {path} were drawn by another strategy of that name: give one of them "
+            f"another name, or {mend}\n  then: {strategy}\n  now:  {source.source}"
+        )
+    return _plan(source, samples, seed, windows, path)
 
 
-def _examples(strategy: Any, count: int, seed_number: int) -> list[Crop]:
-    """Return ``count`` different windows; the simplest, which is tried first, only if there is no other."""
-    from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+def plan_name(path: Path) -> str:
+    """Return the name of the strategy that a plan's file is of."""
+    return _read(path, "name another one with --cropdet-plan, or leave it out")[0]
 
-    drawn: dict[Any, None] = {}
 
-    @seed(seed_number)
-    @settings(
-        max_examples=10 * count + 10,
-        phases=[Phase.generate],
-        derandomize=False,
-        database=None,
-        deadline=None,
-        verbosity=Verbosity.quiet,
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
-    @given(strategy)
-    def look(crop: Any) -> None:
-        if len(drawn) <= count:
-            drawn[crop] = None
+def _some(found: Sequence[Crop], whole: Crop, count: int, seed: int, whose: str, sample: str) -> tuple[Crop, ...]:
+    """Return ``count`` different windows, drawn; the whole image, which is tried first, only if there is no other.
 
-    look()
-    different = list(drawn)
-    return different[1 : count + 1] or different
+    What is tried early lies at the simple end of a strategy more often than not, so the first ones are no sample.
+    """
+    different = [crop for crop in dict.fromkeys(found) if crop != whole] or [*dict.fromkeys(found)]
+    if not different:
+        raise SpecError(f"{whose} draws no window of {sample}")
+    return tuple(sorted(different, key=lambda crop: draw("of drawn", seed, *_key(crop)))[:count])
+
+
+def _key(crop: Crop) -> tuple[int, int, int, int]:
+    """Return a window as four whole numbers, as it is kept."""
+    return crop.left, crop.top, crop.width, crop.height
 
 
 def _check(crop: Any, sample: Sample, whose: str) -> None:
@@ -142,34 +183,49 @@ def _digest(samples: Sequence[Sample]) -> str:
 
 
 def _write(path: Path, source: Drawn, samples: Sequence[Sample], seed: int) -> None:
-    windows = {
-        sample.id: [[crop.left, crop.top, crop.width, crop.height] for crop in source.windows(sample, seed)]
-        for sample in samples
+    """Write the windows, whole or not at all; where another process was first, its file stays."""
+    windows = {sample.id: [*map(_key, source.windows(sample, seed))] for sample in samples}
+    content = {
+        "schema": SCHEMA,
+        "name": source.name,
+        "strategy": source.source,
+        "seed": seed,
+        "per_image": source.per_image,
+        "windows": windows,
     }
-    content = {"schema": SCHEMA, "name": source.name, "seed": seed, "per_image": source.per_image, "windows": windows}
-    part = path.with_suffix(f".{os.getpid()}.part")
+    part = path.with_suffix(f".{socket.gethostname()}.{os.getpid()}.part")
     part.write_text(json.dumps(content), encoding="utf-8")
-    part.replace(path)
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        pass
+    except OSError:  # no hard links here
+        part.replace(path)
+    part.unlink(missing_ok=True)
 
 
-def _read(path: Path, source: Drawn, seed: int) -> dict[str, tuple[Crop, ...]]:
+def _read(path: Path, mend: str) -> tuple[str, str, dict[str, tuple[Crop, ...]]]:
+    """Return the name, the strategy and the windows that a plan's file holds."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = {str(key): tuple(Crop(*row) for row in rows) for key, rows in content["windows"].items()}
-        name = content["name"]
+        if content["schema"] != SCHEMA:
+            raise ValueError(f"schema {content['schema']!r}, and this version reads {SCHEMA}")
+        found = {str(key): tuple(Crop(*map(_whole, row)) for row in rows) for key, rows in content["windows"].items()}
+        return str(content["name"]), str(content.get("strategy", "")), found
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SpecError(
-            f"the plan {path} cannot be read ({error}); remove it, and its windows are drawn anew"
-        ) from error
-    if name != source.name:
-        raise SpecError(f"the plan {path} is of the strategy {name!r}, not of {source.name!r}")
-    return found
+        raise SpecError(f"the plan {path} cannot be read ({error}); {mend}") from error
+
+
+def _whole(number: Any) -> int:
+    if not isinstance(number, int):
+        raise ValueError(f"{number!r} is no whole number of pixels")
+    return number
 
 
 def _plan(
     source: Drawn, samples: Sequence[Sample], seed: int, windows: dict[str, tuple[Crop, ...]], path: Path | None
 ) -> Plan:
-    missing = [sample.id for sample in samples if sample.id not in windows]
+    missing = [sample.id for sample in samples if not windows.get(sample.id)]
     if missing:
         raise SpecError(f"the plan {path} has no windows for {len(missing)} images, the first of them {missing[0]}")
     for sample in samples:
@@ -186,20 +242,49 @@ def _plan(
 
 @contextmanager
 def _alone(path: Path) -> Iterator[bool]:
-    """Say whether this process is to write ``path``; if another one is about to, wait for it."""
+    """Say whether this process is to write ``path``; if another one is about to, wait for it as long as it lives."""
     lock = path.with_suffix(".lock")
     until = time.monotonic() + WAIT
     mine = False
     while not mine and not path.exists():
         try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            with lock.open("x", encoding="utf-8") as stream:
+                stream.write(f"{socket.gethostname()} {os.getpid()}")
             mine = True
         except FileExistsError:
-            if time.monotonic() > until:
-                break  # whoever drew is gone
+            if _is_left(lock):
+                lock.unlink(missing_ok=True)
+            elif time.monotonic() > until and not _is_here(lock):
+                break
             time.sleep(0.05)
     try:
         yield not path.exists()
     finally:
-        if mine or time.monotonic() > until:
+        if mine:
             lock.unlink(missing_ok=True)
+
+
+def _holder(lock: Path) -> tuple[str, int]:
+    """Return the machine and the process that hold a lock; ``("", 0)`` while it is being written."""
+    try:
+        host, _, number = lock.read_text(encoding="utf-8").rpartition(" ")
+        return host, int(number)
+    except (OSError, ValueError):
+        return "", 0
+
+
+def _is_here(lock: Path) -> bool:
+    return os.name == "posix" and _holder(lock)[0] == socket.gethostname()
+
+
+def _is_left(lock: Path) -> bool:
+    """Whether the process that made a lock on this machine is gone."""
+    if not _is_here(lock):
+        return False
+    try:
+        os.kill(_holder(lock)[1], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

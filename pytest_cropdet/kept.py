@@ -10,13 +10,15 @@ import pytest
 
 from pytest_cropdet import reporting
 from pytest_cropdet.configured import setting
+from pytest_cropdet.drawn import plan_name
+from pytest_cropdet.errors import SpecError
 from pytest_cropdet.report.checks import in_order
 from pytest_cropdet.report.json import write_json
 from pytest_cropdet.report.properties import properties
 from pytest_cropdet.results import Run
 from pytest_cropdet.stash import TROUBLE, Taken, Value, kept_runs
 
-__all__ = ["Kept", "forget", "leave", "told_by", "write_results"]
+__all__ = ["Kept", "forget", "leave", "told_by", "unread_plan", "write_results"]
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +66,20 @@ def told_by(config: pytest.Config, item: pytest.Item) -> list[tuple[str, Value]]
         *(pair for each in told for pair in properties(each.run, each.test, each.place)),
         *((TROUBLE, json.dumps(text)) for text in trouble),
     ]
+
+
+def unread_plan(config: pytest.Config, taken: Taken) -> str | None:
+    """Return what to tell the user if ``--cropdet-plan`` names a file that is of none of the gates."""
+    given = setting(config, "plan")
+    if given is None or not taken.gates:
+        return None
+    try:
+        name = plan_name(Path(given))
+    except SpecError as error:
+        return str(error)
+    if any(str(gate["plan"]).startswith(f"drawn:name={name},") for gate in taken.gates.values()):
+        return None
+    return f"--cropdet-plan={given} was read by no gate: none has windows of a strategy called {name!r}"
 
 
 def write_results(config: pytest.Config, taken: Taken) -> str | None:

@@ -52,12 +52,12 @@ class Ledger:
         from pytest_cropdet.ini import in_use
 
         if self.taken or in_use(self.config):
-            from pytest_cropdet.kept import write_results
+            from pytest_cropdet.kept import unread_plan, write_results
             from pytest_cropdet.reporting import write_reports
 
-            trouble = write_results(self.config, self.taken)
+            trouble = [unread_plan(self.config, self.taken), write_results(self.config, self.taken)]
             self.written = write_reports(self.config, self.taken)
-            self.taken.trouble += [*([trouble] if trouble else []), *self.written.trouble]
+            self.taken.trouble += [*filter(None, trouble), *self.written.trouble]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         taken = self.taken

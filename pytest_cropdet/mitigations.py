@@ -174,7 +174,7 @@ def mitigations(spec: str, max_iou: float | None = None) -> list[Mitigation]:
     merge = NMS_IOU if max_iou is None else max_iou
     found = [Mitigation(name, margin=m) for name in ("mean", "reflection", "wider") for m in MARGINS]
     found.append(Mitigation("whole", max_iou=merge))
-    families = parse_spec(spec)
+    families = () if spec.startswith("drawn:") else parse_spec(spec)  # what a strategy drew is of no family
     if [family.name for family in families] == ["tile"]:
         own = dict(families[0].parameters)
         denser = [overlap for overlap in OVERLAPS if overlap > own["overlap"]]

@@ -1,6 +1,5 @@
 """Between pytest and the runner: run gates, benchmarks and checks for a test, and keep what they found."""
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from pytest_cropdet.configured import (
 )
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
-from pytest_cropdet.drawn import Drawn, draw_plan
+from pytest_cropdet.drawn import Drawn, draw_plan, plan_name
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.kept import Kept, leave
@@ -53,12 +52,12 @@ class Cropdet:
         self._losses: Losses | None = None
         self._evidence: Evidence | None = None
 
-    def run(self, crops: Any = None, *, name: str | None = None, per_image: int = 4, **changes: Any) -> Run:
+    def run(self, crops: Any = None, *, name: str | None = None, per_image: int | None = None, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
 
         ``crops``: a spec of windows, the configured one if not given; or a Hypothesis strategy of windows, or a
-        function of a sample that returns one, with the ``name`` it is kept under and windows ``per_image``: it is drawn
-        once, and from then on its windows are read (:class:`~pytest_cropdet.Drawn`). ``changes``: any field of
+        function of a sample that returns one, with the ``name`` it is kept under and ``per_image`` windows (4): it is
+        drawn once, and from then on its windows are read (:class:`~pytest_cropdet.Drawn`). ``changes``: any field of
         ``RunSettings``, over the marker, the command line and the ini file; ``max_drop`` and ``by_category`` state
         limits beforehand.
         Compare the result to gate it: ``assert run.drop <= 0.05``.
@@ -74,7 +73,9 @@ class Cropdet:
             if crops is None:
                 crops = setting(self._config, "crops", item)[0]
             if not isinstance(crops, str | Drawn):
-                crops = Drawn(crops, name=name or "", per_image=per_image)
+                crops = Drawn(crops, name=name or "", per_image=4 if per_image is None else per_image)
+            elif name is not None or per_image is not None:
+                raise SpecError(f"name= and per_image= are of a strategy; {spec_of(crops)!r} says its own")
             settings = settings_for(self._config, item, crops=spec_of(crops), **changes)
             plan = self._plan(crops, settings, item)
             if self.detector is None or setting(self._config, "dry_run"):
@@ -189,14 +190,13 @@ class Cropdet:
 
     def _plan(self, crops: str | Drawn, settings: RunSettings, item: pytest.Item | None) -> Plan | None:
         """Return the windows that a strategy draws, or has drawn; ``None`` where they follow from a spec."""
-        given = setting(self._config, "plan", item)
         if isinstance(crops, str):
-            if given is not None:
-                text = f"--cropdet-plan={given} is not read: the windows of {crops!r} follow from the seed"
-                warnings.warn(text, stacklevel=3)
             return None
-        samples = choose_samples(self.dataset, settings.sample_images, settings.seed)
+        given = setting(self._config, "plan", item)
         file = None if given is None else Path(given)
+        if file is not None and plan_name(file) != crops.name:
+            file = None  # of another gate's strategy
+        samples = choose_samples(self.dataset, settings.sample_images, settings.seed)
         return draw_plan(crops, samples, settings.seed, folder_of(self._config), file)
 
     def _dry_run(self, settings: RunSettings, item: pytest.Item | None, plan: Plan | None) -> NoReturn:

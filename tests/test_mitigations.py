@@ -52,6 +52,7 @@ def answered(mitigation, window, input_shape=any_size, detector=find):
 
 def test_overlap_is_offered_to_a_plan_of_tiles_alone_and_only_more_of_it():
     assert dict.fromkeys(names(mitigations(RANDOM))) == dict.fromkeys(["mean", "reflection", "wider", "whole"])
+    assert mitigations("drawn:name=around,per_image=4") == mitigations(RANDOM)
     assert names(mitigations("tile:overlap=0.2"))[-2:] == ["overlap", "overlap"]
     assert [each.overlap for each in mitigations("tile:size=50,overlap=0.3") if each.name == "overlap"] == [0.5]
     assert "overlap" not in names(mitigations("tile:overlap=0.5"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.augment.draws import MILLION, Draws, Whole
@@ -19,7 +20,7 @@ from pytest_cropdet.augment.recipes import (
     placed,
     side_of,
 )
-from pytest_cropdet.errors import DataError
+from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.families import FAMILIES
 from pytest_cropdet.plan import Family, parse_spec
 
@@ -43,6 +44,10 @@ class Matched:
 
     def __post_init__(self) -> None:
         check_odds(self)
+        if isinstance(self.gated, str | Path):
+            raise SpecError(
+                f"Matched: gated={str(self.gated)!r} is a path; give load_dataset(path), or the samples' ids"
+            )
         object.__setattr__(self, "gated", frozenset(str(getattr(each, "id", each)) for each in self.gated))
         object.__setattr__(self, "families", parse_spec(self.spec))
 

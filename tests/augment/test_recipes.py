@@ -314,6 +314,7 @@ def test_a_sample_of_the_gated_data_set_is_refused():
         (lambda: Scale(leave=30), "share of samples left alone"),
         (lambda: Scale(weight=0), "weight=0 must be above 0"),
         (lambda: Matched("rnadom"), "unknown family"),
+        (lambda: Matched("random", gated="val/instances.json"), "is a path; give load_dataset"),
     ],
 )
 def test_a_mistake_is_named(make, text):
