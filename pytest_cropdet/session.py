@@ -123,7 +123,8 @@ class Cropdet:
     def search(self, **changes: Any) -> "Search":
         """Return the window that loses an object, with the smallest cut: ``cropdet.search().check()``.
 
-        ``changes``: arguments of :func:`pytest_cropdet.search.search`, over the options.
+        ``changes``: arguments of :func:`pytest_cropdet.search.search`, over the options. Where no object is found with
+        confidence in a whole image nothing can be lost, and the test is skipped.
         """
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
@@ -134,6 +135,8 @@ class Cropdet:
         with warnings_stay_warnings():
             found = search_for(self._config, item, self.detector, self.dataset, cache_of(self._config), changes)
         self._leave_check(item, "search", search_record(found), changes.get("seed"))
+        if found.verdict == "skip":
+            pytest.skip(found.nothing)
         return found
 
     def check_crop(self, sample: str, crop: Crop) -> None:
