@@ -37,8 +37,8 @@ from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.stash import BENCHMARK, CHECK, DRY_RUN, current_item, kept_runs
 
 if TYPE_CHECKING:
-    from pytest_cropdet.evidence import Evidence
-    from pytest_cropdet.search import Losses, Search
+    from pytest_cropdet.search import Search
+    from pytest_cropdet.searching import Judging
 
 __all__ = ["Cropdet"]
 
@@ -50,8 +50,7 @@ class Cropdet:
         self._config = config
         self.detector = None if detector is None else as_handle(detector)
         self.dataset = dataset
-        self._losses: Losses | None = None
-        self._evidence: Evidence | None = None
+        self._made: Judging | None = None
 
     def run(self, crops: Any = None, *, name: str | None = None, per_image: int = 4, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
@@ -145,14 +144,11 @@ class Cropdet:
         Under Hypothesis it is also what the search climbs by.
         """
         __tracebackhide__ = True
-        if self.detector is None:
+        item = self._config.stash.get(current_item, None)
+        if self.detector is None or setting(self._config, "dry_run"):
             pytest.skip("dry run: the detector was not judged")
-        if self._losses is None:
-            from pytest_cropdet.searching import losses_for
-
-            self._losses = losses_for(self._config, self.detector, self.dataset, cache_of(self._config))
         with warnings_stay_warnings():
-            found = self._losses.at(sample, crop)
+            found = self._judging(self.detector).losses(item).at(sample, crop)
         if found is not None:
             found.check()
 
@@ -162,18 +158,28 @@ class Cropdet:
         item = self._config.stash.get(current_item, None)
         if self.detector is None or setting(self._config, "dry_run"):
             pytest.skip("dry run: the detector was not judged")
-        if self._evidence is None:
-            from pytest_cropdet.searching import evidence_for
-
-            self._evidence = evidence_for(self._config, self.detector, self.dataset, cache_of(self._config))
         from pytest_cropdet.detector_invariants import judge_detector
+        from pytest_cropdet.judged import Judged
 
-        with warnings_stay_warnings():
-            judged = judge_detector(name, self._evidence)
+        try:
+            with warnings_stay_warnings():
+                judged = judge_detector(name, self._judging(self.detector).evidence(item))
+        except SpecError:
+            raise
+        except Exception as error:
+            self._leave_check(item, name, invariant_record(Judged(name, "fail", error=error)))
+            raise
         self._leave_check(item, name, invariant_record(judged))
         if judged.verdict == "skip":
             pytest.skip(judged.reason or "")
         judged.check()
+
+    def _judging(self, detector: DetectorHandle) -> "Judging":
+        if self._made is None:
+            from pytest_cropdet.searching import Judging
+
+            self._made = Judging(self._config, detector, self.dataset, cache_of(self._config))
+        return self._made
 
     def _leave_check(
         self, item: pytest.Item | None, what: str, told: Mapping[str, Any], seed: int | None = None
@@ -185,7 +191,7 @@ class Cropdet:
             "name": self._name(None, item, what),
             "detector": describe(self.detector),
             "dataset": self.dataset.name,
-            "seed": setting(self._config, "seed") if seed is None else seed,
+            "seed": setting(self._config, "seed", item) if seed is None else seed,
         }
         record = {**made, **told}
         leave(item, CHECK, record, check_properties(record))

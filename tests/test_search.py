@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings, target
 
 from pytest_cropdet import Crop, LossRules, ObjectLost, find_worst_crop
 from pytest_cropdet.errors import DetectorError, SpecError
@@ -214,6 +214,47 @@ def test_what_cannot_be_is_named(case):
     make, sentence = WRONG[case]
     with pytest.raises(SpecError, match=sentence):
         make()
+
+
+def test_an_example_of_hypothesis_may_check_several_windows_and_have_targets_of_its_own():
+    losses = Losses(perfect(DATA), DATA, LossRules())
+    seen = []
+
+    @given(crop=crops(WIDTH, HEIGHT, containing=CAT))
+    @settings(max_examples=5, deadline=None, database=None, phases=[Phase.generate])
+    def check(crop):
+        target(1.0)
+        for window in (crop, crop, FRAME, *(Crop(side, 0, 90, 90) for side in range(20))):
+            losses.at("000.png", window)
+        seen.append(crop)
+
+    check()
+    assert seen
+
+
+def test_a_test_of_ones_own_climbs_by_what_it_checks():
+    """Windows that lose the object are too rare to be met by chance; the label is the same in each example."""
+
+    def answer(number, crop):
+        shown = shown_in(FOUND, crop)
+        away = (abs(crop.left - 50) + abs(crop.top - 25) + abs(crop.right - 100) + abs(crop.bottom - 70)) / 160
+        return Detections(shown.boxes, np.clip(shown.scores * (0.3 + away), 0, 1), shown.categories)
+
+    data = Data([sample(0, objects((CAT, 3)))])
+    losses = Losses(Fake(answer, batch=1), data, LossRules())
+
+    def lowest(phases):
+        scores = []
+
+        @given(crop=crops(WIDTH, HEIGHT, containing=CAT, min_side=30))
+        @settings(max_examples=200, deadline=None, database=None, derandomize=True, phases=phases)
+        def check(crop):
+            scores.append(losses.at("000.png", crop).score_crop)
+
+        check()
+        return min(scores)
+
+    assert lowest([Phase.generate, Phase.target]) < lowest([Phase.generate])
 
 
 # A data set
