@@ -100,8 +100,7 @@ def check_options(config: pytest.Config) -> None:
     settings_for(config)
     _check_crops(config)
     parse_checks(setting(config, "checks"))
-    if setting(config, "examples") < 1:
-        raise SpecError(f"cropdet_examples must be 1 or more, not {setting(config, 'examples')}")
+    _check_examples(config)
     for model in choices(config, "model"):
         Description.of(**dict(model.said))
         if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in KINDS:
@@ -149,8 +148,15 @@ def check_marker(config: pytest.Config, item: pytest.Item) -> None:
     plan = setting(config, "plan", item)
     if plan is not None and not Path(plan).is_file():
         raise SpecError(f"the marker's plan={plan}: no such file")
+    _check_examples(config, item)
     for what in FIXTURES.values():
         choices(config, what, item)
+
+
+def _check_examples(config: pytest.Config, item: pytest.Item | None = None) -> None:
+    examples = setting(config, "examples", item)
+    if examples < 1:
+        raise SpecError(f"cropdet_examples must be 1 or more, not {examples}")
 
 
 def _check_crops(config: pytest.Config, item: pytest.Item | None = None) -> None:

@@ -8,21 +8,23 @@ docs/invariants.md lists them; benchmarks/invariants.py measures them.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from pytest_cropdet import broken
 from pytest_cropdet.boxes import iou
 from pytest_cropdet.broken import BrokenInvariant
-from pytest_cropdet.conventions import can_change, suspects
-from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.evidence import Answer, Evidence, difference
+from pytest_cropdet.conventions import FIRST, can_change, suspects
+from pytest_cropdet.errors import DetectorError, SpecError
+from pytest_cropdet.evidence import Answer, Evidence, Look, difference
 from pytest_cropdet.judged import CannotTell, Judged
 from pytest_cropdet.samples import Detections, Image
 
 __all__ = ["INVARIANTS", "CannotTell", "Tolerances", "check_detector", "judge_detector", "measure"]
 
 MOST = 8  # images that are moved
+SHOWN_AGAIN = 3  # images that are shown again, alone and in a batch
 FEWEST = 3  # images that a median needs
 
 
@@ -60,10 +62,18 @@ Check = Callable[[Evidence, Tolerances], tuple[float, float, str]]
 
 def _repeat(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     worst = 0.0
-    for look in evidence.looks[:3]:
+    for look in _with_objects(evidence):
         first, second = (evidence.ask(look.windows.image())[0] for _ in range(2))
         worst = max(worst, difference(first, second, evidence.rules.score))
     return worst, allowed.repeat, "change of a score when the same picture is shown again"
+
+
+def _with_objects(evidence: Evidence) -> list[Look]:
+    """Return the first images in which something is found: no answers at all are always the same."""
+    found = list(islice((look for look in evidence.looks if len(look.held)), SHOWN_AGAIN))
+    if not found:
+        raise CannotTell(_nothing(evidence))
+    return found
 
 
 def _batch(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
@@ -71,7 +81,7 @@ def _batch(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     if detector.batch < 2:
         raise CannotTell(f"{detector.name} takes one picture a call")
     spread, worst = _repeat(evidence, allowed)[0], 0.0
-    for look in evidence.looks[:3]:
+    for look in _with_objects(evidence):
         image = look.windows.image()
         (alone,), (first, _) = evidence.ask(image), evidence.ask(image, image[::-1])
         worst = max(worst, difference(alone, first, evidence.rules.score) - spread)
@@ -88,6 +98,9 @@ def _padding(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str
 def _shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     fixed = 0 not in evidence.detector.profile.input_size
     stride = (allowed.stride or 64) if fixed else _stride(evidence, allowed)
+    height, width = evidence.detector.profile.input_size
+    if fixed and min(height, width) <= stride:
+        raise CannotTell(f"an input of {width} x {height} px has no room for a shift of {stride} px")
     return _moved(evidence, stride, (stride, stride)), allowed.shift, f"change of a score by a shift of {stride} px"
 
 
@@ -155,7 +168,7 @@ def _interior(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, st
 
 
 def _made_up(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
-    windows = made_up = 0
+    windows = made_up = found_any = 0
     for look in evidence.looks:
         whole = look.windows()
         known = whole.boxes[whole.scores >= evidence.rules.score / 2]
@@ -165,7 +178,10 @@ def _made_up(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str
             near = 0.1 * min(crop.width, crop.height)
             shown = crop.clip(known)
             windows += 1
+            found_any += len(sure)
             made_up += sum(look.away(box, crop, near) and iou(box[None], shown).max(initial=0.0) < 0.3 for box in sure)
+    if not found_any and not any(len(look.held) for look in evidence.looks):
+        raise CannotTell(_nothing(evidence))
     return made_up / windows, allowed.made_up, "confident detections a window that the whole image knows nothing of"
 
 
@@ -186,8 +202,9 @@ def _duplicates(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, 
     declared = evidence.detector.description.nms_iou
     if declared is None:
         raise CannotTell("the IoU of the detector's NMS is not known: --cropdet-detector nms_iou=0.6 declares it")
-    worst = 0.0
+    worst, count = 0.0, 0
     for _, answer, (width, height) in evidence.everything():
+        count += len(answer.scores)
         # what ends at the border may have been cut there after the NMS, and overlap more since
         within = (answer.boxes[:, :2] > 0.5).all(axis=1)
         within &= (answer.boxes[:, 2:] < np.array([width, height]) - 0.5).all(axis=1)
@@ -195,14 +212,19 @@ def _duplicates(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, 
         overlap = np.triu(iou(found.boxes, found.boxes), 1)
         overlap[found.categories[:, None] != found.categories[None, :]] = 0
         worst = max(worst, float(overlap.max(initial=0.0)))
+    if not count:
+        raise CannotTell(_nothing(evidence))
     return worst, declared + allowed.duplicate, "IoU of two detections of one category"
 
 
 def _frame(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
-    worst = 0.0
+    worst, count = 0.0, 0
     for _, found, (width, height) in evidence.everything():
         boxes = found.boxes[found.scores >= evidence.rules.score] / np.array([width, height, width, height])
+        count += len(boxes)
         worst = max(worst, float(np.maximum(-boxes, boxes - 1).max(initial=0.0)))
+    if not count:
+        raise CannotTell(_nothing(evidence))
     return worst, allowed.beyond, "share of the picture's side by which a box reaches over its border"
 
 
@@ -248,18 +270,28 @@ def _conventions(evidence: Evidence, allowed: Tolerances) -> tuple[float, float,
     if evidence.names is None:
         raise CannotTell("no ground truth, by which alone conventions are recognised")
     samples = [sample for sample in evidence.samples if (~sample.truth.crowd).any()]
-    if len(samples) < allowed.least:
-        raise CannotTell(f"{len(samples)} images with annotated objects, {allowed.least} are needed")
+    least = max(allowed.least, FIRST)
+    if len(samples) < least:
+        raise CannotTell(f"{len(samples)} images with annotated objects, {least} are needed: --cropdet-examples")
     found = suspects(evidence.detector, samples, evidence.names)
-    if found and found[0].is_sure:
+    if not found:
+        raise CannotTell(f"{evidence.detector.name} can be read with no other value of any convention")
+    if all(each.before == each.after == 0 for each in found):
+        raise CannotTell("no annotated object was found, whatever value the conventions have")
+    if found[0].is_sure:
         raise broken.WrongConvention(str(found[0]))
-    return max((each.z for each in found), default=0.0), math.inf, "z of the convention that would gain most"
+    return max(each.z for each in found), math.inf, "z of the convention that would gain most"
 
 
 def _share(answers: list[Answer], fails: Callable[[Answer], bool], allowed: Tolerances) -> float:
     if len(answers) < allowed.least:
         raise CannotTell(_few(len(answers), allowed))
     return sum(map(fails, answers)) / len(answers)
+
+
+def _nothing(evidence: Evidence) -> str:
+    images = "1 image" if len(evidence.looks) == 1 else f"{len(evidence.looks)} images"
+    return f"nothing to tell by: no object was found with confidence in {images}"
 
 
 def _few(count: int, allowed: Tolerances) -> str:
@@ -287,6 +319,8 @@ INVARIANTS: Mapping[str, tuple[Check, type[BrokenInvariant]]] = {
 
 def measure(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> tuple[float, float, str]:
     """Return what an invariant measures, what is allowed, and what it is, in words."""
+    if name not in INVARIANTS:
+        raise SpecError(f"no invariant is called {name!r}; there are {', '.join(INVARIANTS)}")
     return INVARIANTS[name][0](evidence, allowed or Tolerances())
 
 

@@ -14,13 +14,14 @@ from pytest_cropdet.boxes import iou
 from pytest_cropdet.cache import Cache
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.errors import DataError
 from pytest_cropdet.families import draw
 from pytest_cropdet.looks import shuffled
 from pytest_cropdet.losing import Held, LossRules, held_objects
 from pytest_cropdet.plan import make_plan
 from pytest_cropdet.protocols import Detector
 from pytest_cropdet.samples import Detections, Image, Sample
-from pytest_cropdet.search import Windows
+from pytest_cropdet.windows import Windows
 
 __all__ = ["CALLS_PER_IMAGE", "Answer", "Evidence", "Look", "difference"]
 
@@ -137,6 +138,8 @@ class Evidence:
         self.rules = rules or LossRules()
         count = max(2, examples // CALLS_PER_IMAGE)
         pool = shuffled(list(samples), seed)
+        if not pool:
+            raise DataError("the data set has no images, so that no invariant can be judged")
         chosen = pool[:count]
         self.samples, self.names = pool[:examples], names
         self.looks = [Look(self.detector, sample, self.rules, seed, cache) for sample in chosen]

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pytest_cropdet.broken import BrokenInvariant
 from pytest_cropdet.errors import CropdetError
 
 __all__ = ["CannotTell", "Judged"]
@@ -18,7 +17,8 @@ class Judged:
     """What came of an invariant: ``pass``, ``fail``, or ``skip`` where it cannot be judged.
 
     ``value`` of ``what``, and what is ``allowed``; ``None`` where nothing was measured, ``allowed`` also where no
-    number is the limit. ``error``: what :meth:`check` raises, a :class:`BrokenInvariant` or a :class:`CannotTell`.
+    number is the limit. ``error``: what :meth:`check` raises, a :class:`~pytest_cropdet.broken.BrokenInvariant` or a
+    :class:`CannotTell`; or what the detector raised.
     """
 
     name: str
@@ -26,12 +26,12 @@ class Judged:
     value: float | None = None
     allowed: float | None = None
     what: str | None = None
-    error: BrokenInvariant | CannotTell | None = field(default=None, compare=False)
+    error: Exception | None = field(default=None, compare=False)
 
     @property
     def reason(self) -> str | None:
         """Why it fails or cannot be judged; ``None`` where it holds."""
-        return None if self.error is None else str(self.error)
+        return None if self.error is None else str(self.error) or type(self.error).__name__
 
     def check(self) -> None:
         """Raise what is wrong, or why it cannot be told."""

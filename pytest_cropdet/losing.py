@@ -103,14 +103,17 @@ class Held:
 def held_objects(truth: GroundTruth | None, whole: Detections, rules: LossRules, frame: Crop) -> Held:
     """Return the objects of an image that are found with confidence in all of it.
 
-    ``truth``: what there is; without it the confident detections stand for it. ``frame``: the whole image.
+    ``truth``: what there is; without it the confident detections stand for it. An object that reaches so far beyond
+    the image that no window shows enough of it is left out. ``frame``: the whole image.
     """
     seen = frame.clip(whole.boxes)
     if truth is None:
         rows = np.flatnonzero(has_sides(seen) & (whole.scores >= rules.confident))
         return Held(GroundTruth(seen[rows], whole.categories[rows]), whole.scores[rows], rules)
     scores = best_scores(truth, whole, seen, rules.found_iou, truth.boxes)
-    held: Ints = np.flatnonzero(~truth.crowd & has_sides(frame.clip(truth.boxes)) & (scores >= rules.confident))
+    shown = crop_truth(truth, frame, rules.min_visibility, cut_masks=False)
+    rows = shown.kept[shown.scored]
+    held: Ints = rows[scores[rows] >= rules.confident]
     return Held(truth.take(held), scores[held], rules)
 
 

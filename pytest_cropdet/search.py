@@ -8,32 +8,34 @@ feeds no mean.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import currently_in_test_context, target
 from hypothesis import strategies as st
+from hypothesis.errors import InvalidArgument
 
-from pytest_cropdet.batch_keys import BatchKeys
 from pytest_cropdet.cache import Cache
-from pytest_cropdet.categories import CategoryMap, reconcile
+from pytest_cropdet.categories import reconcile
 from pytest_cropdet.comparison import Comparison
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
-from pytest_cropdet.engines import Picture, detect_all
 from pytest_cropdet.errors import SpecError
+from pytest_cropdet.judged import CannotTell
 from pytest_cropdet.looks import shuffled
 from pytest_cropdet.losing import Held, LossRules, Shown, held_objects
 from pytest_cropdet.pairs import make_pairs
 from pytest_cropdet.protocols import Dataset, Detector
-from pytest_cropdet.samples import Detections, Image, Sample
+from pytest_cropdet.samples import Detections, Sample
 from pytest_cropdet.seeking import smallest
 from pytest_cropdet.strategies import crops
+from pytest_cropdet.windows import Windows
 from pytest_cropdet.worst import WorstCrop
 
-__all__ = ["Losses", "Search", "Windows", "find_worst_crop", "search"]
+__all__ = ["Losses", "Search", "find_worst_crop", "search"]
 
 EXAMPLES = 100
 PER_IMAGE = 10  # windows of an image before the search of a data set goes on to the next
@@ -42,49 +44,8 @@ SHRINK_WINDOWS = 40  # that a shrink may ask the detector about, if it then has 
 MOST_WINDOWS = 60  # in all, search included; but always about
 LEAST_SHRINK_WINDOWS = 20
 UNLIMITED = 10**9
+LABELS = 8  # windows of one example that a test of a user climbs by
 KEEP = 0.3  # of the image's shorter side, which every window keeps
-
-
-class Windows:
-    """What a detector finds in windows of one image; each is asked for once.
-
-    ``asked``: windows so far, of which the detector itself was shown ``calls``; a cache knew the others.
-    """
-
-    def __init__(
-        self, detector: Detector, sample: Sample, cache: Cache | None = None, categories: CategoryMap | None = None
-    ) -> None:
-        self.handle: DetectorHandle = as_handle(detector)
-        self.sample = Sample(sample.id, sample.width, sample.height, sample.truth, self.image, sample.path)
-        self.frame = Crop(0, 0, sample.width, sample.height)
-        self.asked = self.calls = 0
-        self._categories = categories
-        self._keys = BatchKeys.of(cache, self.handle)
-        self._known: dict[Crop, Detections] = {}
-        self._read = sample.read
-        self._image: Image | None = None
-
-    def image(self) -> Image:
-        """Return the pixels, decoded once."""
-        if self._image is None:
-            self._image = self._read()
-        return self._image
-
-    def __contains__(self, crop: Crop) -> bool:
-        return crop in self._known
-
-    def __call__(self, crop: Crop | None = None) -> Detections:
-        """Return the detections in a window, in its frame; without one, in the whole image."""
-        crop = crop or self.frame
-        if crop not in self._known:
-            picture = Picture(self.sample.id, -1 if crop == self.frame else 0, None if crop == self.frame else crop)
-            before = self.handle.images_sent
-            (batch,) = detect_all(self.handle, [self.sample], {}, self._keys, lambda chunk: iter([[picture]]))
-            found = batch.found[0]
-            self._known[crop] = found if self._categories is None else self._categories.translate(found)
-            self.calls += self.handle.images_sent - before
-            self.asked += 1
-        return self._known[crop]
 
 
 @dataclass(frozen=True)
@@ -104,12 +65,29 @@ class Search:
     again: str | None = None
     no_picture: str | None = None
 
+    @property
+    def verdict(self) -> Literal["pass", "fail", "skip"]:
+        """``fail`` if an object is lost, ``skip`` where there is none that could be."""
+        if self.worst is None:
+            return "skip"
+        return "fail" if self.worst.lost else "pass"
+
+    @property
+    def nothing(self) -> str:
+        """What to say where no object was found with confidence."""
+        images = "1 image" if self.images == 1 else f"{self.images} images"
+        return f"no object was found with confidence in {images}, so that none could be lost"
+
     def check(self) -> None:
-        """Raise :class:`~pytest_cropdet.ObjectLost` if an object is lost, with the smallest cut that is enough."""
+        """Raise :class:`~pytest_cropdet.ObjectLost` if an object is lost, with the smallest cut that is enough.
+
+        Where no object was found with confidence nothing was judged: :class:`~pytest_cropdet.judged.CannotTell`.
+        """
         __tracebackhide__ = True
-        if self.worst is not None:
-            picture = f"none: {self.no_picture}" if self.no_picture else self.picture
-            self.worst.check(picture, self.again)
+        if self.worst is None:
+            raise CannotTell(self.nothing)
+        picture = f"none: {self.no_picture}" if self.no_picture else self.picture
+        self.worst.check(picture, self.again, spent=(self.windows, self.calls))
 
 
 def find_worst_crop(
@@ -137,8 +115,7 @@ def find_worst_crop(
     - ``shrink=False``: the first window that loses an object, whatever its cut.
     - ``truth=False``: what is found with confidence in the whole image stands for the objects.
     """
-    if examples < 1:
-        raise SpecError(f"examples={examples}: one window or more must be tried")
+    _check_examples(examples)
     handle = as_handle(detector)
     mapped = None if categories is None else reconcile(handle.categories, categories, ())
     windows = Windows(handle, sample, cache, mapped)
@@ -161,6 +138,7 @@ def search(
     An image takes 10 of the examples; the last 40 % go to the image in which an object scored lowest, where the search
     climbs towards lower scores. Yields how far it is, before the windows of each image; the last one is the result.
     """
+    _check_examples(examples)
     rules, handle = rules or LossRules(), as_handle(detector)
     worst: WorstCrop | None = None
     low: _Seeker | None = None
@@ -185,6 +163,11 @@ def search(
     yield Search(worst, images, asked, calls)
 
 
+def _check_examples(examples: int) -> None:
+    if examples < 1:
+        raise SpecError(f"examples={examples}: one window or more must be tried")
+
+
 class Losses:
     """What windows of a data set lose, one by one; a sample is named by its id."""
 
@@ -197,12 +180,26 @@ class Losses:
         """Return the object that scores lowest in a window; ``None`` if none shows that was found with confidence."""
         if sample not in self._samples:
             raise SpecError(f"the data set has no sample {sample!r}; an id is a file name as the data set writes it")
+        named = self._samples[sample]
+        if not crop.fits(named.width, named.height):
+            raise SpecError(f"{crop} sticks out of {sample}, which is {named.width} wide and {named.height} high")
         if self._last is None or self._last[0] != sample:
-            self._last = sample, self._open(self._samples[sample])
+            self._last = sample, self._open(named)
         found = self._last[1].at(crop)
         if found is not None and currently_in_test_context():
-            target(-found.score_crop)
+            _climb(-found.score_crop)
         return found
+
+
+def _climb(towards: float) -> None:
+    """Let Hypothesis climb; of several windows of one example the first has a label of its own, and so on.
+
+    A label of sample and window would hardly ever meet again, and nothing could be climbed by it.
+    """
+    for number in range(1, LABELS + 1):
+        with suppress(InvalidArgument):
+            target(towards, label=f"cropdet.check_crop {number}")
+            return
 
 
 def _seeker(
@@ -230,7 +227,7 @@ class _Seeker:
     def worst(
         self, examples: int, min_side: int | None, shrink: bool, seed: int, climb: bool = True, before: int = 0
     ) -> WorstCrop | None:
-        """Return the smallest cut that loses an object, else the lowest score; ``None`` if there is no object.
+        """Return the smallest cut that loses an object, else the lowest score; ``None`` if no window shows an object.
 
         ``before``: windows that the detector was shown of other images.
         """
@@ -251,6 +248,8 @@ class _Seeker:
             raise self._error
         if crop is None:
             scored = {crop: shown for crop, shown in self.judged.items() if shown is not None}
+            if not scored:
+                return None
             crop = min(scored, key=lambda crop: (scored[crop].score_crop, -crop.width * crop.height, crop))
         return self.at(crop, shrink)
 

@@ -1,8 +1,10 @@
 """The search as a test runs it: what the options say, how far it is, the picture of what was found, and what to run."""
 
+import hashlib
 import re
 import shlex
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -14,15 +16,16 @@ from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evidence import Evidence
 from pytest_cropdet.losing import LossRules
+from pytest_cropdet.options import OPTIONS
 from pytest_cropdet.protocols import Dataset
 from pytest_cropdet.report.progress import LONG, Progress
 from pytest_cropdet.runner import Advanced
 from pytest_cropdet.search import SHRINK_WINDOWS, Losses, Search, search
 from pytest_cropdet.worst import WorstCrop
 
-__all__ = ["evidence_for", "losses_for", "search_for"]
+__all__ = ["Judging", "search_for"]
 
-SUITE = "pytest_cropdet.suite"
+SUITE = "pytest_cropdet/suite/"  # with which the node ids of the suite begin, run by --pyargs
 WITH_VALUE = ("-c", "-p", "-o", "--config-file", "--override-ini", "--rootdir", "--confcutdir")  # of pytest's own
 
 
@@ -57,22 +60,45 @@ def search_for(
         return found
     again = _command(config, item)
     try:
-        return replace(found, picture=_picture(config, found.worst), again=again)
+        return replace(found, picture=_picture(config, item, found.worst), again=again)
     except (CropdetError, OSError) as error:
         return replace(found, no_picture=str(error), again=again)
 
 
-def losses_for(config: pytest.Config, detector: DetectorHandle, dataset: Dataset, cache: Cache | None) -> Losses:
-    """Return what judges single windows by the session's options."""
-    return Losses(detector, dataset, _rules(config, None), cache)
+@dataclass
+class Judging:
+    """What judges single windows and invariants, each made once for the options of the tests that ask."""
 
+    config: pytest.Config
+    detector: DetectorHandle
+    dataset: Dataset
+    cache: Cache | None
+    _losses: dict[LossRules, Losses] = field(default_factory=dict)
+    _evidence: dict[tuple[int, int, LossRules], Evidence] = field(default_factory=dict)
 
-def evidence_for(config: pytest.Config, detector: DetectorHandle, dataset: Dataset, cache: Cache | None) -> Evidence:
-    """Return what the invariants are judged by, within the session's budget."""
-    examples, seed = setting(config, "examples"), setting(config, "seed")
-    names = dataset.categories if getattr(dataset, "has_truth", True) else None
-    rules = _rules(config, None)
-    return Evidence(detector, list(dataset), examples=examples, seed=seed, cache=cache, rules=rules, names=names)
+    def losses(self, item: pytest.Item | None) -> Losses:
+        """Return what judges single windows by a test's options."""
+        rules = _rules(self.config, item)
+        if rules not in self._losses:
+            self._losses[rules] = Losses(self.detector, self.dataset, rules, self.cache)
+        return self._losses[rules]
+
+    def evidence(self, item: pytest.Item | None) -> Evidence:
+        """Return what the invariants are judged by, within a test's budget."""
+        examples, seed = setting(self.config, "examples", item), setting(self.config, "seed", item)
+        asked = (examples, seed, _rules(self.config, item))
+        if asked not in self._evidence:
+            names = self.dataset.categories if getattr(self.dataset, "has_truth", True) else None
+            self._evidence[asked] = Evidence(
+                self.detector,
+                list(self.dataset),
+                examples=examples,
+                seed=seed,
+                cache=self.cache,
+                rules=asked[2],
+                names=names,
+            )
+        return self._evidence[asked]
 
 
 def _rules(config: pytest.Config, item: pytest.Item | None) -> LossRules:
@@ -92,11 +118,16 @@ def _advice(each: float, most: int, examples: int) -> str | None:
     )
 
 
-def _picture(config: pytest.Config, worst: WorstCrop) -> str:
-    """Draw what was found under the plugin's folder; return where it lies, as seen from where pytest runs."""
+def _picture(config: pytest.Config, item: pytest.Item | None, worst: WorstCrop) -> str:
+    """Draw what was found under the plugin's folder; return where it lies, as seen from where pytest runs.
+
+    The file's name tells apart the tests, such as those of two models, and samples whose ids differ in signs alone.
+    """
     folder = folder_of(config)
     window = worst.crop
-    name = re.sub(r"[^\w.-]+", "_", f"{worst.sample}_{window.left}_{window.top}_{window.width}_{window.height}.png")
+    of = hashlib.sha256(f"{'' if item is None else item.nodeid}\x1f{worst.sample}".encode()).hexdigest()[:8]
+    name = f"{worst.sample}_{window.left}_{window.top}_{window.width}_{window.height}_{of}.png"
+    name = re.sub(r"[^\w.-]+", "_", name)
     path = folder / "search" / name
     figure = worst.plot()
     make_folder(folder)
@@ -109,18 +140,34 @@ def _picture(config: pytest.Config, worst: WorstCrop) -> str:
 def _command(config: pytest.Config, item: pytest.Item | None) -> str:
     """Return the command that searches once more with the same options; what was detected is kept, so it is quick."""
     words = list(map(str, config.invocation_params.args))
-    said, takes_next = [], False
+    said: list[str] = []
+    takes_next: Callable[[str], bool] = _nothing
     for word in words:
-        if takes_next and not word.startswith("-"):
+        if takes_next(word):
             said.append(word)
-        takes_next = False
+        takes_next = _nothing
         if word.startswith("--cropdet-") or word in WITH_VALUE:
             said.append(word)
-            takes_next = "=" not in word
+            takes_next = _takes(word)
         elif word.startswith(tuple(f"{option}=" for option in WITH_VALUE)) or word[:2] in ("-c", "-p", "-o"):
             said.append(word)
-    name = "" if item is None else item.name
-    module = "" if item is None else getattr(getattr(item, "function", None), "__module__", "")
-    if module.startswith(SUITE):
+    nodeid = "" if item is None else item.nodeid
+    file, _, name = nodeid.partition("::")
+    if file.startswith(SUITE):
+        module = file.removesuffix(".py").replace("/", ".")
         return shlex.join(["pytest", "--pyargs", f"{module}::{name}", *said])
-    return shlex.join(["pytest", "" if item is None else item.nodeid, *said])
+    return shlex.join(["pytest", *([nodeid] if nodeid else []), *said])
+
+
+def _takes(word: str) -> Callable[[str], bool]:
+    """Return which next word is the value of an option that stands on the command line as ``word``."""
+    if "=" in word:
+        return _nothing
+    known = {f"--cropdet-{each.name.replace('_', '-')}": each for each in OPTIONS}.get(word)
+    if known is None or (known.kind != "flag" and known.alone is None):
+        return lambda following: not following.startswith("-")
+    return lambda following: following in known.choices
+
+
+def _nothing(following: str) -> bool:
+    return False

@@ -36,8 +36,8 @@ from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.stash import BENCHMARK, CHECK, DRY_RUN, current_item, kept_runs
 
 if TYPE_CHECKING:
-    from pytest_cropdet.evidence import Evidence
-    from pytest_cropdet.search import Losses, Search
+    from pytest_cropdet.search import Search
+    from pytest_cropdet.searching import Judging
 
 __all__ = ["Cropdet"]
 
@@ -49,8 +49,7 @@ class Cropdet:
         self._config = config
         self.detector = None if detector is None else as_handle(detector)
         self.dataset = dataset
-        self._losses: Losses | None = None
-        self._evidence: Evidence | None = None
+        self._made: Judging | None = None
 
     def run(self, crops: Any = None, *, name: str | None = None, per_image: int | None = None, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
@@ -124,7 +123,8 @@ class Cropdet:
     def search(self, **changes: Any) -> "Search":
         """Return the window that loses an object, with the smallest cut: ``cropdet.search().check()``.
 
-        ``changes``: arguments of :func:`pytest_cropdet.search.search`, over the options.
+        ``changes``: arguments of :func:`pytest_cropdet.search.search`, over the options. Where no object is found with
+        confidence in a whole image nothing can be lost, and the test is skipped.
         """
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
@@ -135,6 +135,8 @@ class Cropdet:
         with warnings_stay_warnings():
             found = search_for(self._config, item, self.detector, self.dataset, cache_of(self._config), changes)
         self._leave_check(item, "search", search_record(found), changes.get("seed"))
+        if found.verdict == "skip":
+            pytest.skip(found.nothing)
         return found
 
     def check_crop(self, sample: str, crop: Crop) -> None:
@@ -143,14 +145,11 @@ class Cropdet:
         Under Hypothesis it is also what the search climbs by.
         """
         __tracebackhide__ = True
-        if self.detector is None:
+        item = self._config.stash.get(current_item, None)
+        if self.detector is None or setting(self._config, "dry_run"):
             pytest.skip("dry run: the detector was not judged")
-        if self._losses is None:
-            from pytest_cropdet.searching import losses_for
-
-            self._losses = losses_for(self._config, self.detector, self.dataset, cache_of(self._config))
         with warnings_stay_warnings():
-            found = self._losses.at(sample, crop)
+            found = self._judging(self.detector).losses(item).at(sample, crop)
         if found is not None:
             found.check()
 
@@ -160,18 +159,28 @@ class Cropdet:
         item = self._config.stash.get(current_item, None)
         if self.detector is None or setting(self._config, "dry_run"):
             pytest.skip("dry run: the detector was not judged")
-        if self._evidence is None:
-            from pytest_cropdet.searching import evidence_for
-
-            self._evidence = evidence_for(self._config, self.detector, self.dataset, cache_of(self._config))
         from pytest_cropdet.detector_invariants import judge_detector
+        from pytest_cropdet.judged import Judged
 
-        with warnings_stay_warnings():
-            judged = judge_detector(name, self._evidence)
+        try:
+            with warnings_stay_warnings():
+                judged = judge_detector(name, self._judging(self.detector).evidence(item))
+        except SpecError:
+            raise
+        except Exception as error:
+            self._leave_check(item, name, invariant_record(Judged(name, "fail", error=error)))
+            raise
         self._leave_check(item, name, invariant_record(judged))
         if judged.verdict == "skip":
             pytest.skip(judged.reason or "")
         judged.check()
+
+    def _judging(self, detector: DetectorHandle) -> "Judging":
+        if self._made is None:
+            from pytest_cropdet.searching import Judging
+
+            self._made = Judging(self._config, detector, self.dataset, cache_of(self._config))
+        return self._made
 
     def _leave_check(
         self, item: pytest.Item | None, what: str, told: Mapping[str, Any], seed: int | None = None
@@ -183,7 +192,7 @@ class Cropdet:
             "name": self._name(None, item, what),
             "detector": describe(self.detector),
             "dataset": self.dataset.name,
-            "seed": setting(self._config, "seed") if seed is None else seed,
+            "seed": setting(self._config, "seed", item) if seed is None else seed,
         }
         record = {**made, **told}
         leave(item, CHECK, record, check_properties(record))

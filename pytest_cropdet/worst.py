@@ -77,21 +77,29 @@ class WorstCrop:
         """Return a figure: the image with the window on the left, the crop on the right, what was found in both."""
         return self.comparison.plot()
 
-    def check(self, picture: str | Path | None = None, again: str | None = None) -> None:
-        """Raise :class:`ObjectLost` if an object is lost; ``picture``: where it lies, ``again``: what to run."""
+    def check(
+        self, picture: str | Path | None = None, again: str | None = None, *, spent: tuple[int, int] | None = None
+    ) -> None:
+        """Raise :class:`ObjectLost` if an object is lost; ``picture``: where it lies, ``again``: what to run.
+
+        ``spent``: windows and calls of a whole search, where it took more than this image.
+        """
         __tracebackhide__ = True
         if self.lost:
-            raise ObjectLost(self.explain(picture, again), self)
+            raise ObjectLost(self.explain(picture, again, spent=spent), self)
 
-    def explain(self, picture: str | Path | None = None, again: str | None = None) -> str:
+    def explain(
+        self, picture: str | Path | None = None, again: str | None = None, *, spent: tuple[int, int] | None = None
+    ) -> str:
         """Return all that is to be said of a window that loses an object, with the test to paste."""
+        windows, calls = spent or (self.windows, self.calls)
         x0, y0, x1, y1 = (round(edge) for edge in self.box)
         enough = "is enough" if self.shrunk else "did it"
         lines = [
             str(self),
             f"  {self.cut} {enough}; {self.visibility:.0%} of the object is visible, its box is {x0} {y0} {x1} {y1}",
             f"  {self.rules}",
-            f"  {self.windows} windows, {self.calls} detector calls",
+            f"  {windows} windows, {calls} detector calls",
         ]
         lines += [f"  picture: {picture}"] if picture else []
         lines += [f"  again: {again}"] if again else []

@@ -28,7 +28,7 @@ ROWS = (
     ("drawn", "batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
     ("invariants", "remap_picture", "augment"),
     ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "charts", "losing"),
-    ("worst",),
+    ("worst", "windows"),
     ("search", "benchmark_plan", "determinism", "controls", "hidden", "error_types", "labels", "bias", "mitigations"),
     ("fates", "subsets", "doubts", "anchors", "evidence", "conventions"),
     ("figures", "detector_invariants"),

@@ -63,8 +63,8 @@ def test_a_function_has_conventions_of_its_own_and_images_need_truth(scenes):
     shown = Evidence(load_detector(FIXTURES / "models" / "ssd_nms.tflite", **RIGHT), list(scenes))
     with pytest.raises(CannotTell, match="no ground truth"):
         check_detector("D15-conventions", shown)
-    shown = evidence(scenes, FIXTURES / "models" / "ssd_nms.tflite", examples=7, **RIGHT)
-    with pytest.raises(CannotTell, match="7 images with annotated objects, 8 are needed"):
+    shown = evidence(scenes, FIXTURES / "models" / "ssd_nms.tflite", examples=15, **RIGHT)
+    with pytest.raises(CannotTell, match="15 images with annotated objects, 16 are needed"):
         check_detector("D15-conventions", shown)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pytest_cropdet import broken, options
+from pytest_cropdet.conventions import Mistaken
 from pytest_cropdet.detector_invariants import INVARIANTS, CannotTell, Tolerances, check_detector, judge_detector
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import CallableAdapter, DetectorHandle
+from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.evidence import Evidence
 from pytest_cropdet.samples import Detections
 
@@ -210,6 +213,46 @@ def test_what_cannot_be_told_says_why():
     few = Evidence(handle(Finder(lambda picture, found: Detections.empty())), DATA)
     with pytest.raises(CannotTell, match="only 0 objects to tell by, 8 are needed"):
         check_detector("D6-interior-object-found", few)
+
+
+def test_a_detector_that_finds_nothing_is_not_judged():
+    fails, cannot = verdicts(Finder(lambda picture, found: Detections.empty()))
+    assert (fails, set(BUILT) - set(cannot)) == ([], {"D14-empty-picture"})
+    for name in ("D1-repeatable", "D2-alone-as-in-a-batch", "D7-nothing-made-up", "D11-inside-frame"):
+        assert cannot[name] == "nothing to tell by: no object was found with confidence in 16 images"
+
+
+def test_what_is_found_in_windows_alone_is_made_up():
+    detector = Finder(lambda picture, found: makes_up(picture, Detections.empty()))
+    assert judge_detector("D7-nothing-made-up", evidence(detector)).verdict == "fail"
+
+
+def test_no_value_to_try_and_nothing_found_are_no_right_conventions(monkeypatch):
+    shown = Evidence(handle(Finder()), DATA, names=DATA.categories)
+    monkeypatch.setattr("pytest_cropdet.detector_invariants.can_change", lambda detector: True)
+    for found, reason in (
+        ([], "built can be read with no other value of any convention"),
+        ([Mistaken("channels", "rgb", "bgr", 0.0, 0.0, 0.0, 16)], "no annotated object was found, whatever"),
+    ):
+        monkeypatch.setattr("pytest_cropdet.detector_invariants.suspects", lambda *_, found=found: found)
+        with pytest.raises(CannotTell, match=reason):
+            check_detector("D15-conventions", shown)
+
+
+@pytest.mark.parametrize(("side", "told"), [(48, True), (64, True), (65, False)])
+def test_an_input_no_larger_than_the_shift_has_no_room_for_it(side, told):
+    detector = handle(Finder())
+    detector.recall(replace(handle(Finder()).profile, input_size=(side, 120)))
+    with pytest.raises(CannotTell) as caught:
+        check_detector("D4-shift-by-strides", Evidence(detector, DATA))
+    assert (str(caught.value) == f"an input of 120 x {side} px has no room for a shift of 64 px") is told
+
+
+def test_no_images_and_no_such_invariant_are_named():
+    with pytest.raises(DataError, match="the data set has no images"):
+        Evidence(handle(Finder()), [])
+    with pytest.raises(SpecError, match=r"no invariant is called 'D6'; there are D1-repeatable, .*D15-conventions"):
+        judge_detector("D6", evidence(Finder()))
 
 
 def test_it_costs_six_calls_an_image_at_most():

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings, target
 
 from pytest_cropdet import Crop, LossRules, ObjectLost, find_worst_crop
 from pytest_cropdet.errors import DetectorError, SpecError
+from pytest_cropdet.judged import CannotTell
 from pytest_cropdet.losing import held_objects
+from pytest_cropdet.report.checks import search_record
 from pytest_cropdet.samples import Detections, GroundTruth, Sample
 from pytest_cropdet.search import Losses, search
 from pytest_cropdet.strategies import crops
 
-from .support import HEIGHT, NAMES, WIDTH, Data, Fake, detections, objects, perfect, sample, shown_in
+from .support import HEIGHT, NAMES, WIDTH, Data, Fake, blind, detections, objects, perfect, sample, shown_in
 
 CAT, DOG = (60.0, 30.0, 90.0, 60.0), (20.0, 10.0, 45.0, 40.0)
 SAMPLE = sample(0, objects((CAT, 3), (DOG, 7)))
@@ -191,12 +193,18 @@ def test_a_failure_that_is_found_late_is_shrunk_by_twenty_windows():
     assert worst.calls == first.calls + 20
 
 
+DATA = Data([SAMPLE])
 WRONG = {
     "no examples": (lambda: find_worst_crop(perfect(Data([SAMPLE])), SAMPLE, examples=0), "examples=0: one window"),
+    "no examples of a data set": (lambda: next(search(perfect(DATA), DATA, examples=0)), "examples=0: one window"),
     "percent": (lambda: LossRules(min_visibility=75), "min_visibility must lie between 0 and 1, not 75"),
     "no such sample": (
-        lambda: Losses(perfect(Data([SAMPLE])), Data([SAMPLE]), LossRules()).at("x", FRAME),
+        lambda: Losses(perfect(DATA), DATA, LossRules()).at("x", FRAME),
         "no sample",
+    ),
+    "a window outside": (
+        lambda: Losses(perfect(DATA), DATA, LossRules()).at("000.png", Crop(100, 0, 21, 90)),
+        r"Crop\(left=100, top=0, width=21, height=90\) sticks out of 000.png, which is 120 wide and 90 high",
     ),
 }
 
@@ -206,6 +214,47 @@ def test_what_cannot_be_is_named(case):
     make, sentence = WRONG[case]
     with pytest.raises(SpecError, match=sentence):
         make()
+
+
+def test_an_example_of_hypothesis_may_check_several_windows_and_have_targets_of_its_own():
+    losses = Losses(perfect(DATA), DATA, LossRules())
+    seen = []
+
+    @given(crop=crops(WIDTH, HEIGHT, containing=CAT))
+    @settings(max_examples=5, deadline=None, database=None, phases=[Phase.generate])
+    def check(crop):
+        target(1.0)
+        for window in (crop, crop, FRAME, *(Crop(side, 0, 90, 90) for side in range(20))):
+            losses.at("000.png", window)
+        seen.append(crop)
+
+    check()
+    assert seen
+
+
+def test_a_test_of_ones_own_climbs_by_what_it_checks():
+    """Windows that lose the object are too rare to be met by chance; the label is the same in each example."""
+
+    def answer(number, crop):
+        shown = shown_in(FOUND, crop)
+        away = (abs(crop.left - 50) + abs(crop.top - 25) + abs(crop.right - 100) + abs(crop.bottom - 70)) / 160
+        return Detections(shown.boxes, np.clip(shown.scores * (0.3 + away), 0, 1), shown.categories)
+
+    data = Data([sample(0, objects((CAT, 3)))])
+    losses = Losses(Fake(answer, batch=1), data, LossRules())
+
+    def lowest(phases):
+        scores = []
+
+        @given(crop=crops(WIDTH, HEIGHT, containing=CAT, min_side=30))
+        @settings(max_examples=200, deadline=None, database=None, derandomize=True, phases=phases)
+        def check(crop):
+            scores.append(losses.at("000.png", crop).score_crop)
+
+        check()
+        return min(scores)
+
+    assert lowest([Phase.generate, Phase.target]) < lowest([Phase.generate])
 
 
 # A data set
@@ -227,6 +276,42 @@ def test_a_data_set_is_searched_image_by_image_until_an_object_is_lost():
     assert (found.worst.lost, found.images) == (False, 2)
     assert found.calls == found.windows <= 2 + 30
     found.check()
+
+
+@pytest.mark.parametrize("images", [0, 1, 3])
+def test_where_nothing_is_found_nothing_was_judged(images):
+    data = Data([sample(number, objects((CAT, 3))) for number in range(images)])
+    *_, found = search(blind(), data, examples=30)
+    told = search_record(found)
+    count = "1 image" if images == 1 else f"{images} images"
+    reason = f"no object was found with confidence in {count}, so that none could be lost"
+    assert (told["verdict"], told["reason"], told["worst"]) == ("skip", reason, None)
+    with pytest.raises(CannotTell, match=reason):
+        found.check()
+
+
+def test_an_object_that_lies_too_far_outside_the_image_cannot_be_lost():
+    beyond = (-40.0, 20.0, 50.0, 60.0)
+    detector = loses(lambda crop: False, detections((beyond, 0.9, 3)))
+    assert find_worst_crop(detector, sample(0, objects((beyond, 3)))) is None
+    assert len(detector.shown) == 1
+    nearly = (-10.0, 20.0, 50.0, 60.0)
+    detector = loses(lambda crop: crop.top >= 5, detections((nearly, 0.9, 3)))
+    assert find_worst_crop(detector, sample(0, objects((nearly, 3)))).crop == Crop(0, 5, 120, 85)
+
+
+def test_the_failure_counts_the_windows_of_all_images():
+    data = Data([sample(number, objects((CAT, 3), (DOG, 7))) for number in range(6)])
+
+    def answer(number, crop):
+        shown = shown_in(FOUND, crop)
+        return shown if number != 4 or crop.top < 7 else Detections.empty()
+
+    detector = Fake(answer, batch=1)
+    *_, found = search(detector, data, examples=200)
+    with pytest.raises(ObjectLost, match=f"  {found.windows} windows, {found.calls} detector calls"):
+        found.check()
+    assert found.calls == len(detector.shown) > found.worst.calls
 
 
 def test_the_failure_says_it_all_and_its_test_is_code():

@@ -25,7 +25,6 @@ __all__ = [
 ]
 
 FLAT = ("verdict", "value", "allowed", "score_whole", "score_crop", "visibility", "images", "windows", "calls")
-NOTHING = "no object was found with confidence in a whole image, so that none could be lost"
 
 
 def invariant_record(judged: Judged) -> dict[str, Any]:
@@ -48,11 +47,10 @@ def search_record(found: "Search") -> dict[str, Any]:
     Boxes and windows are in pixels of the image; ``crop`` is ``left top width height``, ``box`` is ``x0 y0 x1 y1``.
     """
     worst = found.worst
-    lost = worst is not None and worst.lost
     return {
         "kind": "search",
-        "verdict": "fail" if lost else "pass",
-        "reason": NOTHING if worst is None else str(worst) if lost else None,
+        "verdict": found.verdict,
+        "reason": found.nothing if worst is None else str(worst) if worst.lost else None,
         "worst": None if worst is None else _worst(worst),
         "images": found.images,
         "windows": found.windows,

@@ -81,6 +81,11 @@ class Project:
         return json.loads((self.path / "out.json").read_text())["gates"]
 
     @property
+    def checks(self):
+        """The invariants and searches in out.json."""
+        return json.loads((self.path / "out.json").read_text())["checks"]
+
+    @property
     def notes(self):
         """What the fake detectors noted down."""
         path = self.path / "notes.txt"

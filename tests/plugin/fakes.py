@@ -55,6 +55,20 @@ def perfect():
     return Finder()
 
 
+def blind():
+    """A detector that finds nothing."""
+    return lambda images: [Detections.empty() for _ in images]
+
+
+def raising():
+    """A detector that raises on every picture."""
+
+    def detect(images):
+        raise RuntimeError("out of tea")
+
+    return detect
+
+
 def dying():
     return Finder(dies_on=30)
 

@@ -16,3 +16,20 @@ def test_a_detector_that_loses_cut_objects_breaks_the_one_that_is_about_them(pro
     result.stdout.fnmatch_lines(["FAILED *D12-truncated-object-found*"])
     result.stdout.fnmatch_lines(["*: share of objects cut to 75 % or more that are not found at IoU 0.5"])
     assert without_tracebacks(result)
+
+
+def test_what_the_detector_raises_stands_in_the_record(project, workers):
+    result = project.gate("fakes:raising", *WANTED, "-kD6", workers=workers)
+    assert result.parseoutcomes()["failed"] == 1
+    (check,) = project.checks
+    assert (check["verdict"], check["cause"], check["value"]) == ("fail", "DetectorError", None)
+    assert "out of tea" in check["reason"]
+
+
+def test_an_invariant_by_half_its_name_is_no_invariant(project, said):
+    project.write(test_own="def test_it(cropdet):\n    cropdet.check_invariant('D6')\n")
+    rest = ("--cropdet-model=fakes:perfect", f"--cropdet-data={project.data}", "--cropdet-json=out.json")
+    result = project.pytest("test_own.py", *rest)
+    result.assert_outcomes(failed=1)
+    assert "no invariant is called 'D6'; there are D1-repeatable" in said(result)
+    assert project.checks == []

@@ -2,8 +2,11 @@
 
 import re
 import shlex
+from types import SimpleNamespace
 
 import pytest
+
+from pytest_cropdet import Crop, searching
 
 WANTED = "--cropdet-checks=search"
 SEARCH = "pytest_cropdet/suite/search.py::test_no_crop_loses_an_object"
@@ -134,3 +137,109 @@ def test_a_slow_detector_gets_an_estimate_and_advice(project, said):
     result.assert_outcomes(failed=1)
     assert "up to 2041 pictures at 0." in said(result)
     assert "if nothing is lost; --cropdet-examples=400 takes" in said(result)
+
+
+def test_a_detector_that_finds_nothing_is_not_judged(project, workers):
+    result = project.gate("fakes:blind", WANTED, "--cropdet-examples=10", "-rs", workers=workers)
+    result.assert_outcomes(skipped=1)
+    (check,) = project.checks
+    assert (check["verdict"], check["images"], check["worst"]) == ("skip", 10, None)
+    assert check["reason"].startswith("no object was found with confidence in 10 images")
+
+
+def test_two_models_that_lose_the_same_window_have_a_picture_each(project):
+    pytest.importorskip("matplotlib")
+    project.gate("fakes:make", WANTED, "--cropdet-model=other=fakes:make").assert_outcomes(failed=2)
+    one, other = project.checks
+    assert one["worst"] == other["worst"]
+    assert one["picture"] != other["picture"]
+    assert all((project.path / each["picture"]).is_file() for each in (one, other))
+
+
+def test_samples_whose_names_differ_in_signs_alone_have_a_picture_each(pytestconfig, monkeypatch, tmp_path):
+    monkeypatch.setattr(searching, "folder_of", lambda config: tmp_path)
+    worst = SimpleNamespace(crop=Crop(1, 2, 3, 4), plot=lambda: SimpleNamespace(savefig=lambda path, dpi: path.touch()))
+    for name in ("a/b.png", "a_b.png", "a/b.png"):
+        worst.sample = name
+        searching._picture(pytestconfig, None, worst)
+    assert len(list((tmp_path / "search").iterdir())) == 2
+
+
+def test_the_suite_in_a_file_of_ones_own_is_run_again_there(project):
+    project.write(test_mine="from pytest_cropdet.suite import *\n")
+    given = ("test_mine.py", WANTED, "--cropdet-model=fakes:make", f"--cropdet-data={project.data}")
+    first = project.pytest(*given)
+    again = next(line for line in first.outlines if line.startswith("  again: "))
+    assert again.startswith("  again: pytest test_mine.py::test_no_crop_loses_an_object --cropdet-checks=search")
+    second = project.pytest(*shlex.split(again.removeprefix("  again: pytest ")))
+    second.assert_outcomes(failed=1)
+    assert case(second) == case(first)
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("--cropdet-no-shrink tests", "--cropdet-no-shrink"),
+        ("--cropdet-benchmark tests", "--cropdet-benchmark"),
+        ("--cropdet-benchmark quick tests", "--cropdet-benchmark quick"),
+        ("--cropdet-model m.tflite tests -x", "--cropdet-model m.tflite"),
+        ("--cropdet-model=m.tflite tests -c my.ini -q", "--cropdet-model=m.tflite -c my.ini"),
+    ],
+)
+def test_what_follows_an_option_is_its_value_if_it_takes_one(words, kept):
+    config = SimpleNamespace(invocation_params=SimpleNamespace(args=words.split()))
+    assert searching._command(config, None) == f"pytest {kept}"
+
+
+def test_a_dry_run_checks_no_window(project):
+    project.write(
+        test_own="""
+from pytest_cropdet import Crop
+
+def test_window(cropdet):
+    cropdet.check_crop("000.png", Crop(0, 0, 9, 9))
+"""
+    )
+    rest = ("--cropdet-model=fakes:make", f"--cropdet-data={project.data}", "--cropdet-dry-run")
+    project.pytest("test_own.py", *rest).assert_outcomes(skipped=1)
+
+
+def test_the_marker_of_a_test_says_how_it_is_judged(project):
+    project.write(
+        test_own="""
+import pytest
+from pytest_cropdet import Crop
+
+@pytest.mark.cropdet(score_threshold=0.95)
+def test_nothing_is_held(cropdet):
+    cropdet.check_crop("000.png", Crop(9, 9, 40, 30))
+    cropdet.check_invariant("D6-interior-object-found")
+
+@pytest.mark.parametrize("left", range(4, 18))
+def test_window(cropdet, left):
+    cropdet.check_crop("000.png", Crop(left, 0, 64 - left, 48))
+
+@pytest.mark.cropdet(examples=6, seed=5)
+def test_few(cropdet):
+    cropdet.check_invariant("D6-interior-object-found")
+
+@pytest.mark.cropdet(examples=60)
+def test_more(cropdet):
+    cropdet.check_invariant("D6-interior-object-found")
+
+@pytest.mark.cropdet(examples=0)
+def test_none(cropdet):
+    cropdet.check_invariant("D6-interior-object-found")
+"""
+    )
+    data = f"--cropdet-data={project.data}"
+    result = project.pytest("test_own.py", "--cropdet-model=fakes:make", data, "--cropdet-json=out.json", "-rsE")
+    verdicts = {check["test"].rpartition("::")[2]: (check["verdict"], check["seed"]) for check in project.checks}
+    assert verdicts == {"test_nothing_is_held": ("skip", 0), "test_few": ("skip", 5), "test_more": ("pass", 0)}
+    reasons = {check["test"].rpartition("::")[2]: check["reason"] for check in project.checks}
+    assert "only 0 objects to tell by" in reasons["test_nothing_is_held"]
+    outcomes = result.parseoutcomes()
+    assert outcomes["failed"] >= 1
+    assert outcomes["skipped"] == 2
+    assert outcomes["errors"] == 1
+    result.stdout.fnmatch_lines(["*cropdet_examples must be 1 or more, not 0*"])
