@@ -4,6 +4,7 @@ import hashlib
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +26,8 @@ from pytest_cropdet.worst import WorstCrop
 
 __all__ = ["Judging", "search_for"]
 
+CONVENTION_PICTURES = 160  # ten other ways to read a detector's file, sixteen images each
+OTHER_PICTURES = CONVENTION_PICTURES + 40  # beside the windows: moved, padded, empty, in batches
 SUITE = "pytest_cropdet/suite/"  # with which the node ids of the suite begin, run by --pyargs
 WITH_VALUE = ("-c", "-p", "-o", "--config-file", "--override-ini", "--rootdir", "--confcutdir")  # of pytest's own
 
@@ -98,7 +101,18 @@ class Judging:
                 rules=asked[2],
                 names=names,
             )
+            self._tell_how_long(self._evidence[asked], examples)
         return self._evidence[asked]
+
+    def _tell_how_long(self, evidence: Evidence, examples: int) -> None:
+        """Say of a slow detector how long the invariants take, after the first picture, which they need anyway."""
+        before = self.detector.seconds
+        with suppress(Exception), Progress.on(self.config) as progress:  # the invariants say what fails
+            windows = evidence.looks[0].windows
+            windows()
+            advice = _advice_on_invariants((self.detector.seconds - before) / max(windows.calls, 1), examples)
+            if advice:
+                progress.note(advice)
 
 
 def _rules(config: pytest.Config, item: pytest.Item | None) -> LossRules:
@@ -115,6 +129,19 @@ def _advice(each: float, most: int, examples: int) -> str | None:
         f"the search shows the detector up to {most} pictures at {each:.2f} s each: {each * most:.0f} s if nothing is "
         f"lost; --cropdet-examples={fewer} takes {each * (most - examples + fewer):.0f} s at most, --cropdet-no-shrink "
         f"spares {SHRINK_WINDOWS} pictures; what was shown is kept, so that a second run is quick"
+    )
+
+
+def _advice_on_invariants(each: float, examples: int) -> str | None:
+    """Return what to say of a detector that takes ``each`` seconds a picture, ``None`` where it is quick enough."""
+    if each * (examples + OTHER_PICTURES) <= LONG:
+        return None
+    fewer = max(5, examples // 5)
+    return (
+        f"the invariants show the detector about {examples + OTHER_PICTURES} pictures at {each:.2f} s each: "
+        f"{each * (examples + OTHER_PICTURES):.0f} s; --cropdet-examples={fewer} takes "
+        f"{each * (fewer + OTHER_PICTURES):.0f} s, -k 'not D15' spares {CONVENTION_PICTURES} pictures; windows that "
+        "were shown are kept, so that a second run is quicker"
     )
 
 

@@ -33,3 +33,27 @@ def test_an_invariant_by_half_its_name_is_no_invariant(project, said):
     result.assert_outcomes(failed=1)
     assert "no invariant is called 'D6'; there are D1-repeatable" in said(result)
     assert project.checks == []
+
+
+SLOW = """
+import time
+import fakes
+
+class Slow(fakes.Finder):
+    def find(self, image):
+        time.sleep(0.012)
+        return super().find(image)
+
+def make():
+    return Slow()
+"""
+
+
+def test_a_slow_detector_gets_an_estimate_and_advice_once(project, said):
+    project.write(slow=SLOW)
+    result = project.gate("slow:make", "--cropdet-checks=invariants", "--cropdet-examples=2000", "-k", "D1- or D14")
+    text = said(result)
+    assert text.count("the invariants show the detector about 2200 pictures at 0.0") == 1
+    assert "--cropdet-examples=400 takes" in text
+    quick = project.gate("slow:make", *WANTED, "-k", "D1- or D14")
+    assert "the invariants show the detector" not in said(quick)
