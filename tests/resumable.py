@@ -116,6 +116,7 @@ def run_round(data, order):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts in the background ignore it
     orders = json.loads(Path(sys.argv[1]).read_text())
     for each in orders["rounds"]:
         print(json.dumps(run_round(Path(orders["data"]), each)), flush=True)
