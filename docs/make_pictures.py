@@ -1,5 +1,6 @@
 """Draws docs/images/*.png from the shipped detector, its anchors and scenes: `python docs/make_pictures.py`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 
 from pytest_cropdet import (
     Crop,
+    Dataset,
+    Detector,
     compare,
     draw_anchors,
     find_worst_crop,
@@ -16,6 +19,7 @@ from pytest_cropdet import (
     run,
 )
 from pytest_cropdet.augment import Augmentation, Context, Cut, Generic, Matched, Position, Scale
+from pytest_cropdet.search import search
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "fixtures" / "models"
@@ -102,6 +106,18 @@ def draw_search() -> None:
             print(f"{worst}; {worst.cut}; {worst.calls} calls")
         if worst is not None and sample.id == SEARCHED:
             worst.plot().savefig(IMAGES / "search.png", dpi=90)
+    tell_searches("shipped SSD", detector, data, seeds=1)
+    if "CROPDET_ASSETS" in os.environ:
+        assets = Path(os.environ["CROPDET_ASSETS"])
+        photographs = load_dataset(assets / "data" / "coco-open-dev")
+        tell_searches("CenterNet", load_detector(assets / "models" / "centernet_coco" / "saved_model"), photographs, 3)
+
+
+def tell_searches(name: str, detector: Detector, data: Dataset, seeds: int) -> None:
+    """Print the rows of docs/search.md: what the search of a data set finds, by seed."""
+    for seed in range(seeds):
+        *_, found = search(detector, data, seed=seed)
+        print(f"{name}, seed {seed}: {found.images} images, {found.calls} calls: {found.worst}; {found.worst.cut}")
 
 
 def main() -> None:

@@ -142,10 +142,7 @@ def _measures(spec: str, step: str | None, trials: Trials | None) -> tuple[str, 
         return () if trials.chosen is None else (str(trials.chosen.mitigation),)
     if step is None:
         return ()
-    try:
-        offered = {each.name for each in mitigations(spec)}
-    except SpecError:
-        offered = {each.name for each in mitigations("random")}
+    offered = {each.name for each in mitigations(spec)}
     return tuple(
         str(Mitigation(name, margin=FIRST_MARGIN if name in WITH_MARGIN else None))
         for name in MEASURES[step]

@@ -88,3 +88,11 @@ def test_a_wrong_range_is_named_on_a_real_detector(assets):
     model = assets / "models" / "centernet_coco" / "centernet_float32.tflite"
     text = named(evidence(data, model, examples=40, labels=labels, **{**CENTERNET, "range": "0..1"}))
     assert "say --cropdet-detector range=0..255 instead of 0..1\n" in text
+
+
+def test_a_resize_that_serves_a_real_detector_better_is_named(assets):
+    """This CenterNet stretches its pictures, and finds more in letterboxed ones (docs/invariants.md)."""
+    data = load_dataset(assets / "data" / "coco-open-dev")
+    model = assets / "models" / "centernet_coco" / "centernet_float32.tflite"
+    text = named(evidence(data, model, labels=str(assets / "models" / "coco80.names"), **CENTERNET))
+    assert "say --cropdet-detector resize=letterbox instead of stretch\n" in text

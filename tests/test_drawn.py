@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pytest_cropdet import Crop, Drawn
-from pytest_cropdet.drawn import WAIT, draw_plan
+from pytest_cropdet.drawn import draw_plan
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.strategies import crops
 
@@ -135,9 +134,10 @@ def test_a_lock_that_a_killed_process_left_holds_nobody_up(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     kept.with_suffix(".lock").write_text(f"{socket.gethostname()} {gone.pid}")
-    began = time.monotonic()
-    draw_plan(SOURCE, DATA, 0, tmp_path)
-    assert time.monotonic() - began < WAIT / 2
+    drawing = threading.Thread(target=draw_plan, args=(SOURCE, DATA, 0, tmp_path), daemon=True)
+    drawing.start()
+    drawing.join(timeout=60)
+    assert not drawing.is_alive(), "it waits for a process that is gone"
     assert kept.read_text() == content
     assert not kept.with_suffix(".lock").exists()
 
