@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-__all__ = ["Mask", "window_mask"]
+__all__ = ["Mask", "boxes_of", "window_mask"]
+
+FAR = 10  # sides of the image that a polygon may lie outside of it; pycocotools walks its outline pixel by pixel
+LONGEST = 10_000_000  # px of the outline of one object
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +40,53 @@ class Mask:
     @classmethod
     def from_segmentation(cls, segmentation: Any, height: int, width: int) -> "Mask":
         """Return the mask that a COCO ``segmentation`` describes: polygons, or a run-length code, compressed or not."""
+        mask, left_out = cls.lenient(segmentation, height, width)
+        if mask is None or left_out:
+            raise ValueError(left_out)
+        return mask
+
+    @classmethod
+    def lenient(cls, segmentation: Any, height: int, width: int) -> "tuple[Mask | None, str]":
+        """Return the mask of what can be used of a ``segmentation``, and what was left out, in words.
+
+        Polygons without three points are left out, and what is no list of polygons at all. A ``ValueError`` says what
+        no mask can be made of: a code of another image, a coordinate that is no number, or far outside of the image.
+        """
         if isinstance(segmentation, Mapping):
-            counts = segmentation.get("counts")
-            if list(segmentation.get("size", ())) != [height, width]:
-                raise ValueError(f"run-length code of size {segmentation.get('size')}, image is {height} x {width}")
-            if isinstance(counts, (str, bytes)):
-                code = counts.encode("ascii") if isinstance(counts, str) else counts
-                _check_runs(_runs(code), height, width)
-                return cls(height, width, code)
-            if not isinstance(counts, Sequence) or sum(counts) != height * width or min(counts) < 0:
-                raise ValueError(f"run-length counts do not add up to {height} x {width} pixels")
-            return cls._of(coco_mask.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width))
+            return cls._from_runs(segmentation, height, width), ""
         if not isinstance(segmentation, Sequence) or isinstance(segmentation, str) or not segmentation:
-            raise ValueError("segmentation is neither a list of polygons nor a run-length code")
+            return None, "segmentation is neither a list of polygons nor a run-length code"
+        if all(isinstance(each, (int, float)) for each in segmentation):
+            return None, "segmentation is a flat list of numbers, not a list of polygons of at least three points each"
+        polygons, left_out = [], ""
         for polygon in segmentation:
-            if not isinstance(polygon, Sequence) or len(polygon) < 6 or len(polygon) % 2:
-                raise ValueError("a polygon is a flat list x y x y ... of at least three points")
-        polygons = [[float(value) for value in polygon] for polygon in segmentation]
-        if not np.isfinite(np.concatenate(polygons)).all():
-            raise ValueError("a polygon has a coordinate that is not finite")
-        return cls._of(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)))
+            if not isinstance(polygon, Sequence) or isinstance(polygon, str) or len(polygon) < 6 or len(polygon) % 2:
+                left_out = f"a polygon is a flat list x y x y ... of at least three points, not {_shown(polygon)}"
+            else:
+                polygons.append(_polygon(polygon, height, width))
+        if not polygons:
+            return None, left_out
+        if sum(_length(polygon) for polygon in polygons) > LONGEST:
+            raise ValueError(f"the polygons are longer than {LONGEST:,} px in all")
+        return cls._of(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))), left_out
+
+    @classmethod
+    def _from_runs(cls, code: Mapping[str, Any], height: int, width: int) -> "Mask":
+        size, counts = code.get("size"), code.get("counts")
+        if not isinstance(size, Sequence) or isinstance(size, str) or list(size) != [height, width]:
+            raise ValueError(f"run-length code of size {_shown(size)}, image is {height} x {width}")
+        if isinstance(counts, (str, bytes)):
+            letters = counts.encode("ascii") if isinstance(counts, str) else counts
+            _check_runs(_runs(letters), height, width)
+            return cls(height, width, letters)
+        if not isinstance(counts, Sequence) or not counts:
+            raise ValueError(f"run-length counts {_shown(counts)} do not add up to {height} x {width} pixels")
+        runs = _numbers(counts, "run-length counts")
+        if (runs % 1 != 0).any() or runs.min() < 0 or runs.max() > height * width:
+            raise ValueError(f"run-length counts do not add up to {height} x {width} pixels")
+        _check_runs(runs.astype(np.int64), height, width)
+        whole = runs.astype(np.int64).tolist()
+        return cls._of(coco_mask.frPyObjects({"size": [height, width], "counts": whole}, height, width))
 
     @classmethod
     def _of(cls, code: Mapping[str, Any]) -> "Mask":
@@ -99,6 +129,47 @@ class Mask:
 
     def __repr__(self) -> str:
         return f"Mask({self.height}, {self.width}, {self.counts!r})"
+
+
+def boxes_of(masks: Sequence[Mask]) -> NDArray[np.float64]:
+    """Return the tight boxes of masks, (n, 4) ``x0 y0 x1 y1``, as :attr:`Mask.box` has each."""
+    boxes = np.asarray(coco_mask.toBbox([mask.rle for mask in masks]), dtype=np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes
+
+
+def _polygon(values: Sequence[Any], height: int, width: int) -> list[float]:
+    """Return the coordinates of a polygon; ``ValueError`` if one is no number, or far outside of the image."""
+    points = _numbers(values, "a polygon")
+    if not np.isfinite(points).all():
+        raise ValueError("a polygon has a coordinate that is not finite")
+    sides = np.array([width, height], dtype=np.float64)
+    beyond = np.maximum(-points.reshape(-1, 2), points.reshape(-1, 2) - sides)
+    if (beyond > FAR * sides).any():
+        raise ValueError(f"a polygon lies {beyond.max():g} px outside its image of {width} x {height}")
+    return [float(value) for value in points]
+
+
+def _numbers(values: Sequence[Any], what: str) -> NDArray[np.float64]:
+    try:
+        numbers = np.asarray(values)
+    except (ValueError, OverflowError):
+        numbers = np.zeros(0, dtype=object)
+    if numbers.dtype.kind not in "iuf" or numbers.ndim != 1:
+        odd = next((each for each in values if not isinstance(each, (int, float)) or isinstance(each, bool)), values)
+        raise ValueError(f"{what}: a value is no number, or too large: {_shown(odd)}")
+    return numbers.astype(np.float64)
+
+
+def _length(polygon: Sequence[float]) -> float:
+    """Return how many pixels pycocotools walks along a polygon."""
+    points = np.asarray(polygon).reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _runs(counts: bytes) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ LONGEST = 350
 ROWS = (
     ("__init__", "errors", "kinds", "database", "stash"),
     ("lfs",),
-    ("files",),
+    ("files", "data_warnings", "standard_error", "image_headers"),
     ("boxes", "masks", "options", "settings", "plotting", "resolver", "margins", "remap_errors", "seeking", "broken"),
     ("samples", "gate", "evaluation", "rootdir", "ini", "judged"),
     ("bounded", "images", "crops", "protocols", "cache", "categories", "verify", "painted"),

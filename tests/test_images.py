@@ -106,7 +106,7 @@ def test_an_empty_file_and_one_that_is_no_picture_are_named():
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(DataError, match=r"cannot read the image .*missing\.png: No such file"):
         read_image(tmp_path / "missing.png")
-    with pytest.raises(DataError, match=r"cannot read the image .*: Is a directory"):
+    with pytest.raises(DataError, match=r"cannot read the image .*: it is a folder; only regular files are read"):
         read_image(tmp_path)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_cropdet.errors import DataError
+from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.protocols import Dataset
 
 if TYPE_CHECKING:
@@ -12,15 +12,19 @@ if TYPE_CHECKING:
 __all__ = ["load_annotations", "load_dataset"]
 
 
-def load_dataset(path: str | Path, images: str | Path | None = None) -> Dataset:
+def load_dataset(path: str | Path, images: str | Path | None = None, errors: str = "fail") -> Dataset:
     """Return the data set in ``path``: a COCO JSON file, or a folder that holds exactly one.
 
     ``images`` is the folder of the pictures; without it they are sought beside the JSON, then in ``images/`` beside
-    it. No pixel is read. ``DataError`` says which file or annotation is wrong.
+    it. No pixel is read. ``DataError`` says which file or annotation is wrong; with ``errors="clip"`` boxes that stick
+    out of their image are clipped. What is odd is counted in ``warnings`` of the data set.
     """
+    if errors not in ("fail", "clip"):
+        raise SpecError(f"cropdet_data_errors must be one of fail, clip, not {errors!r}")
     from pytest_cropdet.datasets.coco import CocoDataset
 
-    return CocoDataset.open(_json_of(Path(path)), None if images is None else Path(images))
+    folder = None if images is None else Path(images)
+    return CocoDataset.open(_json_of(Path(path)), folder, "clip" if errors == "clip" else "fail")
 
 
 def load_annotations(path: str | Path) -> "Annotations":
@@ -36,7 +40,7 @@ def load_annotations(path: str | Path) -> "Annotations":
 def _json_of(path: Path) -> Path:
     if not path.is_dir():
         return path
-    found = sorted(path.glob("*.json"))
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() == ".json")
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
         raise DataError(f"the folder {path} must hold exactly one .json file to be a data set; found {names}")

@@ -1,53 +1,59 @@
 """COCO JSON: images, boxes, masks, crowds. Everything is checked when a set is opened, except pixels."""
 
-import json
-import math
-import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.boxes import Boxes
+from pytest_cropdet.data_warnings import DataWarnings
+from pytest_cropdet.datasets.coco_json import Tables, read_tables
+from pytest_cropdet.datasets.coco_truth import DataErrors, Objects, read_objects
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.images import read_image
-from pytest_cropdet.masks import Mask
+from pytest_cropdet.files import refuse_special
+from pytest_cropdet.images import Note, read_image
 from pytest_cropdet.samples import GroundTruth, Image, Sample
 
 __all__ = ["Annotations", "CocoDataset", "read_annotations"]
 
-OVERHANG = 1.0  # px by which rounding lets boxes of published sets stick out; they are clipped, larger ones refused
-
 
 class CocoDataset:
-    """A data set read from a COCO JSON file."""
+    """A data set read from a COCO JSON file; ``warnings`` counts what is odd in it and in images decoded so far."""
 
-    def __init__(self, name: str, categories: Mapping[int, str], samples: list[Sample], path: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        categories: Mapping[int, str],
+        samples: list[Sample],
+        path: Path,
+        found: DataWarnings | None = None,
+    ) -> None:
         self.name = name
         self.categories = categories
         self.path = path
+        self.warnings = DataWarnings() if found is None else found
         self._samples = samples
 
     @classmethod
-    def open(cls, path: Path, images: Path | None = None) -> "CocoDataset":
-        """Read and check ``path``; pictures lie in ``images``, or beside the JSON, or in ``images/`` there."""
-        content = _read_json(path)
-        categories = _categories(content, path)
-        entries = _images(content, path)
-        grouped = _annotations(content, entries, categories, path)
-        folder = _image_folder(path, images, [entry["file_name"] for entry in entries.values()])
+    def open(cls, path: Path, images: Path | None = None, errors: DataErrors = "fail") -> "CocoDataset":
+        """Read and check ``path``; pictures lie in ``images``, or beside the JSON, or in ``images/`` there.
+
+        ``errors``: "clip" clips boxes that stick out of their image.
+        """
+        tables, found = read_tables(path), DataWarnings()
+        truths = _truths(tables, read_objects(tables, found, errors))
+        files = _image_files(path, images, [entry.file_name for entry in tables.images.values()])
         samples = []
-        for image_id, entry in entries.items():
-            width, height, file_name = entry["width"], entry["height"], entry["file_name"]
-            truth = _truth(grouped[image_id], width, height, f"{path}: image {file_name}")
-            read = partial(_read_checked, folder / file_name, width, height)
-            samples.append(Sample(file_name, width, height, truth, read, folder / file_name))
-        return cls(str(path), categories, samples, path)
+        for place, (image_id, entry) in enumerate(tables.images.items()):
+            file = files[entry.file_name]
+            note = partial(found.note, place, f"image {entry.file_name}")
+            read = partial(_read_checked, file, (entry.width, entry.height), note)
+            samples.append(Sample(entry.file_name, entry.width, entry.height, truths[image_id], read, file))
+        found.warn(str(path), stacklevel=4)
+        return cls(str(path), tables.categories, samples, path, found)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -87,186 +93,47 @@ def read_annotations(path: Path) -> Annotations:
 
     Large training sets are rarely clean, so a box that sticks out of its image is clipped to it, however far.
     """
-    content = _read_json(path)
-    categories = _categories(content, path)
-    entries = _images(content, path)
-    grouped = _annotations(content, entries, categories, path)
-    image, boxes, names = [], [], []
-    for place, (image_id, entry) in enumerate(entries.items()):
-        where = f"{path}: image {entry['file_name']}"
-        for each in grouped[image_id]:
-            box = _box(each, entry["width"], entry["height"], where, math.inf)
-            if not each.get("iscrowd") and box[2] > box[0] and box[3] > box[1]:
-                image.append(place)
-                boxes.append(box)
-                names.append(categories[int(each["category_id"])])
-    if not boxes:
+    tables = read_tables(path)
+    objects = read_objects(tables, DataWarnings(), "clip", boxes_only=True)
+    places = {image_id: place for place, image_id in enumerate(tables.images)}
+    kept = np.flatnonzero(~objects.crowd)
+    if not len(kept):
         raise DataError(f"{path} holds no boxes, so it does not show what a detector was trained on")
-    sizes = [(entry["width"], entry["height"]) for entry in entries.values()]
-    return Annotations(np.array(sizes), np.array(image), np.array(boxes, dtype=np.float64), tuple(names))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the data set {path}: {error}") from error
-    if not text.strip():
-        raise DataError(f"the data set {path} is an empty file; a COCO JSON was expected")
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"the data set {path} is not JSON: {error}") from error
-    missing = [key for key in ("images", "annotations", "categories") if not isinstance(_get(content, key), list)]
-    if missing:
-        raise DataError(f"{path} is not COCO detection JSON: no list under {', '.join(map(repr, missing))}")
-    for key in ("images", "annotations", "categories"):
-        for place, entry in enumerate(content[key]):
-            if not isinstance(entry, dict):
-                raise DataError(f"{path}: {key}[{place}] is not an object but {type(entry).__name__}")
-    if not content["images"]:
-        raise DataError(f"{path} lists no images")
-    return dict(content)
-
-
-def _get(content: Any, key: str) -> Any:
-    return content.get(key) if isinstance(content, dict) else None
-
-
-def _whole(entry: Mapping[str, Any], key: str, where: str) -> int:
-    value = entry.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not float(value).is_integer():
-        raise DataError(f"{where}: {key} must be a whole number, is {value!r}")
-    return int(value)
-
-
-def _categories(content: Mapping[str, Any], path: Path) -> dict[int, str]:
-    names: dict[int, str] = {}
-    for place, entry in enumerate(content["categories"]):
-        where = f"{path}: categories[{place}]"
-        category = _whole(entry, "id", where)
-        if category in names:
-            raise DataError(f"{where}: category id {category} is given twice ({names[category]!r} before)")
-        names[category] = str(entry.get("name", category))
-    twice = [name for name, count in Counter(names.values()).items() if count > 1]
-    if twice:
-        raise DataError(f"{path}: two categories have the name {twice[0]!r}")
-    return dict(sorted(names.items()))
-
-
-def _images(content: Mapping[str, Any], path: Path) -> dict[int, dict[str, Any]]:
-    entries: dict[int, dict[str, Any]] = {}
-    names: set[str] = set()
-    for place, entry in enumerate(content["images"]):
-        where = f"{path}: images[{place}]"
-        image_id = _whole(entry, "id", where)
-        name = entry.get("file_name")
-        if not isinstance(name, str) or not name:
-            raise DataError(f"{where}: file_name is missing")
-        if image_id in entries:
-            raise DataError(f"{where} ({name}): image id {image_id} is given twice")
-        if name in names:
-            raise DataError(f"{where}: file_name {name!r} is given twice")
-        width, height = _whole(entry, "width", where), _whole(entry, "height", where)
-        if width < 1 or height < 1:
-            raise DataError(f"{where} ({name}): a size of {width} x {height} pixels")
-        names.add(name)
-        entries[image_id] = {"file_name": name, "width": width, "height": height}
-    return entries
-
-
-def _annotations(
-    content: Mapping[str, Any], entries: Mapping[int, Any], categories: Mapping[int, str], path: Path
-) -> dict[int, list[dict[str, Any]]]:
-    grouped: dict[int, list[dict[str, Any]]] = {image_id: [] for image_id in entries}
-    seen: set[int] = set()
-    for place, entry in enumerate(content["annotations"]):
-        number = _whole(entry, "id", f"{path}: annotations[{place}]")
-        where = f"{path}: annotation {number}"
-        if number in seen:
-            raise DataError(f"{where}: the id is given twice")
-        seen.add(number)
-        if not _among(entry.get("image_id"), grouped):
-            raise DataError(f"{where}: no image has the id {entry.get('image_id')!r}")
-        if not _among(entry.get("category_id"), categories):
-            known = ", ".join(f"{key} {name}" for key, name in categories.items())
-            raise DataError(f"{where}: unknown category {entry.get('category_id')!r}; the set has {known}")
-        grouped[entry["image_id"]].append(entry)
-    return grouped
-
-
-def _among(value: Any, ids: Mapping[int, Any]) -> bool:
-    return isinstance(value, (int, float)) and value in ids
-
-
-def _truth(annotations: list[dict[str, Any]], width: int, height: int, where: str) -> GroundTruth:
-    kept, boxes, flat = [], [], []
-    for entry in annotations:
-        box = _box(entry, width, height, where)
-        if box[2] > box[0] and box[3] > box[1]:
-            kept.append(entry)
-            boxes.append(box)
-        else:
-            flat.append(entry["id"])
-    if flat:
-        numbers = ", ".join(map(str, flat))
-        warnings.warn(f"{where}: left out annotation {numbers}: a box without area", stacklevel=4)
-    return GroundTruth(
-        boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4),
-        categories=np.array([entry["category_id"] for entry in kept], dtype=np.int64),
-        ids=np.array([entry["id"] for entry in kept], dtype=np.int64),
-        crowd=np.array([bool(entry.get("iscrowd", 0)) for entry in kept], dtype=bool),
-        areas=np.array([_area(e, b, where) for e, b in zip(kept, boxes, strict=True)], dtype=np.float64),
-        masks=tuple(_mask(entry, width, height, where) for entry in kept),
+    order = kept[np.argsort([places[image] for image in objects.image[kept].tolist()], kind="stable")]
+    return Annotations(
+        np.array([(entry.width, entry.height) for entry in tables.images.values()]),
+        np.array([places[image] for image in objects.image[order].tolist()]),
+        objects.boxes[order],
+        tuple(tables.categories[category] for category in objects.category[order].tolist()),
     )
 
 
-def _box(
-    entry: Mapping[str, Any], width: int, height: int, where: str, overhang: float = OVERHANG
-) -> tuple[float, float, float, float]:
-    where = f"{where}: annotation {entry['id']}"
-    values = entry.get("bbox")
-    if not isinstance(values, list) or len(values) != 4 or not all(isinstance(v, (int, float)) for v in values):
-        raise DataError(f"{where}: bbox must be four numbers x y width height, is {values!r}")
-    if not all(math.isfinite(value) for value in values):
-        raise DataError(f"{where}: bbox {values} is not finite")
-    x, y, w, h = map(float, values)
-    if w < 0 or h < 0:
-        raise DataError(f"{where}: bbox {values} has a negative size (COCO boxes are x y width height)")
-    beyond = max(-x, -y, x + w - width, y + h - height)
-    if beyond > overhang:
-        raise DataError(
-            f"{where}: bbox {values} lies {beyond:g} px outside its image of {width} x {height} "
-            "(COCO boxes are x y width height, in pixels)"
+def _truths(tables: Tables, objects: Objects) -> dict[int, GroundTruth]:
+    """Return the ground truth of each image, objects in the order of the file."""
+    rows: dict[int, list[int]] = {image_id: [] for image_id in tables.images}
+    for row, image_id in enumerate(objects.image.tolist()):
+        rows[image_id].append(row)
+    return {
+        image_id: GroundTruth(
+            boxes=objects.boxes[own].reshape(-1, 4),
+            categories=objects.category[own],
+            ids=objects.ids[own],
+            crowd=objects.crowd[own],
+            areas=objects.areas[own],
+            masks=tuple(objects.masks[row] for row in own),
         )
-    return max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))
+        for image_id, own in ((key, np.array(each, dtype=np.int64)) for key, each in rows.items())
+    }
 
 
-def _area(entry: Mapping[str, Any], box: tuple[float, float, float, float], where: str) -> float:
-    area = entry.get("area")
-    if area is None:
-        return (box[2] - box[0]) * (box[3] - box[1])
-    if not isinstance(area, (int, float)) or not math.isfinite(area) or area < 0:
-        raise DataError(f"{where}: annotation {entry['id']}: area must be a number of pixels, is {area!r}")
-    return float(area)
-
-
-def _mask(entry: Mapping[str, Any], width: int, height: int, where: str) -> Mask | None:
-    segmentation = entry.get("segmentation")
-    if not segmentation:
-        return None
-    try:
-        return Mask.from_segmentation(segmentation, height, width)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: annotation {entry['id']}: {error}") from error
-
-
-def _image_folder(path: Path, images: Path | None, names: list[str]) -> Path:
+def _image_files(path: Path, images: Path | None, names: list[str]) -> dict[str, Path]:
+    """Return the file of each image by its name, all in one folder."""
     folders = [path.parent, path.parent / "images"] if images is None else [images]
     for folder in folders:
-        missing = [name for name in names if not (folder / name).is_file()]
+        files = {name: _file(folder, name) for name in names}
+        missing = [name for name, file in files.items() if file is None]
         if not missing:
-            return folder
+            return {name: file for name, file in files.items() if file is not None}
         if len(missing) < len(names) or images is not None:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise DataError(f"{path}: missing in {folder}: {', '.join(missing[:3])}{more} (of {len(names)} images)")
@@ -276,11 +143,19 @@ def _image_folder(path: Path, images: Path | None, names: list[str]) -> Path:
     )
 
 
-def _read_checked(path: Path, width: int, height: int) -> Image:
-    pixels = read_image(path)
-    if pixels.shape[:2] != (height, width):
-        found = f"{pixels.shape[1]} x {pixels.shape[0]}"
-        turned = pixels.shape[:2] == (width, height)
-        hint = " (its EXIF orientation turns it; annotate the picture as it is shown)" if turned else ""
-        raise DataError(f"the image {path} is {found} pixels, its annotation says {width} x {height}{hint}")
-    return pixels
+def _file(folder: Path, name: str) -> Path | None:
+    """Return the file called ``name``; where there is none, the one that its backslashes lead to as separators."""
+    for each in dict.fromkeys((name, name.replace("\\", "/"))):
+        file = folder / each
+        try:
+            if file.is_file():
+                return file
+            if file.exists() and not file.is_dir():
+                refuse_special(file, "the image")
+        except (OSError, ValueError):  # a name that no file can have
+            continue
+    return None
+
+
+def _read_checked(path: Path, size: tuple[int, int], note: Note) -> Image:
+    return read_image(path, size, note)

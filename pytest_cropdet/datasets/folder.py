@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from pytest_cropdet.data_warnings import DataWarnings
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.images import read_image
 from pytest_cropdet.samples import GroundTruth, Sample
@@ -21,7 +22,9 @@ class ImageFolder:
 
     def __init__(self, folder: Path) -> None:
         self.name = str(folder)
-        self._samples = [_sample(folder, path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in ENDINGS]
+        self.warnings = DataWarnings()
+        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and not path.is_dir())
+        self._samples = [self._sample(folder, path, place) for place, path in enumerate(files)]
         if not self._samples:
             raise DataError(f"the folder {folder} holds no pictures ({', '.join(ENDINGS)})")
 
@@ -34,11 +37,11 @@ class ImageFolder:
     def __iter__(self) -> Iterator[Sample]:
         return iter(self._samples)
 
+    def _sample(self, folder: Path, path: Path, place: int) -> Sample:
+        name = path.relative_to(folder).as_posix()
+        note = partial(self.warnings.note, place, f"image {name}")
+        height, width = read_image(path, note=note).shape[:2]
+        return Sample(name, width, height, GroundTruth.empty(), partial(read_image, path, note=note), path)
+
     def __repr__(self) -> str:
         return f"ImageFolder({self.name!r}, {len(self)} images)"
-
-
-def _sample(folder: Path, path: Path) -> Sample:
-    height, width = read_image(path).shape[:2]
-    name = path.relative_to(folder).as_posix()
-    return Sample(name, width, height, GroundTruth.empty(), partial(read_image, path), path)

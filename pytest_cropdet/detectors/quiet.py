@@ -7,13 +7,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pytest_cropdet.standard_error import LOCK
+
 __all__ = ["quiet"]
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Ignore warnings and what native code writes to standard error; if the block raises, that text is let through."""
-    with warnings.catch_warnings(), tempfile.TemporaryFile() as chatter:
+    with LOCK, warnings.catch_warnings(), tempfile.TemporaryFile() as chatter:
         warnings.simplefilter("ignore")
         sys.stderr.flush()
         try:

@@ -1,0 +1,138 @@
+"""What is odd in a data set and may bend a result: counted by kind, with a first example, and carried by every result.
+
+What cannot be used at all is an error. A warning is for what can be used, but perhaps not as it was meant.
+"""
+
+import threading
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["DataWarning", "DataWarnings", "warnings_of"]
+
+_TEXTS = {  # kind: one of it, several of it, what it means
+    "flat_box": ("box without area is left out", "boxes without area are left out", ""),
+    "clipped_box": ("box sticks out of its image and is clipped", "boxes stick out of their image and are clipped", ""),
+    "percent_boxes": (
+        "box lies between 0 and 100 in a much larger image",
+        "boxes, all there are, lie between 0 and 100 in much larger images",
+        "they look like percent, and COCO boxes are in pixels",
+    ),
+    "mask_shape": (
+        "mask is malformed and left out",
+        "masks are malformed and left out",
+        "a gate on boxes needs no masks",
+    ),
+    "mask_scale": (
+        "mask does not fit its box",
+        "masks do not fit their boxes",
+        "these masks are left out; boxes or masks are in another scale, or of another version of the images",
+    ),
+    "mask_scale_all": (
+        "mask does not fit its box",
+        "masks do not fit their boxes",
+        "so no mask of this data set is used; boxes or masks are in another scale, or of another version of the images",
+    ),
+    "area": (
+        "area does not fit its box",
+        "areas do not fit their boxes",
+        "the area of the box is used instead; areas decide which objects count as small, medium and large",
+    ),
+    "crowds": (
+        "annotation is a crowd (iscrowd 1)",
+        "annotations, nearly all there are, are crowds (iscrowd 1)",
+        "crowds are never scored; if they are single objects, set iscrowd to 0",
+    ),
+    "exif": (
+        "image has an EXIF orientation that its size does not show",
+        "images have an EXIF orientation that their size does not show",
+        "boxes are taken as of the image as it is shown; if they are of the pixels as stored, remove the orientation",
+    ),
+    "dark_16_bit": (
+        "16-bit image uses only its lowest 12 bits or less",
+        "16-bit images use only their lowest 12 bits or less",
+        "at 8 bits they are nearly black; scale their values to 0 to 65,535",
+    ),
+    "jpeg_damaged": (
+        "JPEG is damaged, and part of it is shown wrongly",
+        "JPEGs are damaged, and part of each is shown wrongly",
+        "replace them by whole copies",
+    ),
+    "animated": ("image is animated", "images are animated", "only the first frame is used"),
+}
+
+
+class DataWarning(UserWarning):
+    """Something in a data set may bend a result."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Example:
+    """Where something was found; the smallest ``place`` comes first."""
+
+    place: int
+    where: str
+
+
+class DataWarnings:
+    """The warnings of one data set, from when it was opened and from the images that were decoded since.
+
+    They do not depend on the order in which images are decoded; the same image decoded again counts once.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, set[_Example]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, kind: str, where: str, place: int = 0) -> bool:
+        """Count a finding, once for each ``where``; return whether it is the first of its kind."""
+        with self._lock:
+            first = kind not in self._found
+            self._found.setdefault(kind, set()).add(_Example(place, where))
+            return first
+
+    def note(self, place: int, where: str, kind: str, detail: str = "") -> None:
+        """Count a finding in an image that is decoded, the ``place``-th of its set; warn at the first of its kind."""
+        example = f"{where}: {detail}" if detail else where
+        if self.add(kind, example, place):
+            warnings.warn(_text(kind, 1, example), DataWarning, stacklevel=2)
+
+    def warn(self, name: str, stacklevel: int) -> None:
+        """Issue each warning that was found so far; ``name``: of the data set."""
+        for each in self.records():
+            warnings.warn(f"{name}: {each['text']}", DataWarning, stacklevel=stacklevel)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the warnings as built-in values: ``kind``, ``count``, ``example`` and ``text`` of each."""
+        with self._lock:
+            found = {kind: sorted(each, key=lambda one: (one.place, one.where)) for kind, each in self._found.items()}
+        return [
+            {
+                "kind": kind,
+                "count": len(found[kind]),
+                "example": found[kind][0].where,
+                "text": _text(kind, len(found[kind]), found[kind][0].where),
+            }
+            for kind in _TEXTS
+            if kind in found
+        ]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        counts = [f"{each['count']} {each['kind']}" for each in self.records()]
+        return f"DataWarnings({', '.join(counts)})"
+
+
+def warnings_of(dataset: object) -> list[dict[str, Any]]:
+    """Return the warnings of a data set as built-in values; none for a data set that keeps none."""
+    found = getattr(dataset, "warnings", None)
+    return found.records() if isinstance(found, DataWarnings) else []
+
+
+def _text(kind: str, count: int, example: str) -> str:
+    one, several, meaning = _TEXTS[kind]
+    what = f"1 {one}" if count == 1 else f"{count:,} {several}"
+    text = f"{what} ({'' if count == 1 else 'first: '}{example})"
+    return f"{text}: {meaning}" if meaning else text

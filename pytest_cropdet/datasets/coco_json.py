@@ -1,0 +1,262 @@
+"""The tables of a COCO JSON: which file it is, and its images, categories and annotations, each entry checked."""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_cropdet.errors import DataError
+from pytest_cropdet.files import read_file
+
+__all__ = ["Faults", "ImageEntry", "Tables", "as_flag", "as_number", "as_whole", "read_tables", "shown"]
+
+MOST_PIXELS = 1 << 30  # of an image; OpenCV decodes no larger ones
+LISTED = 5  # faults that are listed; all are counted
+_LONGEST = 60  # letters of a value that a message shows
+_LARGEST = 1 << 63  # of a whole number: 64 bits with sign
+_FLAGS = {"0": False, "false": False, "1": True, "true": True}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """An image as it is annotated: its name, and its size in pixels."""
+
+    file_name: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The entries of a COCO JSON, in the file's order. ``annotations``: those that name an image and a category.
+
+    ``rows``: of each of them, its place in the file, the id of its image and that of its category.
+    """
+
+    path: Path
+    images: Mapping[int, ImageEntry]
+    categories: Mapping[int, str]
+    annotations: list[dict[str, Any]]
+    rows: list[tuple[int, int, int]]
+    faults: "Faults"
+
+    def where(self, row: int) -> str:
+        """Return what messages call an annotation."""
+        return f"image {self.images[self.rows[row][1]].file_name}: annotation {self.annotations[row]['id']}"
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is wrong with the annotations of a file, so that a user sees more than one at a time."""
+
+    path: Path
+    found: list[str] = field(default_factory=list)
+
+    def add(self, text: str) -> None:
+        """Keep a sentence that says what is wrong where."""
+        self.found.append(text)
+
+    def refuse(self, advice: str = "") -> None:
+        """Raise ``DataError`` if anything was wrong, with up to five sentences and the number of all."""
+        if not self.found:
+            return
+        if len(self.found) == 1:
+            raise DataError(f"{self.path}: {self.found[0]}{f'. {advice}' if advice else ''}")
+        lines = [f"{self.path}: {len(self.found):,} annotations are wrong:", *self.found[:LISTED]]
+        if len(self.found) > LISTED:
+            lines.append(f"and {len(self.found) - LISTED:,} more")
+        raise DataError("\n  ".join(lines) + (f"\n{advice}" if advice else ""))
+
+
+def read_tables(path: Path) -> Tables:
+    """Return what a COCO JSON lists; ``DataError`` says which file or which entry of its tables is wrong.
+
+    Faults of annotations are collected in ``faults``, for the caller may find more of them.
+    """
+    content = _read_json(path)
+    used = {as_whole(entry.get("category_id")) for entry in content["annotations"]}
+    categories = _categories(content, path, used)
+    images = _images(content, path)
+    faults = Faults(path)
+    kept, rows = _annotations(content, images, categories, faults)
+    return Tables(path, images, categories, kept, rows, faults)
+
+
+def as_whole(value: Any) -> int | None:
+    """Return a JSON value as a whole number of at most 64 bits, ``None`` if it is none; text and true are none.
+
+    >>> as_whole(7.0), as_whole("7"), as_whole(True), as_whole(10**400)
+    (7, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    return int(value) if -_LARGEST <= value < _LARGEST else None
+
+
+def as_number(value: Any) -> float | None:
+    """Return a JSON value as a number, ``None`` if it is none; one too large for 64 bits is infinite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def as_flag(value: Any) -> bool | None:
+    """Return 0, 1, true, false or one of them as text as a truth value; ``None`` for anything else.
+
+    >>> as_flag("0"), as_flag("true"), as_flag(1), as_flag(2)
+    (False, True, True, None)
+    """
+    if value is None:
+        return False
+    if isinstance(value, str):
+        return _FLAGS.get(value.strip().lower())
+    return bool(value) if isinstance(value, (bool, int, float)) and value in (0, 1) else None
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it: what is long is cut, and a number as text is called so."""
+    text = repr(value)
+    cut = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if isinstance(value, str) and value.strip().lstrip("-").replace(".", "", 1).isdigit():
+        return f"{cut} (a text: write it without quotes)"
+    if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        return f"{cut} (more than 64 bits)"
+    return cut
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    data = read_file(path, "the data set")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read the data set {path}: it is not UTF-8 text ({error})") from error
+    if not text.strip():
+        raise DataError(f"the data set {path} is an empty file; a COCO JSON was expected")
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise DataError(f"the data set {path} is nested too deeply for a COCO JSON") from error
+    except ValueError as error:  # no JSON, or a number of thousands of digits
+        raise DataError(f"the data set {path} is not JSON: {error}") from error
+    other = _other_kind(content)
+    if other is not None:
+        raise DataError(f"{path} is {other}; boxes are in instances_*.json")
+    missing = [key for key in ("images", "annotations", "categories") if not isinstance(_get(content, key), list)]
+    if missing:
+        raise DataError(f"{path} is not COCO detection JSON: no list under {', '.join(map(repr, missing))}")
+    for key in ("images", "annotations", "categories"):
+        for place, entry in enumerate(content[key]):
+            if not isinstance(entry, dict):
+                raise DataError(f"{path}: {key}[{place}] is not an object but {type(entry).__name__}")
+    if not content["images"]:
+        raise DataError(f"{path} lists no images")
+    return dict(content)
+
+
+def _get(content: Any, key: str) -> Any:
+    return content.get(key) if isinstance(content, dict) else None
+
+
+def _other_kind(content: Any) -> str | None:
+    """Return what a COCO file without boxes is, ``None`` if it may have some."""
+    if isinstance(content, list):
+        first = content[0] if content and isinstance(content[0], dict) else {}
+        return "a COCO results file (detections), not the annotations" if {"image_id", "score"} <= set(first) else None
+    annotations = _get(content, "annotations")
+    first = annotations[0] if isinstance(annotations, list) and annotations else {}
+    if not isinstance(first, dict) or "bbox" in first:
+        return None
+    if "segments_info" in first:
+        return "a COCO panoptic JSON: its annotations are segments of PNG files"
+    if "caption" in first:
+        return "a COCO caption JSON: its annotations are sentences"
+    return None
+
+
+def _whole(entry: Mapping[str, Any], key: str, where: str) -> int:
+    value = as_whole(entry.get(key))
+    if value is None:
+        raise DataError(f"{where}: {key} must be a whole number, is {shown(entry.get(key))}")
+    return value
+
+
+def _categories(content: Mapping[str, Any], path: Path, used: Collection[int | None]) -> dict[int, str]:
+    """Return names by id. Of several categories of one name those that no annotation uses are left out."""
+    names: dict[int, str] = {}
+    for place, entry in enumerate(content["categories"]):
+        where = f"{path}: categories[{place}]"
+        category = _whole(entry, "id", where)
+        if category in names:
+            raise DataError(f"{where}: category id {category} is given twice ({names[category]!r} before)")
+        names[category] = str(entry.get("name", category))
+    counts = Counter(names.values())
+    for name in (name for name, count in counts.items() if count > 1):
+        same = [category for category, other in names.items() if other == name]
+        kept = [category for category in same if category in used] or same[:1]
+        if len(kept) > 1:
+            ids = " and ".join(map(str, kept))
+            raise DataError(
+                f"{path}: two categories have the name {name!r}, and annotations use both (ids {ids}); "
+                "rename one, or give all of these annotations one id"
+            )
+        for category in set(same) - {*kept}:
+            del names[category]
+    return dict(sorted(names.items()))
+
+
+def _images(content: Mapping[str, Any], path: Path) -> dict[int, ImageEntry]:
+    entries: dict[int, ImageEntry] = {}
+    names: set[str] = set()
+    for place, entry in enumerate(content["images"]):
+        where = f"{path}: images[{place}]"
+        image_id = _whole(entry, "id", where)
+        name = entry.get("file_name")
+        if not isinstance(name, str) or not name:
+            raise DataError(f"{where}: file_name is missing")
+        if image_id in entries:
+            raise DataError(f"{where} ({name}): image id {image_id} is given twice")
+        if name in names:
+            raise DataError(f"{where}: file_name {name!r} is given twice")
+        width, height = _whole(entry, "width", where), _whole(entry, "height", where)
+        if width < 1 or height < 1:
+            raise DataError(f"{where} ({name}): a size of {width} x {height} pixels")
+        if width * height > MOST_PIXELS:
+            raise DataError(
+                f"{where} ({name}): a size of {width} x {height} pixels; images have at most {MOST_PIXELS:,} pixels"
+            )
+        names.add(name)
+        entries[image_id] = ImageEntry(name, width, height)
+    return entries
+
+
+def _annotations(
+    content: Mapping[str, Any], images: Mapping[int, ImageEntry], categories: Mapping[int, str], faults: Faults
+) -> tuple[list[dict[str, Any]], list[tuple[int, int, int]]]:
+    kept: list[dict[str, Any]] = []
+    rows: list[tuple[int, int, int]] = []
+    seen: set[int] = set()
+    for place, entry in enumerate(content["annotations"]):
+        number = as_whole(entry.get("id"))
+        if number is None:
+            faults.add(f"annotations[{place}]: id must be a whole number, is {shown(entry.get('id'))}")
+            continue
+        image_id, category = as_whole(entry.get("image_id")), as_whole(entry.get("category_id"))
+        if number in seen:
+            faults.add(f"annotation {number}: the id is given twice")
+        elif image_id is None or image_id not in images:
+            faults.add(f"annotation {number}: no image has the id {shown(entry.get('image_id'))}")
+        elif category is None or category not in categories:
+            known = ", ".join(f"{key} {name}" for key, name in categories.items())
+            faults.add(f"annotation {number}: unknown category {shown(entry.get('category_id'))}; the set has {known}")
+        else:
+            kept.append({**entry, "id": number})
+            rows.append((place, image_id, category))
+        seen.add(number)
+    return kept, rows
