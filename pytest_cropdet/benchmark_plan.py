@@ -88,7 +88,7 @@ def plan_benchmark(dataset: Dataset, mode: str, sample_images: int | None = None
             continue
         windows = f",per_image={scope.per_image}" if "per_image" in kind.parameters else ""
         several = [
-            Cell(family, severity, make_plan(samples, f"{family}:severity={severity}{windows}", seed))
+            Cell(family, severity, make_plan(samples, f"{family}:severity={severity}{windows}", seed, None))
             for severity in scope.severities
         ]
         if any(len(cell.plan) for cell in several):

@@ -116,6 +116,7 @@ def check_options(config: pytest.Config) -> None:
     trained = setting(config, "train_data")
     if trained is not None and not Path(trained).exists():
         raise SpecError(f"--cropdet-train-data {trained}: no such file or folder")
+    _check_data_errors(config)
     mode = setting(config, "benchmark")
     if mode is not None and mode not in option("benchmark").choices:
         raise SpecError(f"cropdet_benchmark must be one of {', '.join(option('benchmark').choices)}, not {mode!r}")
@@ -149,8 +150,15 @@ def check_marker(config: pytest.Config, item: pytest.Item) -> None:
     if plan is not None and not Path(plan).is_file():
         raise SpecError(f"the marker's plan={plan}: no such file")
     _check_examples(config, item)
+    _check_data_errors(config, item)
     for what in FIXTURES.values():
         choices(config, what, item)
+
+
+def _check_data_errors(config: pytest.Config, item: pytest.Item | None = None) -> None:
+    allowed, given = option("data_errors").choices, setting(config, "data_errors", item)
+    if given not in allowed:
+        raise SpecError(f"cropdet_data_errors must be one of {', '.join(allowed)}, not {given!r}")
 
 
 def _check_examples(config: pytest.Config, item: pytest.Item | None = None) -> None:
@@ -176,7 +184,10 @@ def choices(config: pytest.Config, what: str, item: pytest.Item | None = None) -
         images = setting(config, "images", item)
         if images is not None and not found:
             return [Chosen(Path(images).name, str(images), WITHOUT_TRUTH)]
-        return [Chosen(each.name, each.spec, () if images is None else (("images", images),)) for each in found]
+        said = [] if images is None else [("images", images)]
+        if setting(config, "data_errors", item) != option("data_errors").default:
+            said.append(("errors", setting(config, "data_errors", item)))
+        return [Chosen(each.name, each.spec, tuple(said)) for each in found]
     said, names = setting(config, "detector", item), [each.name for each in found]
     described = [tuple(parse_description(said, name, names).items()) for name in names]
     return [Chosen(each.name, each.spec, more) for each, more in zip(found, described, strict=True)]

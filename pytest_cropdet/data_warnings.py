@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["DataWarning", "DataWarnings", "warnings_of"]
+__all__ = ["KINDS", "DataWarning", "DataWarnings", "warnings_of"]
 
 _TEXTS = {  # kind: one of it, several of it, what it means
     "flat_box": ("box without area is left out", "boxes without area are left out", ""),
@@ -61,6 +61,8 @@ _TEXTS = {  # kind: one of it, several of it, what it means
     "animated": ("image is animated", "images are animated", "only the first frame is used"),
 }
 
+KINDS = tuple(_TEXTS)
+
 
 class DataWarning(UserWarning):
     """Something in a data set may bend a result."""
@@ -82,6 +84,7 @@ class DataWarnings:
 
     def __init__(self) -> None:
         self._found: dict[str, set[_Example]] = {}
+        self._noted: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
 
     def add(self, kind: str, where: str, place: int = 0) -> bool:
@@ -94,8 +97,13 @@ class DataWarnings:
     def note(self, place: int, where: str, kind: str, detail: str = "") -> None:
         """Count a finding in an image that is decoded, the ``place``-th of its set; warn at the first of its kind."""
         example = f"{where}: {detail}" if detail else where
+        self._noted.setdefault(where, {})[kind] = detail
         if self.add(kind, example, place):
             warnings.warn(_text(kind, 1, example), DataWarning, stacklevel=2)
+
+    def noted(self, where: str) -> list[tuple[str, str]]:
+        """Return kind and detail of what was noted of an image."""
+        return sorted(self._noted.get(where, {}).items())
 
     def warn(self, name: str, stacklevel: int) -> None:
         """Issue each warning that was found so far; ``name``: of the data set."""

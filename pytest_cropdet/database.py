@@ -19,6 +19,8 @@ __all__ = ["CacheWarning", "Database", "make_folder"]
 T = TypeVar("T")
 
 _NOT_THE_FILES_FAULT = ("locked", "busy", "unable to open", "disk i/o", "out of memory", "interrupted", "protocol")
+# beside SQLite's own: what its texts and sizes become where a damaged file made them
+_FAILURES = (sqlite3.Error, OSError, ValueError, OverflowError, MemoryError, SystemError)
 _NO_ROOM = ("full", "readonly")
 
 
@@ -67,7 +69,7 @@ class Database:
         for attempt in range(2):
             try:
                 return action(self._open())
-            except (sqlite3.Error, OSError) as error:
+            except _FAILURES as error:
                 if attempt == 0 and self._is_damage(error):
                     self._set_aside(error)
                 else:
@@ -92,6 +94,8 @@ class Database:
 
     def _is_damage(self, error: Exception) -> bool:
         """Whether an error shows a damaged file, and not a place that cannot be read or written, or is full."""
+        if isinstance(error, (ValueError, OverflowError, SystemError)):  # such as a text that is no UTF-8
+            return True
         text = str(error).lower()
         if not isinstance(error, sqlite3.Error) or any(each in text for each in _NOT_THE_FILES_FAULT):
             return False

@@ -15,7 +15,7 @@ from pytest_cropdet.boxes import clip
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.samples import Sample
 
-__all__ = ["FAMILIES", "SEVERITIES", "Kind", "below", "draw", "side"]
+__all__ = ["FAMILIES", "SEVERITIES", "Kind", "below", "draw", "side", "tile_step"]
 
 SEVERITIES = (1, 2, 3, 4, 5)
 _BITS = 64
@@ -115,6 +115,11 @@ def _pixels(text: str) -> tuple[int, int]:
 # Windows
 
 
+def tile_step(size: int, overlap: float) -> int:
+    """Return how far apart tiles of ``size`` pixels start that overlap by a share of it."""
+    return max(1, size - round(size * overlap))
+
+
 def _random_windows(sample: Sample, seed: int, keep: tuple[float, float], per_image: int) -> list[Crop]:
     crops = []
     for rank in range(per_image):
@@ -132,8 +137,7 @@ def _starts(length: int, size: int, overlap: float) -> list[int]:
     """Return where tiles start along one side; the last one ends at the border."""
     if size >= length:
         return [0]
-    step = max(1, size - round(size * overlap))
-    return [*range(0, length - size, step), length - size]
+    return [*range(0, length - size, tile_step(size, overlap)), length - size]
 
 
 def _tile_windows(sample: Sample, seed: int, size: int | float, overlap: float) -> list[Crop]:
@@ -166,7 +170,7 @@ def _numbers(row: Any) -> Box:
 def _object_windows(sample: Sample, seed: int, margin: float, per_image: int, min_side: int) -> list[Crop]:
     crops = []
     for _, (x0, y0, x1, y1) in _chosen(sample, "object", seed, per_image, min_side):
-        wide, high = margin * (x1 - x0), margin * (y1 - y0)
+        wide, high = min(margin * (x1 - x0), sample.width), min(margin * (y1 - y0), sample.height)
         left, top = max(0, math.floor(x0 - wide + _NEAR)), max(0, math.floor(y0 - high + _NEAR))
         right = min(sample.width, math.ceil(x1 + wide - _NEAR))
         bottom = min(sample.height, math.ceil(y1 + high - _NEAR))

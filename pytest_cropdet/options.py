@@ -52,9 +52,18 @@ OPTIONS: tuple[Option, ...] = (
     Option("data", "lines", (), "[NAME=]PATH", "data set to gate on: a COCO JSON, or a folder with exactly one"),
     Option("images", "path", None, "DIR", "folder of the pictures (default: beside the JSON, or images/ there)"),
     Option(
+        "data_errors",
+        "string",
+        "fail",
+        "POLICY",
+        "what is done about boxes that stick out of their image: refuse the data set, or clip them",
+        ("fail", "clip"),
+    ),
+    Option(
         "train_data", "path", None, "PATH", "COCO JSON the detector was trained on, to tell how far crops are from it"
     ),
     Option("crops", "lines", ("random:keep=0.3-0.9,per_image=4",), "SPEC", "windows to cut, a gate for each SPEC"),
+    Option("max_crops", "int", 1_000_000, "N", "most crops of one gate; more are refused before any is made"),
     Option("max_drop", "lines", ("0.05",), "X", "largest allowed drop, 0 to 1; person=0.03 for one category"),
     Option("min_ratio", "float", None, "X", "smallest allowed AP(crop) / AP(reference)"),
     Option("min_crop_ap", "float", None, "X", "smallest allowed AP(crop)"),

@@ -11,6 +11,7 @@ from pytest_cropdet.crops import Crop
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.families import FAMILIES, SEVERITIES, Kind, draw
 from pytest_cropdet.samples import Sample
+from pytest_cropdet.window_counts import MAX_CROPS, count_windows, refuse_many
 
 __all__ = [
     "DEFAULT_SPEC",
@@ -60,12 +61,19 @@ class Plan:
         return f"Plan({self.spec!r}, seed={self.seed}, {len(self)} crops of {len(self.windows)} images)"
 
 
-def make_plan(samples: Iterable[Sample], spec: str = DEFAULT_SPEC, seed: int = 0) -> Plan:
+def make_plan(
+    samples: Iterable[Sample], spec: str = DEFAULT_SPEC, seed: int = 0, max_crops: int | None = MAX_CROPS
+) -> Plan:
     """Return the windows of ``samples`` by a spec such as ``random:keep=0.3-0.9,per_image=4`` or ``a+b``.
 
-    ``SpecError`` names a family or parameter that is not known, and the known ones.
+    ``SpecError`` names a family or parameter that is not known, and the known ones; or says how many windows there
+    would be, before any is made, if they may be more than ``max_crops``.
     """
     families = parse_spec(spec)
+    samples = list(samples)
+    if max_crops is not None:
+        counts = (count_windows(family.name, dict(family.parameters), samples) for family in families)
+        refuse_many(spec, sum(counts), len(samples), max_crops)
     windows = {}
     for sample in samples:
         crops = [crop for family in families for crop in family.windows(sample, seed)]

@@ -95,6 +95,7 @@ class Run:
     """The result of a gate. ``drop`` and ``by_category[name]`` are losses: ``assert run.drop <= 0.05``.
 
     ``ap``, ``ap50``, ``ap75``: mean over the kept categories, ``{"reference": ..., "crop": ...}``, 0 to 1 or ``None``.
+    ``data_warnings``: what is odd in the data, ``kind``, ``count``, ``example`` and ``text`` of each.
     ``objects``: every object of every crop. ``matches``, ``detected``: the match tables by rendering.
     """
 
@@ -126,6 +127,7 @@ class Run:
     verdicts: list[Verdict] = field(default_factory=list)
     looks: tuple[Look, ...] = ()
     hint: str | None = None
+    data_warnings: list[dict[str, Any]] = field(default_factory=list)
     agreement: bool = False
     explanation: Explanation = field(default_factory=Explanation)
 

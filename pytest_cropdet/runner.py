@@ -16,6 +16,7 @@ from pytest_cropdet.determinism import Repeat, check_repeat
 from pytest_cropdet.engines import Picture, detect_all
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.explaining import Asked, Explainer, Explaining
+from pytest_cropdet.image_notes import data_warnings
 from pytest_cropdet.looks import LOOK_REPLICATES, enough_categories, look_levels, look_points, shuffled
 from pytest_cropdet.plan import Plan, choose_samples, make_plan, refuse_without_truth
 from pytest_cropdet.protocols import Dataset
@@ -158,6 +159,7 @@ def events(
         result.hint = judge.hint(found, result)
     parts = [judge.samples[start:end] for start, end in pairwise([0, *judge.points[: number + 1]])]
     judge.explain(result, found, Explainer(handle, keys, parts, judge.plan.windows, judge.categories, settings, spent))
+    result.data_warnings = data_warnings(dataset, samples, None if keys is None else keys.cache)
     if settings.explain == "always" or (settings.explain == "auto" and not result.passes_all()):
         yield from result.explanation.events()
     result.spent.total_seconds = time.perf_counter() - begun
@@ -178,7 +180,7 @@ class _Judge:
         self.handle, self.dataset, self.settings = handle, dataset, settings
         if plan is None and not getattr(dataset, "has_truth", True):
             refuse_without_truth(settings.crops)
-        self.plan = make_plan(samples, settings.crops, settings.seed) if plan is None else plan
+        self.plan = make_plan(samples, settings.crops, settings.seed, settings.max_crops) if plan is None else plan
         self._mixed = shuffled(samples, settings.seed)
         self._looks: list[Look] = []
         self._repeat: Repeat | None = None

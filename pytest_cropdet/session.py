@@ -1,6 +1,6 @@
 """Between pytest and the runner: run gates, benchmarks and checks for a test, and keep what they found."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +23,7 @@ from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.drawn import Drawn, draw_plan, plan_name
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.image_notes import data_warnings
 from pytest_cropdet.kept import Kept, leave
 from pytest_cropdet.opening import cache_of, warnings_stay_warnings
 from pytest_cropdet.plan import Plan, choose_samples
@@ -32,8 +33,10 @@ from pytest_cropdet.report.checks import check_properties, invariant_record, sea
 from pytest_cropdet.report.progress import Progress
 from pytest_cropdet.results import Run
 from pytest_cropdet.runner import Event, Finished, describe, events
+from pytest_cropdet.samples import Sample
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.stash import BENCHMARK, CHECK, DRY_RUN, current_item, kept_runs
+from pytest_cropdet.window_counts import refuse_many
 
 if TYPE_CHECKING:
     from pytest_cropdet.search import Search
@@ -116,7 +119,7 @@ class Cropdet:
             raise error.with_traceback(None) from error.__cause__
         found.name = self._name(settings.crops, item, "benchmark")
         if item is not None:
-            told = benchmark_record(found)
+            told = {**benchmark_record(found), "data_warnings": self._data_warnings(found.plan.samples)}
             leave(item, BENCHMARK, told, benchmark_properties(told))
         return found
 
@@ -192,10 +195,14 @@ class Cropdet:
             "name": self._name(None, item, what),
             "detector": describe(self.detector),
             "dataset": self.dataset.name,
+            "data_warnings": self._data_warnings(),
             "seed": setting(self._config, "seed", item) if seed is None else seed,
         }
         record = {**made, **told}
         leave(item, CHECK, record, check_properties(record))
+
+    def _data_warnings(self, samples: Sequence[Sample] = ()) -> list[dict[str, Any]]:
+        return data_warnings(self.dataset, samples, cache_of(self._config) if samples else None)
 
     def _plan(self, crops: str | Drawn, settings: RunSettings, item: pytest.Item | None) -> Plan | None:
         """Return the windows that a strategy draws, or has drawn; ``None`` where they follow from a spec."""
@@ -206,6 +213,7 @@ class Cropdet:
         if file is not None and plan_name(file) != crops.name:
             file = None  # of another gate's strategy
         samples = choose_samples(self.dataset, settings.sample_images, settings.seed)
+        refuse_many(crops.spec, crops.per_image * len(samples), len(samples), settings.max_crops)
         return draw_plan(crops, samples, settings.seed, folder_of(self._config), file)
 
     def _dry_run(self, settings: RunSettings, item: pytest.Item | None, plan: Plan | None) -> NoReturn:

@@ -21,12 +21,14 @@ class RunSettings:
     Limits: ``max_drop`` for the mean, ``by_category`` for single categories, ``min_ratio`` for
     AP(crop) / AP(reference), ``min_crop_ap`` for AP(crop); ``None`` sets none. All AP are 0 to 1. ``fill``: what stands
     for taken pixels in the renderings that explain a drop; the steps of the first are reported, others are compared.
+    ``max_crops``: the most windows that a gate may have.
     ``try_mitigations``: where a drop is explained, measures at inference are tried, too.
     """
 
     crops: str = "random:keep=0.3-0.9,per_image=4"
     seed: int = 0
     sample_images: int | None = None
+    max_crops: int = 1_000_000
     min_visibility: float = 0.5
     metric: Metric = "mAP"
     categories: tuple[str, ...] = ()
@@ -71,7 +73,13 @@ class RunSettings:
             _one_of("fill", fill, FILLS)
         if not self.fill or len(set(self.fill)) < len(self.fill):
             raise SpecError(f"cropdet_fill needs one or more of {', '.join(FILLS)}, each once")
-        for name, low in (("sample_images", 1), ("min_images", 1), ("min_objects", 1), ("replicates", 100)):
+        for name, low in (
+            ("sample_images", 1),
+            ("max_crops", 1),
+            ("min_images", 1),
+            ("min_objects", 1),
+            ("replicates", 100),
+        ):
             value = getattr(self, name)
             if value is not None and value < low:
                 raise SpecError(f"cropdet_{name} must be {low} or more, not {value}")

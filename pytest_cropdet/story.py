@@ -51,6 +51,7 @@ def _reasons(run: "Run", verdict: Verdict) -> list[str]:
     lost.sort(key=lambda category: (-(category.drop or 0), category.name))
     if lost:
         lines.append("most lost: " + ", ".join(f"{each.name} {each.drop:.3f}" for each in lost[:4]))
+    lines.extend(f"data: {each['text']}" for each in run.data_warnings)
     if run.worst is not None:
         lines.append(f"worst crop: {run.worst}")
     if run.explanation.page is not None:

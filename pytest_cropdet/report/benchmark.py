@@ -58,6 +58,7 @@ def benchmark_lines(record: Mapping[str, Any]) -> list[str]:
         *_means(found),
         *(f"left out: {each}" for each in found["left_out"]),
         *(f"note: {each}" for each in found["notes"]),
+        *(f"data: {each['text']}" for each in record.get("data_warnings") or ()),
     ]
 
 

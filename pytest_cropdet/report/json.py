@@ -44,6 +44,7 @@ def record(run: Run) -> dict[str, Any]:
         "windows": _windows(run),
         "detector": dict(run.detector),
         "dataset": run.dataset,
+        "data_warnings": [dict(each) for each in run.data_warnings],
         "speaks_for": dict(run.speaks_for),
         "cap": {"share": run.cap.share, "rows": run.cap.rows, "binds": run.cap.binds},
         "controls": {**run.controls, "chain": None if causes is None else causes.to_dict()},

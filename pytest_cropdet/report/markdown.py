@@ -34,6 +34,9 @@ def summary(
         if record["verdict"] != "pass" and record.get("steps"):
             steps = ", ".join(f"{PHRASES[step['name']]} {_step(step)}" for step in record["steps"])
             lines += ["", f"**{_plain(record['name'])}**: {steps}"]
+    odd = [each["text"] for record in (*told, *checks, *benchmarks) for each in record.get("data_warnings") or ()]
+    if odd:
+        lines += ["", "Data:", "", *(f"- ⚠️ {_plain(text)}" for text in dict.fromkeys(odd))]
     if checks:
         words = said(checks)
         failed = [check for check in checks if check["verdict"] == "fail"]

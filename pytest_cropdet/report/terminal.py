@@ -51,6 +51,9 @@ def write_summary(
         if reporter.verbosity > 0:
             for line in _categories(record, width):
                 reporter.write_line(line)
+    odd = (each for record in (*records, *checks) for each in record.get("data_warnings") or ())
+    for text in dict.fromkeys(each["text"] for each in odd):
+        reporter.write_line(f"data: {text}", yellow=True)
     for each in unfinished:
         reporter.write_line(_cut(f"no result  {each.test}: {each.why}", width), yellow=True)
     if page is not None:

@@ -48,6 +48,7 @@ class _Gate:
 
     id: str
     record: Mapping[str, Any]
+    data_warnings: Sequence[str]
     short: Sequence[tuple[str, str]]
     axis: Any
     facts: Sequence[tuple[str, str]]
@@ -90,6 +91,7 @@ class _Article:
     headline: str
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
+    data_warnings: Sequence[str]
     kind: str = "sections"
 
     @property
@@ -187,6 +189,7 @@ def _gate(
     return _Gate(
         id=key,
         record=record,
+        data_warnings=_data_warnings([record]),
         short=in_short(record),
         axis=verdict_axis(record),
         facts=facts(record),
@@ -238,6 +241,7 @@ def _checks(
         headline=f"{said_of_all[0].upper()}{said_of_all[1:]}.",
         facts=(),
         sections=[each for each in sections if each is not None],
+        data_warnings=_data_warnings(checks),
     )
 
 
@@ -249,7 +253,13 @@ def _benchmark(key: str, record: Mapping[str, Any], command: str, versions: Sequ
         headline=headline(record),
         facts=numbers(record),
         sections=[*measured(record), repeat(measured_with(record), command, versions)],
+        data_warnings=_data_warnings([record]),
     )
+
+
+def _data_warnings(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what is odd in the data, each sentence once."""
+    return [*dict.fromkeys(each["text"] for record in records for each in record.get("data_warnings") or ())]
 
 
 def _title(
