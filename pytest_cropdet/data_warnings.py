@@ -3,7 +3,6 @@
 What cannot be used at all is an error. A warning is for what can be used, but perhaps not as it was meant.
 """
 
-import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -85,14 +84,12 @@ class DataWarnings:
     def __init__(self) -> None:
         self._found: dict[str, set[_Example]] = {}
         self._noted: dict[str, dict[str, str]] = {}
-        self._lock = threading.Lock()
 
     def add(self, kind: str, where: str, place: int = 0) -> bool:
         """Count a finding, once for each ``where``; return whether it is the first of its kind."""
-        with self._lock:
-            first = kind not in self._found
-            self._found.setdefault(kind, set()).add(_Example(place, where))
-            return first
+        first = kind not in self._found
+        self._found.setdefault(kind, set()).add(_Example(place, where))
+        return first
 
     def note(self, place: int, where: str, kind: str, detail: str = "") -> None:
         """Count a finding in an image that is decoded, the ``place``-th of its set; warn at the first of its kind."""
@@ -112,8 +109,8 @@ class DataWarnings:
 
     def records(self) -> list[dict[str, Any]]:
         """Return the warnings as built-in values: ``kind``, ``count``, ``example`` and ``text`` of each."""
-        with self._lock:
-            found = {kind: sorted(each, key=lambda one: (one.place, one.where)) for kind, each in self._found.items()}
+        copied = {kind: list(each) for kind, each in list(self._found.items())}  # a thread may be adding to them
+        found = {kind: sorted(each, key=lambda one: (one.place, one.where)) for kind, each in copied.items()}
         return [
             {
                 "kind": kind,

@@ -83,13 +83,13 @@ def _png(data: bytes) -> Header:
 
 
 def _jpeg(data: bytes) -> Header:
-    """Walk the markers up to the first scan; any number of fill bytes (0xFF) may come before a marker."""
+    """Walk the markers up to the first scan; as libjpeg does, skip fill bytes (0xFF) and what is no marker."""
     width = height = 0
     bits, orientation, place = 8, 1, len(_JPEG)
-    while place + 1 < len(data) and data[place] == 0xFF:
+    while 0 <= place < len(data) - 1:
         marker = data[place + 1]
-        if marker == 0xFF:
-            place += 1
+        if data[place] != 0xFF or marker in (0x00, 0xFF):
+            place = data.find(b"\xff", place + 1)
             continue
         if marker in _BARE:
             place += 2
@@ -103,7 +103,7 @@ def _jpeg(data: bytes) -> Header:
         elif marker == _APP1 and content.startswith(b"Exif\0\0"):
             orientation = _exif(content[6:])
         place += 2 + length
-    cut = data.find(bytes([0xFF, _END]), place) < 0  # a preview in the header ends with the same two bytes
+    cut = place < 0 or data.find(bytes([0xFF, _END]), place) < 0  # a preview in the header ends with the same two bytes
     return Header("JPEG", width, height, bits, orientation, cut)
 
 

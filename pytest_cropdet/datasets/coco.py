@@ -148,12 +148,12 @@ def _file(folder: Path, name: str) -> Path | None:
     for each in dict.fromkeys((name, name.replace("\\", "/"))):
         file = folder / each
         try:
-            if file.is_file():
-                return file
-            if file.exists() and not file.is_dir():
-                refuse_special(file, "the image")
+            known = file.exists() and not file.is_dir()
         except (OSError, ValueError):  # a name that no file can have
             continue
+        if known:
+            refuse_special(file, "the image")
+            return file
     return None
 
 
