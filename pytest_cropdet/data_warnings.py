@@ -88,7 +88,7 @@ class DataWarnings:
     def add(self, kind: str, where: str, place: int = 0) -> bool:
         """Count a finding, once for each ``where``; return whether it is the first of its kind."""
         first = kind not in self._found
-        self._found.setdefault(kind, set()).add(_Example(place, where))
+        self._found.setdefault(kind, set()).add(_Example(place, _plain(where)))
         return first
 
     def note(self, place: int, where: str, kind: str, detail: str = "") -> None:
@@ -96,7 +96,7 @@ class DataWarnings:
         example = f"{where}: {detail}" if detail else where
         self._noted.setdefault(where, {})[kind] = detail
         if self.add(kind, example, place):
-            warnings.warn(_text(kind, 1, example), DataWarning, stacklevel=2)
+            warnings.warn(_text(kind, 1, _plain(example)), DataWarning, stacklevel=2)
 
     def noted(self, where: str) -> list[tuple[str, str]]:
         """Return kind and detail of what was noted of an image."""
@@ -134,6 +134,11 @@ def warnings_of(dataset: object) -> list[dict[str, Any]]:
     """Return the warnings of a data set as built-in values; none for a data set that keeps none."""
     found = getattr(dataset, "warnings", None)
     return found.records() if isinstance(found, DataWarnings) else []
+
+
+def _plain(text: str) -> str:
+    """Return text in one line, without letters that steer a terminal or turn the direction of reading."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _text(kind: str, count: int, example: str) -> str:

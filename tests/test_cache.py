@@ -27,6 +27,7 @@ from pytest_cropdet import batch_keys, cache
 from pytest_cropdet.batch_keys import BatchKeys
 from pytest_cropdet.cache import Cache, CacheWarning, pack, unpack
 from pytest_cropdet.crops import Crop
+from pytest_cropdet.data_warnings import DataWarning
 from pytest_cropdet.detectors import load_detector
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle
@@ -466,9 +467,21 @@ def test_answers_that_changed_places_are_not_trusted(filled, tmp_path):
         (lambda path: (path.unlink(), path.mkdir()), "cannot be used"),
         (lambda path: execute(path, "PRAGMA user_version = 99"), "format 99"),
         (lambda path: execute(path, "DROP TABLE batches"), "damaged"),
+        (lambda path: path.write_bytes(path.read_bytes().replace(b"batches", b"\xff\xfeatche")), "damaged"),
         (lambda path: execute(path, "ALTER TABLE batches RENAME COLUMN answer TO reply"), "damaged"),
     ],
-    ids=["empty", "truncated", "header-only", "garbage", "text", "directory", "future", "no-table", "other-table"],
+    ids=[
+        "empty",
+        "truncated",
+        "header-only",
+        "garbage",
+        "text",
+        "directory",
+        "future",
+        "no-table",
+        "no-text",
+        "other-table",
+    ],
 )
 def test_a_file_that_is_none_of_ours_is_set_aside(filled, tmp_path, damage, says):
     shutil.copytree(filled / "closed", tmp_path / "kept")
@@ -682,6 +695,25 @@ def test_a_run_whose_answers_are_known_decodes_nothing(tmp_path, store):
     *_, last = events(Painted(), Data(samples, loaded.categories), SETTINGS, cache=store)
     assert record(last.run)["ap"] == plain["ap"]
     assert last.run.spent.model_calls == 0
+
+
+def test_what_was_odd_about_a_picture_is_said_by_a_run_that_decodes_none_too(tmp_path, store):
+    path = many(tmp_path / "set")
+    deep = np.zeros((32, 48), np.uint16)
+    deep[:16, :24] = 4000
+    for name in ("2.png", "5.png"):
+        (tmp_path / "set" / name).write_bytes(encoded(deep))
+    with pytest.warns(DataWarning, match="16-bit"):
+        plain = outcome(Painted(), path)
+    assert [(each["kind"], each["count"]) for each in plain["data_warnings"]] == [("dark_16_bit", 2)]
+    assert plain["data_warnings"][0]["example"] == "image 2.png: highest value 4000"
+    with pytest.warns(DataWarning):
+        assert outcome(Painted(), path, store) == plain
+    store.close()
+    again = Painted()
+    with pytest.warns(DataWarning):
+        assert outcome(again, path, store) == plain
+    assert again.shown == 0
 
 
 class Noisy(Painted):

@@ -1,6 +1,7 @@
 """The section that pytest's summary ends with: a table of the gates, and the steps of those that did not pass."""
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,9 +52,8 @@ def write_summary(
         if reporter.verbosity > 0:
             for line in _categories(record, width):
                 reporter.write_line(line)
-    odd = (each for record in (*records, *checks) for each in record.get("data_warnings") or ())
-    for text in dict.fromkeys(each["text"] for each in odd):
-        reporter.write_line(f"data: {text}", yellow=True)
+    for line in _data_lines((*records, *checks), width):
+        reporter.write_line(line, yellow=True)
     for each in unfinished:
         reporter.write_line(_cut(f"no result  {each.test}: {each.why}", width), yellow=True)
     if page is not None:
@@ -114,6 +114,12 @@ def _categories(record: Mapping[str, Any], width: int) -> list[str]:
     lines = [f"    {_cut(each['name'], 21):<21}  {each['drop']:.3f}{_bounds(each)}" for each in lost[:MOST_CATEGORIES]]
     more = len(lost) - MOST_CATEGORIES
     return [line[:width] for line in [*lines, *([f"    and {more} more categories lost"] if more > 0 else [])]]
+
+
+def _data_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
+    """Return what is odd in the data, each sentence once, in lines of the terminal's width."""
+    odd = dict.fromkeys(each["text"] for record in records for each in record.get("data_warnings") or ())
+    return [line for text in odd for line in textwrap.wrap(f"data: {text}", width, subsequent_indent="      ")]
 
 
 def _block(writer: Any) -> str:

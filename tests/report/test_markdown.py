@@ -31,6 +31,14 @@ def test_names_stay_in_their_cell_and_are_no_markup(gate):
         assert "](" not in rows[1].replace("\\]\\(", "")
 
 
+def test_what_is_odd_in_the_data_stands_below_the_table_once(gate):
+    odd = [{"kind": "crowds", "count": 2, "example": "x", "text": "2 annotations are <b>crowds</b>"}]
+    told = [{**gate[0], "name": name, "data_warnings": odd} for name in ("one", "two")]
+    text = summary(told, checks=[{"name": "D1", "verdict": "pass", "kind": "invariant", "data_warnings": odd}])
+    assert text.count("2 annotations are &lt;b&gt;crowds&lt;/b&gt;") == 1
+    assert "Data:" not in summary([gate[0]])
+
+
 def test_an_annotation_stands_in_one_line_and_is_an_error_only_where_the_gate_stops(gate):
     record = copy.deepcopy(gate[0])
     record["name"] = "a:b,c%"

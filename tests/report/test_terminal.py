@@ -51,6 +51,18 @@ def test_no_line_is_longer_than_the_terminal_and_verdict_and_drop_always_show(ga
     assert reporter.lines[-1] == "report: r/index.html"
 
 
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_what_is_odd_in_the_data_is_said_once_and_whole_at_any_width(gate, width):
+    text = "12 masks do not fit their boxes (first: image 001.png: annotation 1): these masks are left out of the gate"
+    odd = [{"kind": "mask_scale", "count": 12, "example": "x", "text": text}]
+    reporter = Reporter(width)
+    write_summary(reporter, [{**each, "data_warnings": odd} for each in several(gate)])
+    assert max(map(len, reporter.lines)) <= width
+    said = " ".join(" ".join(reporter.lines).split())
+    assert said.count(f"data: {text}") == 1
+    assert said.count("data: ") == 1
+
+
 def test_a_wide_terminal_shows_all_columns_and_a_narrow_one_the_first_four(gate):
     head, row = table([gate[0]], 200)
     assert head.split() == ["verdict", "gate", "drop", "allowed", "whole", "->", "crop", "crops", "images", "objects"]

@@ -1,0 +1,95 @@
+"""Odd data under pytest: what is said of it, where it ends up, and the options that decide about it."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+QUICK = "--cropdet-explain=off"
+
+
+@pytest.fixture
+def odd(project, tmp_path):
+    """The data set with seven masks that are none and two boxes that stick out by 30 px."""
+    project.data = shutil.copytree(project.data, tmp_path / "odd")
+    path = project.data / "shapes.json"
+    content = json.loads(path.read_text())
+    for each in content["annotations"][:7]:
+        each["segmentation"] = [[]]
+    for each in content["annotations"][2:6:3]:
+        each["bbox"][2] += 64 + 30 - each["bbox"][0] - each["bbox"][2]
+    path.write_text(json.dumps(content))
+    return project
+
+
+def test_data_warnings_travel_from_workers_to_every_place_where_a_result_is(odd, said, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(odd.path / "summary.md"))
+    odd.write(pytest_ini="[pytest]\ncropdet_data_errors = clip\nfilterwarnings = error\n")
+    result = odd.gate("fakes:perfect", "--cropdet-max-drop=0", "--cropdet-undecided=pass", QUICK, workers=2)
+    (gate,) = odd.gates
+    assert [(each["kind"], each["count"]) for each in gate["data_warnings"]] == [("clipped_box", 2), ("mask_shape", 7)]
+    texts = [each["text"] for each in gate["data_warnings"]]
+    assert texts[0] == "2 boxes stick out of their image and are clipped (first: image 000.png: annotation 3)"
+    page = (odd.path / ".cropdet" / "report" / "index.html").read_text(encoding="utf-8")
+    for text in texts:
+        assert f"data: {text}" in said(result)
+        assert text in page
+        assert text.partition(" (")[0] in (odd.path / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_test_may_clip_for_itself_and_without_it_the_boxes_are_listed(odd, said, without_tracebacks):
+    odd.write(
+        test_own="""
+            import pytest
+
+            @pytest.mark.cropdet(data_errors="clip")
+            def test_clipped(cropdet):
+                assert len(cropdet.dataset.warnings) == 2
+
+            def test_strict(cropdet):
+                pass
+        """.replace("\n            ", "\n")
+    )
+    result = odd.pytest("test_own.py", "--cropdet-model=fakes:perfect", f"--cropdet-data={odd.data}")
+    result.assert_outcomes(passed=1, errors=1, warnings=2)
+    assert "2 annotations are wrong: image 000.png: annotation 3: bbox " in said(result)
+    assert "lies 30 px outside its image of 64 x 48" in said(result)
+    assert "--cropdet-data-errors clip" in said(result)
+    assert without_tracebacks(result)
+
+
+def test_too_many_crops_are_refused_with_an_estimate_as_is_a_pipe(project, said, without_tracebacks):
+    project.write(
+        test_own="""
+            import pytest
+
+            @pytest.mark.cropdet(max_crops=100)
+            def test_windows(cropdet):
+                cropdet.run("random:per_image=2")
+
+            @pytest.mark.cropdet(max_crops=100)
+            def test_drawn(cropdet):
+                cropdet.run(lambda sample: None, name="a", per_image=2)
+
+            @pytest.mark.cropdet(data="pipe.json")
+            def test_pipe(cropdet):
+                pass
+        """.replace("\n            ", "\n")
+    )
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(project.path / "pipe.json")
+    result = project.pytest("test_own.py", "--cropdet-model=fakes:perfect", f"--cropdet-data={project.data}")
+    result.assert_outcomes(failed=2, errors=1)
+    assert "crops 'random:per_image=2': about 120 crops of 60 images, and the limit is 100; take" in said(result)
+    assert "crops 'drawn:name=a,per_image=2': about 120 crops of 60 images" in said(result)
+    if hasattr(os, "mkfifo"):
+        assert "it is a named pipe; only regular files are read" in said(result)
+    assert without_tracebacks(result)
+
+
+def test_a_wrong_policy_is_a_usage_error(project, said):
+    project.write(pytest_ini="[pytest]\ncropdet_data_errors = drop\n")
+    result = project.gate("fakes:perfect")
+    assert result.ret == 4
+    assert "cropdet_data_errors must be one of fail, clip, not 'drop'" in said(result)
