@@ -8,10 +8,10 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Header", "png_without_animation", "read_header"]
+__all__ = ["ANIMATION", "Header", "png_without_animation", "read_header"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_ANIMATION = (b"acTL", b"fcTL", b"fdAT")  # chunks of an animated PNG beside those of its first frame
+ANIMATION = (b"acTL", b"fcTL", b"fdAT")  # chunks of an animated PNG beside those of its first frame
 _JPEG = b"\xff\xd8"
 _BARE = {0x01, *range(0xD0, 0xD9)}  # JPEG markers without a length
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -53,7 +53,7 @@ def read_header(data: bytes) -> Header | None:
 
 def png_without_animation(data: bytes) -> bytes:
     """Return a PNG that has the default image of an animated one alone; the frames behind it are left out."""
-    return _PNG + b"".join(chunk for kind, _, chunk in _chunks(data) if kind not in _ANIMATION)
+    return _PNG + b"".join(chunk for kind, _, chunk in _chunks(data) if kind not in ANIMATION)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
@@ -77,7 +77,7 @@ def _png(data: bytes) -> Header:
     for kind, content, _ in _chunks(data):
         if kind == b"eXIf":
             orientation = _exif(content)
-        animated |= kind in _ANIMATION
+        animated |= kind in ANIMATION
         whole = kind == b"IEND"
     return Header("PNG", width, height, bits, orientation, not whole, animated)
 
@@ -103,7 +103,7 @@ def _jpeg(data: bytes) -> Header:
         elif marker == _APP1 and content.startswith(b"Exif\0\0"):
             orientation = _exif(content[6:])
         place += 2 + length
-    cut = place < 0 or data.find(bytes([0xFF, _END]), place) < 0  # a preview in the header ends with the same two bytes
+    cut = place < 0 or data.rfind(bytes([0xFF, _END])) < place  # a preview in the header ends with the same two bytes
     return Header("JPEG", width, height, bits, orientation, cut)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import read_file
-from pytest_cropdet.image_headers import Header, png_without_animation, read_header
+from pytest_cropdet.image_headers import ANIMATION, Header, png_without_animation, read_header
 from pytest_cropdet.samples import Image
 from pytest_cropdet.standard_error import listen
 
@@ -53,8 +53,8 @@ def decode_image(data: bytes, name: str, size: tuple[int, int] | None = None, no
     header = read_header(data)
     if header is not None:
         _check_header(header, len(data), name, size)
-        if b"acTL" in data or b"fcTL" in data or b"fdAT" in data:
-            data = png_without_animation(data) if header.format == "PNG" else data
+        if header.format == "PNG" and any(kind in data for kind in ANIMATION):
+            data = png_without_animation(data)
     pixels, damage = _decoded(data, name, header)
     if size is not None and pixels.shape[:2] != size[::-1]:
         turned = pixels.shape[:2] == size

@@ -1,4 +1,4 @@
-"""Data sets and images with mistakes drawn at random, in a process of their own: a crash of native code is a failure."""
+"""Data sets and images with mistakes drawn at random, in a process of their own, so that a crash is a failure."""
 
 from __future__ import annotations
 
