@@ -121,6 +121,8 @@ def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], descripti
         if description.labels is not None:
             first = 1 if description.first_category is None else description.first_category
             adapter.categories = read_labels(description.labels, first)
+        elif adapter.categories is not None:
+            description.refuse(f"the categories of {spec} have names and numbers", "first_category")
         return adapter
 
     fingerprint = getattr(factory, "fingerprint", None)

@@ -78,6 +78,12 @@ class Description:
             raise DetectorError(f"{why}; say --cropdet-detector {key}={'|'.join(offered)}")
         return value
 
+    def refuse(self, why: str, *keys: str) -> None:
+        """Raise ``DetectorError`` for the first of ``keys`` that is decided; ``why``: why nothing uses it."""
+        for key in keys:
+            if getattr(self, key) is not None:
+                raise DetectorError(f"{key}={getattr(self, key)} is not used: {why}; remove it from --cropdet-detector")
+
 
 NO_ANCHORS = "none"  # what a user says of a detector that has none
 _CHOICES: Mapping[str, tuple[str, ...]] = {

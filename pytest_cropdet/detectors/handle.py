@@ -237,6 +237,9 @@ class CallableAdapter:
         for detections in found:
             if not isinstance(detections, Detections):
                 raise DetectorError(f"must return Detections for each image, not {type(detections).__name__}")
+        first = self.description.first_category
+        if self.categories is None and first is not None:  # as of any detector without names
+            found = [replace(each, categories=each.categories - first + 1) for each in found]
         most = self.max_detections
         return [replace(each, capped=each.capped or (most is not None and len(each) >= most)) for each in found]
 

@@ -20,7 +20,7 @@ from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import Memory, fingerprint_of_files
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["SWITCH", "probe"]
+__all__ = ["SWITCH", "limit_memory", "probe"]
 
 SWITCH = "CROPDET_PROBE"  # the environment variable that switches it off
 SECONDS = 600.0
@@ -121,7 +121,7 @@ def _ending(code: int) -> str | None:
 
 def main() -> None:
     """Do what standard input says, and report it in one line; the process of :func:`probe`."""
-    _limit_memory()
+    limit_memory()
     task = json.loads(sys.stdin.read())
     report = LOADED
     try:
@@ -134,7 +134,7 @@ def main() -> None:
     os._exit(0)  # what happens while a runtime is taken down is not the model's fault
 
 
-def _limit_memory() -> None:
+def limit_memory() -> None:
     """Let this process fail, or be the one that is ended, before the machine runs out of memory (Linux)."""
     with suppress(ImportError, OSError, ValueError, StopIteration):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")

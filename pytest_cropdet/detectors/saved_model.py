@@ -72,6 +72,8 @@ def verify(path: Path) -> None:
 
 def load(path: Path, description: Description) -> "SavedModelAdapter":
     """Return the SavedModel in ``path``, warmed up."""
+    described = f"a SavedModel has boxes, scores and classes under the names {BOXES}, {SCORES}, {CLASSES}"
+    description.refuse(described, "outputs", "activation")
     tensorflow = import_tensorflow(description.threads)
     with quiet():
         try:
@@ -117,6 +119,8 @@ class SavedModelAdapter:
 
     def _decide(self, given: Description, shape: list[int | None], outputs: Mapping[str, Any]) -> Description:
         """Return the description with what the signature says; ask for what is open, refuse what contradicts it."""
+        if self._encoded:
+            given.refuse("the model takes encoded images, and decodes them itself", "range")
         if shape[0] is not None and given.batch is not None and given.batch > shape[0]:
             raise DetectorError(f"batch={given.batch}: the signature takes {shape[0]} images a call")
         if self.fixed_input:
@@ -150,7 +154,7 @@ class SavedModelAdapter:
             units="normalized",
             first_category=1,
             channels="rgb",
-            range="0..255",
+            range=None if self._encoded else "0..255",
             resize="inside",
             batch=shape[0] or (GPU_BATCH if self._tensorflow.config.list_physical_devices("GPU") else BATCH),
         )

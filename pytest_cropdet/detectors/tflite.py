@@ -46,11 +46,12 @@ def load(path: Path, description: Description) -> "TFLiteAdapter":
     """
     file = read_tflite(path)
     labels = None if description.labels else labels_inside(path)
+    threads = {} if description.threads is None else {"num_threads": description.threads}
     failure: Exception | None = None
     for runtime in _runtimes():
         with quiet():
             try:
-                return TFLiteAdapter(runtime()(model_path=str(path)), description, labels, file)
+                return TFLiteAdapter(runtime()(model_path=str(path), **threads), description, labels, file)
             except DetectorError as error:
                 raise DetectorError(f"{path}: {error}") from error
             except Exception as error:

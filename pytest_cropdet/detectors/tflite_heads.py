@@ -31,10 +31,12 @@ def choose_head(
     constants = constants or {}
     roles = graph.roles(given)
     if {"boxes", "classes", "scores"} <= set(roles):
+        given.refuse("its scores are those of a list of detections, not raw ones", "activation")
         described = given.filled(boxes="yxyx", units="normalized") if graph.follows_the_api() else given
         return _list_head(graph, batch, roles, described), described
     shapes = [output.shape for output in graph.outputs]
     if not roles and len(shapes) == 1 and shapes[0][0] == batch and shapes[0][2:] == (6,):
+        given.refuse("its output is rows of a box, a score and a category", "activation")
         order = _order(given)
         return RowsHead(0, order, shapes[0][1], given.nms_iou), given
     pair = (
@@ -118,7 +120,13 @@ def _anchor_head(
         raise DetectorError(f"boxes={given.boxes}: raw heads hold ty tx th tw, decoded here; leave boxes= away")
     anchors = _anchors(graph, boxes[1], given, constants)
     nms_iou = given.require("nms_iou", "raw heads find an object many times; duplicates go above a certain IoU")
-    activation = given.activation or ("none" if graph.activation_of(pair[1]) else None)
+    inside = graph.activation_of(pair[1])
+    if inside is not None and given.activation not in (None, "none"):
+        raise DetectorError(
+            f"activation={given.activation}: a {inside} is the last step inside the file, so its class scores are "
+            "probabilities already; remove activation= from --cropdet-detector"
+        )
+    activation = given.activation or ("none" if inside else None)
     if activation is None:
         given.require("activation", "the file does not say whether its class scores are probabilities or logits")
     first = int(given.first_category or 0)

@@ -189,6 +189,7 @@ def test_the_operation_tells_its_outputs_apart_whatever_they_are_called(make: Ma
         "range": "0..255",
         "resize": "stretch",
         "batch": 1,
+        "anchors": str(path),
     }
     right = detector([image])[0]
     assert right.boxes[0] == pytest.approx([125, 12.5, 175, 37.5], abs=0.01)
