@@ -82,13 +82,15 @@ def labels_inside(path: Path) -> Labels | None:
     Of several texts those count whose names speak of labels and not of metadata, if they say the same.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        archive = zipfile.ZipFile(path)
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return None
+    try:
+        with archive:
             texts = [name for name in archive.namelist() if name.lower().endswith(".txt")]
             named = [name for name in texts if "label" in name.lower()] or texts
             maps = [name for name in named if "meta" not in name.lower()] or named
             read = {name: archive.open(name).read(LABELS_LIMIT).decode("utf-8", errors="replace") for name in maps}
-    except zipfile.BadZipFile:
-        return None
     except Exception as error:  # a damaged archive fails in ways of its own
         raise DetectorError(f"{path}: the files inside cannot be read: {error}; say {LABELS_FILE}") from error
     if len(set(read.values())) > 1:
