@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
-from pytest_cropdet.detectors.probe import probe
+from pytest_cropdet.detectors.probe import try_out
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_special
 from pytest_cropdet.kinds import KINDS
@@ -73,7 +73,7 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
     def load() -> Adapter:
         module = import_module(f"pytest_cropdet.detectors.{kind}")
         module.verify(path)
-        probe(kind, path, files, description, handle.memory)
+        try_out(kind, path, files, description, handle.memory)
         adapter: Adapter = module.load(path, description)
         return adapter
 

@@ -20,7 +20,7 @@ from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import Memory, fingerprint_of_files
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["SWITCH", "limit_memory", "probe"]
+__all__ = ["SWITCH", "limit_memory", "try_out"]
 
 SWITCH = "CROPDET_PROBE"  # the environment variable that switches it off
 SECONDS = 600.0
@@ -33,7 +33,7 @@ START = "import sys; sys.path[:0] = {path!r}; from pytest_cropdet.detectors.prob
 known_as_good: set[str] = set()  # contents, in this process
 
 
-def probe(kind: str, path: Path, files: Sequence[Path], description: Description, memory: Memory | None) -> None:
+def try_out(kind: str, path: Path, files: Sequence[Path], description: Description, memory: Memory | None) -> None:
     """Load the model in ``path`` and call it once in a process of its own, unless its content is known as good.
 
     ``files``: all that it consists of. ``DetectorError`` says how that process ended, if it did not end well; an error
@@ -120,7 +120,7 @@ def _ending(code: int) -> str | None:
 
 
 def main() -> None:
-    """Do what standard input says, and report it in one line; the process of :func:`probe`."""
+    """Do what standard input says, and report it in one line; the process of :func:`try_out`."""
     limit_memory()
     task = json.loads(sys.stdin.read())
     report = LOADED
