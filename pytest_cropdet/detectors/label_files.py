@@ -31,10 +31,14 @@ _ESCAPED = re.compile(r"\\(.)")
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a model's file says of its categories: there are ``categories`` of them, by its own words ``why``."""
+    """What a model's file says of its categories: there are ``categories`` of them, by its own words ``why``.
+
+    ``perhaps``: another number that there may be.
+    """
 
     categories: int
     why: str
+    perhaps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class Labels:
         readings += [lines] if proof is not None or not head else []
         readings += [lines[:-1]] if tail and proof is not None else []
         for names in readings:
-            if proof is None or len(names) == proof.categories:
+            if proof is None or len(names) in (proof.categories, proof.perhaps):
                 return {first + place: name for place, name in enumerate(names) if name.casefold() not in GAPS}
         with_head = f", the first is {lines[0]!r}" if head else ""
         raise self._misfit(f"{len(lines)} names{with_head}", proof)
@@ -94,7 +98,7 @@ class Labels:
             )
         if first == 0 and 0 not in names and 1 in names:  # label maps count from 1, whatever the model does
             names = {number - 1: name for number, name in names.items()}
-        if proof is not None and names and max(names) >= first + proof.categories:
+        if proof is not None and names and max(names) >= first + (proof.perhaps or proof.categories):
             raise self._misfit(f"numbers up to {max(self.own)}", proof)
         return names
 

@@ -113,7 +113,7 @@ class SavedModelAdapter:
         self.max_detections = int(rows[1]) if rows.rank and rows.rank > 1 and rows[1] else None
         self._first = int(self.description.first_category or 0)
         labels = open_labels(self.description.labels) if self.description.labels else None
-        proof = _prove_categories(outputs)
+        proof = _prove_categories(outputs, described=description.first_category is not None)
         self._labels = labels if proof is None else None  # whose numbers are checked as they come
         self.categories = None if labels is None else labels.count(self._first, proof)
 
@@ -252,12 +252,17 @@ def _read_signature(signature: Any) -> tuple[tuple[str, Any], Mapping[str, Any]]
     return (name, spec), outputs
 
 
-def _prove_categories(outputs: Mapping[str, Any]) -> Proof | None:
-    """Return how many categories the raw scores have: a column for each, after one for the background."""
+def _prove_categories(outputs: Mapping[str, Any], *, described: bool) -> Proof | None:
+    """Return how many categories the raw scores have: a column for each, after one for the background.
+
+    ``described``: the user says where categories start, as of an export that has no column for the background.
+    """
     for name in RAW_SCORES:
         shape = outputs[name].shape if name in outputs else None
         if shape is not None and shape.rank == 3 and shape[2] is not None and shape[2] > 1:
-            return Proof(int(shape[2]) - 1, f"{name} has {shape[2]} columns, the first is the background's")
+            columns = int(shape[2])
+            why = f"{name} has {columns} columns, the first is the background's"
+            return Proof(columns - 1, why, perhaps=columns if described else None)
     return None
 
 
