@@ -68,7 +68,6 @@ def open_detector(config: pytest.Config, wanted: Any = None) -> DetectorHandle |
     chosen = _chosen(config, "cropdet_detector", "model", wanted)
     with warnings_stay_warnings():
         detector = load_detector(chosen.spec, **dict(chosen.said))
-        detector.memory = cache_of(config)
         keys = BatchKeys.of(cache_of(config), detector)
         if keys is None or not keys.recall_profile(detector):
             detector.load()

@@ -27,8 +27,8 @@ class Description:
 
     ``boxes``: order of the four numbers, ``xyxy``, ``yxyx``, ``xywh`` or ``cxcywh``. ``units``: ``normalized`` (0 to 1
     of the input), ``pixels`` (of the image it was given) or ``input`` (of the resized input). ``first_category``: the
-    number it gives its first category. ``labels``: a file of names, one a line from the first category on (or a
-    .pbtxt label map, or JSON), or the names themselves with commas. ``channels``: ``rgb`` or ``bgr``. ``range``:
+    number it gives its first category. ``labels``: a file of names, one a line from the first category on (or
+    lines with numbers, a .pbtxt, JSON), or the names with commas. ``channels``: ``rgb`` or ``bgr``. ``range``:
     values of a pixel, ``0..255``, ``0..1`` or ``-1..1``. ``resize``: ``inside`` (the model does it), ``stretch``,
     ``letterbox`` (aspect kept, centred) or ``keep_aspect`` (aspect kept, at the left top). ``batch``: most images a
     call. ``threads``: of the runtime, where the plugin is the first to load it. ``nms_iou``: IoU of its suppression of

@@ -25,7 +25,9 @@ __all__ = ["SWITCH", "limit_memory", "try_out"]
 SWITCH = "CROPDET_PROBE"  # the environment variable that switches it off
 SECONDS = 600.0
 RUNTIMES = ("tensorflow", "ai-edge-litert")
-LOADED, FAILED = "cropdet: loaded", "cropdet: failed "  # what the process reports at its end
+LOADED, REFUSED, FAILED = "cropdet: loaded ", "cropdet: refused ", "cropdet: failed "  # what the process reports
+ENDINGS = {"SIGSEGV": "a segmentation fault (SIGSEGV)", "SIGKILL": "SIGKILL, as where memory ran out"}
+HEADROOM = 4 << 30  # bytes that are counted as a process's data but rarely used: stacks of threads
 OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "ResourceExhausted", "OOM", "memory")
 AGAIN = "the model is damaged (a download that was cut off?) or does not fit this runtime: fetch or export it again"
 START = "import sys; sys.path[:0] = {path!r}; from pytest_cropdet.detectors.probe import main; main()"
@@ -36,8 +38,8 @@ known_as_good: set[str] = set()  # contents, in this process
 def try_out(kind: str, path: Path, files: Sequence[Path], description: Description, memory: Memory | None) -> None:
     """Load the model in ``path`` and call it once in a process of its own, unless its content is known as good.
 
-    ``files``: all that it consists of. ``DetectorError`` says how that process ended, if it did not end well; an error
-    that it reports itself is left to whoever loads the model here.
+    ``files``: all that it consists of. ``DetectorError`` says how that process ended, if it did not end well, or what
+    it refused. An error of the runtime is left to whoever loads the model here, where more may be registered.
     """
     if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
         return
@@ -68,7 +70,7 @@ def _alone(name: str, memory: Memory | None) -> Iterator[bool]:
 
 def _went_well(kind: str, path: Path, description: Description) -> bool:
     """Return whether the process loaded and called the model; ``False`` if it could not say so for another reason."""
-    task = json.dumps({"kind": kind, "path": str(path.absolute()), "description": description.known()})
+    task = json.dumps({"kind": kind, "path": str(path), "description": description.known()})
     environment = {**os.environ, SWITCH: "off", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONFAULTHANDLER": ""}
     command = [sys.executable, "-c", START.format(path=[str(Path(entry).absolute()) for entry in sys.path])]
     try:
@@ -88,11 +90,14 @@ def _went_well(kind: str, path: Path, description: Description) -> bool:
         ) from None
     except OSError:  # no process can be started here
         return False
-    last = next((line for line in reversed(done.stdout.splitlines()) if line.startswith((LOADED, FAILED))), "")
-    if last == LOADED:
+    reports = (LOADED, REFUSED, FAILED)
+    last = next((line for line in reversed(done.stdout.splitlines()) if line.startswith(reports)), "")
+    if last.startswith(LOADED):
         return True
+    if last.startswith(REFUSED):
+        raise DetectorError(json.loads(last.removeprefix(REFUSED)))
     if last:
-        reason = last.removeprefix(FAILED)
+        reason = json.loads(last.removeprefix(FAILED))
         if any(word in reason for word in OUT_OF_MEMORY):
             raise DetectorError(f"{path} cannot be used: loading and calling it once needs too much memory: {reason}")
         return False
@@ -107,14 +112,15 @@ def _went_well(kind: str, path: Path, description: Description) -> bool:
 def _ending(code: int) -> str | None:
     """Return how a process died; ``None`` if it ended by itself.
 
-    >>> _ending(-11), _ending(139), _ending(1)
-    ('SIGSEGV', 'SIGSEGV', None)
+    >>> _ending(-6), _ending(134), _ending(1)
+    ('SIGABRT', 'SIGABRT', None)
     """
     if code >= 0xC0000000:  # an exception on Windows
         return f"exit code {code:#x}"
     number = -code if code < 0 else code - 128
     try:
-        return signal.Signals(number).name if number > 0 else None
+        name = signal.Signals(number).name if number > 0 else None
+        return None if name is None else ENDINGS.get(name, name)
     except ValueError:
         return None
 
@@ -123,15 +129,21 @@ def main() -> None:
     """Do what standard input says, and report it in one line; the process of :func:`try_out`."""
     limit_memory()
     task = json.loads(sys.stdin.read())
-    report = LOADED
+    report, text = LOADED, ""
     try:
         module = import_module(f"pytest_cropdet.detectors.{task['kind']}")
         module.load(Path(task["path"]), Description.of(**task["description"]))
     except Exception as error:
-        report = FAILED + f"{type(error).__name__}: {error}".replace("\n", " ")
-    sys.stdout.write(f"\n{report}\n")
+        report, text = REFUSED if _is_ours(error) else FAILED, str(error)
+    sys.stdout.write(f"\n{report}{json.dumps(text)}\n")
     sys.stdout.flush()
     os._exit(0)  # what happens while a runtime is taken down is not the model's fault
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Return whether an error is a refusal by this package, with no error of a runtime or a library behind it."""
+    behind = error.__cause__ or error.__context__
+    return isinstance(error, DetectorError) and (behind is None or _is_ours(behind))
 
 
 def limit_memory() -> None:
@@ -142,7 +154,7 @@ def limit_memory() -> None:
 
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-        resource.setrlimit(resource.RLIMIT_DATA, (available, available))
+        resource.setrlimit(resource.RLIMIT_DATA, (available + HEADROOM, available + HEADROOM))
 
 
 def _version(package: str) -> str:

@@ -39,9 +39,11 @@ def choose_head(
         given.refuse("its output is rows of a box, a score and a category", "activation")
         order = _order(given)
         return RowsHead(0, order, shapes[0][1], given.nms_iou), given
-    pair = (
-        (roles["boxes"], roles["scores"]) if set(roles) == {"boxes", "scores"} else _raw_pair(graph, batch, constants)
-    )
+    pair = None
+    if set(roles) == {"boxes", "scores"}:
+        pair = (roles["boxes"], roles["scores"])
+    elif not given.outputs:
+        pair = _raw_pair(graph, batch, constants)
     if pair is None:
         raise DetectorError(
             f"its outputs are {graph.listed()}. Known are boxes, classes, scores, count (name them with {NAME_ALL}), "
