@@ -1,5 +1,6 @@
 """Runs the Python blocks of the documentation as tests: README.md and docs/*.md, each file in one namespace."""
 
+import os
 from importlib.util import find_spec
 
 from sybil import Example, Sybil
@@ -7,6 +8,9 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 pytest_plugins = ("pytester",)
+
+# every model here is made by the project itself; tests of the probe switch it on (a process each costs seconds)
+os.environ.setdefault("CROPDET_PROBE", "off")
 
 # modules that exist for an optional package: without it there is nothing in them to run
 NEEDS = {

@@ -14,7 +14,7 @@ from pytest_cropdet.samples import Sample
 
 __all__ = ["BatchKeys"]
 
-ADAPTERS = 1  # raised whenever an adapter prepares pictures or reads answers differently
+ADAPTERS = 2  # raised whenever an adapter prepares pictures or reads answers differently
 RUNTIMES = ("tensorflow", "ai-edge-litert", "numpy", "opencv-python", "opencv-python-headless")
 
 
@@ -29,8 +29,14 @@ class BatchKeys:
 
     @classmethod
     def of(cls, cache: Cache | None, detector: DetectorHandle) -> "BatchKeys | None":
-        """Return the keys of a detector, ``None`` where there is no cache or the detector has no fingerprint."""
-        return None if cache is None or detector.fingerprint is None else cls(cache, detector.fingerprint)
+        """Return the keys of a detector, ``None`` where there is no cache or the detector has no fingerprint.
+
+        From then on the cache is also where the detector remembers that its files are good.
+        """
+        if cache is None or detector.fingerprint is None:
+            return None
+        detector.memory = cache
+        return cls(cache, detector.fingerprint)
 
     def key(self, pictures: Sequence[tuple[Sample, Crop | None, str]]) -> str | None:
         """Return the key of a batch; ``None`` if one of its samples is not a file that can be read.

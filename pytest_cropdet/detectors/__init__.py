@@ -8,8 +8,11 @@ from typing import Any
 
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
+from pytest_cropdet.detectors.probe import try_out
 from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.files import refuse_special
 from pytest_cropdet.kinds import KINDS
+from pytest_cropdet.lfs import refuse_pointer
 
 __all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
 
@@ -56,19 +59,26 @@ def _recognise(path: Path) -> str:
 def _from_path(kind: str, path: Path, description: Description) -> DetectorHandle:
     if not path.exists():
         raise DetectorError(f"no detector at {path}: the path does not exist")
+    if not path.is_dir():
+        refuse_special(path, "the model", DetectorError)
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    for file in files:
+        refuse_pointer(file, "the model's file" if path.is_dir() else "the model", DetectorError)
     if kind == "saved_model" and not (path / "saved_model.pb").is_file():
         raise DetectorError(f"{path} is not a SavedModel: it has no saved_model.pb")
     if kind == "tflite" and not _is_tflite(path):
         raise DetectorError(f"{path} is not a TFLite file: its bytes 4 to 8 are not TFL3")
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     fingerprint = fingerprint_of_files(path, files, kind, description, *_contents(description))
 
     def load() -> Adapter:
         module = import_module(f"pytest_cropdet.detectors.{kind}")
+        module.verify(path)
+        try_out(kind, path, files, description, handle.memory)
         adapter: Adapter = module.load(path, description)
         return adapter
 
-    return DetectorHandle(f"{kind}:{path}", load, description, fingerprint)
+    handle = DetectorHandle(f"{kind}:{path}", load, description, fingerprint)
+    return handle
 
 
 def _contents(description: Description) -> list[str]:
@@ -111,6 +121,8 @@ def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], descripti
         if description.labels is not None:
             first = 1 if description.first_category is None else description.first_category
             adapter.categories = read_labels(description.labels, first)
+        elif adapter.categories is not None:
+            description.refuse(f"the categories of {spec} have names and numbers", "first_category")
         return adapter
 
     fingerprint = getattr(factory, "fingerprint", None)

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.boxes import Boxes, from_format
 from pytest_cropdet.detectors.anchor_generators import generate_rows
+from pytest_cropdet.detectors.tflite_file import POSTPROCESS, read_tflite
 from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.files import refuse_special
+from pytest_cropdet.lfs import refuse_pointer
 
-__all__ = ["SCALES", "Anchors", "read_anchors"]
+__all__ = ["SCALES", "Anchors", "anchors_of", "read_anchors"]
 
 SCALES = (10.0, 10.0, 5.0, 5.0)  # of ty tx th tw: the box coder's default in the TF Object Detection API
 SAME_PLACE = 1e-4  # of the input: closer centres are one, written with rounding errors
@@ -74,13 +77,18 @@ def read_anchors(source: str | Path | Mapping[str, Any]) -> Anchors:
     A row an anchor, ``cy cx h w`` in 0 to 1 of the input, as the TF Object Detection API writes them: an array (n, 4)
     in a .npy, lines of four numbers in a .csv, a list in a .json, or there ``{"anchors": [...], "scales": [10, 10, 5,
     5]}`` with the scale factors of the encodings. A .json, or a dict, may instead hold the parameters of a generator
-    (:func:`~pytest_cropdet.detectors.anchor_generators.generate_rows`), there with ``scale_factors``.
+    (:func:`~pytest_cropdet.detectors.anchor_generators.generate_rows`), there with ``scale_factors``. A .tflite has
+    them inside where it ends in ``TFLite_Detection_PostProcess``.
     """
     if isinstance(source, Mapping):
         return _generated(source, f"{source.get('type', 'a generator')}")
     path = Path(source)
-    if not path.is_file():
+    if not path.exists():
         raise DetectorError(f"anchors={source}: no such file")
+    refuse_special(path, "the anchors", DetectorError)
+    refuse_pointer(path, "the anchors", DetectorError)
+    if path.suffix == ".tflite":
+        return _inside(path)
     scales: Any = SCALES
     try:
         if path.suffix == ".npy":
@@ -102,9 +110,21 @@ def read_anchors(source: str | Path | Mapping[str, Any]) -> Anchors:
     return _checked(rows, scales, str(source))
 
 
+def _inside(path: Path) -> Anchors:
+    found = read_tflite(path).postprocess
+    if found is None or found.anchors is None:
+        raise DetectorError(f"anchors={path}: the file has no anchors inside, in an operation {POSTPROCESS}")
+    return _checked(found.anchors, found.scales, str(path))
+
+
 def _generated(parameters: Mapping[str, Any], source: str) -> Anchors:
     made = _checked(generate_rows(parameters, source), parameters.get("scale_factors", SCALES), source)
     return replace(made, input_size=(int(parameters["input"]["width"]), int(parameters["input"]["height"])))
+
+
+def anchors_of(rows: NDArray[np.float64], source: str) -> Anchors:
+    """Return rows ``cy cx h w`` as anchors with the usual scales; a ``DetectorError`` says what they are not."""
+    return _checked(rows, SCALES, source)
 
 
 def _checked(rows: NDArray[np.float64], scales: Any, source: str) -> Anchors:

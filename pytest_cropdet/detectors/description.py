@@ -3,17 +3,15 @@
 An adapter fills in what the model file says; what is left is asked of the user, by the name of the option.
 """
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.boxes import FORMATS
+from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["NO_ANCHORS", "Description", "alternatives", "number_names", "outputs_by_role", "read_labels"]
+__all__ = ["NO_ANCHORS", "Description", "alternatives", "outputs_by_role", "read_labels"]
 
 UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
@@ -29,8 +27,8 @@ class Description:
 
     ``boxes``: order of the four numbers, ``xyxy``, ``yxyx``, ``xywh`` or ``cxcywh``. ``units``: ``normalized`` (0 to 1
     of the input), ``pixels`` (of the image it was given) or ``input`` (of the resized input). ``first_category``: the
-    number it gives its first category. ``labels``: a file of names, one a line from the first category on (or a
-    .pbtxt label map, or JSON), or the names themselves with commas. ``channels``: ``rgb`` or ``bgr``. ``range``:
+    number it gives its first category. ``labels``: a file of names, one a line from the first category on (or
+    lines with numbers, a .pbtxt, JSON), or the names with commas. ``channels``: ``rgb`` or ``bgr``. ``range``:
     values of a pixel, ``0..255``, ``0..1`` or ``-1..1``. ``resize``: ``inside`` (the model does it), ``stretch``,
     ``letterbox`` (aspect kept, centred) or ``keep_aspect`` (aspect kept, at the left top). ``batch``: most images a
     call. ``threads``: of the runtime, where the plugin is the first to load it. ``nms_iou``: IoU of its suppression of
@@ -79,6 +77,12 @@ class Description:
             offered = choices or _CHOICES.get(key, ("VALUE",))
             raise DetectorError(f"{why}; say --cropdet-detector {key}={'|'.join(offered)}")
         return value
+
+    def refuse(self, why: str, *keys: str) -> None:
+        """Raise ``DetectorError`` for the first of ``keys`` that is decided; ``why``: why nothing uses it."""
+        for key in keys:
+            if getattr(self, key) is not None:
+                raise DetectorError(f"{key}={getattr(self, key)} is not used: {why}; remove it from --cropdet-detector")
 
 
 NO_ANCHORS = "none"  # what a user says of a detector that has none
@@ -148,64 +152,3 @@ def outputs_by_role(text: str) -> dict[str, str]:
             raise DetectorError(f"outputs={text}: must be {_CHOICES['outputs'][0]}, each at most once, not {part!r}")
         found[role] = name
     return found
-
-
-def read_labels(source: str, first_category: int) -> dict[int, str]:
-    """Return category names by the detector's own numbers, from a file or a list with commas.
-
-    Lines of ``???`` (and empty lines in a file) are gaps. A ``DetectorError`` names a file that cannot be used.
-
-    >>> read_labels("person,car", 1)
-    {1: 'person', 2: 'car'}
-    """
-    path = Path(source)
-    looks_like_a_file = "," not in source and ("/" in source or path.suffix != "")
-    try:
-        is_file = path.is_file()
-    except OSError:  # a list of names is too long for the name of a file
-        is_file = False
-    if not is_file and looks_like_a_file:
-        raise DetectorError(f"labels={source}: no such file")
-    if not is_file:
-        return number_names([name.strip() for name in source.split(",")], first_category)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DetectorError(f"labels={source}: cannot be read: {error}") from error
-    names = _label_map(text) if path.suffix == ".pbtxt" else None
-    if path.suffix == ".json":
-        names = _json_labels(text, source, first_category)
-    if names is None:
-        names = number_names([line.strip() for line in text.splitlines()], first_category)
-    if not names:
-        raise DetectorError(f"labels={source}: holds no names")
-    return names
-
-
-def number_names(names: list[str], first_category: int) -> dict[int, str]:
-    """Return names by number, counted from ``first_category``; empty ones and ``???`` are gaps."""
-    return {first_category + place: name for place, name in enumerate(names) if name and name != "???"}
-
-
-def _label_map(text: str) -> dict[int, str]:
-    names = {}
-    for item in re.findall(r"item\s*\{(.*?)\}", text, flags=re.DOTALL):
-        number = re.search(r"\bid\s*:\s*(\d+)", item)
-        name = re.search(r"\bdisplay_name\s*:\s*([\"'])(.*?)\1", item) or re.search(
-            r"\bname\s*:\s*([\"'])(.*?)\1", item
-        )
-        if number and name:
-            names[int(number.group(1))] = name.group(2)
-    return names
-
-
-def _json_labels(text: str, source: str, first_category: int) -> dict[int, str]:
-    try:
-        content = json.loads(text)
-        if isinstance(content, list) and all(isinstance(name, str) for name in content):
-            return number_names(content, first_category)
-        if isinstance(content, list):  # as a COCO data set lists its categories
-            return {int(entry["id"]): str(entry["name"]) for entry in content}
-        return {int(key): str(name) for key, name in content.items()}
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise DetectorError(f"labels={source}: neither a list of names nor a mapping of id to name: {error}") from error

@@ -16,7 +16,7 @@ from pytest_cropdet.detectors.frames import Frame, Prepared
 from pytest_cropdet.errors import CropdetError, DetectorError
 from pytest_cropdet.samples import Detections, Image
 
-__all__ = ["Adapter", "DetectorHandle", "Profile", "as_handle", "fingerprint_of_files"]
+__all__ = ["Adapter", "DetectorHandle", "Memory", "Profile", "as_handle", "fingerprint_of_files"]
 
 
 class Adapter(Protocol):
@@ -35,6 +35,18 @@ class Adapter(Protocol):
     def prepare(self, image: Image) -> Prepared: ...
 
     def detect(self, inputs: Sequence[Prepared]) -> list[Detections]: ...
+
+
+class Memory(Protocol):
+    """What outlives the process and is shared by many: a :class:`~pytest_cropdet.cache.Cache`."""
+
+    def fact(self, name: str) -> Any: ...
+
+    def remember(self, name: str, value: Any) -> None: ...
+
+    def claim(self, key: str) -> bool: ...
+
+    def release(self, key: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,7 @@ class DetectorHandle:
         self._fingerprint = fingerprint
         self.seconds = 0.0
         self.images_sent = 0
+        self.memory: Memory | None = None  # of the model files that were found to be good
         self._given = description
         self._load = load
         self._adapter: Adapter | None = None
@@ -224,6 +237,9 @@ class CallableAdapter:
         for detections in found:
             if not isinstance(detections, Detections):
                 raise DetectorError(f"must return Detections for each image, not {type(detections).__name__}")
+        first = self.description.first_category
+        if self.categories is None and first is not None:  # as of any detector without names
+            found = [replace(each, categories=each.categories - first + 1) for each in found]
         most = self.max_detections
         return [replace(each, capped=each.capped or (most is not None and len(each) >= most)) for each in found]
 

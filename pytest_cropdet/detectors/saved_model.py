@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.boxes import from_format
-from pytest_cropdet.detectors.description import Description, read_labels
+from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.frames import Frame, Prepared, fit, scale_values
+from pytest_cropdet.detectors.label_files import Proof, open_labels
 from pytest_cropdet.detectors.quiet import quiet
 from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.files import refuse_special
 from pytest_cropdet.samples import Detections, Image
 
-__all__ = ["SavedModelAdapter", "load"]
+__all__ = ["SavedModelAdapter", "load", "verify"]
 
 BOXES, SCORES, CLASSES, COUNT = "detection_boxes", "detection_scores", "detection_classes", "num_detections"
+RAW_SCORES = ("raw_detection_scores", "detection_multiclass_scores")
 BATCH, GPU_BATCH = 8, 32  # where the signature takes any number and the user names none
 NORMALIZED_LIMIT = 4.0  # a normalised box may stick out of its image, but never by that much
 
@@ -58,8 +61,19 @@ def _set_up(tensorflow: Any, threads: int | None) -> None:
         tensorflow.config.experimental.set_memory_growth(gpu, True)
 
 
+def verify(path: Path) -> None:
+    """Raise ``DetectorError`` for a folder whose files cannot be those of a SavedModel."""
+    refuse_special(path / "saved_model.pb", "the model", DetectorError)
+    index, parts = path / "variables" / "variables.index", list((path / "variables").glob("variables.data-*"))
+    if index.exists() != bool(parts):
+        there, missing = (index.name, "variables.data-*") if index.exists() else (parts[0].name, index.name)
+        raise DetectorError(f"{path} cannot be used: variables has {there} and no {missing}; copy the whole folder")
+
+
 def load(path: Path, description: Description) -> "SavedModelAdapter":
     """Return the SavedModel in ``path``, warmed up."""
+    described = f"a SavedModel has boxes, scores and classes under the names {BOXES}, {SCORES}, {CLASSES}"
+    description.refuse(described, "outputs", "activation")
     tensorflow = import_tensorflow(description.threads)
     with quiet():
         try:
@@ -98,11 +112,15 @@ class SavedModelAdapter:
         rows = outputs[BOXES].shape
         self.max_detections = int(rows[1]) if rows.rank and rows.rank > 1 and rows[1] else None
         self._first = int(self.description.first_category or 0)
-        labels = self.description.labels
-        self.categories = read_labels(labels, self._first) if labels else None
+        labels = open_labels(self.description.labels) if self.description.labels else None
+        proof = _prove_categories(outputs, described=description.first_category is not None)
+        self._labels = labels if proof is None else None  # whose numbers are checked as they come
+        self.categories = None if labels is None else labels.count(self._first, proof)
 
     def _decide(self, given: Description, shape: list[int | None], outputs: Mapping[str, Any]) -> Description:
         """Return the description with what the signature says; ask for what is open, refuse what contradicts it."""
+        if self._encoded:
+            given.refuse("the model takes encoded images, and decodes them itself", "range")
         if shape[0] is not None and given.batch is not None and given.batch > shape[0]:
             raise DetectorError(f"batch={given.batch}: the signature takes {shape[0]} images a call")
         if self.fixed_input:
@@ -136,7 +154,7 @@ class SavedModelAdapter:
             units="normalized",
             first_category=1,
             channels="rgb",
-            range="0..255",
+            range=None if self._encoded else "0..255",
             resize="inside",
             batch=shape[0] or (GPU_BATCH if self._tensorflow.config.list_physical_devices("GPU") else BATCH),
         )
@@ -196,6 +214,8 @@ class SavedModelAdapter:
         classes = outputs[CLASSES][row, :count].astype(np.int64)
         ids = classes if self.categories is not None else classes - self._first + 1
         scores = np.clip(outputs[SCORES][row, :count].astype(np.float64), 0.0, 1.0)
+        if self._labels is not None:
+            self._labels.check(classes, scores, self._first)
         return Detections(boxes, scores, ids, capped=count >= total)
 
 
@@ -230,6 +250,20 @@ def _read_signature(signature: Any) -> tuple[tuple[str, Any], Mapping[str, Any]]
             "or encoded strings [N]"
         )
     return (name, spec), outputs
+
+
+def _prove_categories(outputs: Mapping[str, Any], *, described: bool) -> Proof | None:
+    """Return how many categories the raw scores have: a column for each, after one for the background.
+
+    ``described``: the user says where categories start, as of an export that has no column for the background.
+    """
+    for name in RAW_SCORES:
+        shape = outputs[name].shape if name in outputs else None
+        if shape is not None and shape.rank == 3 and shape[2] is not None and shape[2] > 1:
+            columns = int(shape[2])
+            why = f"{name} has {columns} columns, the first is the background's"
+            return Proof(columns - 1, why, perhaps=columns if described else None)
+    return None
 
 
 def _check_normalized(boxes: NDArray[np.float64]) -> None:

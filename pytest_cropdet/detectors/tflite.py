@@ -7,7 +7,6 @@ images, normalised boxes.
 """
 
 import importlib.util
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,21 +14,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.detectors.description import Description, number_names, read_labels
+from pytest_cropdet.detectors.anchors import read_anchors
+from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.frames import Frame, Prepared, fit
 from pytest_cropdet.detectors.heads import AnchorHead, Found
+from pytest_cropdet.detectors.label_files import Labels, Proof, open_labels
 from pytest_cropdet.detectors.quiet import quiet
 from pytest_cropdet.detectors.saved_model import NORMALIZED_LIMIT, import_tensorflow
-from pytest_cropdet.detectors.tflite_graph import Graph, read_graph
+from pytest_cropdet.detectors.tflite_file import TFLiteFile, labels_inside, read_tflite
+from pytest_cropdet.detectors.tflite_graph import POSTPROCESS, Graph, read_graph
 from pytest_cropdet.detectors.tflite_heads import choose_head
 from pytest_cropdet.detectors.tflite_input import Input, Quantization, read_input
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.samples import Detections, Image
 
-__all__ = ["TFLiteAdapter", "load"]
+__all__ = ["TFLiteAdapter", "load", "verify"]
 
 RESIZES = ("stretch", "letterbox", "keep_aspect")
-LABELS_LIMIT = 1_000_000  # bytes of a label map that are read
+
+
+def verify(path: Path) -> None:
+    """Raise ``DetectorError`` for a file that a runtime must not see, and say where it is damaged."""
+    read_tflite(path)
 
 
 def load(path: Path, description: Description) -> "TFLiteAdapter":
@@ -38,15 +44,17 @@ def load(path: Path, description: Description) -> "TFLiteAdapter":
     ai-edge-litert runs it where that is installed, because it is small and imported quickly; else TensorFlow. Where
     both are, TensorFlow is tried too with a file that ai-edge-litert cannot run (one with operations of TensorFlow).
     """
+    file = read_tflite(path)
     labels = None if description.labels else labels_inside(path)
+    threads = {} if description.threads is None else {"num_threads": description.threads}
     failure: Exception | None = None
     for runtime in _runtimes():
         with quiet():
             try:
-                return TFLiteAdapter(runtime()(model_path=str(path)), description, labels)
-            except DetectorError:
-                raise
-            except (ImportError, RuntimeError, ValueError) as error:
+                return TFLiteAdapter(runtime()(model_path=str(path), **threads), description, labels, file)
+            except DetectorError as error:
+                raise DetectorError(f"{path}: {error}") from error
+            except Exception as error:
                 failure = error
     raise DetectorError(f"{path} cannot be loaded: {failure}") from failure
 
@@ -76,7 +84,13 @@ class TFLiteAdapter:
 
     fixed_input = True
 
-    def __init__(self, interpreter: Any, description: Description, labels: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        interpreter: Any,
+        description: Description,
+        labels: Labels | None = None,
+        file: TFLiteFile | None = None,
+    ) -> None:
         self._interpreter = interpreter
         self._input = read_input(interpreter.get_input_details())
         self._outputs = [(int(each["index"]), Quantization.of(each)) for each in interpreter.get_output_details()]
@@ -85,10 +99,15 @@ class TFLiteAdapter:
         graph = graph.shaped([tensor.shape for tensor in self._warm_up()])
         filled = _decide(description, graph, self._input)
         self._first = int(filled.first_category or 0)
-        self.categories = _name_categories(filled, labels, self._first)
-        self._head, filled = choose_head(graph, self._input.batch, filled, self.categories)
+        named, proof = _open_labels(filled, file if graph.is_postprocessed() else None, labels)
+        self._labels = named if proof is None else None  # whose numbers are checked as they come
+        self.categories = None if named is None else named.count(self._first, proof)
+        constants = None if file is None else file.constants
+        self._head, filled = choose_head(graph, self._input.batch, filled, self.categories, constants)
         self._range = self._input.decide_range(filled)
-        self.description = _decide_resize(filled, graph, self._input).filled(range=self._range)
+        self.description = _decide_resize(filled, graph, self._input).filled(
+            range=self._range, anchors=_anchors_inside(file)
+        )
         self.batch = int(filled.batch or 1)
         self.max_detections: int | None = self._head.most
 
@@ -127,6 +146,8 @@ class TFLiteAdapter:
             boxes = frame.from_normalized(boxes)
         else:
             boxes = frame.to_image(boxes)
+        if self._labels is not None:
+            self._labels.check(found.numbers, found.scores, self._first)
         ids = found.numbers if self.categories is not None else found.numbers - self._first + 1
         return Detections(boxes, found.scores, ids, capped=found.capped)
 
@@ -156,40 +177,27 @@ def _decide_resize(given: Description, graph: Graph, image: Input) -> Descriptio
     return given.filled(resize="stretch")
 
 
-def _name_categories(given: Description, labels: Sequence[str] | None, first: int) -> dict[int, str] | None:
-    if given.labels:
-        return without_background(read_labels(given.labels, first), first)
-    return None if labels is None else without_background(number_names(list(labels), first), first)
-
-
-def without_background(names: dict[int, str], first: int) -> dict[int, str]:
-    """Return names by the model's own numbers, of which ``first`` is the first.
-
-    A label map may count the background: where it has a gap for it in the first place, the others move down by one.
-
-    >>> without_background({1: "person", 2: "bicycle"}, first=0)
-    {0: 'person', 1: 'bicycle'}
-    """
-    if first in names or first + 1 not in names:
-        return names
-    return {number - 1: name for number, name in names.items()}
-
-
-def labels_inside(path: Path) -> list[str] | None:
-    """Return the lines of the label map inside a TFLite file, which then is a zip archive too; else ``None``."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            texts = [name for name in archive.namelist() if name.lower().endswith(".txt")]
-            maps = [name for name in texts if "label" in name.lower()] or texts
-            if len(maps) > 1:
-                raise DetectorError(f"{path} holds {', '.join(maps)}; say --cropdet-detector labels=FILE")
-            if not maps:
-                return None
-            with archive.open(maps[0]) as stream:
-                text = stream.read(LABELS_LIMIT).decode("utf-8", errors="replace")
-    except zipfile.BadZipFile:
+def _anchors_inside(file: TFLiteFile | None) -> str | None:
+    """Return the file as the source of its own anchors, where it has them."""
+    if file is None or file.postprocess is None or file.postprocess.anchors is None:
         return None
-    return [line.strip() for line in text.splitlines()]
+    try:
+        read_anchors(file.path)
+    except DetectorError:  # they matter to a section of the report alone
+        return None
+    return str(file.path)
+
+
+def _open_labels(
+    given: Description, file: TFLiteFile | None, inside: Labels | None
+) -> tuple[Labels | None, Proof | None]:
+    """Return the names, given or inside, and what the file proves of the number of its categories."""
+    labels = open_labels(given.labels) if given.labels else inside
+    found = None if file is None or file.postprocess is None else file.postprocess.categories
+    first = int(given.first_category or 0)
+    if found is None or found <= first:
+        return labels, None
+    return labels, Proof(found - first, f"num_classes={found} of its {POSTPROCESS}, from number {first}")
 
 
 def _check_normalized(boxes: NDArray[np.float64]) -> None:

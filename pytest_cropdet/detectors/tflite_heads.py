@@ -1,9 +1,12 @@
 """Which kind of ending a TFLite file has, and what of it has to be asked of the user."""
 
-import numpy as np
+from collections.abc import Mapping
 
-from pytest_cropdet.detectors.anchors import read_anchors
-from pytest_cropdet.detectors.description import Description
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.detectors.anchors import Anchors, anchors_of, read_anchors
+from pytest_cropdet.detectors.description import NO_ANCHORS, Description
 from pytest_cropdet.detectors.heads import AnchorHead, Head, ListHead, RowsHead
 from pytest_cropdet.detectors.tflite_graph import Graph
 from pytest_cropdet.errors import DetectorError
@@ -13,21 +16,34 @@ __all__ = ["choose_head"]
 NAME_ALL = "--cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
 
 
-def choose_head(graph: Graph, batch: int, given: Description, names: dict[int, str] | None) -> tuple[Head, Description]:
+def choose_head(
+    graph: Graph,
+    batch: int,
+    given: Description,
+    names: dict[int, str] | None,
+    constants: Mapping[int, NDArray[np.float64]] | None = None,
+) -> tuple[Head, Description]:
     """Return how the outputs are read, and the description with what their kind decides.
 
-    ``names``: the categories by the model's numbers, where they are known. Outputs of no known kind are refused with
-    their shapes.
+    ``names``: the categories by the model's numbers, where they are known. ``constants``: the outputs that are the same
+    for every image, by the number of their tensor: anchors. Outputs of no known kind are refused with their shapes.
     """
+    constants = constants or {}
     roles = graph.roles(given)
     if {"boxes", "classes", "scores"} <= set(roles):
+        given.refuse("its scores are those of a list of detections, not raw ones", "activation")
         described = given.filled(boxes="yxyx", units="normalized") if graph.follows_the_api() else given
         return _list_head(graph, batch, roles, described), described
     shapes = [output.shape for output in graph.outputs]
     if not roles and len(shapes) == 1 and shapes[0][0] == batch and shapes[0][2:] == (6,):
+        given.refuse("its output is rows of a box, a score and a category", "activation")
         order = _order(given)
         return RowsHead(0, order, shapes[0][1], given.nms_iou), given
-    pair = (roles["boxes"], roles["scores"]) if set(roles) == {"boxes", "scores"} else _raw_pair(graph, batch)
+    pair = None
+    if set(roles) == {"boxes", "scores"}:
+        pair = (roles["boxes"], roles["scores"])
+    elif not given.outputs:
+        pair = _raw_pair(graph, batch, constants)
     if pair is None:
         raise DetectorError(
             f"its outputs are {graph.listed()}. Known are boxes, classes, scores, count (name them with {NAME_ALL}), "
@@ -35,7 +51,7 @@ def choose_head(graph: Graph, batch: int, given: Description, names: dict[int, s
             "write a function that returns Detections and name it as package.module:factory"
         )
     described = given.filled(boxes="yxyx", units="normalized")
-    return _anchor_head(graph, pair, described, names), described
+    return _anchor_head(graph, pair, described, names, constants), described
 
 
 def _order(given: Description) -> str:
@@ -59,8 +75,9 @@ def _list_head(graph: Graph, batch: int, roles: dict[str, int], given: Descripti
     return ListHead(roles, _order(given), rows, given.nms_iou)
 
 
-def _raw_pair(graph: Graph, batch: int) -> tuple[int, int] | None:
-    shapes = [output.shape for output in graph.outputs]
+def _raw_pair(graph: Graph, batch: int, constants: Mapping[int, NDArray[np.float64]]) -> tuple[int, int] | None:
+    places = [place for place, output in enumerate(graph.outputs) if output.index not in constants]
+    shapes = [graph.outputs[place].shape for place in places]
     if len(shapes) != 2 or not all(len(shape) == 3 and shape[0] == batch for shape in shapes):
         return None
     if shapes[0][1] != shapes[1][1] or 4 not in (shapes[0][2], shapes[1][2]):
@@ -70,10 +87,31 @@ def _raw_pair(graph: Graph, batch: int) -> tuple[int, int] | None:
             f"its outputs are {graph.listed()}, and either may be the boxes; say --cropdet-detector "
             "outputs=boxes:NAME,scores:NAME"
         )
-    return (0, 1) if shapes[0][2] == 4 else (1, 0)
+    return (places[0], places[1]) if shapes[0][2] == 4 else (places[1], places[0])
 
 
-def _anchor_head(graph: Graph, pair: tuple[int, int], given: Description, names: dict[int, str] | None) -> AnchorHead:
+def _anchors(graph: Graph, rows: int, given: Description, constants: Mapping[int, NDArray[np.float64]]) -> Anchors:
+    """Return the anchors that the user names, else those among the outputs."""
+    why = f"its outputs are raw heads ({graph.listed()}), which need their anchors"
+    if given.anchors == NO_ANCHORS:
+        raise DetectorError(f"anchors={NO_ANCHORS}: {why}; set --cropdet-detector anchors=FILE")
+    inside = [values.reshape(-1, 4) for values in constants.values() if values.shape in ((rows, 4), (1, rows, 4))]
+    if given.anchors is None and len(inside) == 1:
+        return anchors_of(inside[0], f"the output of {rows} rows")
+    source = str(given.require("anchors", why, "FILE"))
+    anchors = read_anchors(source)
+    if len(anchors.rows) != rows:
+        raise DetectorError(f"anchors={source}: it contains {len(anchors.rows)} anchors, and the head has {rows}")
+    return anchors
+
+
+def _anchor_head(
+    graph: Graph,
+    pair: tuple[int, int],
+    given: Description,
+    names: dict[int, str] | None,
+    constants: Mapping[int, NDArray[np.float64]],
+) -> AnchorHead:
     boxes, scores = (graph.outputs[place].shape for place in pair)
     if len(boxes) != 3 or boxes[2] != 4 or len(scores) != 3 or boxes[:2] != scores[:2]:
         raise DetectorError(
@@ -82,12 +120,15 @@ def _anchor_head(graph: Graph, pair: tuple[int, int], given: Description, names:
         )
     if given.boxes != "yxyx":
         raise DetectorError(f"boxes={given.boxes}: raw heads hold ty tx th tw, decoded here; leave boxes= away")
-    source = given.require("anchors", f"its outputs are raw heads ({graph.listed()}), which need their anchors")
-    anchors = read_anchors(str(source))
-    if len(anchors.rows) != boxes[1]:
-        raise DetectorError(f"anchors={source}: it holds {len(anchors.rows)} anchors, and the head has {boxes[1]}")
+    anchors = _anchors(graph, boxes[1], given, constants)
     nms_iou = given.require("nms_iou", "raw heads find an object many times; duplicates go above a certain IoU")
-    activation = given.activation or ("none" if graph.activation_of(pair[1]) else None)
+    inside = graph.activation_of(pair[1])
+    if inside is not None and given.activation not in (None, "none"):
+        raise DetectorError(
+            f"activation={given.activation}: a {inside} is the last step inside the file, so its class scores are "
+            "probabilities already; remove activation= from --cropdet-detector"
+        )
+    activation = given.activation or ("none" if inside else None)
     if activation is None:
         given.require("activation", "the file does not say whether its class scores are probabilities or logits")
     first = int(given.first_category or 0)

@@ -191,6 +191,21 @@ def test_labels_and_a_batch_can_be_said_of_a_factory(module):
     assert detector.batch == 2
 
 
+def test_a_factory_without_names_may_count_from_0(module):
+    found = load_detector(f"{module(MAKES)}:make", first_category=0)([np.zeros((9, 9, 3), np.uint8)])[0]
+    as_it_is = load_detector(f"{module(MAKES)}:make")([np.zeros((9, 9, 3), np.uint8)])[0]
+    assert found.categories.tolist() == (as_it_is.categories + 1).tolist() != []
+
+
+def test_where_a_factory_starts_is_refused_if_its_categories_have_names(module):
+    named = MAKES.replace("detector.batch = 3", "detector.categories = {0: 'cell'}")
+    with pytest.raises(
+        DetectorError, match=r"first_category=0 is not used: the categories of .* have names and numbers"
+    ):
+        load_detector(f"{module(named)}:make", first_category=0).load()
+    assert load_detector(f"{module(named)}:make", first_category=0, labels="platelet").categories == {0: "platelet"}
+
+
 @pytest.mark.parametrize("key", ["units=pixels", "channels=bgr", "boxes=xywh", "range=0..1", "resize=stretch"])
 def test_the_conventions_of_a_factorys_answers_are_fixed(module, key):
     name, _, value = key.partition("=")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -92,7 +93,9 @@ def test_an_empty_line_or_question_marks_leave_a_number_out(tmp_path, gap):
 
 def test_a_label_map_has_its_own_numbers_gaps_and_all_and_shows_display_names(tmp_path):
     expected = {1: "person", 3: "car", 90: "driver's license"}
-    assert labels(tmp_path, "map.pbtxt", COCO, 0) == labels(tmp_path, "map.pbtxt", COCO, 1) == expected
+    assert labels(tmp_path, "map.pbtxt", COCO, 1) == expected
+    from_0 = {number - 1: name for number, name in expected.items()}
+    assert labels(tmp_path, "map.pbtxt", COCO, 0) == from_0, "a label map counts from 1, whatever the model does"
 
 
 @pytest.mark.parametrize(
@@ -144,3 +147,63 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
     path.write_bytes(b"\xff\xfe\x00\xd8")
     with pytest.raises(DetectorError, match=r"model\.names: cannot be read"):
         read_labels(str(path), 1)
+
+
+@pytest.mark.parametrize("sign", ["background", "__background__", "???", "N/A", "BG", "unlabeled", "no object", ""])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_first_line_for_no_object_is_no_category(tmp_path, sign, first):
+    assert labels(tmp_path, "map.txt", f"{sign}\ncat\ndog\n", first) == {first: "cat", first + 1: "dog"}
+
+
+@pytest.mark.parametrize("line", ["{}  {}", "{}: {}", "{},{}", "{} {}", "{}\t{}", "{};{}", "{}:{}"])
+@pytest.mark.parametrize("from_", [0, 1])
+def test_lines_that_all_begin_with_their_number_are_counted_by_it(tmp_path, line, from_):
+    text = "\n".join(line.format(number + from_, name) for number, name in [(0, "cat"), (1, "road sign"), (4, "dog")])
+    assert labels(tmp_path, "map.txt", text, 0) == {0: "cat", 1: "road sign", 4: "dog"}
+    if from_ == 1:
+        assert labels(tmp_path, "map.txt", text, 1) == {1: "cat", 2: "road sign", 5: "dog"}
+
+
+@pytest.mark.parametrize(
+    "text", ["2 wheeler\ncar", "0 cat\ndog", "1 cat\n1 dog", "5 cat\n6 dog", "1 cat\n0 dog", "101\n102"]
+)
+def test_numbers_of_some_lines_are_parts_of_names(tmp_path, text):
+    assert labels(tmp_path, "map.txt", text, 0) == dict(enumerate(text.split("\n")))
+
+
+@pytest.mark.parametrize(("name", "text"), [("map.txt", "0  cat\n1  dog"), ("map.json", '{"0": "cat", "1": "dog"}')])
+def test_a_number_0_where_the_detector_counts_from_1_is_refused_with_both(tmp_path, name, text):
+    with pytest.raises(
+        DetectorError, match=r"the number 0 to 'cat', and the detector counts from 1; .*first_category=0"
+    ):
+        labels(tmp_path, name, text, 1)
+
+
+def test_a_number_0_for_no_object_is_none(tmp_path):
+    assert labels(tmp_path, "map.json", '{"0": "N/A", "1": "cat", "2": "N/A", "3": "dog"}', 1) == {1: "cat", 3: "dog"}
+    assert labels(tmp_path, "map.txt", "0  background\n1  cat\n2  dog", 0) == {0: "cat", 1: "dog"}
+
+
+@pytest.mark.parametrize("key", ["names", "id2label", "categories", "labels"])
+def test_names_are_found_inside_the_metadata_of_an_export(tmp_path, key):
+    assert labels(tmp_path, "config.json", json.dumps({"stride": 32, key: ["cat", "dog"]})) == {1: "cat", 2: "dog"}
+    text = str({"stride": 32, key: {0: "cat", 1: "dog"}})
+    assert labels(tmp_path, "meta.txt", text, 0) == {0: "cat", 1: "dog"}
+    with pytest.raises(DetectorError, match="a description without names"):
+        labels(tmp_path, "meta.txt", "{'stride': 32}")
+
+
+@pytest.mark.parametrize("text", ["item {\n" * 200_000, 'item { name: "' * 100_000, "item { id: 1 }\n" * 200_000])
+def test_a_label_map_of_200_000_lines_is_read_at_once(tmp_path, text):
+    start = time.perf_counter()
+    with pytest.raises(DetectorError, match="holds no names"):
+        labels(tmp_path, "map.pbtxt", text)
+    assert time.perf_counter() - start < 5, "the time grows with the square of the lines"
+
+
+def test_a_label_map_has_comments_escapes_and_other_brackets(tmp_path):
+    text = """# classes
+    item < id: 1 name: "a \\"b\\"" keypoints {} display_name: 'c' >
+    item{name:"d"# id: 7
+    id:2}"""
+    assert labels(tmp_path, "map.pbtxt", text) == {1: "c", 2: "d"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -278,3 +280,81 @@ def test_a_framework_that_is_not_installed_is_named_with_the_line_that_installs_
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(DetectorError, match=r"needs TensorFlow .*pip install 'pytest-cropdet\[tensorflow\]'"):
         load_detector(model()).load()
+
+
+@pytest.mark.parametrize(
+    "labels", ["red,green,blue", "background,red,green,blue", "???,red,green,blue", "N/A,red,green,blue"]
+)
+def test_the_columns_of_raw_scores_say_that_a_first_line_for_no_object_is_none(model, labels):
+    detector = load_detector(model(raw=4), labels=labels)
+    assert detector.categories == {1: "red", 2: "green", 3: "blue"}
+    check(detector)
+
+
+@pytest.mark.parametrize(("labels", "has"), [("red,green", "2 names"), ("other,red,green,blue", "4 names")])
+def test_names_that_do_not_fit_the_columns_of_raw_scores_are_refused_with_both_numbers(model, labels, has):
+    with pytest.raises(DetectorError, match=rf"it has {has}, and the model has 3 categories \(raw_detection_scores"):
+        load_detector(model(raw=4), labels=labels).load()
+
+
+def test_raw_scores_without_a_column_for_the_background_fit_where_the_user_says_what_is_first(model):
+    detector = load_detector(model(raw=3), labels="red,green,blue", first_category=1)
+    assert detector.categories == {1: "red", 2: "green", 3: "blue"}
+    with pytest.raises(DetectorError, match="3 names, and the model has 2 categories"):
+        load_detector(model(raw=3), labels="red,green,blue").load()
+
+
+def test_without_raw_scores_a_sure_detection_beyond_the_names_is_refused(model):
+    with pytest.raises(
+        DetectorError, match=r"found category number 3 .*names are of the numbers 1 to 2.*first_category"
+    ):
+        load_detector(model(), labels="red,green")(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("convention", "given"),
+    [
+        ({}, {"outputs": "boxes:a,scores:b,classes:c"}),
+        ({}, {"activation": "sigmoid"}),
+        ({"shape": (None,), "dtype": "string"}, {"range": "0..1"}),
+    ],
+)
+def test_an_option_that_a_saved_model_does_not_use_is_refused_by_name(model, convention, given):
+    name, value = next(iter(given.items()))
+    with pytest.raises(DetectorError, match=f"{name}={value} is not used: .*; remove it from --cropdet-detector"):
+        load_detector(model(**convention), **given).load()
+
+
+@pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.index", "assets/names.txt"])
+def test_a_git_lfs_pointer_in_place_of_any_file_is_named_with_the_command(tmp_path, file):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / "saved_model.pb").write_bytes(b"graph")
+    (tmp_path / file).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "utf-8")
+    with pytest.raises(DetectorError, match=rf"the model's file .*{file} is a Git LFS pointer.*git lfs pull"):
+        load_detector(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["variables.index", "variables.data-00000-of-00001"])
+def test_variables_without_their_other_half_are_named(model, tmp_path, missing):
+    whole = Path(__file__).parents[2] / "fixtures" / "models" / "saved_model"
+    copy = shutil.copytree(whole, tmp_path / "copy")
+    (copy / "variables" / missing).unlink()
+    with pytest.raises(DetectorError, match=r"copy cannot be used: variables has .* and no variables\."):
+        load_detector(copy).load()
+
+
+@pytest.mark.parametrize(
+    "file", ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"]
+)
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_file_of_a_saved_model_names_the_model(tmp_path, file, damage):
+    pytest.importorskip("tensorflow")
+    whole = Path(__file__).parents[2] / "fixtures" / "models" / "saved_model"
+    copy = shutil.copytree(whole, tmp_path / "copy")
+    data = bytearray((copy / file).read_bytes())
+    if damage == "flipped":
+        for place in range(8, len(data), 97):
+            data[place] ^= 0x55
+    (copy / file).write_bytes(bytes(data if damage == "flipped" else data[: len(data) // 2]))
+    with pytest.raises(DetectorError, match=re.escape(str(copy))):
+        load_detector(copy, labels="a,b,c,d,e,f,g,h").load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -16,7 +17,9 @@ import pytest
 from pytest_cropdet import load_detector
 from pytest_cropdet.boxes import iou
 from pytest_cropdet.detectors import tflite
+from pytest_cropdet.detectors.anchors import read_anchors
 from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.samples import Detections
 
@@ -189,6 +192,7 @@ def test_the_operation_tells_its_outputs_apart_whatever_they_are_called(make: Ma
         "range": "0..255",
         "resize": "stretch",
         "batch": 1,
+        "anchors": str(path),
     }
     right = detector([image])[0]
     assert right.boxes[0] == pytest.approx([125, 12.5, 175, 37.5], abs=0.01)
@@ -330,6 +334,144 @@ def test_of_several_texts_in_a_file_none_is_guessed(api: Path, tmp_path: Path) -
     with pytest.raises(DetectorError, match=r"labels_en\.txt, labels_de\.txt; say --cropdet-detector labels=FILE"):
         load_detector(path, range="0..255").load()
     assert open_api(path, labels="a,b,c").categories == {0: "a", 1: "b", 2: "c"}
+
+
+@pytest.mark.parametrize(
+    "text", ["left\nright\n", "background\nleft\nright", "???\nleft\nright\n\n", "\nleft\nright", "0  left\n1  right"]
+)
+def test_num_classes_of_the_operation_says_that_a_first_line_for_no_object_is_none(
+    make: Make, tmp_path: Path, text: str
+) -> None:
+    path = make("postprocessed", models.postprocessed)
+    inside = with_files(path, tmp_path / "labelled.tflite", {"labelmap.txt": text})
+    given = tmp_path / "labels.txt"
+    given.write_text(text, encoding="utf-8")
+    for detector in (load_detector(inside, range="0..255"), load_detector(path, range="0..255", labels=str(given))):
+        assert detector.categories == {0: "left", 1: "right"}
+
+
+def test_a_first_line_that_the_operation_counts_is_counted(make: Make) -> None:
+    path = make("postprocessed", models.postprocessed)
+    assert load_detector(path, range="0..255", labels="background,cat").categories == {0: "background", 1: "cat"}
+    assert load_detector(path, range="0..255", labels="???,cat").categories == {1: "cat"}
+    assert load_detector(path, range="0..255", labels="cat,no object").categories == {0: "cat", 1: "no object"}
+    assert load_detector(path, range="0..255", labels="cat", first_category=1).categories == {1: "cat"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"labels": "left"}, "it has 1 names, and the model has 2 categories"),
+        ({"labels": "a,b,c"}, "it has 3 names, and the model has 2 categories"),
+        ({"labels": "background,a,b,c"}, "it has 4 names, the first is 'background', and the model has 2 categories"),
+        ({"labels": "left,right", "first_category": 1}, "it has 2 names, and the model has 1 categories"),
+    ],
+)
+def test_names_that_do_not_fit_num_classes_are_refused_with_both_numbers(
+    make: Make, more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DetectorError, match=f"{said} .num_classes=2 of its TFLite_Detection_PostProcess"):
+        load_detector(make("postprocessed", models.postprocessed), range="0..255", **more).load()
+
+
+def test_a_label_map_with_numbers_beyond_num_classes_is_refused(make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "map.pbtxt"
+    path.write_text("item { id: 1 name: 'left' } item { id: 3 name: 'right' }", encoding="utf-8")
+    with pytest.raises(DetectorError, match="numbers up to 3, and the model has 2 categories"):
+        load_detector(make("postprocessed", models.postprocessed), range="0..255", labels=str(path)).load()
+
+
+def test_without_a_proof_a_sure_detection_beyond_the_names_is_refused(api: Path) -> None:
+    image = paint((64, 64), (0, 0, 255))[0]
+    with pytest.raises(
+        DetectorError, match=r"found category number 2 with a score of 0.90, and the names are of .*0 to 1"
+    ):
+        open_api(api, labels="nothing,red")([image])
+    assert open_api(api, labels="nothing,red,???")([image])[0].categories[0] == models.BLUE
+
+
+def test_metadata_beside_the_labels_is_not_taken_for_them(api: Path, tmp_path: Path) -> None:
+    names = "{'task': 'detect', 'names': {0: 'nothing', 1: 'red', 2: 'blue'}}"
+    beside = with_files(api, tmp_path / "a.tflite", {"labels.txt": "a\nb\nc", "labels_metadata.txt": "{'x': 1}"})
+    assert open_api(beside).categories == {0: "a", 1: "b", 2: "c"}
+    twice = with_files(api, tmp_path / "b.tflite", {"labels.txt": "a\nb\nc", "labels_copy.txt": "a\nb\nc"})
+    assert open_api(twice).categories == {0: "a", 1: "b", 2: "c"}
+    named = with_files(api, tmp_path / "c.tflite", {"temp_meta.txt": names})
+    assert open_api(named).categories == {0: "nothing", 1: "red", 2: "blue"}
+    nameless = with_files(api, tmp_path / "d.tflite", {"temp_meta.txt": "{'stride': 32}"})
+    assert open_api(nameless).categories is None
+
+
+def test_anchors_among_the_outputs_are_not_asked_of_the_user(make: Make, anchors: str) -> None:
+    def with_anchors(picture: Any) -> dict[str, Any]:
+        constant = models.tensorflow().constant(models.ANCHORS, "float32")
+        return {**models.raw(3, "sigmoid")(picture), "anchors": constant}
+
+    path = make("raw_with_anchors", with_anchors)
+    given = {"range": "0..255", "resize": "stretch", "labels": models.LABELS, "nms_iou": 0.5}
+    image, box = paint((211, 157))
+    inside = load_detector(path, **given)([image])[0]
+    assert away(inside, box, (211, 157), "stretch") < 1.5
+    beside = load_detector(path, anchors=anchors, **given)([image])[0]
+    assert inside.boxes == pytest.approx(beside.boxes, abs=1e-4)
+
+
+def test_no_anchors_are_offered_to_a_model_that_needs_them_and_none_is_refused(make: Make, anchors: str) -> None:
+    path = make("raw_3_sigmoid", models.raw(3, "sigmoid"))
+    given = {"range": "0..255", "resize": "stretch", "labels": models.LABELS, "nms_iou": 0.5}
+    with pytest.raises(DetectorError, match=r"which need their anchors; say --cropdet-detector anchors=FILE$"):
+        load_detector(path, **given).load()
+    with pytest.raises(DetectorError, match=r"anchors=none: .*raw heads.*set --cropdet-detector anchors=FILE$"):
+        load_detector(path, anchors="none", **given).load()
+
+
+def test_an_option_that_a_file_does_not_use_is_refused_by_name(make: Make, api: Path, anchors: str) -> None:
+    with pytest.raises(DetectorError, match="activation=sigmoid is not used: its scores are those of a list"):
+        open_api(api, activation="sigmoid").load()
+    rows = make("rows_xyxy_normalized", models.rows("xyxy", "normalized", (0.0, 255.0)))
+    given = {"range": "0..255", "resize": "stretch"}
+    with pytest.raises(DetectorError, match="activation=softmax is not used: its output is rows"):
+        load_detector(rows, boxes="xyxy", units="normalized", activation="softmax", **given).load()
+    raw = make("raw_3_sigmoid", models.raw(3, "sigmoid"))
+    given |= {"anchors": anchors, "labels": models.LABELS, "nms_iou": "0.5"}
+    with pytest.raises(DetectorError, match="activation=sigmoid: a sigmoid is the last step inside the file"):
+        load_detector(raw, activation="sigmoid", **given).load()
+    with pytest.raises(DetectorError, match=r"its outputs are .*Known are"):
+        load_detector(raw, outputs="count:predictions", **given).load()
+
+
+def test_threads_reach_the_runtime(api: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    runtime = tflite._runtimes()[0]()
+
+    def interpreter(**how: Any) -> Any:
+        given.append(how.get("num_threads"))
+        return runtime(**how)
+
+    monkeypatch.setattr(tflite, "_runtimes", lambda: [lambda: interpreter])
+    open_api(api, threads=2).load()
+    open_api(api).load()
+    assert given == [2, None]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_a_pointer_in_place_of_a_file_is_named(api: Path, tmp_path: Path) -> None:
+    pipe, pointer = tmp_path / "pipe.tflite", tmp_path / "pointer.tflite"
+    os.mkfifo(pipe)
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", encoding="utf-8")
+    with pytest.raises(DetectorError, match=r"cannot read the model .*pipe\.tflite: it is a named pipe"):
+        load_detector(pipe)
+    with pytest.raises(DetectorError, match=r"pointer\.tflite is a Git LFS pointer.*git lfs pull"):
+        load_detector(pointer)
+    for name, read in (("labels.txt", lambda path: read_labels(path, 1)), ("anchors.npy", read_anchors)):
+        path = tmp_path / name
+        path.write_bytes(pointer.read_bytes())
+        with pytest.raises(DetectorError, match=rf"{name} is a Git LFS pointer.*git lfs pull"):
+            read(str(path))
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(DetectorError, match=rf"{name}: it is a named pipe"):
+            read(str(path))
 
 
 def with_files(model: Path, path: Path, texts: dict[str, str]) -> Path:
