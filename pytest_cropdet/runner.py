@@ -157,7 +157,8 @@ def events(
     if settings.looks == "off":
         result.hint = judge.hint(found, result)
     parts = [judge.samples[start:end] for start, end in pairwise([0, *judge.points[: number + 1]])]
-    judge.explain(result, found, Explainer(handle, keys, parts, judge.plan.windows, judge.categories, settings, spent))
+    explainer = Explainer(handle, keys, parts, judge.plan.windows, judge.categories, result.settings, spent)
+    judge.explain(result, found, explainer)
     if settings.explain == "always" or (settings.explain == "auto" and not result.passes_all()):
         yield from result.explanation.events()
     result.spent.total_seconds = time.perf_counter() - begun
