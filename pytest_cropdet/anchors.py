@@ -178,8 +178,8 @@ def anchor_report(
     total = per_unit(np.ones(len(rows)))
     recall = {
         name: {
-            level: share(f"anchors {name}", per_unit(each.iou >= level), total, draws, good=True, level=level)
-            for level in RECALL_IOU
+            least: share(f"anchors {name}", per_unit(each.iou >= least), total, draws, good=True, level=level)
+            for least in RECALL_IOU
         }
         for name, each in fits.items()
     }
@@ -193,15 +193,15 @@ def anchor_report(
         fits=fits,
         recall=recall,
         fall={
-            level: share(
+            least: share(
                 "anchors lost",
-                recall["whole"][level].over - recall["crop"][level].over,
+                recall["whole"][least].over - recall["crop"][least].over,
                 total,
                 draws,
                 phrase="crops lose",
                 level=level,
             )
-            for level in RECALL_IOU
+            for least in RECALL_IOU
         },
         strides={
             name: share(f"strides {name}", per_unit(each.strides), total, draws, unit="strides", level=level)
