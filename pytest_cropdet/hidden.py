@@ -99,7 +99,8 @@ def share(
     phrase: str = "",
     good: bool = False,
     unit: str = "of the objects",
-    level: float = 0.95,
+    *,
+    level: float,
 ) -> Share:
     """Return sum(over) / sum(under) with one-sided bounds at ``level``; both are per source image."""
     bounded = bounded_ratio(over, under, draws, level)

@@ -48,7 +48,7 @@ def object_table(run: Scored, causes: Causes | None = None) -> dict[str, list[An
         "width": [window.width for window in windows],
         "height": [window.height for window in windows],
         "visibility": objects.visibility.tolist(),
-        "scored": objects.scored.tolist(),
+        "scored": run.counted.tolist(),
         "score_whole": _defined(scores["reference"], run.counted),
         "score_crop": _defined(scores["crop"], run.counted),
         "fate": [FATES[place] if place >= 0 else None for place in fate.tolist()],

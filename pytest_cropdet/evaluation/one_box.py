@@ -7,6 +7,7 @@ other box to the kept one changes no IoU between a detection and its object.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -32,17 +33,20 @@ class OneBox:
     apart: Bools
 
 
-def one_box(truth: Truth, detected: Detected, matches: Matches) -> OneBox:
-    """Return the tables with one right box an object; ``matches``: of the tables as given, with both.
+def one_box(
+    truth: Truth, detected: Detected, *, images: int, categories: Sequence[int], max_detections: int = 100
+) -> OneBox:
+    """Return the tables with one right box an object; the arguments are those of ``match``.
 
     >>> two = Truth([0], [1], [[0, 0, 10, 10]], [80], [False], [False], tight=[[0, 0, 10, 8]])
     >>> detected = Detected([0], [1], [[0, 0, 10, 8]], [0.9])
-    >>> one_box(two, detected, match(two, detected, images=1, categories=[1])).truth.boxes
+    >>> one_box(two, detected, images=1, categories=[1]).truth.boxes
     array([[ 0.,  0., 10.,  8.]])
     """
     none = np.zeros(len(detected), dtype=bool)
     if truth.tight is None:
         return OneBox(truth, detected, none, none.copy())
+    matches = match(truth, detected, images=images, categories=categories, max_detections=max_detections)
     attempt = partial(_attempt, truth, detected, matches)
     truths, found = _groups(truth), _groups(detected)
     first = _prefers_tight(truth, detected, matches)
@@ -50,6 +54,8 @@ def one_box(truth: Truth, detected: Detected, matches: Matches) -> OneBox:
     best = attempt(tight, shrunk)
     for swap, shrink in ((True, False), (False, True), (True, True)):
         stuck = np.unique(found[best.apart])  # a moved detection may meet a region that does not count
+        if not len(stuck):
+            break
         here, there = np.isin(truths, stuck), np.isin(found, stuck)
         tried = attempt(np.where(here, first ^ swap, tight), np.where(there, shrink, shrunk))
         better = [each for each in stuck if tried.apart[found == each].sum() < best.apart[found == each].sum()]
@@ -105,7 +111,6 @@ def _apart(truth: Truth, detected: Detected, matches: Matches) -> Bools:
         detected,
         images=matches.images,
         categories=matches.categories.tolist(),
-        thresholds=matches.thresholds,
         max_detections=matches.max_detections,
     )
     apart = np.zeros(len(detected), dtype=bool)
