@@ -261,8 +261,10 @@ def test_all_bounds_are_at_the_level_that_is_asked_for():
     rng = np.random.default_rng(3)
     corner = rng.uniform(0, 60, (40, 2))
     whole = Crop(0, 0, 200, 100)
-    part = Crop(0, 0, 60, 60)
-    objects = scored(*([[[*place, *(place + rng.uniform(15, 30, 2))]], [whole, part]] for place in corner))
+    part = Crop(0, 0, 130, 95)
+    sides = [2, 1] * rng.uniform(15, 30, (40, 1))  # squares at the input, which is half as wide as the image
+    boxes = np.concatenate([corner, corner + sides], axis=1).tolist()
+    objects = scored(*(([box], [whole, part]) for box in boxes))
     lost = rng.random(len(objects.truth)) < 0.5
     wide, narrow = (report_of(objects, squares(20), lost, level=level).to_dict() for level in (0.99, 0.6))
     pairs = [(wide["recall"][name]["0.5"], narrow["recall"][name]["0.5"]) for name in ("whole", "crop", "fall")]

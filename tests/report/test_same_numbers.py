@@ -163,6 +163,18 @@ def test_recall_and_precision_are_the_same_everywhere(ours, told):
     assert np.sum(told["where"]["map"]["found"]) == fate["kept"] + fate["lost"]
 
 
+def test_crops_stand_by_what_they_lost_then_by_the_share_of_it(ours):
+    rows, lost, found = object_table(ours.scored, None), Counter(), Counter()
+    for window, kind in zip(zip(*windows_of(rows), strict=True), rows["fate"], strict=True):
+        lost[window] += kind == "lost"
+        found[window] += kind in ("lost", "kept")
+    shown = [(each["image"], *each["crop"]) for each in gallery(ours)["entries"]]
+    assert [lost[window] for window in shown] == sorted(lost.values(), reverse=True)[: len(shown)]
+    keys = [(-lost[window], -lost[window] / found[window]) for window in shown]
+    assert keys == sorted(keys)
+    assert len(set(keys)) > 2
+
+
 def test_the_worst_crop_is_the_first_of_the_gallery(ours, told):
     first = gallery(ours)["entries"][0]
     assert told["worst"] == {key: first[key] for key in ("image", "crop", "lost", "found")}
