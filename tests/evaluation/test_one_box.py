@@ -79,14 +79,22 @@ def test_what_still_comes_out_otherwise_is_named(monkeypatch):
     assert np.array_equal(differ, exact.apart)
 
 
-def test_a_detection_that_meets_a_region_when_it_is_moved_is_moved_another_way():
-    region = [0.0, 30.0, 100.0, 70.0]
-    two = truth((CLIPPED, region), (TIGHT, region), np.array([False, True]))
-    for edge in np.linspace(30.0, 60.0, 13):
-        detected = answers([10.0, 0.0, 100.0, 40.0], [20.0, 0.0, 79.0, edge], [12.0, 0.0, 90.0, edge])
-        exact = one_box(two, detected, images=1, categories=[7])
-        same = (outcomes(exact.truth, exact.detected) == outcomes(two, detected)).all(axis=(1, 2))
-        assert np.array_equal(~same, exact.apart)
+def beside_a_region():
+    """Moving either detection as the boxes differ would change how much of it lies in the region."""
+    region = [121.0, 182.0, 166.0, 208.0]
+    clipped, tight = [119.0, 170.0, 176.0, 208.0], [129.0, 170.0, 166.0, 208.0]
+    two = truth((clipped, region), (tight, region), np.array([False, True]))
+    return two, answers([119.82, 178.63, 168.68, 208.0], [133.41, 172.46, 167.8, 208.0])
+
+
+def test_a_detection_that_would_meet_a_region_is_moved_another_way(monkeypatch):
+    two, detected = beside_a_region()
+    exact = one_box(two, detected, images=1, categories=[7])
+    assert exact.moved.any()
+    assert not exact.apart.any()
+    assert (outcomes(exact.truth, exact.detected) == outcomes(two, detected)).all()
+    monkeypatch.setattr(module, "_shrunk", module._mapped)
+    assert one_box(two, detected, images=1, categories=[7]).apart.any()
 
 
 @given(sets())
