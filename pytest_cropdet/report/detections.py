@@ -29,6 +29,7 @@ __all__ = ["write_detections"]
 
 IGNORED_AREA = 2e10  # square pixels, beyond all of COCO's ranges
 COCO_CAP = 100
+RENDERINGS = ("context", "cut", "moved", "placebo", "hollow")  # of the chain
 Values = dict[str, float | None]
 
 
@@ -44,6 +45,9 @@ def write_detections(folder: Path, run: Run) -> None:
     causes = run.explanation.causes
     tables = dict(run.detected) if causes is None else {**causes.detected, **run.detected}
     tables.pop("whole", None)
+    for name in {*RENDERINGS} - {*tables}:  # of an earlier run: they would be taken for this one's
+        for old in (f"{name}.json", f"truth-{name}.json", f"detections-{name}.json"):
+            (target / old).unlink(missing_ok=True)
     write_whole(target / "truth.json", json.dumps(_plain_truth(run)))
     for name, table in tables.items():
         write_whole(target / f"{name}.json", json.dumps(_results(table)))

@@ -173,6 +173,15 @@ def test_the_mean_is_over_the_categories_of_the_gate(tmp_path):
     assert [each["name"] for each in truth.dataset["info"]["categories_not_in_the_mean"]] == ["owl"]
 
 
+def test_what_an_earlier_run_left_is_not_taken_for_this_one_s(run, tmp_path):
+    folder = written(tmp_path, run)
+    (folder / "notes.json").write_text("{}")
+    assert (folder / "truth-context.json").exists()
+    written(tmp_path, lossy(explain="off", max_drop=None))
+    pairs = {f"{kind}{side}.json" for kind in ("", "truth-", "detections-") for side in SIDES}
+    assert {path.name for path in folder.iterdir()} == {"truth.json", "notes.json", *pairs}
+
+
 def test_agreement_has_files_too(tmp_path):
     data = made(images=12)
     data.has_truth = False
