@@ -90,7 +90,9 @@ def _info(run: Run, name: str, table: Detected, exact: OneBox) -> dict[str, Any]
     changed = np.zeros(len(objects.truth), bool)
     if objects.truth.tight is not None:
         changed = objects.scored & (objects.truth.tight != objects.truth.boxes).any(axis=1)
-    limit = "" if cap == COCO_CAP else f", with evaluation.params.maxDets = [1, 10, {cap}]"
+    limit = ""
+    if cap != COCO_CAP:
+        limit = f" with params.maxDets = [1, 10, {cap}] (mAP: the mean of eval['precision'][..., 0, 2] above -1)"
     return {
         "description": (
             f"Crops of {run.dataset}, rendering {name}. COCOeval(COCO('truth-{name}.json'), "
