@@ -15,7 +15,8 @@ def run_html(run: "Run") -> str:
     """Return a run as HTML; it asks the detector nothing."""
     verdicts = run.verdicts
     limits = [verdict.limit for verdict in verdicts if verdict.measure.name == run.drop.name]
-    gate = {"drop": run.drop.bounds(), "limit": limits[-1] if limits else None, "verdict": run.verdict}
+    drop = {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high}
+    gate = {"drop": drop, "limit": limits[-1] if limits else None, "verdict": run.verdict}
     words = [verdict.headline for verdict in verdicts] or [f"crops cost {run.drop}"]
     lines = "".join(f"<div>{escape(line)}</div>" for line in words)
     rests_on = f"{run.crops:,} crops of {run.images:,} images, {run.scored_objects:,} objects, seed {run.plan.seed}"

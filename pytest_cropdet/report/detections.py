@@ -48,11 +48,15 @@ def write_detections(folder: Path, run: Run) -> None:
     for name in {*RENDERINGS} - {*tables}:  # of an earlier run: they would be taken for this one's
         for old in (f"{name}.json", f"truth-{name}.json", f"detections-{name}.json"):
             (target / old).unlink(missing_ok=True)
-    write_whole(target / "truth.json", json.dumps(_plain_truth(run)))
+    _write(target / "truth.json", _plain_truth(run))
     for name, table in tables.items():
-        write_whole(target / f"{name}.json", json.dumps(_results(table)))
+        _write(target / f"{name}.json", _results(table))
         for kind, content in _pair(run, name, table).items():
-            write_whole(target / f"{kind}-{name}.json", json.dumps(content))
+            _write(target / f"{kind}-{name}.json", content)
+
+
+def _write(path: Path, content: Any) -> None:
+    write_whole(path, json.dumps(content, allow_nan=False))
 
 
 def folder_name(name: str) -> str:

@@ -27,7 +27,7 @@ def record(run: Run) -> dict[str, Any]:
         "verdict": run.verdict,
         "limit": limits[-1] if limits else run.settings.max_drop,
         "metric": "lost" if run.agreement else run.settings.metric,
-        "drop": {**run.drop.bounds(), "level": run.drop.level},
+        "drop": {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high, "level": run.drop.level},
         "verdict_reason": next((verdict.reason for verdict in run.verdicts if verdict.reason), None),
         "ratio": bounds(run.ratio),
         "ap": dict(run.ap),
@@ -103,7 +103,7 @@ def record(run: Run) -> dict[str, Any]:
 
 def bounds(measure: Measure) -> dict[str, float | None]:
     """Return a measure's value and its bounds."""
-    return measure.bounds()
+    return {"value": measure.value, "low": measure.low, "high": measure.high}
 
 
 def _windows(run: Run) -> dict[str, list[list[int]]] | None:
