@@ -132,7 +132,8 @@ def hidden_numbers(
     new_score: float | None = None,
     min_recall: float = 0.05,
     cap: tuple[Doubt, ...] = (),
-    level: float = 0.95,
+    *,
+    level: float,
 ) -> Hidden:
     """Return the numbers of both renderings at the operating point, over the categories that were matched.
 

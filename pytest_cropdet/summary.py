@@ -115,7 +115,7 @@ def summarise(
         agreement,
         settings.min_ap,
         limited,
-        settings.level,
+        level=settings.level,
     )
     drop = measures.drop("drop", means[metric], both, settings, doubts, spread)
     by_category = {
