@@ -103,8 +103,7 @@ def advise(causes: Causes, spec: str, trials: Trials | None = None) -> Advice:
 
 
 def _shown(step: Step) -> str:
-    bounds = "" if step.low is None or step.high is None else f" [{step.low:.3f}, {step.high:.3f}]"
-    return f"{PHRASES[step.name]} {step.value:.3f}{bounds}"
+    return f"{PHRASES[step.name]} {step}"
 
 
 def _why(causes: Causes, step: Step) -> str:

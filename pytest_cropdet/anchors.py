@@ -6,7 +6,6 @@ none. Everything is measured at the model's input: the whole object as the whole
 it as the crop brings it.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.bounded import Bounded, Interval
 from pytest_cropdet.boxes import Boxes, Floats, iou
 from pytest_cropdet.detectors.anchors import Anchors
 from pytest_cropdet.detectors.frames import frame_of
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.evaluation import percentile_bounds
 from pytest_cropdet.hidden import Share, share
 from pytest_cropdet.samples import Bools, Ints
 from pytest_cropdet.scoring import Objects
@@ -46,7 +45,7 @@ class Fits:
 
 
 @dataclass(frozen=True, slots=True)
-class OddsRatio:
+class OddsRatio(Interval):
     """By which factor the odds of being lost are larger for objects whose anchor is gone than for the others.
 
     ``table``: objects ``((gone and lost, gone and kept), (stays and lost, stays and kept))``, among those that had an
@@ -60,7 +59,7 @@ class OddsRatio:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as built-in values."""
-        return {"value": self.value, "low": self.low, "high": self.high, "table": [list(row) for row in self.table]}
+        return {**self.bounds(), "table": [list(row) for row in self.table]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +85,10 @@ class AnchorReport:
             "anchors": self.anchors,
             "objects": len(self.rows),
             "recall": {
-                name: {f"{level:g}": _bounded(each) for level, each in levels.items()}
+                name: {f"{level:g}": each.bounds() for level, each in levels.items()}
                 for name, levels in {**self.recall, "fall": self.fall}.items()
             },
-            "strides": {name: _bounded(each) for name, each in self.strides.items()},
+            "strides": {name: each.bounds() for name, each in self.strides.items()},
             "odds_ratio": self.lost_with_anchor.to_dict(),
         }
 
@@ -97,10 +96,10 @@ class AnchorReport:
         lines = [f"{len(self.rows)} objects, {self.anchors} anchors"]
         for level in RECALL_IOU:
             whole, crop = self.recall["whole"][level], self.recall["crop"][level]
-            lines.append(f"have an anchor at IoU {level:g}: {_text(whole)} in whole images, {_text(crop)} in crops")
+            lines.append(f"have an anchor at IoU {level:g}: {whole} in whole images, {crop} in crops")
         whole, crop = self.strides["whole"], self.strides["crop"]
-        lines.append(f"strides to the best anchor's centre: {_text(whole)} in whole images, {_text(crop)} in crops")
-        lines.append(f"odds of being lost, anchor gone against anchor kept: ratio {_text(self.lost_with_anchor)}")
+        lines.append(f"strides to the best anchor's centre: {whole} in whole images, {crop} in crops")
+        lines.append(f"odds of being lost, anchor gone against anchor kept: ratio {self.lost_with_anchor}")
         return "\n".join(lines)
 
 
@@ -147,13 +146,14 @@ def anchor_report(
     *,
     at_risk: Bools | None = None,
     counted: Bools | None = None,
+    level: float = 0.95,
 ) -> AnchorReport | NoAnchors:
     """Return how the anchors fit the objects of whole images and of crops; :class:`NoAnchors` for ``anchors=None``.
 
     ``input_size``: width and height of the model's input in pixels; ``resize``: ``stretch``, ``letterbox`` or
     ``keep_aspect``. ``lost`` (G,): found in the whole image and not in the crop; ``at_risk`` (G,): found in the whole
-    image, all where it is not given. ``draws``: of :func:`~pytest_cropdet.hidden.draw_units`. ``counted`` (G,): the
-    objects to count, those that are scored where it is not given.
+    image, all where it is not given. ``draws``: of :func:`~pytest_cropdet.ratios.draw_units`. ``counted`` (G,): the
+    objects to count, those that are scored where it is not given. ``level``: of the bounds.
     """
     if anchors is None:
         return NoAnchors()
@@ -178,8 +178,8 @@ def anchor_report(
     total = per_unit(np.ones(len(rows)))
     recall = {
         name: {
-            level: share(f"anchors {name}", per_unit(each.iou >= level), total, draws, good=True)
-            for level in RECALL_IOU
+            least: share(f"anchors {name}", per_unit(each.iou >= least), total, draws, good=True, level=level)
+            for least in RECALL_IOU
         }
         for name, each in fits.items()
     }
@@ -193,20 +193,21 @@ def anchor_report(
         fits=fits,
         recall=recall,
         fall={
-            level: share(
+            least: share(
                 "anchors lost",
-                recall["whole"][level].over - recall["crop"][level].over,
+                recall["whole"][least].over - recall["crop"][least].over,
                 total,
                 draws,
                 phrase="crops lose",
+                level=level,
             )
-            for level in RECALL_IOU
+            for least in RECALL_IOU
         },
         strides={
-            name: share(f"strides {name}", per_unit(each.strides), total, draws, unit="strides")
+            name: share(f"strides {name}", per_unit(each.strides), total, draws, unit="strides", level=level)
             for name, each in fits.items()
         },
-        lost_with_anchor=_odds_ratio(np.stack(cells, axis=1), draws),
+        lost_with_anchor=_odds_ratio(np.stack(cells, axis=1), draws, level),
     )
 
 
@@ -234,13 +235,12 @@ def _fits(boxes: Boxes, anchors: Anchors, input_size: tuple[int, int]) -> Fits:
     return Fits(row, overlap, np.hypot(*(between / steps).T))
 
 
-def _odds_ratio(cells: Floats, draws: NDArray[Any]) -> OddsRatio:
+def _odds_ratio(cells: Floats, draws: NDArray[Any], level: float) -> OddsRatio:
     """Return the ratio from (units, 4) counts, with percentile bounds over resampled units."""
     total = cells.sum(axis=0)
-    value = float(_ratio(total[None])[0])
-    low, high = percentile_bounds(_ratio(draws @ cells)) if not math.isnan(value) else (math.nan, math.nan)
+    odds = Bounded.of(float(_ratio(total[None])[0]), _ratio(draws @ cells), level)
     a, b, c, d = (int(count) for count in total)
-    return OddsRatio(_defined(value), _defined(low), _defined(high), ((a, b), (c, d)))
+    return OddsRatio(odds.value, odds.low, odds.high, ((a, b), (c, d)))
 
 
 def _ratio(cells: Floats) -> Floats:
@@ -249,18 +249,3 @@ def _ratio(cells: Floats) -> Floats:
     table = cells.reshape(-1, 2, 2)
     full = (table.sum(axis=1) > 0).all(axis=1) & (table.sum(axis=2) > 0).all(axis=1)
     return np.where(full, a * d / (b * c), np.nan)
-
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-def _bounded(each: Share) -> dict[str, float | None]:
-    return {"value": each.value, "low": each.low, "high": each.high}
-
-
-def _text(each: Share | OddsRatio) -> str:
-    if each.value is None:
-        return "undefined"
-    bounds = "" if each.low is None or each.high is None else f" [{each.low:.3f}, {each.high:.3f}]"
-    return f"{each.value:.3f}{bounds}"

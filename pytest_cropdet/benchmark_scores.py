@@ -15,6 +15,7 @@ from pytest_cropdet.evaluation import Detected, Matches, average_precision, matc
 from pytest_cropdet.extremes import extreme_ap
 from pytest_cropdet.families import draw
 from pytest_cropdet.plan import Plan
+from pytest_cropdet.ratios import divide
 from pytest_cropdet.samples import Bools, Detections, Ints, Sample
 from pytest_cropdet.scoring import CropIndex, build_detected, build_objects, kept_categories
 from pytest_cropdet.settings import RunSettings
@@ -164,14 +165,11 @@ class Means:
 
     @classmethod
     def _of_pair(cls, ap: Floats, replicates: Floats, rules: Rules) -> "Means":
-        def ratio(both: Floats) -> Floats:
-            return np.asarray(np.divide(both[1], both[0], out=np.full(both[0].shape, np.nan), where=both[0] > 0))
-
         return cls(
             reference=rules.bounded(ap[0], replicates[0]),
             crop=rules.bounded(ap[1], replicates[1]),
             drop=rules.bounded(ap[0] - ap[1], replicates[0] - replicates[1]),
-            ratio=rules.bounded(float(ratio(ap)), ratio(replicates)),
+            ratio=rules.bounded(float(divide(ap[1], ap[0])), divide(replicates[1], replicates[0])),
         )
 
     def to_dict(self) -> dict[str, dict[str, float | None]]:

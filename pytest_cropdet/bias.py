@@ -33,8 +33,9 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.boxes import Boxes, Floats, areas
-from pytest_cropdet.evaluation import Detected, Matches, percentile_bounds
+from pytest_cropdet.evaluation import Detected, Matches
 from pytest_cropdet.operating import at_half
+from pytest_cropdet.ratios import bounded_ratio
 from pytest_cropdet.samples import Bools, Ints
 from pytest_cropdet.scoring import Objects
 
@@ -290,12 +291,7 @@ def _estimate(over: Floats, under: Floats, source: Ints, draws: NDArray[Any], le
     """Return sum(over) / sum(under) with percentile bounds; both one a box."""
     units = draws.shape[1]
     above, below = (np.bincount(source, each, minlength=units).astype(float) for each in (over, under))
-    if not below.sum():
-        return Bounded()
-    drawn = draws @ below
-    ratios = np.divide(draws @ above, drawn, out=np.full(len(draws), np.nan), where=drawn > 0)
-    low, high = (None if math.isnan(end) else end for end in percentile_bounds(ratios, level))
-    return Bounded(float(above.sum() / below.sum()), low, high)
+    return bounded_ratio(above, below, draws, level)
 
 
 def _iou(first: Boxes, second: Boxes) -> Floats:

@@ -13,7 +13,8 @@ from pytest_cropdet.chain import Chain, Scores, agreeing, build_chain
 from pytest_cropdet.evaluation import Detected, Matches, average_precision, match, resample
 from pytest_cropdet.fates import Fates, fates
 from pytest_cropdet.hidden import Hidden
-from pytest_cropdet.operating import FOUND_IOU, found_objects
+from pytest_cropdet.operating import FOUND_IOU, OperatingPoint
+from pytest_cropdet.ratios import ratio, resampled_ratio
 from pytest_cropdet.renderings import CHAIN, detected_in
 from pytest_cropdet.samples import Bools, Detections
 from pytest_cropdet.scoring import Objects, build_detected
@@ -35,6 +36,7 @@ class Scored:
 
     ``detected``, ``matches``: of ``reference`` and ``crop``. ``chosen``: ids of the categories that are scored;
     ``kept``: those of them in the mean. ``names``: categories by id. ``agreement``: whole images stand in for truth.
+    ``point``: what is found at the operating point.
     """
 
     objects: Objects
@@ -45,11 +47,12 @@ class Scored:
     names: Mapping[int, str]
     hidden: Hidden
     agreement: bool
+    point: OperatingPoint
 
     @property
     def counted(self) -> Bools:
         """(G,) the scored objects of the chosen categories."""
-        return np.asarray(self.objects.scored & np.isin(self.objects.truth.category, list(self.chosen)))
+        return self.point.counted
 
     @property
     def draws(self) -> NDArray[Any]:
@@ -111,16 +114,13 @@ def find_causes(run: Scored, settings: RunSettings, rendered: Mapping[tuple[str,
             {name: numbers.values[place] for name, place in places.items()},
             {name: numbers.replicates[place] for name, place in places.items()},
         )
-        chains.append(build_chain(scores, fill, run.hidden.lost.level if run.agreement else settings.level))
+        chains.append(build_chain(scores, fill, settings.level))
     first = {name: name if name in ends else (fills[0], name) for name in (*CHAIN, "placebo", "hollow")}
     own_keys = {name: key for name, key in first.items() if key in everything}
-    found = {
-        name: found_objects(everything[key], detected[key], run.hidden.score, len(objects.truth)) & run.counted
-        for name, key in own_keys.items()
-    }
+    found = {name: run.point.found_in(everything[key], detected[key]) for name, key in own_keys.items()}
     return Causes(
         chains=tuple(chains),
-        fates=fates(objects, found, run.counted, run.draws, run.names),
+        fates=fates(objects, found, run.counted, run.draws, run.names, settings.level),
         detected={name: detected[key] for name, key in own_keys.items()},
         matches={name: everything[key] for name, key in own_keys.items()},
         found=found,
@@ -187,17 +187,9 @@ def _share_found(
         return np.bincount(run.objects.unit[rows], minlength=units).astype(np.float64)
 
     total = per_unit(run.counted)
-    below = run.draws @ total
-    found = {
-        name: found_objects(table, detected[name], run.hidden.score, len(run.objects.truth)) & run.counted
-        for name, table in matches.items()
-    }
+    found = {name: run.point.found_in(table, detected[name]) for name, table in matches.items()}
     over = {name: per_unit(rows & found["whole"]) for name, rows in found.items()}
-    undefined = np.full(len(below), np.nan)
     return Scores(
-        {name: float(each.sum() / total.sum()) if total.sum() else None for name, each in over.items()},
-        {
-            name: np.divide(run.draws @ each, below, out=undefined.copy(), where=below > 0)
-            for name, each in over.items()
-        },
+        {name: ratio(each, total) for name, each in over.items()},
+        {name: resampled_ratio(each, total, run.draws) for name, each in over.items()},
     )

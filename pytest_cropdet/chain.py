@@ -4,7 +4,6 @@ All renderings are scored on the same objects by the same rules, so the steps ad
 the rendering above minus the AP of the rendering, positive where AP is lost.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation import percentile_bounds
+from pytest_cropdet.bounded import Interval, bounds_of
 from pytest_cropdet.renderings import CHAIN, STEPS
 
 __all__ = ["PHRASES", "Chain", "Scores", "Step", "build_chain", "conclusion"]
@@ -27,7 +26,7 @@ PHRASES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Step(Interval):
     """What one change of the picture costs: AP lost, with one-sided bounds (``None`` where undefined).
 
     ``distinguishable``: its bounds do not hold 0, and its value is larger than what the fill itself does (the placebo's
@@ -42,13 +41,7 @@ class Step:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the step as built-in values."""
-        return {
-            "name": self.name,
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "distinguishable": self.distinguishable,
-        }
+        return {"name": self.name, **self.bounds(), "distinguishable": self.distinguishable}
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +117,8 @@ def build_chain(scores: Scores, fill: str, level: float) -> Chain:
 
 def _step(name: str, scores: Scores, weights: Mapping[str, float], level: float, placebo: Step | None) -> Step:
     value, replicates = scores.lost(weights)
-    low, high = percentile_bounds(replicates, level)
-    if value is None or math.isnan(low) or math.isnan(high):
+    low, high = bounds_of(replicates, level)
+    if value is None or low is None or high is None:
         return Step(name, value, None, None, False)
     by_fill = 0.0  # fill comes with the context and goes with the crop: what it does may enter with either sign
     if placebo is not None and placebo.low is not None and placebo.high is not None:

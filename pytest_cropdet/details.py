@@ -16,7 +16,6 @@ from pytest_cropdet.error_types import ErrorTypes, error_types
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.evaluation import Matches
 from pytest_cropdet.labels import LabelChanges, label_changes
-from pytest_cropdet.operating import found_objects
 from pytest_cropdet.samples import Bools
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.shift import Shift, shift
@@ -73,7 +72,9 @@ class Details:
         if known not in self._where:
             run = self.scored
             iou = IOU_OF[self.settings.metric]
-            self._where[known] = where(run.objects, tables, found, self._kept, iou, run.draws, run.names)
+            self._where[known] = where(
+                run.objects, tables, found, self._kept, iou, run.draws, run.names, self.settings.level
+            )
         return self._where[known]
 
     @property
@@ -93,6 +94,7 @@ class Details:
                 self.input_size,
                 self.resize,
                 self.training,
+                self.settings.level,
             )
         return self._shift[known]
 
@@ -119,6 +121,7 @@ class Details:
                 run.draws,
                 at_risk=ends["whole"],
                 counted=run.counted,
+                level=self.settings.level,
             )
         except DetectorError as error:
             return NoAnchors(str(error))
@@ -145,10 +148,6 @@ class Details:
             chain = [name for name in ("whole", "context", "cut", "moved", "crop") if name in causes.matches]
             return True, {name: causes.matches[name] for name in chain}, {name: causes.found[name] for name in chain}
         run = self.scored
-        tables = {"whole": run.matches["reference"], "crop": run.matches["crop"]}
-        detected = {"whole": run.detected["reference"], "crop": run.detected["crop"]}
-        found = {
-            name: found_objects(table, detected[name], run.hidden.score, len(run.objects.truth)) & run.counted
-            for name, table in tables.items()
-        }
-        return False, tables, found
+        ends = {"whole": "reference", "crop": "crop"}
+        found = run.point.found
+        return False, {name: run.matches[key] for name, key in ends.items()}, {n: found[key] for n, key in ends.items()}

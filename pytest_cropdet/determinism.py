@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from pytest_cropdet.batch_keys import BatchKeys
+from pytest_cropdet.bounded import bounds_of
 from pytest_cropdet.categories import CategoryMap
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.engines import WAIT, chunks
-from pytest_cropdet.evaluation import match, percentile_bounds, resample
+from pytest_cropdet.evaluation import match, resample
 from pytest_cropdet.samples import Detections, Sample
 from pytest_cropdet.scoring import CropIndex, build_detected, build_objects
 from pytest_cropdet.settings import RunSettings
@@ -155,6 +156,5 @@ def _spread(
     replicates = resample(
         tables, count, replicates=settings.replicates, seed=settings.seed, metrics=[settings.metric]
     ).mean(settings.metric)
-    low, high = percentile_bounds(replicates[0] - replicates[1], settings.level)
-    spread = max(abs(low), abs(high))
-    return None if np.isnan(spread) else float(spread)
+    low, high = bounds_of(replicates[0] - replicates[1], settings.level)
+    return None if low is None or high is None else max(abs(low), abs(high))

@@ -30,8 +30,9 @@ from typing import Any
 
 import numpy as np
 
+from pytest_cropdet.bounded import bounds_of
 from pytest_cropdet.boxes import iou
-from pytest_cropdet.evaluation import Detected, Matches, average_precision, percentile_bounds, resample
+from pytest_cropdet.evaluation import Detected, Matches, average_precision, resample
 from pytest_cropdet.evaluation.values import Floats
 from pytest_cropdet.operating import FOUND_IOU, at_half
 from pytest_cropdet.samples import Bools, Ints
@@ -183,7 +184,7 @@ def error_types(
     tables = [each.mended(kind) for each in errors.values() for kind in (None, *KINDS)]
     ap = np.array([average_precision(table).mean(categories=kept) for table in tables])
     cost = _costs(ap[:, None])[..., 0]
-    bounds = [(math.nan, math.nan)] * len(KINDS)
+    bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(KINDS)
     if replicates and kept.any():
         drawn = resample(
             tables,
@@ -195,9 +196,9 @@ def error_types(
             metrics=["AP50"],
         )
         drawn_cost = _costs(_mean_of_defined(drawn.singles[0]))
-        bounds = [percentile_bounds(change, level) for change in drawn_cost[1] - drawn_cost[0]]
+        bounds = [bounds_of(change, level) for change in drawn_cost[1] - drawn_cost[0]]
     values = zip(KINDS, cost.T, bounds, strict=True)
-    return ErrorTypes({kind: ErrorCost(*map(_or_none, (*pair, *ends))) for kind, pair, ends in values})
+    return ErrorTypes({kind: ErrorCost(_or_none(pair[0]), _or_none(pair[1]), *ends) for kind, pair, ends in values})
 
 
 def find_errors(objects: Objects, detected: Detected, matches: Matches) -> Errors:

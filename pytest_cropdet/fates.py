@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.evaluation import COCO_SIZES, size_classes
 from pytest_cropdet.hidden import Share, share
 from pytest_cropdet.renderings import CHAIN, STEPS
 from pytest_cropdet.samples import Bools
@@ -19,8 +20,7 @@ from pytest_cropdet.scoring import Objects
 __all__ = ["NEVER", "SIZES", "Fates", "fates", "original_area", "sizes_of"]
 
 NEVER = -1
-SIZES = ("small", "medium", "large")
-SIZE_LIMITS = (32.0**2, 96.0**2)  # px, of the whole annotation: COCO's area ranges
+SIZES = COCO_SIZES  # of the whole annotation
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +44,7 @@ class Fates:
         told = {"lost": self.lost, "gained": self.gained}
         return {
             **{
-                fate: {
-                    name: {"count": int(each.over.sum()), "value": each.value, "low": each.low, "high": each.high}
-                    for name, each in shares.items()
-                }
+                fate: {name: {"count": int(each.over.sum()), **each.bounds()} for name, each in shares.items()}
                 for fate, shares in told.items()
             },
             "by_category": {
@@ -60,11 +57,16 @@ class Fates:
 
 
 def fates(
-    objects: Objects, found: Mapping[str, Bools], counted: Bools, draws: NDArray[Any], names: Mapping[int, str]
+    objects: Objects,
+    found: Mapping[str, Bools],
+    counted: Bools,
+    draws: NDArray[Any],
+    names: Mapping[int, str],
+    level: float = 0.95,
 ) -> Fates:
     """Return the fates of the ``counted`` (G,) objects; ``found``: (G,) for every rendering of the chain.
 
-    ``draws``: (N, units) how often each source image is drawn, ``names``: categories by id.
+    ``draws``: (N, units) how often each source image is drawn, ``names``: categories by id. ``level``: of the bounds.
     """
     seen = np.stack([found[name] & counted for name in CHAIN])
     lost_at = _stays(~seen)
@@ -81,6 +83,7 @@ def fates(
                 np.bincount(objects.unit[at == step], minlength=units).astype(np.float64),
                 total,
                 draws,
+                level=level,
             )
             for step, name in enumerate(STEPS)
         }
@@ -128,5 +131,5 @@ def original_area(objects: Objects) -> NDArray[np.float64]:
 
 
 def sizes_of(objects: Objects) -> NDArray[np.int64]:
-    """Return (G,) the place in ``SIZES`` of each row's whole annotation; the borders as in COCO, 32^2 is small."""
-    return np.searchsorted(np.array(SIZE_LIMITS), original_area(objects), side="left")
+    """Return (G,) the place in ``SIZES`` of each row's whole annotation."""
+    return size_classes(original_area(objects))

@@ -12,6 +12,7 @@ from html import escape
 from numbers import Real
 from typing import Any, Literal, NoReturn, TypeVar
 
+from pytest_cropdet.bounded import Interval
 from pytest_cropdet.errors import SpecError
 
 __all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Undecided", "Verdict", "check_limit"]
@@ -76,7 +77,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, eq=False)
-class Measure:
+class Measure(Interval):
     """A number with one-sided bounds at ``level``: ``value``, ``low``, ``high`` (``None`` where undefined).
 
     A loss allows ``measure <= limit`` and ``limit >= measure``, a good (``good=True``) ``measure >= limit`` and
@@ -213,12 +214,6 @@ class Measure:
 
     def _repr_html_(self) -> str:
         return f"<b>{escape(self.name)}</b> {escape(str(self))} {escape(self.unit)}"
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return "undefined"
-        bounds = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.value:.3f}{bounds}"
 
 
 def _number(limit: Any) -> float:

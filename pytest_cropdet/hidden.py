@@ -5,21 +5,22 @@ category, scored at or above the operating point, matches it at IoU 0.5. Bounds 
 crops of one image are not independent.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation import Detected, Matches, percentile_bounds
+from pytest_cropdet.evaluation import Detected, Matches
 from pytest_cropdet.gate import Doubt, Measure, Undecided
-from pytest_cropdet.operating import at_half, covering_detections, matched_scores
+from pytest_cropdet.operating import OperatingPoint, at_half, covering_detections
+from pytest_cropdet.ratios import bounded_ratio, draw_units
 from pytest_cropdet.samples import Bools
 from pytest_cropdet.scoring import Objects
 
-__all__ = ["Hidden", "Share", "hidden_numbers"]
+__all__ = ["Hidden", "Share", "draw_units", "hidden_numbers", "share"]
 
 CUT_MARGIN = 2.0  # px from the window's edge within which a box touches the cut
 Floats = NDArray[np.float64]
@@ -38,7 +39,8 @@ class Share(Measure):
         if not isinstance(other, Share) or other.under is not self.under:
             raise TypeError(f"{self.name} can only be compared with a share of the same objects, such as run.gained")
         name, phrase = f"{self.name} - {other.name}", f"crops lose, net of what they {other.name},"
-        net = share(name, self.over - other.over, self.under, self.draws, self.doubts, self.undecided, phrase)
+        over = self.over - other.over
+        net = share(name, over, self.under, self.draws, self.doubts, self.undecided, phrase, level=self.level)
         net = replace(net, blind=self.blind, strength=self.strength)
         return net if self.story is None or self.note is None else net.with_story(self.story, self.note)
 
@@ -67,7 +69,7 @@ class Hidden:
         """Return everything as built-in values."""
         return {
             **{
-                name: {"value": each.value, "low": each.low, "high": each.high, "count": int(each.over.sum())}
+                name: {**each.bounds(), "count": int(each.over.sum())}
                 for name, each in (
                     ("lost", self.lost),
                     ("gained", self.gained),
@@ -87,12 +89,6 @@ class Hidden:
         }
 
 
-def draw_units(units: int, replicates: int, seed: int) -> NDArray[np.int64]:
-    """Return (replicates, units) multinomial counts: how often each source image is drawn."""
-    generator = np.random.Generator(np.random.PCG64([seed, 1]))
-    return generator.multinomial(units, np.full(units, 1 / max(units, 1)), size=replicates)
-
-
 def share(
     name: str,
     over: Floats,
@@ -103,18 +99,17 @@ def share(
     phrase: str = "",
     good: bool = False,
     unit: str = "of the objects",
+    *,
+    level: float,
 ) -> Share:
-    """Return sum(over) / sum(under) with percentile bounds; both are per source image."""
-    total = under.sum()
-    value = float(over.sum() / total) if total else None
-    below = draws @ under
-    ratio = np.divide(draws @ over, below, out=np.full(len(draws), np.nan), where=below > 0)
-    low, high = percentile_bounds(ratio)
+    """Return sum(over) / sum(under) with one-sided bounds at ``level``; both are per source image."""
+    bounded = bounded_ratio(over, under, draws, level)
     return Share(
         name=name,
-        value=value,
-        low=None if math.isnan(low) else low,
-        high=None if math.isnan(high) else high,
+        value=bounded.value,
+        low=bounded.low,
+        high=bounded.high,
+        level=level,
         good=good,
         phrase=phrase or f"{name} is",
         unit=unit,
@@ -130,38 +125,40 @@ def hidden_numbers(
     objects: Objects,
     detected: Mapping[str, Detected],
     matches: Mapping[str, Matches],
-    score: float,
+    point: OperatingPoint,
     draws: NDArray[Any],
     doubts: tuple[Doubt, ...] = (),
     undecided: Undecided = "fail",
     new_score: float | None = None,
     min_recall: float = 0.05,
     cap: tuple[Doubt, ...] = (),
+    *,
+    level: float,
 ) -> Hidden:
-    """Return the numbers of both renderings at the operating point ``score``, over the categories that were matched.
+    """Return the numbers of both renderings at the operating point, over the categories that were matched.
 
     ``new_score``: where the whole image stands in for truth, the score from which a detection of the crop is called
     new; shares lost by category are given then too. No loss passes unless the reference surely finds ``min_recall``
     more of the objects than may be lost; ``cap``: the doubt about losses against a reference that is limited.
+    ``level``: of all bounds.
     """
     index = objects.index
     units = len(index.samples)
-    counted = objects.scored & np.isin(objects.truth.category, matches["crop"].categories)
-    best = {name: matched_scores(matches[name], detected[name], len(objects.truth)) for name in ("reference", "crop")}
-    found = {name: counted & (scores >= score) for name, scores in best.items()}
+    score, counted, best, found = point.score, point.counted, point.scores, point.found
+    ratio_of = partial(share, draws=draws, level=level)
 
     def per_unit(rows: Bools) -> Floats:
         return np.bincount(objects.unit[rows], minlength=units).astype(np.float64)
 
     total = per_unit(counted)
 
-    surely = share("recall", per_unit(found["reference"]), total, draws).low
+    surely = ratio_of("recall", per_unit(found["reference"]), total).low
 
     def of_objects(name: str, rows: Bools, phrase: str) -> Share:
-        some = share(name, per_unit(rows), total, draws, (*doubts, *cap), undecided, phrase)
+        some = ratio_of(name, per_unit(rows), total, doubts=(*doubts, *cap), undecided=undecided, phrase=phrase)
         return replace(some, blind=(surely, min_recall), strength="recall")
 
-    lost, gained = found["reference"] & ~found["crop"], found["crop"] & ~found["reference"]
+    lost, gained = point.lost, point.gained
     flips = lost & (covering_detections(objects, detected["crop"], lost, score) >= 0)
     wrong = {name: _wrong(matches[name], detected[name], score) for name in found}
     wrong_by_unit = {
@@ -174,13 +171,17 @@ def hidden_numbers(
 
     def of_crops(name: str, rows: NDArray[np.int64], phrase: str) -> Share:
         count = np.bincount(index.unit[detected["crop"].image[rows]], minlength=units).astype(np.float64)
-        return share(name, count, crops, draws, doubts, undecided, phrase, unit="")
+        return ratio_of(name, count, crops, doubts=doubts, undecided=undecided, phrase=phrase, unit="")
 
     right = per_unit(found["crop"])
+
+    def good(name: str, under: Floats, phrase: str) -> Share:
+        return ratio_of(name, right, under, doubts=doubts, undecided=undecided, phrase=phrase, good=True)
+
     both = found["reference"] & found["crop"]
     change = np.where(both, best["crop"] - best["reference"], 0.0)
     change_by_unit = np.bincount(objects.unit[both], change[both], minlength=units).astype(np.float64)
-    changed = share("score change", change_by_unit, per_unit(both), draws)
+    changed = ratio_of("score change", change_by_unit, per_unit(both))
     confident = {name: int(rows.sum()) + len(wrong[name]) for name, rows in found.items()}  # ignored ones left out
     return Hidden(
         score=score,
@@ -190,11 +191,10 @@ def hidden_numbers(
         new_at_cut=of_crops("new_at_cut", at_cut, "wrong detections at the cut, a crop, are"),
         new=of_crops("new", wrong_new, "wrong detections a crop are"),
         lost_by_category={
-            int(key): share(
+            int(key): ratio_of(
                 f"lost {key}",
                 per_unit(lost & (objects.truth.category == key)),
                 per_unit(counted & (objects.truth.category == key)),
-                draws,
                 undecided=undecided,
                 phrase="crops lose",
             )
@@ -202,10 +202,8 @@ def hidden_numbers(
         },
         recall={name: _ratio(rows.sum(), counted.sum()) for name, rows in found.items()},
         precision={name: _ratio(rows.sum(), rows.sum() + len(wrong[name])) for name, rows in found.items()},
-        recall_crop=share("recall", right, total, draws, doubts, undecided, "crops find", good=True),
-        precision_crop=share(
-            "precision", right, right + wrong_by_unit["crop"], draws, doubts, undecided, "right in crops are", good=True
-        ),
+        recall_crop=good("recall", total, "crops find"),
+        precision_crop=good("precision", right + wrong_by_unit["crop"], "right in crops are"),
         confident_ratio=_ratio(confident["crop"], confident["reference"]),
         score_change=changed.value,
         score_change_bounds=(changed.low, changed.high),

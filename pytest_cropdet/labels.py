@@ -14,7 +14,7 @@ import numpy as np
 
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.evaluation import Detected, Matches
-from pytest_cropdet.operating import covering_detections, matched_scores
+from pytest_cropdet.operating import OperatingPoint, covering_detections
 from pytest_cropdet.samples import Bools
 from pytest_cropdet.scoring import Objects
 
@@ -94,9 +94,7 @@ def label_changes(
 
     ``names``: by category id; a category without a name is called by its id. Examples are the surest mistakes.
     """
-    counted = objects.scored & np.isin(objects.truth.category, matches["crop"].categories)
-    best = {name: matched_scores(matches[name], detected[name], len(objects.truth)) for name in ("reference", "crop")}
-    found = {name: counted & (scores >= score) for name, scores in best.items()}
+    point = OperatingPoint.of(objects, matches, detected, score)
 
     def changes(right: str, wrong: str, rows: Bools) -> tuple[LabelChange, ...]:
         """Group the rows by label before and after; ``right`` and ``wrong`` name renderings."""
@@ -117,12 +115,12 @@ def label_changes(
         index, image = objects.index, objects.truth.image[row]
         crop = index.crops[image]
         x0, y0, x1, y1 = crop.out_of(objects.truth.boxes[[row]])[0].tolist()
-        scores = float(best[right][row]), sure
+        scores = float(point.scores[right][row]), sure
         before, after = scores if right == "reference" else scores[::-1]
         sample = index.samples[index.unit[image]].id
         return LabelExample(sample, crop, int(objects.annotation[row]), (x0, y0, x1, y1), before, after)
 
     return LabelChanges(
-        flipped=changes("reference", "crop", found["reference"] & ~found["crop"]),
-        righted=changes("crop", "reference", found["crop"] & ~found["reference"]),
+        flipped=changes("reference", "crop", point.lost),
+        righted=changes("crop", "reference", point.gained),
     )

@@ -1,14 +1,15 @@
 """Losses and goods with their bounds, from AP and its paired replicates."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.bounded import bounds_of
 from pytest_cropdet.doubts import category_doubts
-from pytest_cropdet.evaluation import Replicates, percentile_bounds
+from pytest_cropdet.evaluation import Replicates
 from pytest_cropdet.gate import Doubt, Measure
+from pytest_cropdet.ratios import divide
 from pytest_cropdet.results import CategoryResult
 from pytest_cropdet.settings import RunSettings
 
@@ -28,7 +29,7 @@ def drop(
 ) -> Measure:
     """Return AP(reference) - AP(crop); ``replicates``: (2, N), both in the same resamples."""
     before, after = values["reference"], values["crop"]
-    low, high = _bounds(replicates[0] - replicates[1], settings.level)
+    low, high = bounds_of(replicates[0] - replicates[1], settings.level)
     return Measure(
         name=name,
         value=None if before is None or after is None else before - after,
@@ -39,7 +40,7 @@ def drop(
         doubts=doubts,
         undecided=settings.undecided,
         spread=spread,
-        blind=(_bounds(replicates[0], settings.level)[0], settings.min_ap),
+        blind=(bounds_of(replicates[0], settings.level)[0], settings.min_ap),
     )
 
 
@@ -67,9 +68,8 @@ def ratio(values: Mapping[str, float | None], replicates: Floats, settings: RunS
     """Return AP(crop) / AP(reference), a good; undefined where the reference is 0."""
     before, after = values["reference"], values["crop"]
     value = None if not before or after is None else after / before
-    undefined = np.full(replicates.shape[1], np.nan)
-    ratios = np.divide(replicates[1], replicates[0], out=undefined, where=replicates[0] > 0)
-    reference = _bounds(replicates[0], settings.level)[0]
+    ratios = divide(replicates[1], replicates[0])
+    reference = bounds_of(replicates[0], settings.level)[0]
     if reference is None or reference <= settings.min_ap:
         text = f"the reference itself is too weak for a ratio: its AP must surely be above {settings.min_ap:g}"
         doubts = (*doubts, Doubt("blind", f"{text} (cropdet_min_ap)", only_pass=True))
@@ -79,7 +79,7 @@ def ratio(values: Mapping[str, float | None], replicates: Floats, settings: RunS
 def _good(
     name: str, value: float | None, replicates: Floats, settings: RunSettings, doubts: Doubts, phrase: str, unit: str
 ) -> Measure:
-    low, high = _bounds(replicates, settings.level)
+    low, high = bounds_of(replicates, settings.level)
     return Measure(
         name=name,
         value=value,
@@ -92,8 +92,3 @@ def _good(
         doubts=doubts,
         undecided=settings.undecided,
     )
-
-
-def _bounds(replicates: Floats, level: float) -> tuple[float | None, float | None]:
-    low, high = percentile_bounds(replicates, level)
-    return None if math.isnan(low) else low, None if math.isnan(high) else high

@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.causes import Causes, Scored
 from pytest_cropdet.fates import NEVER
-from pytest_cropdet.operating import matched_scores
+from pytest_cropdet.operating import FATES
 from pytest_cropdet.renderings import STEPS
 from pytest_cropdet.samples import Bools
 
 __all__ = ["COLUMNS", "FATES", "fate_of", "object_table", "to_frame"]
 
-FATES = ("kept", "lost", "gained", "missed")
 COLUMNS = (
     *("image", "object", "category", "left", "top", "width", "height", "visibility", "scored"),
     *("score_whole", "score_crop", "fate", "step"),
@@ -26,13 +25,7 @@ def fate_of(run: Scored) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float6
     Found means matched at IoU 0.5 by a detection of the category that scores the operating point or more. A score is
     that of the match, -1 for none.
     """
-    scores = {
-        name: matched_scores(run.matches[name], run.detected[name], len(run.objects.truth))
-        for name in ("reference", "crop")
-    }
-    whole, crop = (scores[name] >= run.hidden.score for name in ("reference", "crop"))
-    fate = np.select([whole & crop, whole, crop], [0, 1, 2], 3)
-    return np.where(run.counted, fate, -1), scores
+    return run.point.fate, dict(run.point.scores)
 
 
 def object_table(run: Scored, causes: Causes | None = None) -> dict[str, list[Any]]:
@@ -55,7 +48,7 @@ def object_table(run: Scored, causes: Causes | None = None) -> dict[str, list[An
         "width": [window.width for window in windows],
         "height": [window.height for window in windows],
         "visibility": objects.visibility.tolist(),
-        "scored": objects.scored.tolist(),
+        "scored": run.counted.tolist(),
         "score_whole": _defined(scores["reference"], run.counted),
         "score_crop": _defined(scores["crop"], run.counted),
         "fate": [FATES[place] if place >= 0 else None for place in fate.tolist()],

@@ -3,7 +3,8 @@
 AP weighs every score. A product has one threshold; below it an object is simply not found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +15,84 @@ from pytest_cropdet.evaluation import Detected, Matches, match
 from pytest_cropdet.samples import Bools, Detections, Ints, Sample
 from pytest_cropdet.scoring import CropIndex, Objects, build_detected, build_objects
 
-__all__ = ["FOUND_IOU", "at_half", "best_f1_score", "covering_detections", "found_objects", "matched_scores"]
+__all__ = [
+    "FATES",
+    "FOUND_IOU",
+    "OperatingPoint",
+    "at_half",
+    "best_f1_score",
+    "covering_detections",
+    "found_objects",
+    "matched_scores",
+]
 
 FOUND_IOU = 0.5
+FATES = ("kept", "lost", "gained", "missed")
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingPoint:
+    """Which objects are found from one ``score`` on, in the whole image (``reference``) and in the crop.
+
+    ``counted``: (G,) the scored objects of the matched categories; no other is found or lost. ``scores``: by rendering,
+    (G,) of the detection that matches each object at IoU 0.5, -1 for none.
+    """
+
+    score: float
+    counted: Bools
+    scores: Mapping[str, NDArray[np.float64]]
+
+    @classmethod
+    def of(
+        cls, objects: Objects, matches: Mapping[str, Matches], detected: Mapping[str, Detected], score: float
+    ) -> "OperatingPoint":
+        """Return what is found from ``score`` on, over the categories that were matched."""
+        counted = np.asarray(objects.scored & np.isin(objects.truth.category, matches["crop"].categories))
+        ends = ("reference", "crop")
+        scores = {name: matched_scores(matches[name], detected[name], len(objects.truth)) for name in ends}
+        return cls(score, counted, scores)
+
+    @property
+    def found(self) -> dict[str, Bools]:
+        """By rendering, (G,) whether an object is found."""
+        return {name: np.asarray(self.counted & (each >= self.score)) for name, each in self.scores.items()}
+
+    def found_in(self, matches: Matches, detected: Detected) -> Bools:
+        """Return (G,) the objects found in any other rendering."""
+        return np.asarray(self.counted & found_objects(matches, detected, self.score, len(self.counted)))
+
+    @property
+    def fate(self) -> Ints:
+        """(G,) the place in ``FATES`` of each object, -1 for one that does not count."""
+        whole, crop = self.found["reference"], self.found["crop"]
+        return np.where(self.counted, np.select([whole & crop, whole, crop], [0, 1, 2], 3), -1)
+
+    @property
+    def lost(self) -> Bools:
+        """(G,) found in the whole image and not in the crop."""
+        return np.asarray(self.fate == FATES.index("lost"))
+
+    @property
+    def gained(self) -> Bools:
+        """(G,) found in the crop and not in the whole image."""
+        return np.asarray(self.fate == FATES.index("gained"))
+
+    def losing_crops(self, objects: Objects) -> list[tuple[int, int, int]]:
+        """Return the crops that lost an object, the worst first: place in the plan, how many lost, of how many found.
+
+        Most objects lost first, on a tie the larger share, then the plan's order.
+        """
+        crops = len(objects.index)
+        lost = np.bincount(objects.truth.image[self.lost], minlength=crops)
+        before = np.bincount(objects.truth.image[self.found["reference"]], minlength=crops)
+        share = lost / np.maximum(before, 1)
+        order = sorted(np.flatnonzero(lost).tolist(), key=lambda place: (-lost[place], -share[place], place))
+        return [(place, int(lost[place]), int(before[place])) for place in order]
 
 
 def found_objects(matches: Matches, detected: Detected, score: float, objects: int) -> Bools:
     """Return (objects,): matched at IoU 0.5 by a detection of their category that scores ``score`` or more."""
-    rows = matches.truth_of()[at_half(matches)]
-    strong = (rows >= 0) & (detected.score[matches.rows] >= score)
-    found = np.zeros(objects, dtype=bool)
-    found[rows[strong]] = True
-    return found
+    return np.asarray(matched_scores(matches, detected, objects) >= score)
 
 
 def matched_scores(matches: Matches, detected: Detected, objects: int) -> NDArray[np.float64]:

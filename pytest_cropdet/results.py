@@ -196,13 +196,14 @@ class Run:
 
     @property
     def scored_objects(self) -> int:
-        """Number of scored objects, counted once for each crop that shows them."""
-        return int(self.objects.scored.sum())
+        """Number of scored objects of the chosen categories, counted once for each crop that shows them."""
+        return int(self.scored.counted.sum())
 
     @property
     def distinct_objects(self) -> int:
-        """Number of scored objects, counted once."""
-        rows = np.stack([self.objects.unit[self.objects.scored], self.objects.annotation[self.objects.scored]])
+        """Number of scored objects of the chosen categories, counted once."""
+        counted = self.scored.counted
+        rows = np.stack([self.objects.unit[counted], self.objects.annotation[counted]])
         return int(np.unique(rows, axis=1).shape[1])
 
     @property

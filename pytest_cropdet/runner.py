@@ -158,7 +158,8 @@ def events(
     if settings.looks == "off":
         result.hint = judge.hint(found, result)
     parts = [judge.samples[start:end] for start, end in pairwise([0, *judge.points[: number + 1]])]
-    judge.explain(result, found, Explainer(handle, keys, parts, judge.plan.windows, judge.categories, settings, spent))
+    explainer = Explainer(handle, keys, parts, judge.plan.windows, judge.categories, result.settings, spent)
+    judge.explain(result, found, explainer)
     result.data_warnings = data_warnings(dataset, samples, None if keys is None else keys.cache)
     if settings.explain == "always" or (settings.explain == "auto" and not result.passes_all()):
         yield from result.explanation.events()

@@ -143,14 +143,15 @@ def shift(
     input_size: tuple[int, int],
     resize: str | None,
     training: "Annotations | None" = None,
+    level: float = 0.95,
 ) -> Shift:
     """Return how far the objects in crops are from those in whole images and in training.
 
     The first arguments are those of :class:`~pytest_cropdet.subsets.Subsets`, the next those of :func:`at_input`.
     Objects are those of the matched categories, ``names`` by id; in crops the scored ones, as much of their box as
-    shows. ``training``: boxes of the same categories, by name.
+    shows. ``training``: boxes of the same categories, by name. ``level``: of the bounds.
     """
-    subsets = Subsets(objects, matches, found, kept, iou, draws)
+    subsets = Subsets(objects, matches, found, kept, iou, draws, level)
     index = objects.index
     sides = np.array([(crop.width, crop.height) for crop in index.crops]).reshape(-1, 2)
     seen = at_input(objects.truth.boxes, sides[objects.truth.image], input_size, resize)

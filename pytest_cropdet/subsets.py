@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.evaluation import Matches, average_precision
-from pytest_cropdet.hidden import share
+from pytest_cropdet.ratios import bounded_ratio
 from pytest_cropdet.samples import Bools
 from pytest_cropdet.scoring import Objects
 
@@ -70,7 +70,8 @@ class Subsets:
 
     ``matches`` and ``found``: by rendering, the whole image first and the crop last: either these two, or the five of
     the chain, which give the steps. ``found``: (G,) found at the operating point. ``kept``: (K,) categories that take
-    part in the mean. ``iou``: ``None`` for mAP, else the threshold. ``draws``: (N, images) as ``hidden.draw_units``.
+    part in the mean. ``iou``: ``None`` for mAP, else the threshold. ``draws``: (N, images) as ``ratios.draw_units``;
+    ``level``: of the bounds.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Subsets:
         kept: Bools,
         iou: float | None,
         draws: NDArray[Any],
+        level: float = 0.95,
     ) -> None:
         self.renderings = tuple(matches)
         if len(self.renderings) not in (2, len(STEPS) + 1) or self.renderings != tuple(found):
@@ -88,7 +90,8 @@ class Subsets:
                 f"matches of {', '.join(matches)} and found of {', '.join(found)}: both must hold the whole image and "
                 "the crop, or the five renderings of the chain, in the same order"
             )
-        self.objects, self.matches, self.kept, self.iou, self.draws = objects, matches, np.asarray(kept), iou, draws
+        self.objects, self.matches, self.kept, self.iou = objects, matches, np.asarray(kept), iou
+        self.draws, self.level = draws, level
         first = matches[self.renderings[0]]
         self.categories = first.categories
         self.counted: Bools = objects.scored & (first.truth_category >= 0)
@@ -166,8 +169,7 @@ class Subsets:
         units = self.draws.shape[1]
         over = np.bincount(self.objects.unit[chosen], values[chosen], minlength=units).astype(np.float64)
         under = np.bincount(self.objects.unit[chosen], minlength=units).astype(np.float64)
-        part = share("share", over, under, self.draws)
-        return Bounded(part.value, part.low, part.high)
+        return bounded_ratio(over, under, self.draws, self.level)
 
 
 def _enough(chosen: Bools, objects: Objects) -> bool:

@@ -18,9 +18,10 @@ from pytest_cropdet.errors import VerifyError
 from pytest_cropdet.evaluation import AveragePrecision, Detected, average_precision, match, resample
 from pytest_cropdet.explanation import Explanation
 from pytest_cropdet.gate import Measure, Verdict
-from pytest_cropdet.hidden import draw_units, hidden_numbers
-from pytest_cropdet.operating import best_f1_score, found_objects
+from pytest_cropdet.hidden import hidden_numbers
+from pytest_cropdet.operating import OperatingPoint, best_f1_score
 from pytest_cropdet.plan import Plan
+from pytest_cropdet.ratios import draw_units
 from pytest_cropdet.results import CategoryResult, Run, Spent, WorstCrop
 from pytest_cropdet.samples import Bools, Detections
 from pytest_cropdet.scoring import Objects, build_detected
@@ -99,10 +100,7 @@ def summarise(
             name: match(objects.truth, table, images=len(index), categories=list(chosen))
             for name, table in detected.items()
         }
-    found_at = {
-        name: found_objects(table, detected[name], threshold, len(objects.truth)) & objects.scored
-        for name, table in of_chosen.items()
-    }
+    point = OperatingPoint.of(objects, of_chosen, detected, threshold)
     spread, limited = None if repeat is None else repeat.spread, cap_doubts(settings, cap)
     if repeat is not None and not repeat.same and spread is None:  # no object to measure it on: any drop may be noise
         spread = 1.0
@@ -110,13 +108,14 @@ def summarise(
         objects,
         detected,
         of_chosen,
-        threshold,
+        point,
         draw_units(len(index.samples), settings.replicates, settings.seed),
         object_doubts(objects, chosen, settings),
         settings.undecided,
         agreement,
         settings.min_ap,
         limited,
+        level=settings.level,
     )
     drop = measures.drop("drop", means[metric], both, settings, doubts, spread)
     by_category = {
@@ -126,7 +125,7 @@ def summarise(
         drop = replace(hidden.lost, name="drop", spread=spread)
         by_category = {each.name: hidden.lost_by_category[each.id] for each in categories}
     explanation = Explanation()
-    scored = Scored(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None)
+    scored = Scored(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None, point)
     details = Details(
         scored,
         settings,
@@ -160,7 +159,7 @@ def summarise(
             speaks_for=speaks_for(objects, kept_of_chosen, chosen),
             spent=spent,
             repeat=repeat,
-            worst=_worst_crop(objects, found_at),
+            worst=_worst_crop(objects, point),
             scored=scored,
             details=details,
             explanation=explanation,
@@ -235,14 +234,9 @@ def _categories(
     )
 
 
-def _worst_crop(objects: Objects, found: Mapping[str, Bools]) -> WorstCrop | None:
+def _worst_crop(objects: Objects, point: OperatingPoint) -> WorstCrop | None:
     """Return the crop that lost most objects; on a tie the larger share, then the plan's order."""
     index = objects.index
-    lost = np.bincount(objects.truth.image[found["reference"] & ~found["crop"]], minlength=len(index))
-    before = np.bincount(objects.truth.image[found["reference"]], minlength=len(index))
-    if not lost.any():
-        return None
-    share = lost / np.maximum(before, 1)
-    worst = min(range(len(index)), key=lambda place: (-lost[place], -share[place], place))
-    sample = index.samples[index.unit[worst]].id
-    return WorstCrop(sample, index.crops[worst], int(lost[worst]), int(before[worst]))
+    for worst, lost, before in point.losing_crops(objects)[:1]:
+        return WorstCrop(index.samples[index.unit[worst]].id, index.crops[worst], lost, before)
+    return None

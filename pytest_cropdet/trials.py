@@ -6,7 +6,6 @@ half, which nothing was chosen on, says what they win: AP with the measure minus
 objects, with bounds from paired resamples of its images.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,10 +14,11 @@ import numpy as np
 
 from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.causes import Scored, scores_of
-from pytest_cropdet.evaluation import Detected, match, percentile_bounds
+from pytest_cropdet.evaluation import Detected, match
 from pytest_cropdet.families import draw
-from pytest_cropdet.hidden import draw_units
 from pytest_cropdet.mitigations import Mitigation
+from pytest_cropdet.operating import OperatingPoint
+from pytest_cropdet.ratios import draw_units
 from pytest_cropdet.samples import Detections, Ints
 from pytest_cropdet.scoring import CropIndex, build_detected, build_objects
 from pytest_cropdet.settings import RunSettings
@@ -53,10 +53,7 @@ class Trial:
         }
 
     def __str__(self) -> str:
-        won = self.won
-        bounds = "" if won.low is None or won.high is None else f" [{won.low:.3f}, {won.high:.3f}]"
-        value = "undefined" if won.value is None else f"{won.value:.3f}"
-        return f"{self.mitigation}: won back {value}{bounds}, {self.calls:.1f} detector calls a crop"
+        return f"{self.mitigation}: won back {self.won}, {self.calls:.1f} detector calls a crop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,9 @@ def part_of(run: Scored, names: Sequence[str], settings: RunSettings) -> Part:
     }
     draws = draw_units(len(units), settings.replicates, settings.seed)
     hidden = replace(run.hidden, lost=replace(run.hidden.lost, draws=draws))
-    return Part(replace(run, objects=objects, detected=detected, matches=matches, hidden=hidden), places)
+    point = OperatingPoint.of(objects, matches, detected, run.point.score)
+    half = replace(run, objects=objects, detected=detected, matches=matches, hidden=hidden, point=point)
+    return Part(half, places)
 
 
 def _taken(table: Detected, places: Ints) -> Detected:
@@ -140,9 +139,7 @@ def gains(
     scores = scores_of(run, settings, matches, detected)
     won = {}
     for key in tables:
-        value, replicates = scores.lost({key: 1.0, "crop": -1.0})  # type: ignore[dict-item]
-        low, high = percentile_bounds(replicates, run.hidden.lost.level if run.agreement else settings.level)
-        won[key] = Bounded(value) if value is None or math.isnan(low) else Bounded(value, low, high)
+        won[key] = Bounded.of(*scores.lost({key: 1.0, "crop": -1.0}), settings.level)  # type: ignore[dict-item]
     return won
 
 

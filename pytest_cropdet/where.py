@@ -8,7 +8,8 @@ The bins are fixed, so that two runs can be laid side by side:
   image: 0 (it touches), then up to 8, 32, 128, and more; ``no cut``: no edge of the window cuts the image.
 - ``distance_to_cut_relative``: the same in units of the object's size, the root of its original box's area.
 - ``distance_to_border``: pixels from the object's original box to the nearest edge of the image.
-- ``size``: the area of the original annotation (of the mask where there is one), in COCO's classes.
+- ``size``: the area of the original annotation (of the mask where there is one),
+  in COCO's classes (32^2 px is small, 96^2 px medium).
 - ``category``: each category that was matched.
 - ``map``: 8 x 8 cells of the window, its upper left first, by the centre of the visible box.
 """
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.boxes import Boxes, Floats
-from pytest_cropdet.evaluation import Matches
+from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_SIZES, Matches, size_classes
 from pytest_cropdet.samples import Bools, Ints
 from pytest_cropdet.scoring import Objects
 from pytest_cropdet.subsets import Subset, Subsets
@@ -32,14 +33,16 @@ __all__ = ["CELLS", "Bin", "Originals", "Where", "distance_to_border", "distance
 CELLS = 8  # of the map, along each side
 PIXELS = (0.0, 8.0, 32.0, 128.0)  # a bin each: touching, up to 8, up to 32, up to 128, and more
 RELATIVE = (0.0, 0.25, 0.5, 1.0)  # the same in sizes of the object
-COCO_SIZES = (("small", 0.0, 32.0**2), ("medium", 32.0**2, 96.0**2), ("large", 96.0**2, None))
 NEARLY_ONE = 1 - 1e-9
 _Range = tuple[str, float | None, float | None, Bools]  # label, low, high, rows
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """One bin: from ``low`` to below ``high`` (``None``: no bound, or no number), and what crops cost in it."""
+    """One bin: from ``low`` to below ``high`` (``None``: no bound, or no number), and what crops cost in it.
+
+    A size is above ``low`` and up to ``high``, as COCO counts it.
+    """
 
     label: str
     low: float | None
@@ -128,12 +131,13 @@ def where(
     iou: float | None,
     draws: NDArray[Any],
     names: Mapping[int, str],
+    level: float = 0.95,
 ) -> Where:
     """Return where crops cost; the arguments are those of :class:`~pytest_cropdet.subsets.Subsets`.
 
-    ``names``: of the categories, by id.
+    ``names``: of the categories, by id. ``level``: of the bounds.
     """
-    subsets = Subsets(objects, matches, found, kept, iou, draws)
+    subsets = Subsets(objects, matches, found, kept, iou, draws, level)
     originals = Originals.of(objects)
     to_cut, to_border = distance_to_cut(objects), distance_to_border(originals)
     quantities: dict[str, list[_Range]] = {
@@ -141,7 +145,7 @@ def where(
         "distance_to_cut": _distance_bins(to_cut, PIXELS, "px"),
         "distance_to_cut_relative": _distance_bins(to_cut / originals.size, RELATIVE, "sizes"),
         "distance_to_border": _distance_bins(to_border, PIXELS, "px")[:-1],
-        "size": [(*each, _within(originals.area, *each[1:])) for each in COCO_SIZES],
+        "size": _size_bins(originals.area),
     }
     by = {
         name: tuple(Bin(label, low, high, subsets.measure(rows)) for label, low, high, rows in bins)
@@ -174,6 +178,16 @@ def _distance_bins(distance: Floats, edges: Sequence[float], unit: str) -> list[
         bins.append((label, low, high, (distance > 0) & _within(distance, low, high)))
     far = np.isfinite(distance) & (distance >= edges[-1])
     return [*bins, (f">= {edges[-1]:g} {unit}", edges[-1], None, far), ("no cut", None, None, np.isinf(distance))]
+
+
+def _size_bins(area: Floats) -> list[_Range]:
+    """Return COCO's size classes; the last one has no upper bound."""
+    classes, last = size_classes(area), COCO_SIZES[-1]
+    ends = {name: COCO_AREA_RANGES[name] for name in COCO_SIZES}
+    return [
+        (name, ends[name][0], None if name == last else ends[name][1], classes == place)
+        for place, name in enumerate(COCO_SIZES)
+    ]
 
 
 def _within(values: Floats, low: float, high: float | None) -> Bools:

@@ -257,6 +257,24 @@ def test_boxes_come_to_the_input_by_the_detectors_own_resize():
         assert found.fits["crop"].iou[0] == pytest.approx(iou(shown[None], placed).max())
 
 
+def test_all_bounds_are_at_the_level_that_is_asked_for():
+    rng = np.random.default_rng(3)
+    corner = rng.uniform(0, 60, (40, 2))
+    whole = Crop(0, 0, 200, 100)
+    part = Crop(0, 0, 130, 95)
+    sides = [2, 1] * rng.uniform(15, 30, (40, 1))  # squares at the input, which is half as wide as the image
+    boxes = np.concatenate([corner, corner + sides], axis=1).tolist()
+    objects = scored(*(([box], [whole, part]) for box in boxes))
+    lost = rng.random(len(objects.truth)) < 0.5
+    wide, narrow = (report_of(objects, squares(20), lost, level=level).to_dict() for level in (0.99, 0.6))
+    pairs = [(wide["recall"][name]["0.5"], narrow["recall"][name]["0.5"]) for name in ("whole", "crop", "fall")]
+    pairs += [(wide["strides"][name], narrow["strides"][name]) for name in ("whole", "crop")]
+    pairs.append((wide["odds_ratio"], narrow["odds_ratio"]))
+    for one, other in pairs:
+        assert one["value"] == other["value"]
+        assert one["low"] < other["low"] <= other["high"] < one["high"]
+
+
 def test_the_distance_to_the_best_anchor_is_in_its_strides():
     objects = scored(([[27, 21, 67, 41]], [Crop(0, 0, 200, 100)]))  # at the input 13.5 to 33.5 by 21 to 41
     rows = [[y, x, 20, 20] for y in range(15, 100, 20) for x in range(5, 100, 10)]

@@ -167,7 +167,7 @@ class TestBounds:
 
     def test_a_share_of_nothing_is_undefined(self):
         draws = draw_units(4, 100, 0)
-        empty = share("lost", np.zeros(4), np.zeros(4), draws)
+        empty = share("lost", np.zeros(4), np.zeros(4), draws, level=0.95)
         assert (empty.value, empty.low, empty.high) == (None, None, None)
         assert empty.judge(0.1).reason == "undefined"
 

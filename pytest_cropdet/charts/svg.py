@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
+from pytest_cropdet.bounded import bounds_text, digits
+
 __all__ = ["COLOURS", "Scale", "Svg", "chart", "line", "number", "rect", "signed", "text"]
 
 # by class; mid tones that show on white and on black alike, for places without the page's style sheet
@@ -140,12 +142,9 @@ def number(value: float | None) -> str:
     >>> number(0.1), number(None)
     ('0.100', 'undefined')
     """
-    if value is None:
-        return "undefined"
-    return f"{value:.3f}".replace("-", "−") if round(value, 3) else "0.000"  # noqa: RUF001  (a minus as wide as a plus)
+    return digits(value).replace("-", "−")  # noqa: RUF001  (a minus as wide as a plus)
 
 
 def signed(value: float | None, low: float | None = None, high: float | None = None) -> str:
     """Return a value and, where they are known, its bounds."""
-    bounds = "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
-    return f"{number(value)}{bounds}"
+    return f"{number(value)}{bounds_text(low, high)}".replace("-", "−")  # noqa: RUF001

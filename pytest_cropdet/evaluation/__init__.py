@@ -19,15 +19,18 @@ from pytest_cropdet.evaluation.resampling import Replicates, percentile_bounds, 
 from pytest_cropdet.evaluation.values import (
     ALL_AREAS,
     COCO_AREA_RANGES,
+    COCO_SIZES,
     COCO_THRESHOLDS,
     Detected,
     Matches,
     Truth,
+    size_classes,
 )
 
 __all__ = [
     "ALL_AREAS",
     "COCO_AREA_RANGES",
+    "COCO_SIZES",
     "COCO_THRESHOLDS",
     "RECALL_POINTS",
     "AveragePrecision",
@@ -41,4 +44,5 @@ __all__ = [
     "percentile_bounds",
     "recall",
     "resample",
+    "size_classes",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,7 +29,23 @@ COCO_AREA_RANGES: Mapping[str, tuple[float, float]] = {
 }
 """COCO's area ranges in square pixels, both ends inclusive."""
 
+COCO_SIZES = ("small", "medium", "large")
+"""COCO's size classes, the smallest first."""
+
 ALL_AREAS: Mapping[str, tuple[float, float]] = {"all": COCO_AREA_RANGES["all"]}
+
+
+def size_classes(area: ArrayLike) -> Ints:
+    """Return the place in ``COCO_SIZES`` of each area in square pixels: one class each, a half-open range.
+
+    COCO's ranges share their borders: its evaluator counts an object of 32^2 px as small and as medium. A class takes
+    the first range that has the area, so 32^2 is small and 96^2 is medium: above the lower border, up to the upper one.
+
+    >>> size_classes([0.0, 32.0**2, 32.0**2 + 1, 96.0**2, 1e11])
+    array([0, 0, 1, 1, 2])
+    """
+    uppers = [COCO_AREA_RANGES[name][1] for name in COCO_SIZES[:-1]]
+    return np.asarray(np.searchsorted(uppers, np.asarray(area, dtype=np.float64), side="left"), dtype=np.int64)
 
 
 def _settle(table: Any, types: Mapping[str, tuple[type, tuple[int, ...]]], rows: str) -> None:
@@ -228,4 +244,13 @@ class Matches:
         return f"Matches({len(self.rows)} detections, {len(self.scored.T)} objects, {self.images} images)"
 
 
-__all__ = ["ALL_AREAS", "COCO_AREA_RANGES", "COCO_THRESHOLDS", "Detected", "Matches", "Truth"]
+__all__ = [
+    "ALL_AREAS",
+    "COCO_AREA_RANGES",
+    "COCO_SIZES",
+    "COCO_THRESHOLDS",
+    "Detected",
+    "Matches",
+    "Truth",
+    "size_classes",
+]

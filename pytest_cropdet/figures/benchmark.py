@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pytest_cropdet.bounded import bounds_text, digits
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.figures.style import FONT, GROUPS, MUTED, calm
 from pytest_cropdet.plotting import new_figure
@@ -64,10 +65,7 @@ def _headline(benchmark: Mapping[str, Any], title: str) -> str:
 
 
 def _bounded(number: Mapping[str, float | None]) -> str:
-    if number["value"] is None:
-        return "undefined"
-    bounds = "" if number["low"] is None else f" [{number['low']:.3f}, {number['high']:.3f}]"
-    return f"{number['value']:.3f}{bounds}"
+    return f"{digits(number['value'])}{bounds_text(number['low'], number['high'])}"
 
 
 def _values(benchmark: Mapping[str, Any]) -> list[float]:

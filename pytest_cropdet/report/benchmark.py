@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pytest_cropdet.benchmark import Benchmark
+from pytest_cropdet.bounded import bounds_text, digits
 from pytest_cropdet.stash import Value
 
 __all__ = ["benchmark_lines", "benchmark_properties", "benchmark_record", "benchmark_summary", "model_card"]
@@ -122,13 +123,12 @@ def _short(name: str) -> str:
 
 
 def _with_bounds(number: Mapping[str, float | None]) -> str:
-    return f"{_number(number['value'])} {_bounds(number)}".rstrip()
+    return f"{_number(number['value'])}{bounds_text(number['low'], number['high'])}"
 
 
 def _bounds(number: Mapping[str, float | None]) -> str:
-    low, high = number["low"], number["high"]
-    return "" if low is None or high is None else f"[{_number(low)}, {_number(high)}]"
+    return bounds_text(number["low"], number["high"]).lstrip()
 
 
 def _number(value: float | None) -> str:
-    return "none" if value is None else f"{round(value, 3) + 0.0:.3f}"  # a rounded -0.0002 is 0.000
+    return "none" if value is None else digits(value)

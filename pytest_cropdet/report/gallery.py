@@ -27,36 +27,32 @@ QUALITY = 76
 def gallery(run: Run) -> dict[str, Any]:
     """Return the worst crops as built-in values, pictures as base64 JPEG; boxes are in pixels of the crop.
 
-    Most objects lost first, on a tie the larger share, then the plan's order, like ``Run.worst``. ``losing``: how many
+    The first is ``Run.worst``. ``losing``: how many
     crops lost an object. A picture that cannot be read leaves its entry without pictures.
     """
     scored, index = run.scored, run.objects.index
     fate, scores = fate_of(scored)
-    lost = np.bincount(run.objects.truth.image[fate == 1], minlength=len(index))
-    before = lost + np.bincount(run.objects.truth.image[fate == 0], minlength=len(index))
-    share = lost / np.maximum(before, 1)
-    order = sorted(range(len(index)), key=lambda place: (-lost[place], -share[place], place))
-    losing = int((lost > 0).sum())
+    losing = scored.point.losing_crops(run.objects)
     most = MOST_OF_A_PASS if run.verdict == "pass" else MOST
-    now = covering_detections(run.objects, scored.detected["crop"], fate == 1, run.hidden.score)
+    now = covering_detections(run.objects, scored.detected["crop"], scored.point.lost, run.hidden.score)
     entries = []
-    for place in order[: min(most, losing)]:
+    for place, lost, before in losing[:most]:
         sample, crop = index.samples[index.unit[place]], index.crops[place]
         entries.append(
             {
                 "image": sample.id,
                 "size": [sample.width, sample.height],
                 "crop": [crop.left, crop.top, crop.width, crop.height],
-                "lost": int(lost[place]),
-                "found": int(before[place]),
+                "lost": lost,
+                "found": before,
                 "objects": _objects(run, place, fate, scores, now),
-                "boxes": {name: _boxes(run, place, name, fate == 1) for name in ("reference", "crop")},
+                "boxes": {name: _boxes(run, place, name, scored.point.lost) for name in ("reference", "crop")},
                 "pictures": _pictures(sample.image, crop),
             }
         )
     return {
         "score": run.hidden.score,
-        "losing": losing,
+        "losing": len(losing),
         "agreement": run.agreement,
         "fates": {name: int((fate == number).sum()) for number, name in enumerate(FATES)},
         "entries": entries,

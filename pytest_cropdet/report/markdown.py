@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_cropdet.bounded import bounds_text, digits
 from pytest_cropdet.chain import PHRASES
 from pytest_cropdet.report.checks import said, why
 from pytest_cropdet.report.html.page import Unfinished
@@ -95,13 +96,11 @@ def _step(step: Mapping[str, Any]) -> str:
 
 
 def _with_bounds(each: Mapping[str, Any]) -> str:
-    low, high = each["low"], each["high"]
-    bounds = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-    return f"{_number(each['value'])}{bounds}"
+    return f"{_number(each['value'])}{bounds_text(each['low'], each['high'])}"
 
 
 def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
+    return digits(value)
 
 
 def _plain(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_cropdet.bounded import bounds_text, digits
 from pytest_cropdet.chain import PHRASES
 from pytest_cropdet.report.html.page import Unfinished
 from pytest_cropdet.report.markdown import annotations
@@ -145,8 +146,8 @@ def _fill(text: str, width: int, right: bool) -> str:
 
 
 def _bounds(drop: Mapping[str, Any]) -> str:
-    return "" if drop["low"] is None or drop["high"] is None else f" [{drop['low']:.3f}, {drop['high']:.3f}]"
+    return bounds_text(drop["low"], drop["high"])
 
 
 def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
+    return digits(value)
