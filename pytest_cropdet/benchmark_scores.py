@@ -52,7 +52,10 @@ class Rules:
 
     def table(self, truth: Any, detected: Detected, images: int) -> Matches:
         """Return the match table of one rendering."""
-        return match(truth, detected, images=images, categories=list(self.chosen))
+        most = self.settings.max_detections
+        return match(
+            truth, detected, images=images, categories=list(self.chosen), max_detections=most, beyond=True
+        )
 
     def ap(self, matches: Matches, kept: Bools) -> float:
         """Return the metric over the kept categories, NaN where undefined."""

@@ -21,7 +21,8 @@ class RunSettings:
     Limits: ``max_drop`` for the mean, ``by_category`` for single categories, ``min_ratio`` for
     AP(crop) / AP(reference), ``min_crop_ap`` for AP(crop); ``None`` sets none. All AP are 0 to 1. ``fill``: what stands
     for taken pixels in the renderings that explain a drop; the steps of the first are reported, others are compared.
-    ``try_mitigations``: where a drop is explained, measures at inference are tried, too.
+    ``try_mitigations``: where a drop is explained, measures at inference are tried, too. ``max_detections``: how many
+    detections of each crop and category AP counts, the strongest first; COCO counts 100.
     """
 
     crops: str = "random:keep=0.3-0.9,per_image=4"
@@ -47,6 +48,7 @@ class RunSettings:
     explain: Literal["auto", "always", "off"] = "auto"
     fill: tuple[str, ...] = ("mean",)
     both_orders: bool = False
+    max_detections: int = 100
     train_data: str | None = None
     try_mitigations: bool = False
 
@@ -71,7 +73,7 @@ class RunSettings:
             _one_of("fill", fill, FILLS)
         if not self.fill or len(set(self.fill)) < len(self.fill):
             raise SpecError(f"cropdet_fill needs one or more of {', '.join(FILLS)}, each once")
-        for name, low in (("sample_images", 1), ("min_images", 1), ("min_objects", 1), ("replicates", 100)):
+        for name, low in (("sample_images", 1), ("min_images", 1), ("min_objects", 1), ("replicates", 100), ("max_detections", 1)):
             value = getattr(self, name)
             if value is not None and value < low:
                 raise SpecError(f"cropdet_{name} must be {low} or more, not {value}")
