@@ -73,7 +73,13 @@ class RunSettings:
             _one_of("fill", fill, FILLS)
         if not self.fill or len(set(self.fill)) < len(self.fill):
             raise SpecError(f"cropdet_fill needs one or more of {', '.join(FILLS)}, each once")
-        for name, low in (("sample_images", 1), ("min_images", 1), ("min_objects", 1), ("replicates", 100), ("max_detections", 1)):
+        for name, low in (
+            ("sample_images", 1),
+            ("min_images", 1),
+            ("min_objects", 1),
+            ("replicates", 100),
+            ("max_detections", 1),
+        ):
             value = getattr(self, name)
             if value is not None and value < low:
                 raise SpecError(f"cropdet_{name} must be {low} or more, not {value}")

@@ -30,7 +30,7 @@ ROWS = (
     ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "charts", "losing"),
     ("worst", "windows"),
     ("search", "benchmark_plan", "determinism", "controls", "hidden", "error_types", "labels", "bias", "mitigations"),
-    ("fates", "subsets", "doubts", "anchors", "evidence", "conventions"),
+    ("caps", "fates", "subsets", "doubts", "anchors", "evidence", "conventions"),
     ("figures", "detector_invariants"),
     ("causes", "where", "shift"),
     ("trials",),
