@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from pytest_cropdet.benchmark import run_benchmark
 from pytest_cropdet.caps import NOISE, cut_off_pairs, noise_score
 from pytest_cropdet.crops import Crop
+from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.evaluation import Detected, Truth, average_precision, coco_summary, match, recall, resample
 from pytest_cropdet.evaluation.values import COCO_AREA_RANGES
 from pytest_cropdet.report.json import record
@@ -359,6 +361,24 @@ class TestEvaluatorCap:
         parts = {each.label: each.cost for each in found.where.by["category"]}
         assert parts["cat"].drop == pytest.approx(found.drop.value)
         assert parts["cat"].found["whole"] == 1.0
+
+    def test_an_estimate_says_beforehand_what_is_too_crowded(self):
+        told = dry_run(self.DATA, RunSettings(crops=NEARLY_ALL))
+        assert told.crowded == 60
+        line = "60 crops show more than 100 objects of a category, and AP counts 100 detections: set --cropdet-max-det"
+        assert any(line in each and f"={told.most} or more" in each for each in told.advice())
+        assert not dry_run(self.DATA, RunSettings(crops=NEARLY_ALL, max_detections=180)).crowded
+
+    def test_the_benchmark_counts_as_many_and_notes_what_it_left_out(self):
+        data = dense(6)
+        some, all_of_it = (
+            run_benchmark(finds(data), data, "quick", replicates=100, max_detections=n) for n in (100, 200)
+        )
+        assert any("AP counts 100 detections per image and category" in note for note in some.notes)
+        assert not any("AP counts" in note for note in all_of_it.notes)
+        assert some.whole.value < 0.6
+        assert all_of_it.whole.value == pytest.approx(1.0)
+        assert all_of_it.to_dict()["max_detections"] == 200
 
     def test_it_is_checked_when_it_is_set(self):
         with pytest.raises(ValueError, match="cropdet_max_detections must be 1 or more, not 0"):

@@ -17,7 +17,8 @@ def export(tf: Any, path: Path, **convention: Any) -> Path:
     ``boxes`` of what it answers; ``first``: its first category; ``count``: whether it says how many rows count;
     ``inner``: the side to which it resizes inside, with ``image_info`` as TF-Vision gives it; ``drop``: an output that
     it does not have; ``more``: a second input; ``fails``: a height in pixels of pictures on which it raises;
-    ``one``: whether it answers for the first picture only; ``signature``: its name, or several names.
+    ``one``: whether it answers for the first picture only; ``signature``: its name, or several names; ``dynamic``:
+    whether it returns as many rows as it finds (of one picture), so that its signature names no number of them.
     """
     module = _module(tf, **convention)
     names = convention.get("signature", "serving_default").split()
@@ -44,6 +45,7 @@ def _module(
     fails: int | None = None,
     one: bool = False,
     signature: str = "serving_default",
+    dynamic: bool = False,
 ) -> Any:
     def answer(images: Any) -> Mapping[str, Any]:
         pixels = _decoded(tf, images) if dtype == "string" else tf.cast(images, tf.float32)
@@ -64,6 +66,9 @@ def _module(
         # The score says how many pictures came in one call.
         outputs["detection_scores"] = tf.fill([sent, ROWS], 1.0 / tf.cast(sent, tf.float32))
         outputs["detection_classes"] = tf.cast(order + first, tf.float32)
+        if dynamic:
+            rows = tf.reduce_sum(tf.cast(present, tf.int32))
+            outputs = {key: value[:, :rows] if key != "image_info" else value for key, value in outputs.items()}
         if count:
             outputs["num_detections"] = tf.reduce_sum(tf.cast(present, tf.float32), axis=1)
         return {key: value for key, value in outputs.items() if key != drop}
