@@ -172,7 +172,8 @@ class Caps:
     """Both caps, and what they do to the drop.
 
     ``again``: the run's numbers under other assumptions, which a pass needs to pass as well. ``equal``: the drop with
-    equal numbers of boxes, and ``change``: that minus the drop, with paired bounds (``None`` where no cap is reached).
+    equal numbers of boxes, ``change``: that minus the drop, with paired bounds, ``missing_found``: the drop with every
+    missing object found in the reference of answers that are cut off (``None`` where the detector's cap does not bind).
     ``findable``: (G,) objects that rows which the detector's cap cut off could have found at the operating point.
     """
 
@@ -182,6 +183,7 @@ class Caps:
     findable: Bools
     equal: Bounded | None = None
     change: Bounded | None = None
+    missing_found: Bounded | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the JSON says beside ``cap``."""
@@ -190,6 +192,7 @@ class Caps:
             "used_up": self.detector.used_up,
             "equal_boxes": none if self.equal is None else self.equal.to_dict(),
             "change": none if self.change is None else self.change.to_dict(),
+            "missing_found": none if self.missing_found is None else self.missing_found.to_dict(),
             "agrees": None if self.change is None else self.detector.agrees,
         }
 
@@ -224,7 +227,8 @@ def find_caps(
     """
     cap, weakest = cap_on(raw, rows, noise_score(threshold, agreement))
     evaluator = evaluator_cap(tables.objects, tables.matches, tables.kept)
-    again, equal, change = [], None, None
+    again: list[Again] = []
+    equal = change = missing = None
     cut_short = weakest[tables.objects.unit]
     if cap.binds and not agreement:
         most = tables.settings.max_detections
@@ -240,12 +244,13 @@ def find_caps(
             (tables.matched(full, UNLIMITED), tables.matches["crop"]),
         )
         again += [at_equal, at_most]
-        equal, change = _against(at_equal, tables, drop)
+        (equal, change), (missing, _) = (_against(each, tables, drop) for each in again)
         cap = replace(cap, agrees=_agrees(change, drop, tables.settings.level), drops=(drop[0], equal.value))
     if any(table.beyond for table in tables.matches.values()):
         pair = [replace(tables.matches[side], beyond=False) for side in SIDES]
-        again.append(Again.of("uncut", "with every detection counted", tables, pair, of_crop=True))
-    return Caps(cap, evaluator, tuple(again), np.asarray(cut_short >= threshold), equal, change)
+        text = f"with every detection counted (--cropdet-max-detections={evaluator.largest})"
+        again.append(Again.of("uncut", text, tables, pair, of_crop=True))
+    return Caps(cap, evaluator, tuple(again), np.asarray(cut_short >= threshold), equal, change, missing)
 
 
 def cut_off(matches: Matches) -> Ints:

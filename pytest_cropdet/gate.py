@@ -46,7 +46,7 @@ class Reading:
 
     def __str__(self) -> str:
         bounds = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.text}: {'undefined' if self.value is None else f'{self.value:.3f}'}{bounds}"
+        return f"{self.text} it is {'undefined' if self.value is None else f'{self.value:.3f}'}{bounds}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +167,8 @@ class Measure:
                 return self._stop(limit, doubt.reason, doubt.text)
         for reading in self.readings:
             if outcome == "pass" and replace(self, low=reading.low, high=reading.high)._by_bounds(limit) != "pass":
-                return self._stop(limit, reading.reason, f"{self.name} is {self}, but {reading}")
+                text = f"{self.name} is {self}, but {reading}; a pass needs both"
+                return self._stop(limit, reading.reason, f"{text} (`cropdet_cap = accept` overrides)")
         if outcome == "pass":
             return Verdict(outcome, self, limit, passes=True)
         held = self.value >= limit if self.good else self.value <= limit

@@ -136,6 +136,7 @@ class TestFewFullImages:
         assert told["cap_check"]["equal_boxes"]["value"] == pytest.approx(told["controls"]["equal_boxes"], abs=1e-12)
         assert told["cap_check"]["used_up"] == pytest.approx(0.08)
         assert set(told["cap_check"]["change"]) == {"value", "low", "high"}
+        assert told["cap_check"]["missing_found"]["value"] >= told["drop"]["value"]
 
 
 def surely_ranked(data: Data, seed: int = 0) -> list[Detections]:

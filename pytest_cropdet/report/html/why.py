@@ -128,6 +128,10 @@ def controls(gate: Record) -> Section | None:
             cell("what a perfect detector that draws tight boxes would lose (needs masks)"),
         ],
     ]
+    checked = gate.get("cap_check") or {}
+    if (checked.get("missing_found") or {}).get("value") is not None:
+        words = "the whole image also finds every object that the detector's limit on boxes may have cut off"
+        rows.append([cell("missing objects found"), bounded(checked["missing_found"]), cell(words)])
     if chained.get("placebo"):
         placebo = chained["placebo"]
         words = "what fill itself costs, laid only where no object is near"
@@ -140,7 +144,7 @@ def controls(gate: Record) -> Section | None:
         words = (
             f"On {cap['share']:.1%} of the whole images the detector returned as many boxes as it can ({rows_text})."
         )
-        agrees = (gate.get("cap_check") or {}).get("agrees")
+        agrees = checked.get("agrees")
         if cap["binds"] and agrees:
             words += " The drop at equal numbers of boxes agrees with the drop as gated."
         elif cap["binds"]:
