@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.benchmark_plan import Cell
 from pytest_cropdet.bounded import Bounded
-from pytest_cropdet.caps import cut_off_pairs
 from pytest_cropdet.causes import IOU_OF
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.evaluation import Detected, Matches, average_precision, match, resample
+from pytest_cropdet.evaluator_cap import cut_off_pairs
 from pytest_cropdet.extremes import extreme_ap
 from pytest_cropdet.families import draw
 from pytest_cropdet.plan import Plan

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.benchmark import run_benchmark
-from pytest_cropdet.caps import NOISE, cut_off_pairs, noise_score
+from pytest_cropdet.caps import NOISE, noise_score
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.evaluation import Detected, Truth, average_precision, coco_summary, match, recall, resample
 from pytest_cropdet.evaluation.values import COCO_AREA_RANGES
+from pytest_cropdet.evaluator_cap import cut_off_pairs
 from pytest_cropdet.report.json import record
 from pytest_cropdet.samples import Detections, GroundTruth
 from pytest_cropdet.settings import RunSettings
