@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.agreement import HIGH, names_for, stand_in_truth
+from pytest_cropdet.agreement import HIGH, LOW_SHARE, names_for, stand_in_truth
 from pytest_cropdet.batch_keys import BatchKeys
 from pytest_cropdet.benchmark_asking import Asking
 from pytest_cropdet.benchmark_plan import DEFINITION, BenchmarkPlan, Shared, plan_benchmark
@@ -27,12 +27,14 @@ from pytest_cropdet.benchmark_scores import (
 )
 from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.cache import Cache
+from pytest_cropdet.caps import cap_on, noise_score
 from pytest_cropdet.categories import CategoryMap, reconcile, select_categories
-from pytest_cropdet.controls import Cap, cap_of
+from pytest_cropdet.controls import Cap
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.determinism import Repeat, check_repeat
 from pytest_cropdet.dry_run import seconds_a_call
 from pytest_cropdet.errors import DataError
+from pytest_cropdet.operating import best_f1_score
 from pytest_cropdet.protocols import Dataset
 from pytest_cropdet.results import Spent
 from pytest_cropdet.runner import Advanced, Started, describe
@@ -103,6 +105,7 @@ class Benchmark:
             "definition": DEFINITION,
             "mode": self.plan.mode,
             "metric": settings.metric,
+            "max_detections": settings.max_detections,
             "level": settings.level,
             "replicates": settings.replicates,
             "agreement": self.agreement,
@@ -239,7 +242,13 @@ class _Judge:
         detector = describe(self.handle)
         whole, lost = jitter(self.whole, self.rules)
         raw = [self.raw[sample.id] for sample in self.plan.samples]
-        cap = cap_of([each.capped for each in raw], [len(each) for each in raw], detector["max_detections"])
+        settings = self.rules.settings
+        threshold = settings.score_threshold
+        if threshold is None:
+            threshold = (
+                LOW_SHARE * HIGH if self.agreement else best_f1_score(self.rules.samples, self.whole, self.rules.chosen)
+            )
+        cap, _ = cap_on(raw, detector["max_detections"], noise_score(threshold, self.agreement))
         left_out = list(self.plan.left_out)
         if bounds is None and "shift" in families:
             left_out.append(f"worst and best shift: sought among at most {MOST_SHIFTS:,} windows")
@@ -281,6 +290,13 @@ def _notes(judge: _Judge, scores: Sequence[CellScore], cap: Cap, repeat: Repeat)
         )
     if cap.binds:
         yield f"{cap.text}, which crops, with fewer objects each, feel less: the ratio flatters"
+    cut = [each.cut for each in scores if each.cut]
+    if cut:
+        yield (
+            f"AP counts {settings.max_detections} detections per image and category, which leaves out right detections "
+            f"in {sum(cut):,} pairs of crop and category, in {len(cut)} of {len(scores)} cells: set "
+            "--cropdet-max-detections higher"
+        )
     if not repeat.same:
         spread = "" if repeat.spread is None else f", by up to {repeat.spread:.3f} {settings.metric}"
         yield f"the detector is not deterministic: two passes over the same images differ{spread}"

@@ -12,6 +12,7 @@ from pytest_cropdet.bounded import Bounded
 from pytest_cropdet.causes import IOU_OF
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.evaluation import Detected, Matches, average_precision, match, resample
+from pytest_cropdet.evaluator_cap import cut_off_pairs
 from pytest_cropdet.extremes import extreme_ap
 from pytest_cropdet.families import draw
 from pytest_cropdet.plan import Plan
@@ -53,7 +54,8 @@ class Rules:
 
     def table(self, truth: Any, detected: Detected, images: int) -> Matches:
         """Return the match table of one rendering."""
-        return match(truth, detected, images=images, categories=list(self.chosen))
+        most = self.settings.max_detections
+        return match(truth, detected, images=images, categories=list(self.chosen), max_detections=most, beyond=True)
 
     def ap(self, matches: Matches, kept: Bools) -> float:
         """Return the metric over the kept categories, NaN where undefined."""
@@ -85,6 +87,7 @@ class CellScore:
 
     ``ap``: (2,) of the reference and of the crops, NaN where undefined; ``replicates``: (2, N), the same in resamples.
     ``images``: source images with a window; ``categories``: ids in the mean, with scored objects in 5 source images.
+    ``cut``: pairs of crop and category, on either side, in which AP leaves out a right detection.
     """
 
     cell: Cell
@@ -94,6 +97,7 @@ class CellScore:
     crops: int
     objects: int
     categories: tuple[int, ...]
+    cut: int = 0
 
     @property
     def is_defined(self) -> bool:
@@ -139,6 +143,7 @@ def score(cell: Cell, whole: Sequence[Detections], crops: Sequence[Detections], 
         crops=len(index),
         objects=int((objects.scored & np.isin(objects.truth.category, rules.chosen)).sum()),
         categories=tuple(categories),
+        cut=sum(len(cut_off_pairs(table)) for table in tables),
     )
 
 

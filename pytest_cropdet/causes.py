@@ -101,7 +101,14 @@ def find_causes(run: Scored, settings: RunSettings, rendered: Mapping[tuple[str,
         tables[key] = build_detected(index, rows, settings.min_visibility, frame=detected_in(key[1]))
         if key[1] == "context":
             tables[key] = _count_new(tables[key], run.detected["reference"])
-        matches[key] = match(objects.truth, tables[key], images=len(index), categories=categories)
+        matches[key] = match(
+            objects.truth,
+            tables[key],
+            images=len(index),
+            categories=categories,
+            max_detections=settings.max_detections,
+            beyond=True,
+        )
     fills = list(dict.fromkeys(fill for fill, _ in rendered))
     everything: dict[Any, Matches] = {**ends, **matches}
     detected: dict[Any, Detected] = {"whole": run.detected["reference"], "crop": run.detected["crop"], **tables}

@@ -150,6 +150,7 @@ def _spread(
             build_detected(index, [translate(each[sample.id]) for sample in samples], 0.0, whole=True),
             images=len(index),
             categories=list(chosen),
+            max_detections=settings.max_detections,
         )
         for each in passes
     ]

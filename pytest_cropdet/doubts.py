@@ -47,9 +47,13 @@ def mean_doubts(
 
 def cap_doubts(settings: RunSettings, cap: Cap) -> tuple[Doubt, ...]:
     """Return the doubt about any loss against a reference that the detector's number of boxes limits."""
-    if not cap.binds or settings.cap == "accept":
+    if not cap.changes_the_drop or settings.cap == "accept":
         return ()
-    return (Doubt("cap", f"{cap.text}; `cropdet_cap = accept` overrides", only_pass=True),)
+    drops = ""
+    if cap.drops is not None:
+        gated, equal = ("undefined" if each is None else f"{each:.3f}" for each in cap.drops)
+        drops = f"; the drop is {gated}, with equal numbers of boxes {equal}"
+    return (Doubt("cap", f"{cap.text}{drops}; `cropdet_cap = accept` overrides", only_pass=True),)
 
 
 def category_doubts(name: str, images: int) -> tuple[Doubt, ...]:

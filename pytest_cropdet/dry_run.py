@@ -25,7 +25,10 @@ TRIAL_CALLS = 3
 
 @dataclass(frozen=True)
 class DryRun:
-    """The size of a run: ``seconds`` is the detector's time, ``None`` without a detector to try."""
+    """The size of a run: ``seconds`` is the detector's time, ``None`` without a detector to try.
+
+    ``most``: objects of a category in one crop; ``crowded``: crops with more than the ``max_detections`` AP counts.
+    """
 
     spec: str
     images: int
@@ -39,6 +42,9 @@ class DryRun:
     images_with_objects: int
     min_images: int
     seconds: float | None
+    most: int = 0
+    crowded: int = 0
+    max_detections: int = 100
 
     @property
     def calls(self) -> int:
@@ -81,6 +87,11 @@ class DryRun:
                 "undecided for sure: the kept categories hold less than half of the objects: group rare categories, "
                 "or name those that matter (--cropdet-categories)"
             )
+        if self.crowded:
+            found.append(
+                f"{self.crowded} crops show more than {self.max_detections} objects of a category, and AP counts "
+                f"{self.max_detections} detections: set --cropdet-max-detections={self.most} or more"
+            )
         if self.empty_crops > self.crops / 2:
             found.append("more than half of the crops show no object: larger windows would tell more a call")
         return found
@@ -108,6 +119,8 @@ def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan:
     if detector is not None and samples:
         seconds = seconds_a_call(detector, samples) * (len(samples) + len(index))
     pairs = np.stack([objects.unit[scored], objects.annotation[scored]])
+    shown = np.stack([objects.truth.image[scored], objects.truth.category[scored]])
+    (crop_of, _), in_crop = np.unique(shown, axis=1, return_counts=True)
     return DryRun(
         spec=settings.crops,
         images=len(samples),
@@ -121,6 +134,9 @@ def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan:
         images_with_objects=len(np.unique(objects.unit[speaking])),
         min_images=settings.min_images,
         seconds=seconds,
+        most=int(in_crop.max(initial=0)),
+        crowded=len(np.unique(crop_of[in_crop > settings.max_detections])),
+        max_detections=settings.max_detections,
     )
 
 

@@ -202,7 +202,8 @@ def error_types(
 
 
 def find_errors(objects: Objects, detected: Detected, matches: Matches) -> Errors:
-    """Return the mistakes of one rendering, each of one kind, and the objects that are missed."""
+    """Return the mistakes of one rendering, each of one kind, and the objects that are missed; of what AP counts."""
+    matches = matches.counted
     half = at_half(matches)
     place = np.flatnonzero(~matches.ignored()[half])
     partner = matches.truth_of()[half][place].astype(np.int64)

@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 from pytest_cropdet.bounded import Interval
 from pytest_cropdet.errors import SpecError
 
-__all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Undecided", "Verdict", "check_limit"]
+__all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Reading", "Undecided", "Verdict", "check_limit"]
 
 Outcome = Literal["pass", "fail", "undecided"]
 Undecided = Literal["fail", "pass", "point"]
@@ -33,6 +33,21 @@ class Doubt:
     reason: str
     text: str
     only_pass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The same number measured under another assumption: a pass needs that one to pass, too. ``text``: which one."""
+
+    reason: str
+    text: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        bounds = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.text} it is {'undefined' if self.value is None else f'{self.value:.3f}'}{bounds}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +108,7 @@ class Measure(Interval):
     phrase: str = "crops cost"
     unit: str = "mAP"
     doubts: tuple[Doubt, ...] = ()
+    readings: tuple[Reading, ...] = field(default=(), kw_only=True)
     undecided: Undecided = "fail"
     blind: tuple[float | None, float] | None = None
     strength: str = "AP"
@@ -150,6 +166,10 @@ class Measure(Interval):
         for doubt in self.doubts:
             if outcome == "pass":
                 return self._stop(limit, doubt.reason, doubt.text)
+        for reading in self.readings:
+            if outcome == "pass" and replace(self, low=reading.low, high=reading.high)._by_bounds(limit) != "pass":
+                text = f"{self.name} is {self}, but {reading}; a pass needs both"
+                return self._stop(limit, reading.reason, f"{text} (`cropdet_cap = accept` overrides)")
         if outcome == "pass":
             return Verdict(outcome, self, limit, passes=True)
         held = self.value >= limit if self.good else self.value <= limit

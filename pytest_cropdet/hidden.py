@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation import Detected, Matches
-from pytest_cropdet.gate import Doubt, Measure, Undecided
+from pytest_cropdet.gate import Doubt, Measure, Reading, Undecided
 from pytest_cropdet.operating import OperatingPoint, at_half, covering_detections
 from pytest_cropdet.ratios import bounded_ratio, draw_units
 from pytest_cropdet.samples import Bools
@@ -22,17 +22,22 @@ from pytest_cropdet.scoring import Objects
 
 __all__ = ["Hidden", "Share", "draw_units", "hidden_numbers", "share"]
 
+FINDABLE = "if what the detector's maximum cut off had found every missing object of those images"
 CUT_MARGIN = 2.0  # px from the window's edge within which a box touches the cut
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Share(Measure):
-    """A ratio of two counts summed over source images; two of them with one denominator can be subtracted."""
+    """A ratio of two counts summed over source images; two of them with one denominator can be subtracted.
+
+    ``otherwise``: the first count under another assumption, which a pass needs to pass as well.
+    """
 
     over: Floats = None  # type: ignore[assignment]
     under: Floats = None  # type: ignore[assignment]
     draws: NDArray[Any] = None  # type: ignore[assignment]
+    otherwise: Floats | None = None
 
     def __sub__(self, other: "Share") -> "Share":
         """Return the difference with its own bounds, from the same resamples."""
@@ -41,8 +46,16 @@ class Share(Measure):
         name, phrase = f"{self.name} - {other.name}", f"crops lose, net of what they {other.name},"
         over = self.over - other.over
         net = share(name, over, self.under, self.draws, self.doubts, self.undecided, phrase, level=self.level)
+        if self.otherwise is not None:
+            net = net.unless(self.otherwise - (other.over if other.otherwise is None else other.otherwise))
         net = replace(net, blind=self.blind, strength=self.strength)
         return net if self.story is None or self.note is None else net.with_story(self.story, self.note)
+
+    def unless(self, otherwise: Floats) -> "Share":
+        """Return the share with what its count would be if rows that a cap cut off had found what is missing."""
+        other = share(self.name, otherwise, self.under, self.draws, level=self.level)
+        reading = Reading("cap", FINDABLE, other.value, other.low, other.high)
+        return replace(self, otherwise=otherwise, readings=(reading,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +145,7 @@ def hidden_numbers(
     new_score: float | None = None,
     min_recall: float = 0.05,
     cap: tuple[Doubt, ...] = (),
+    findable: Bools | None = None,
     *,
     level: float,
 ) -> Hidden:
@@ -140,7 +154,7 @@ def hidden_numbers(
     ``new_score``: where the whole image stands in for truth, the score from which a detection of the crop is called
     new; shares lost by category are given then too. No loss passes unless the reference surely finds ``min_recall``
     more of the objects than may be lost; ``cap``: the doubt about losses against a reference that is limited.
-    ``level``: of all bounds.
+    ``level``: of all bounds. ``findable``: (G,) objects that rows which the detector's cap cut off could have found in the whole image.
     """
     index = objects.index
     units = len(index.samples)
@@ -156,10 +170,19 @@ def hidden_numbers(
 
     def of_objects(name: str, rows: Bools, phrase: str) -> Share:
         some = ratio_of(name, per_unit(rows), total, doubts=(*doubts, *cap), undecided=undecided, phrase=phrase)
+        if name in then:
+            some = some.unless(per_unit(then[name]))
         return replace(some, blind=(surely, min_recall), strength="recall")
 
     lost, gained = point.lost, point.gained
     flips = lost & (covering_detections(objects, detected["crop"], lost, score) >= 0)
+    by_cap = np.zeros(len(lost), dtype=bool) if findable is None else counted & findable & ~found["reference"]
+    if by_cap.any():
+        lost_then = lost | (by_cap & ~found["crop"])
+        flips_then = lost_then & (covering_detections(objects, detected["crop"], lost_then, score) >= 0)
+        then = {"lost": lost_then, "gained": gained & ~by_cap, "flips": flips_then}
+    else:
+        then = {}
     wrong = {name: _wrong(matches[name], detected[name], score) for name in found}
     wrong_by_unit = {
         name: np.bincount(index.unit[detected[name].image[rows]], minlength=units).astype(float)

@@ -1,19 +1,24 @@
 """Losses and goods with their bounds, from AP and its paired replicates."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.bounded import bounds_of
+from pytest_cropdet.caps import Caps
+from pytest_cropdet.causes import IOU_OF
 from pytest_cropdet.doubts import category_doubts
 from pytest_cropdet.evaluation import Replicates
-from pytest_cropdet.gate import Doubt, Measure
+from pytest_cropdet.gate import Doubt, Measure, Reading
 from pytest_cropdet.ratios import divide
 from pytest_cropdet.results import CategoryResult
+from pytest_cropdet.samples import Bools
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["category_drop", "crop_ap", "drop", "ratio"]
+__all__ = ["category_drop", "crop_ap", "drop", "ratio", "with_readings"]
 
 Floats = NDArray[np.float64]
 Doubts = tuple[Doubt, ...]
@@ -50,13 +55,60 @@ def category_drop(
     settings: RunSettings,
     doubts: Doubts = (),
     spread: float | None = None,
+    caps: Caps | None = None,
 ) -> Measure:
     """Return the drop of one category, in the mean or not; ``doubts`` are those about any category."""
     values = {"reference": category.reference, "crop": category.crop}
     undefined = np.full((2, settings.replicates), np.nan)
     both = replicates.category(category.id, settings.metric) if category.objects else undefined
     own = category_doubts(category.name, category.images)
-    return drop(f"drop of {category.name}", values, both, settings, (*own, *doubts), spread)
+    name = f"drop of {category.name}"
+    found = drop(name, values, both, settings, (*own, *doubts), spread)
+    if caps is None or not category.objects:
+        return found
+    return with_readings(
+        found,
+        caps,
+        settings,
+        None,
+        lambda values, drawn: drop(name, values, drawn, settings, ()),
+        category.id,
+    )
+
+
+def with_readings(
+    measure: Measure,
+    caps: Caps,
+    settings: RunSettings,
+    mask: Bools | None,
+    make: Callable[[Mapping[str, float | None], Floats], Measure],
+    category: int | None = None,
+    of_crop: bool = False,
+) -> Measure:
+    """Return a measure that passes only if it does without what a cap on detections does to it as well.
+
+    ``mask``: (K,) the categories that are averaged; or ``category``, the only one. ``make``: the measure from both
+    sides' AP and replicates (2, N). ``of_crop``: it rests on the crops alone.
+    """
+    if settings.cap == "accept":
+        return measure
+    readings = []
+    for each in caps.again:
+        if of_crop and not each.of_crop:
+            continue
+        at = {
+            side: table.mean(
+                threshold=IOU_OF[settings.metric],
+                categories=mask if category is None else table.categories == category,
+            )
+            for side, table in each.precision.items()
+        }
+        values = {side: None if math.isnan(value) else float(value) for side, value in at.items()}
+        drawn = each.replicates
+        both = drawn.mean(settings.metric) if category is None else drawn.category(category, settings.metric)
+        other = make(values, both)
+        readings.append(Reading("cap", each.text, other.value, other.low, other.high))
+    return replace(measure, readings=tuple(readings))
 
 
 def crop_ap(values: Mapping[str, float | None], replicates: Floats, settings: RunSettings, doubts: Doubts) -> Measure:

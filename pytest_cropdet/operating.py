@@ -132,7 +132,7 @@ def best_f1_score(samples: Sequence[Sample], whole: Sequence[Detections], catego
     index = CropIndex(tuple(samples), frames, count, np.zeros_like(count))
     objects = build_objects(index, min_visibility=0.0)
     detected = build_detected(index, whole, 0.0, whole=True)
-    matches = match(objects.truth, detected, images=len(index), categories=list(categories))
+    matches = match(objects.truth, detected, images=len(index), categories=list(categories), beyond=True)
     half = at_half(matches)
     rows, ignored = matches.truth_of()[half], matches.ignored()[half]
     scores = detected.score[matches.rows]

@@ -75,6 +75,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("undecided", "string", "fail", "POLICY", "what an undecided gate does", ("fail", "pass", "point")),
     Option("min_images", "int", 50, "N", "source images needed for a verdict on the mean"),
     Option("min_ap", "float", 0.05, "X", "how far AP(reference) must lie above the limit"),
+    Option("max_detections", "int", 100, "N", "detections per image and category that AP counts (COCO: 100)"),
     Option("cap", "string", "refuse", "POLICY", "a pass while the detector's cap binds", ("refuse", "accept")),
     Option("score_threshold", "float", None, "X", "the score that is acted upon (default: best F1 on whole images)"),
     Option("looks", "string", "off", "POLICY", "stop as soon as every stated limit is decided", ("off", "auto")),

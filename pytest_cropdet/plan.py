@@ -82,8 +82,11 @@ def make_plan(
 
 
 def choose_samples(samples: Iterable[Sample], count: int | None, seed: int = 0) -> list[Sample]:
-    """Return ``count`` samples, seeded, in the data set's order; a larger count contains every smaller one's choice."""
-    everything = list(samples)
+    """Return ``count`` samples, seeded, by their ids; a larger count contains every smaller one's choice.
+
+    Batches and resamples follow this order, so the order in which a file lists its images changes no number.
+    """
+    everything = sorted(samples, key=lambda sample: sample.id)
     if count is None or count >= len(everything):
         return everything
     ranked = sorted(everything, key=lambda sample: (draw("sample", seed, sample.id), sample.id))

@@ -10,6 +10,7 @@ import numpy as np
 from pytest_cropdet.advice import Advice, advise
 from pytest_cropdet.anchors import AnchorReport, NoAnchors
 from pytest_cropdet.bias import Bias
+from pytest_cropdet.caps import Caps
 from pytest_cropdet.causes import Causes, Scored
 from pytest_cropdet.chain import Step
 from pytest_cropdet.controls import Cap
@@ -116,7 +117,7 @@ class Run:
     ratio: Measure
     crop_ap: Measure
     hidden: Hidden
-    cap: Cap
+    caps: Caps
     controls: Mapping[str, Any]
     speaks_for: Mapping[str, float]
     scored: Scored
@@ -183,6 +184,11 @@ class Run:
     def plot(self) -> Plots:
         """The run's figures: ``run.plot.steps()``, ``.where()``, ``.shift()``, ``.renderings(i)``."""
         return Plots(self)
+
+    @property
+    def cap(self) -> Cap:
+        """How often the detector returned its largest number of boxes on whole images, and whether that matters."""
+        return self.caps.detector
 
     @property
     def images(self) -> int:

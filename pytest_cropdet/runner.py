@@ -270,6 +270,7 @@ class _Judge:
         return summarise(
             objects,
             found.translated(index, self.categories),
+            [found.whole[sample.id] for sample in samples],
             self.plan,
             replace(self.settings, level=level, replicates=replicates, by_category=by_category),
             describe(self.handle),

@@ -22,7 +22,8 @@ class RunSettings:
     AP(crop) / AP(reference), ``min_crop_ap`` for AP(crop); ``None`` sets none. All AP are 0 to 1. ``fill``: what stands
     for taken pixels in the renderings that explain a drop; the steps of the first are reported, others are compared.
     ``max_crops``: the most windows that a gate may have.
-    ``try_mitigations``: where a drop is explained, measures at inference are tried, too.
+    ``try_mitigations``: where a drop is explained, measures at inference are tried, too. ``max_detections``: how many
+    detections of each crop and category AP counts, the strongest first; COCO counts 100.
     """
 
     crops: str = "random:keep=0.3-0.9,per_image=4"
@@ -49,6 +50,7 @@ class RunSettings:
     explain: Literal["auto", "always", "off"] = "auto"
     fill: tuple[str, ...] = ("mean",)
     both_orders: bool = False
+    max_detections: int = 100
     train_data: str | None = None
     try_mitigations: bool = False
 
@@ -79,6 +81,7 @@ class RunSettings:
             ("min_images", 1),
             ("min_objects", 1),
             ("replicates", 100),
+            ("max_detections", 1),
         ):
             value = getattr(self, name)
             if value is not None and value < low:

@@ -39,10 +39,7 @@ def _reasons(run: "Run", verdict: Verdict) -> list[str]:
         more = f"; about {needed} images (+-30 %) would decide" if needed else ""
         lines.insert(0, f"undecided: the bounds hold the limit{more} (cropdet_undecided = fail|pass|point)")
     lines.extend(_why(run, verdict))
-    if run.cap.binds:
-        lines.append(f"{run.cap.text}; equal numbers of boxes: drop {_shown(run.controls['equal_boxes'])}")
-    elif run.drop.high is not None and run.drop.high < 0:
-        lines.append("crops gained: does a limit on the number of boxes starve the whole image?")
+    lines.extend(_caps(run))
     if run.agreement:
         lines.append("no ground truth: this measures agreement with the whole image, not accuracy")
     elif run.controls["geometric_floor"] is None:
@@ -57,6 +54,20 @@ def _reasons(run: "Run", verdict: Verdict) -> list[str]:
     if run.explanation.page is not None:
         lines.append(f"report: {run.explanation.page}")
     return lines
+
+
+def _caps(run: "Run") -> list[str]:
+    """Return what a limit on the number of detections does, the detector's and the evaluator's."""
+    told, equal = [], _shown(run.controls["equal_boxes"])
+    if run.cap.changes_the_drop:
+        told.append(f"{run.cap.text}; equal numbers of boxes: drop {equal}")
+    elif run.cap.agrees:
+        told.append(f"{run.cap.text}; with equal numbers of boxes the drop is {equal}, which agrees")
+    if run.caps.evaluator.binds and not run.agreement:
+        told.append(run.caps.evaluator.text)
+    if not told and run.drop.high is not None and run.drop.high < 0:
+        told.append("crops gained: does a limit on the number of boxes starve the whole image?")
+    return told
 
 
 def _why(run: "Run", verdict: Verdict) -> list[str]:

@@ -1,7 +1,7 @@
 """From the detections of a run to its numbers: match once, average, bound, and put them together."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from pytest_cropdet import measures
 from pytest_cropdet.agreement import LOW_SHARE
+from pytest_cropdet.caps import Tables, find_caps
 from pytest_cropdet.causes import IOU_OF, Scored
-from pytest_cropdet.controls import cap_of, controls
+from pytest_cropdet.controls import controls
 from pytest_cropdet.details import Details
 from pytest_cropdet.determinism import Repeat
 from pytest_cropdet.doubts import cap_doubts, mean_doubts, object_doubts, speaks_for
 from pytest_cropdet.errors import VerifyError
-from pytest_cropdet.evaluation import AveragePrecision, Detected, average_precision, match, resample
+from pytest_cropdet.evaluation import AveragePrecision, Detected, Matches, average_precision, match, resample
 from pytest_cropdet.explanation import Explanation
 from pytest_cropdet.gate import Measure, Verdict
 from pytest_cropdet.hidden import hidden_numbers
@@ -40,6 +41,7 @@ _RENDERINGS = {"whole": "reference", "crop": "crop"}  # the whole image's detect
 def summarise(
     objects: Objects,
     found: Mapping[str, Sequence[Detections]],
+    raw: Sequence[Detections],
     plan: Plan,
     settings: RunSettings,
     detector: Mapping[str, Any],
@@ -54,7 +56,8 @@ def summarise(
 ) -> Run:
     """Return the run's result.
 
-    ``found``: detections by rendering, one an image for ``whole``, one a crop else. ``chosen``: ids of the categories
+    ``found``: detections by rendering, one an image for ``whole``, one a crop else; ``raw``: those of the whole images
+    as the detector gave them, all of its categories. ``chosen``: ids of the categories
     that are scored; ``kept_ids``: those of them that take part in the mean, fixed by the whole plan's truth; ``alone``:
     ids of further categories, which have a limit of their own and are in nothing else. ``agreement``: the whole images'
     detections from this score on stand in for truth, and the drop is the share lost. ``training``: what the detector
@@ -66,42 +69,53 @@ def summarise(
         for name, rows in found.items()
     }
     matched = sorted({*chosen, *alone})
-    matches = {
-        name: match(objects.truth, table, images=len(index), categories=matched) for name, table in detected.items()
-    }
+
+    def matches_of(ids: Sequence[int]) -> dict[str, Matches]:
+        most = settings.max_detections
+        return {
+            name: match(objects.truth, table, images=len(index), categories=ids, max_detections=most, beyond=True)
+            for name, table in detected.items()
+        }
+
+    matches = matches_of(matched)
     precision = {name: average_precision(table) for name, table in matches.items()}
     if settings.verify:
-        _verify(objects, detected, precision, matched)
+        _verify(objects, detected, precision, matched, settings.max_detections)
     kept, kept_of_chosen = np.isin(matched, list(kept_ids)), np.isin(list(chosen), list(kept_ids))
     means = {name: {side: _mean(each, name, kept) for side, each in precision.items()} for name in METRICS}
     dataset_name, names = dataset
     categories = _categories(objects, precision, metric, names, matched, kept)
+    apart = [each.id for each in categories if each.objects]
     replicates = resample(
         [matches["reference"], matches["crop"]],
         index.unit,
         replicates=settings.replicates,
         seed=settings.seed,
         categories=kept,
-        apart=[each.id for each in categories if each.objects],
+        apart=apart,
         metrics=[metric],
     )
     both = replicates.mean(metric)
     whole = found["whole"]
-    cap = cap_of([each.capped for each in whole], [len(each) for each in whole], detector.get("max_detections"))
-    doubts = mean_doubts(objects, kept_of_chosen, chosen, settings, cap)
     threshold = settings.score_threshold
     if agreement is not None:
         threshold = LOW_SHARE * agreement
     elif threshold is None:
         threshold = best_f1_score(index.samples, whole, chosen)
-    of_chosen = matches
-    if matched != list(chosen):
-        of_chosen = {
-            name: match(objects.truth, table, images=len(index), categories=list(chosen))
-            for name, table in detected.items()
-        }
+    of_chosen = matches if matched == list(chosen) else matches_of(list(chosen))
+    lost = means[metric]["reference"], means[metric]["crop"]
+    caps = find_caps(
+        Tables(objects, detected, matches, kept, apart, settings),
+        raw,
+        detector.get("max_detections"),
+        threshold,
+        (None if lost[0] is None or lost[1] is None else lost[0] - lost[1], both[0] - both[1]),
+        agreement is not None,
+    )
+    judged = caps.evaluator.doubts(settings)
+    doubts = (*mean_doubts(objects, kept_of_chosen, chosen, settings, caps.detector), *judged)
     point = OperatingPoint.of(objects, of_chosen, detected, threshold)
-    spread, limited = None if repeat is None else repeat.spread, cap_doubts(settings, cap)
+    spread, limited = None if repeat is None else repeat.spread, cap_doubts(settings, caps.detector)
     if repeat is not None and not repeat.same and spread is None:  # no object to measure it on: any drop may be noise
         spread = 1.0
     hidden = hidden_numbers(
@@ -115,11 +129,32 @@ def summarise(
         agreement,
         settings.min_ap,
         limited,
+        caps.findable if caps.detector.binds and settings.cap == "refuse" else None,
         level=settings.level,
     )
-    drop = measures.drop("drop", means[metric], both, settings, doubts, spread)
+
+    def again(measure: Measure, make: Callable[..., Measure], of_crop: bool = False) -> Measure:
+        return measures.with_readings(measure, caps, settings, kept, make, of_crop=of_crop)
+
+    drop = again(
+        measures.drop("drop", means[metric], both, settings, doubts, spread),
+        lambda values, drawn: measures.drop("drop", values, drawn, settings, ()),
+    )
+    ratio = again(
+        measures.ratio(means[metric], both, settings, doubts),
+        lambda values, drawn: measures.ratio(values, drawn, settings, ()),
+    )
+    of_crops = (*(each for each in doubts if each.reason != "cap"), *judged)
+    crop_ap = again(
+        measures.crop_ap(means[metric], both, settings, of_crops),
+        lambda values, drawn: measures.crop_ap(values, drawn, settings, ()),
+        of_crop=True,
+    )
     by_category = {
-        each.name: measures.category_drop(each, replicates, settings, limited, spread) for each in categories
+        each.name: measures.category_drop(
+            each, replicates, settings, (*limited, *caps.evaluator.doubts(settings, each.id)), spread, caps
+        )
+        for each in categories
     }
     if agreement is not None:
         drop = replace(hidden.lost, name="drop", spread=spread)
@@ -151,11 +186,11 @@ def summarise(
             drop=drop,
             by_category=by_category,
             agreement=agreement is not None,
-            ratio=measures.ratio(means[metric], both, settings, doubts),
-            crop_ap=measures.crop_ap(means[metric], both, settings, doubts),
+            ratio=ratio,
+            crop_ap=crop_ap,
             hidden=hidden,
-            cap=cap,
-            controls=controls(objects, detected, of_chosen, kept_of_chosen, IOU_OF[metric]),
+            caps=caps,
+            controls=controls(objects, detected, of_chosen, kept_of_chosen, IOU_OF[metric], settings.max_detections),
             speaks_for=speaks_for(objects, kept_of_chosen, chosen),
             spent=spent,
             repeat=repeat,
@@ -186,13 +221,17 @@ def _attach(run: Run) -> Run:
 
 
 def _verify(
-    objects: Objects, detected: Mapping[str, Detected], precision: Mapping[str, AveragePrecision], chosen: Sequence[int]
+    objects: Objects,
+    detected: Mapping[str, Detected],
+    precision: Mapping[str, AveragePrecision],
+    chosen: Sequence[int],
+    max_detections: int,
 ) -> None:
     """Raise ``VerifyError`` if an AP differs from pycocotools' by more than 1e-9."""
     from pytest_cropdet.verify import TOLERANCE, pycocotools_precision
 
     for name, table in detected.items():
-        theirs = pycocotools_precision(objects.truth, table, len(objects.index), chosen)
+        theirs = pycocotools_precision(objects.truth, table, len(objects.index), chosen, max_detections)
         ours = precision[name].values
         apart = np.abs(np.nan_to_num(ours, nan=-1.0) - np.nan_to_num(theirs, nan=-1.0))
         if apart.size and apart.max() > TOLERANCE:

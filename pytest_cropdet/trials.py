@@ -99,11 +99,12 @@ def part_of(run: Scored, names: Sequence[str], settings: RunSettings) -> Part:
         np.searchsorted(units, index.unit[places]),
         index.rank[places],
     )
-    objects = build_objects(part, settings.min_visibility)
+    objects, most = build_objects(part, settings.min_visibility), settings.max_detections
     detected = {name: _taken(table, places) for name, table in run.detected.items()}
     categories = run.matches["crop"].categories.tolist()
     matches = {
-        name: match(objects.truth, table, images=len(part), categories=categories) for name, table in detected.items()
+        name: match(objects.truth, table, images=len(part), categories=categories, max_detections=most, beyond=True)
+        for name, table in detected.items()
     }
     draws = draw_units(len(units), settings.replicates, settings.seed)
     hidden = replace(run.hidden, lost=replace(run.hidden.lost, draws=draws))
@@ -135,7 +136,14 @@ def gains(
     categories = run.matches["crop"].categories.tolist()
     matches: dict[Any, Any] = {"whole": run.matches["reference"], "crop": run.matches["crop"]}
     for key, table in tables.items():
-        matches[key] = match(run.objects.truth, table, images=len(index), categories=categories)
+        matches[key] = match(
+            run.objects.truth,
+            table,
+            images=len(index),
+            categories=categories,
+            max_detections=settings.max_detections,
+            beyond=True,
+        )
     scores = scores_of(run, settings, matches, detected)
     won = {}
     for key in tables:

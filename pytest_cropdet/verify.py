@@ -39,9 +39,12 @@ class _EitherBox(COCOeval):
 
 
 def pycocotools_precision(
-    truth: Truth, detected: Detected, images: int, categories: Sequence[int]
+    truth: Truth, detected: Detected, images: int, categories: Sequence[int], max_detections: int = 100
 ) -> NDArray[np.float64]:
-    """Return (T, K): AP by IoU threshold and category, 0 to 1, NaN where a category has no scored object."""
+    """Return (T, K): AP by IoU threshold and category, 0 to 1, NaN where a category has no scored object.
+
+    ``max_detections``: how many of each image and category count.
+    """
     if truth.ignored.any():
         raise ValueError("pycocotools overwrites 'ignore' by 'iscrowd', so it cannot check truth that is only ignored")
     boxes = to_format(truth.boxes, "xywh")
@@ -73,7 +76,7 @@ def pycocotools_precision(
         evaluation = _EitherBox(_coco(annotations, images, categories), _coco(results, images, categories), "bbox")
         evaluation.tight = to_format(truth.boxes if truth.tight is None else truth.tight, "xywh")
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
-        evaluation.params.maxDets = [100]
+        evaluation.params.maxDets = [max_detections]
         evaluation.params.catIds = sorted(categories)
         evaluation.evaluate()
         evaluation.accumulate()

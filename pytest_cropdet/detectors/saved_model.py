@@ -109,8 +109,9 @@ class SavedModelAdapter:
         self.description = self._decide(description, shape, outputs)
         self.batch = int(self.description.batch or 1)
         self._pad_to = shape[0] if shape[0] else (self.batch if self.fixed_input else 1)
-        rows = outputs[BOXES].shape
-        self.max_detections = int(rows[1]) if rows.rank and rows.rank > 1 and rows[1] else None
+        shapes = [outputs[name].shape for name in (BOXES, SCORES, CLASSES)]
+        rows = [shape[1] for shape in shapes if shape.rank and shape.rank > 1 and shape[1]]
+        self.max_detections = int(rows[0]) if rows else None
         self._first = int(self.description.first_category or 0)
         labels = open_labels(self.description.labels) if self.description.labels else None
         proof = _prove_categories(outputs, described=description.first_category is not None)
@@ -216,7 +217,8 @@ class SavedModelAdapter:
         scores = np.clip(outputs[SCORES][row, :count].astype(np.float64), 0.0, 1.0)
         if self._labels is not None:
             self._labels.check(classes, scores, self._first)
-        return Detections(boxes, scores, ids, capped=count >= total)
+        most = self.max_detections  # of a number of rows that changes from answer to answer none is the largest
+        return Detections(boxes, scores, ids, capped=most is not None and count >= most)
 
 
 def _choose_signature(signatures: Mapping[str, Any]) -> Any:

@@ -58,12 +58,18 @@ class AveragePrecision:
 
 
 def average_precision(
-    matches: Matches, weights: ArrayLike | None = None, *, area: str = "all", worth: ArrayLike | None = None
+    matches: Matches,
+    weights: ArrayLike | None = None,
+    *,
+    area: str = "all",
+    worth: ArrayLike | None = None,
+    max_detections: int | None = None,
 ) -> AveragePrecision:
     """Return the AP of the data set in which evaluation image i occurs ``weights[i]`` times (once each by default).
 
     ``worth``: (K,) as how many true positives one of category k counts in the precision (1 by default), which makes AP
     of few objects comparable with that of many (D. Hoiem et al., "Diagnosing Error in Object Detectors", 2012).
+    ``max_detections``: how many of each image and category count, by default as many as the matching counted.
 
     >>> from pytest_cropdet.evaluation import Detected, Truth, match
     >>> truth = Truth([0, 1], [1, 1], [[0, 0, 9, 9]] * 2, [81, 81], [False] * 2, [False] * 2)
@@ -74,6 +80,7 @@ def average_precision(
     >>> average_precision(found, [0, 0]).mAP
     nan
     """
+    matches = matches.counted if max_detections is None else matches.first(max_detections)
     weight = _weights(matches, weights)
     worths = np.ones(len(matches.categories)) if worth is None else np.asarray(worth, dtype=float)
     positives = scored_weight(matches, weight, area)
@@ -104,6 +111,7 @@ def recall(
     matches: Matches, weights: ArrayLike | None = None, *, area: str = "all", max_detections: int | None = None
 ) -> Floats:
     """Return (T, K): the share of scored objects found among the first detections of each image and category."""
+    matches = matches.counted
     weight = _weights(matches, weights)
     hit = matches.true_positives(area)
     if max_detections is not None:

@@ -32,12 +32,14 @@ def match(
     thresholds: ArrayLike = COCO_THRESHOLDS,
     area_ranges: Mapping[str, tuple[float, float]] = ALL_AREAS,
     max_detections: int = 100,
+    beyond: bool = False,
 ) -> Matches:
     """Match detections to objects of the same evaluation image and category.
 
     ``images`` is the number of evaluation images, those without objects included; rows of other categories than
     ``categories`` are left out; an area range is ``(low, high)`` in square pixels, both ends inclusive. IoU is that of
     pycocotools given ``x0, y0, x1 - x0, y1 - y0``, to the last bit, except where an object has a second, tight box.
+    With ``beyond`` the rows after the first ``max_detections`` stay in the table; AP does not count them.
 
     >>> truth = Truth([0], [1], [[0, 0, 10, 10]], [100], [False], [False])
     >>> detected = Detected([0, 0], [1, 1], [[0, 0, 10, 8], [0, 0, 10, 10]], [0.9, 0.8])
@@ -51,7 +53,8 @@ def match(
     rows = _in_order(detected, category)
     category, image = category[rows], detected.image[rows]
     key = category * images + image
-    if len(rows) and np.bincount(key).max() > max_detections:
+    over = len(rows) > 0 and bool(np.bincount(key).max() > max_detections)
+    if over and not beyond:
         kept = _rank_in_group(key, images * len(ids)) < max_detections
         rows, category, image, key = rows[kept], category[kept], image[kept], key[kept]
 
@@ -95,6 +98,7 @@ def match(
         truth_image=truth.image,
         truth_category=truth_category,
         scored=scored,
+        beyond=over and beyond,
     )
 
 

@@ -96,6 +96,7 @@ def resample(
     array([[1.   , 1.   , 1.   , 1.   , 1.   ],
            [0.257, 0.505, 0.752, 0.752, 0.505]])
     """
+    tables = [table.counted for table in tables]
     first, units, unit_of = _checked(tables, unit, metrics, replicates, units)
     in_mean = np.ones(len(first.categories), dtype=bool) if categories is None else np.asarray(categories)
     if in_mean.dtype != bool or in_mean.shape != first.categories.shape:

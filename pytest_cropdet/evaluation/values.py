@@ -7,7 +7,8 @@ An *evaluation image* is whatever is scored as one picture: a whole image, or on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -210,6 +211,48 @@ class Matches:
     """(G,) index into ``categories``, -1 for an object of another category."""
     scored: Bools
     """(A, G) whether the object counts."""
+    beyond: bool = False
+    """Whether rows beyond the cap are in the table, for numbers at an operating point; AP leaves them out."""
+
+    @cached_property
+    def counted(self) -> Matches:
+        """The table as AP reads it: without the rows beyond the cap."""
+        return self.first(self.max_detections) if self.beyond else self
+
+    @cached_property
+    def rank_of_row(self) -> Ints:
+        """(D,) how many detections of its image and category stand before each kept detection."""
+        key = self.image + self.images * np.repeat(np.arange(len(self.categories)), np.diff(self.starts))
+        order = np.argsort(key, kind="stable")
+        _, first, count = np.unique(key[order], return_index=True, return_counts=True)
+        rank = np.empty(len(key), dtype=np.int64)
+        rank[order] = np.arange(len(key)) - np.repeat(first, count)
+        return rank
+
+    def first(self, max_detections: int) -> Matches:
+        """Return the table of the first ``max_detections`` of each image and category: matches stay as they are.
+
+        What stands later takes no object from what stands before it, so nothing has to be matched again.
+        """
+        if max_detections < 1 or (max_detections > self.max_detections and not self.beyond):
+            raise ValueError(f"max_detections must lie between 1 and {self.max_detections}, not {max_detections}")
+        kept = self.rank_of_row < max_detections
+        if kept.all():
+            return replace(self, max_detections=max_detections, beyond=False)
+        before = np.append(0, np.cumsum(kept))
+        near = kept[self.contenders]
+        return replace(
+            self,
+            max_detections=max_detections,
+            beyond=False,
+            rows=self.rows[kept],
+            starts=before[self.starts],
+            image=self.image[kept],
+            outside=self.outside[:, kept],
+            contenders=before[self.contenders[near]],
+            rank=self.rank[near],
+            matched=self.matched[:, :, near],
+        )
 
     def area_index(self, area: str) -> int:
         """Return the row of an area range, by its name."""

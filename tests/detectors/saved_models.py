@@ -18,7 +18,8 @@ def export(tf: Any, path: Path, **convention: Any) -> Path:
     ``inner``: the side to which it resizes inside, with ``image_info`` as TF-Vision gives it; ``drop``: an output that
     it does not have; ``more``: a second input; ``fails``: a height in pixels of pictures on which it raises;
     ``one``: whether it answers for the first picture only; ``signature``: its name, or several names;
-    ``raw``: the columns of its raw scores.
+    ``raw``: the columns of its raw scores; ``dynamic``: whether it returns as many rows as it finds (of one picture), so
+    that its signature names no number of them.
     """
     module = _module(tf, **convention)
     names = convention.get("signature", "serving_default").split()
@@ -46,6 +47,7 @@ def _module(
     one: bool = False,
     signature: str = "serving_default",
     raw: int | None = None,
+    dynamic: bool = False,
 ) -> Any:
     def answer(images: Any) -> Mapping[str, Any]:
         pixels = _decoded(tf, images) if dtype == "string" else tf.cast(images, tf.float32)
@@ -68,6 +70,9 @@ def _module(
         outputs["detection_classes"] = tf.cast(order + first, tf.float32)
         if raw is not None:
             outputs["raw_detection_scores"] = tf.zeros([sent, 7, raw])
+        if dynamic:
+            rows = tf.reduce_sum(tf.cast(present, tf.int32))
+            outputs = {key: value[:, :rows] if key != "image_info" else value for key, value in outputs.items()}
         if count:
             outputs["num_detections"] = tf.reduce_sum(tf.cast(present, tf.float32), axis=1)
         return {key: value for key, value in outputs.items() if key != drop}

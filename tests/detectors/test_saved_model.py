@@ -181,6 +181,16 @@ def test_without_a_number_of_detections_every_row_counts(model):
     assert [len(each) for each in detector(IMAGES)] == [ROWS] * len(IMAGES)
 
 
+@pytest.mark.parametrize("count", [True, False], ids=["counted", "uncounted"])
+def test_of_a_number_of_rows_that_changes_none_is_the_most(model, count):
+    """Each answer is as long as what was found, so its length says nothing about what was cut off."""
+    detector = load_detector(model(dynamic=True, count=count))
+    found = detector(IMAGES)
+    assert [len(each) for each in found] == [3, 1, 2, 0, 2]
+    assert detector.max_detections is None
+    assert not any(each.capped for each in found)
+
+
 def test_the_number_of_rows_is_the_most_a_model_finds(model):
     assert load_detector(model()).max_detections == ROWS
 

@@ -128,6 +128,10 @@ def controls(gate: Record) -> Section | None:
             cell("what a perfect detector that draws tight boxes would lose (needs masks)"),
         ],
     ]
+    checked = gate.get("cap_check") or {}
+    if (checked.get("missing_found") or {}).get("value") is not None:
+        words = "the whole image also finds every object that the detector's limit on boxes may have cut off"
+        rows.append([cell("missing objects found"), bounded(checked["missing_found"]), cell(words)])
     if chained.get("placebo"):
         placebo = chained["placebo"]
         words = "what fill itself costs, laid only where no object is near"
@@ -140,9 +144,23 @@ def controls(gate: Record) -> Section | None:
         words = (
             f"On {cap['share']:.1%} of the whole images the detector returned as many boxes as it can ({rows_text})."
         )
-        if cap["binds"]:
+        agrees = checked.get("agrees")
+        if cap["binds"] and agrees:
+            words += " The drop at equal numbers of boxes agrees with the drop as gated."
+        elif cap["binds"]:
             words += " That limits the reference: see the drop at equal numbers of boxes."
-        blocks.append(Text(words, warn=bool(cap["binds"])))
+        elif cap["share"] > 0:
+            words += " There are few such images, or their weakest boxes are noise: the reference is not limited."
+        blocks.append(Text(words, warn=bool(cap["binds"] and not agrees)))
+    evaluator = gate.get("evaluator_cap")
+    if evaluator and evaluator["binds"]:
+        pairs, largest = evaluator["pairs"], evaluator["largest"]
+        words = (
+            f"AP counts {evaluator['max_detections']} detections per image and category. That leaves out right "
+            f"detections in {pairs['reference']} references and {pairs['crop']} crops; --cropdet-max-detections="
+            f"{largest} counts them all. Recall, lost and gained objects count every detection."
+        )
+        blocks.append(Text(words, warn=True))
     for other in chained.get("other_fills", ()):
         blocks.append(_steps(f"The steps with {other['fill']} fill", other["steps"]))
     for name, steps in (chained.get("orders") or {}).items():
