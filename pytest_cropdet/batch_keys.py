@@ -14,7 +14,7 @@ from pytest_cropdet.samples import Sample
 
 __all__ = ["BatchKeys"]
 
-ADAPTERS = 1  # raised whenever an adapter prepares pictures or reads answers differently
+ADAPTERS = 2  # raised whenever an adapter prepares pictures or reads answers differently
 RUNTIMES = ("tensorflow", "ai-edge-litert", "numpy", "opencv-python", "opencv-python-headless")
 
 

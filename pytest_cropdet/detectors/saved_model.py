@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.boxes import from_format
+from pytest_cropdet.corners import straightened
 from pytest_cropdet.detectors.description import Description, read_labels
 from pytest_cropdet.detectors.frames import Frame, Prepared, fit, scale_values
 from pytest_cropdet.detectors.quiet import quiet
@@ -196,7 +197,7 @@ class SavedModelAdapter:
         classes = outputs[CLASSES][row, :count].astype(np.int64)
         ids = classes if self.categories is not None else classes - self._first + 1
         scores = np.clip(outputs[SCORES][row, :count].astype(np.float64), 0.0, 1.0)
-        return Detections(boxes, scores, ids, capped=count >= total)
+        return Detections(straightened(boxes), scores, ids, capped=count >= total)
 
 
 def _choose_signature(signatures: Mapping[str, Any]) -> Any:

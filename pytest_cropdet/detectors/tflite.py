@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.corners import straightened
 from pytest_cropdet.detectors.description import Description, number_names, read_labels
 from pytest_cropdet.detectors.frames import Frame, Prepared, fit
 from pytest_cropdet.detectors.heads import AnchorHead, Found
@@ -128,7 +129,7 @@ class TFLiteAdapter:
         else:
             boxes = frame.to_image(boxes)
         ids = found.numbers if self.categories is not None else found.numbers - self._first + 1
-        return Detections(boxes, found.scores, ids, capped=found.capped)
+        return Detections(straightened(boxes), found.scores, ids, capped=found.capped)
 
 
 def _decide(given: Description, graph: Graph, image: Input) -> Description:
