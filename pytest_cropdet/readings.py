@@ -32,7 +32,9 @@ EDGES = {
     ),
 }
 INPUTS = (224, 256, 300, 320, 384, 416, 512, 608, 640, 800, 1024, 1280)  # px a side
-CLEARLY = 0.1  # by which an input must be larger or smaller than most pictures, to be no habit of a detector's sizes
+CLEARLY = (
+    0.1  # of a side, by which an input must move the corners of most pictures, to be no habit of a detector's boxes
+)
 PAIRS, IMAGES = 20, 5  # that edges are judged by, at least
 OFF, SCATTER = 0.25, 0.5  # px: the median by which an edge may be off, and scatter, once it is read rightly
 
@@ -89,15 +91,14 @@ def _units(samples: Sequence[Sample]) -> Iterator[tuple[str, str, tuple[str, str
     yield "units", "pixels", ("", ""), lambda boxes, width, height: boxes
     fix = "multiply x by the picture's width and y by its height"
     yield "units", "normalized", ("numbers from 0 to 1", fix), _normalized
-    sizes = np.array([(sample.width, sample.height) for sample in samples], dtype=np.float64).reshape(-1, 2)
     for side in INPUTS:
         for resize in ("stretch", "letterbox"):
-            factors = side / sizes if resize == "stretch" else side / sizes.max(axis=1, keepdims=True)
-            if not len(sizes) or np.median(np.abs(factors - 1).max(axis=1)) < CLEARLY:
+            scaled = _from_input(resize, side)
+            if np.median([_change(scaled, sample) for sample in samples] or [0.0]) < CLEARLY:
                 continue
             said = f"pixels of an input of {side} x {side} px (resized by {resize})"
             fix = "scale them back to the picture"
-            yield "units", f"input {side} {resize}", (said, fix), _from_input(resize, side)
+            yield "units", f"input {side} {resize}", (said, fix), scaled
 
 
 def _normalized(boxes: Boxes, width: int, height: int) -> Boxes:
@@ -106,6 +107,13 @@ def _normalized(boxes: Boxes, width: int, height: int) -> Boxes:
 
 def _from_input(resize: str, side: int) -> Scaled:
     return lambda boxes, width, height: frame_of(width, height, resize, side, side).to_image(boxes)
+
+
+def _change(scaled: Scaled, sample: Sample) -> float:
+    """Return how far a reading moves the picture's own corners, over its sides."""
+    sides = np.array([[sample.width, sample.height] * 2], dtype=np.float64)
+    frame = sides * [0, 0, 1, 1]
+    return float((np.abs(scaled(frame, sample.width, sample.height) - frame) / sides).max())
 
 
 def _read(order: str, scaled: Scaled) -> Scaled:
