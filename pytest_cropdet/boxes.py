@@ -38,8 +38,22 @@ def as_boxes(values: ArrayLike, what: str = "boxes") -> Boxes:
     if boxes.size == 0:
         return np.zeros((0, 4))
     if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"{what}: expected shape (n, 4), got {boxes.shape}")
+        raise ValueError(f"{what}: expected shape (n, 4), got {boxes.shape}{_shaped(boxes.shape)}")
     return boxes
+
+
+def _shaped(shape: tuple[int, ...]) -> str:
+    """Return what an array of another shape probably is, and how to make (n, 4) of it."""
+    match shape:
+        case (4,):
+            return " (one box? write [[x0, y0, x1, y1]])"
+        case (1, _, 4):
+            return " (a batch of one? boxes[0] is its first image)"
+        case (4, _):
+            return " (one row per coordinate? boxes.T has one row per box)"
+        case (_, 5 | 6):
+            return " (score and category beside the box? boxes[:, :4] are the boxes)"
+    return ""
 
 
 def areas(boxes: Boxes) -> Floats:

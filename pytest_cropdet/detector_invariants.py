@@ -8,24 +8,27 @@ docs/invariants.md lists them; benchmarks/invariants.py measures them.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
 from pytest_cropdet import broken
 from pytest_cropdet.boxes import iou
 from pytest_cropdet.broken import BrokenInvariant
-from pytest_cropdet.conventions import FIRST, can_change, suspects
+from pytest_cropdet.cautions import cautions
+from pytest_cropdet.convention_check import D15, check_conventions
+from pytest_cropdet.conventions import FIRST
 from pytest_cropdet.errors import DetectorError, SpecError
-from pytest_cropdet.evidence import Answer, Evidence, Look, difference
+from pytest_cropdet.evidence import Answer, Evidence, difference
 from pytest_cropdet.judged import CannotTell, Judged
+from pytest_cropdet.repeating import spread, with_objects
 from pytest_cropdet.samples import Detections, Image
+from pytest_cropdet.unjudged import few, nothing
 
 __all__ = ["INVARIANTS", "CannotTell", "Tolerances", "check_detector", "judge_detector", "measure"]
 
 MOST = 8  # images that are moved
-SHOWN_AGAIN = 3  # images that are shown again, alone and in a batch
 FEWEST = 3  # images that a median needs
+CHANGE = "change of a score (the whole of it where a box moved or is gone)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,38 +64,26 @@ Check = Callable[[Evidence, Tolerances], tuple[float, float, str]]
 
 
 def _repeat(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
-    worst = 0.0
-    for look in _with_objects(evidence):
-        first, second = (evidence.ask(look.windows.image())[0] for _ in range(2))
-        worst = max(worst, difference(first, second, evidence.rules.score))
-    return worst, allowed.repeat, "change of a score when the same picture is shown again"
-
-
-def _with_objects(evidence: Evidence) -> list[Look]:
-    """Return the first images in which something is found: no answers at all are always the same."""
-    found = list(islice((look for look in evidence.looks if len(look.held)), SHOWN_AGAIN))
-    if not found:
-        raise CannotTell(_nothing(evidence))
-    return found
+    return spread(evidence), allowed.repeat, f"{CHANGE} when the same picture is shown again"
 
 
 def _batch(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     detector = evidence.detector
     if detector.batch < 2:
         raise CannotTell(f"{detector.name} takes one picture a call")
-    spread, worst = _repeat(evidence, allowed)[0], 0.0
-    for look in _with_objects(evidence):
+    apart, worst = spread(evidence), 0.0
+    for look in with_objects(evidence):
         image = look.windows.image()
         (alone,), (first, _) = evidence.ask(image), evidence.ask(image, image[::-1])
-        worst = max(worst, difference(alone, first, evidence.rules.score) - spread)
-    return worst, allowed.batch, "change of a score when another picture is in the batch"
+        worst = max(worst, difference(alone, first, evidence.rules.score) - apart)
+    return worst, allowed.batch, f"{CHANGE} when another picture is in the batch"
 
 
 def _padding(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     if 0 not in evidence.detector.profile.input_size:
         raise CannotTell(f"{evidence.detector.name} has an input of one size, so that nothing can be added to it")
     stride = _stride(evidence, allowed)
-    return _moved(evidence, stride, (0, 0)), allowed.padding, f"change of a score by {stride} px of fill at the right"
+    return _moved(evidence, stride, (0, 0)), allowed.padding, f"{CHANGE} by {stride} px of fill at the right"
 
 
 def _shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
@@ -101,7 +92,7 @@ def _shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     height, width = evidence.detector.profile.input_size
     if fixed and min(height, width) <= stride:
         raise CannotTell(f"an input of {width} x {height} px has no room for a shift of {stride} px")
-    return _moved(evidence, stride, (stride, stride)), allowed.shift, f"change of a score by a shift of {stride} px"
+    return _moved(evidence, stride, (stride, stride)), allowed.shift, f"{CHANGE} by a shift of {stride} px"
 
 
 def _stride(evidence: Evidence, allowed: Tolerances) -> int:
@@ -151,7 +142,7 @@ def _far(found: Detections, part: Image, gap: int) -> Detections:
 def _small_shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     answers = [each for look in evidence.looks for each in look.answers(look.shifted()) if each.visibility == 1]
     return (
-        _share(answers, lambda each: each.best(0.8, same=False) == 0, allowed),
+        _share(evidence, answers, lambda each: each.best(0.8, same=False) == 0, allowed),
         allowed.shift_share,
         ("share of objects below IoU 0.8 when 1 to 7 px are cut off the left and top"),
     )
@@ -163,7 +154,7 @@ def _clear(evidence: Evidence) -> list[Answer]:
 
 def _interior(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     low = evidence.rules.score
-    share = _share(_clear(evidence), lambda each: each.best(0.7, same=False) < low, allowed)
+    share = _share(evidence, _clear(evidence), lambda each: each.best(0.7, same=False) < low, allowed)
     return share, allowed.lost, "share of objects inside the window that are not found there at IoU 0.7"
 
 
@@ -181,20 +172,21 @@ def _made_up(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str
             found_any += len(sure)
             made_up += sum(look.away(box, crop, near) and iou(box[None], shown).max(initial=0.0) < 0.3 for box in sure)
     if not found_any and not any(len(look.held) for look in evidence.looks):
-        raise CannotTell(_nothing(evidence))
+        raise CannotTell(nothing(evidence))
     return made_up / windows, allowed.made_up, "confident detections a window that the whole image knows nothing of"
 
 
 def _score(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     low = evidence.rules.score
     found = [each for each in _clear(evidence) if each.best(0.7) >= low]
-    share = _share(found, lambda each: abs(each.best(0.7) - each.score) > allowed.score_change, allowed)
+    share = _share(evidence, found, lambda each: abs(each.best(0.7) - each.score) > allowed.score_change, allowed)
     return share, allowed.changed, f"share of objects found whose score changes by more than {allowed.score_change:g}"
 
 
 def _category(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
-    found = [each for each in _clear(evidence) if each.best(0.7, same=False) >= evidence.rules.score]
-    share = _share(found, lambda each: each.best(0.7) < each.best(0.7, same=False), allowed)
+    # of two categories on one place in the whole image, the one with the lower score is no change
+    found = [each for each in _clear(evidence) if each.first and each.best(0.7, same=False) >= evidence.rules.score]
+    share = _share(evidence, found, lambda each: each.best(0.7) < each.best(0.7, same=False), allowed)
     return share, allowed.relabelled, "share of objects found under another category"
 
 
@@ -213,7 +205,7 @@ def _duplicates(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, 
         overlap[found.categories[:, None] != found.categories[None, :]] = 0
         worst = max(worst, float(overlap.max(initial=0.0)))
     if not count:
-        raise CannotTell(_nothing(evidence))
+        raise CannotTell(nothing(evidence))
     return worst, declared + allowed.duplicate, "IoU of two detections of one category"
 
 
@@ -224,7 +216,7 @@ def _frame(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
         count += len(boxes)
         worst = max(worst, float(np.maximum(-boxes, boxes - 1).max(initial=0.0)))
     if not count:
-        raise CannotTell(_nothing(evidence))
+        raise CannotTell(nothing(evidence))
     return worst, allowed.beyond, "share of the picture's side by which a box reaches over its border"
 
 
@@ -240,7 +232,7 @@ def _cut(evidence: Evidence, share: str, least: float) -> dict[tuple[str, int], 
 
 def _truncated(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     low, answers = evidence.rules.score, list(_cut(evidence, "less", 0.75).values())
-    share = _share(answers, lambda each: each.best(0.5, same=False) < low, allowed)
+    share = _share(evidence, answers, lambda each: each.best(0.5, same=False) < low, allowed)
     return share, allowed.truncated_lost, "share of objects cut to 75 % or more that are not found at IoU 0.5"
 
 
@@ -248,13 +240,14 @@ def _rise(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     less, more = _cut(evidence, "less", 0.75), _cut(evidence, "more", 0.5)
     both = [key for key in less if key in more and more[key].visibility < less[key].visibility]
     if len(both) < allowed.least:
-        raise CannotTell(_few(len(both), allowed))
+        raise CannotTell(few(evidence, len(both), allowed.least))
     rise = np.mean([more[key].best(0.5) - less[key].best(0.5) for key in both])
     return float(rise), allowed.rise, "rise of the mean score when 60 % of an object shows instead of 85 %"
 
 
 def _empty(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     first = evidence.looks[0].windows.image()
+    evidence.ask(first)  # what fails on every picture does not fail for want of objects
     pictures = {"a gray picture of 64 x 48 px": np.full((48, 64, 3), 114, np.uint8), "a window of 8 px": first[:8, :8]}
     for name, picture in pictures.items():
         try:
@@ -265,37 +258,13 @@ def _empty(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
 
 
 def _conventions(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
-    if not can_change(evidence.detector):
-        raise CannotTell(f"{evidence.detector.name} is no file, and its conventions are its own")
-    if evidence.names is None:
-        raise CannotTell("no ground truth, by which alone conventions are recognised")
-    samples = [sample for sample in evidence.samples if (~sample.truth.crowd).any()]
-    least = max(allowed.least, FIRST)
-    if len(samples) < least:
-        raise CannotTell(f"{len(samples)} images with annotated objects, {least} are needed: --cropdet-examples")
-    found = suspects(evidence.detector, samples, evidence.names)
-    if not found:
-        raise CannotTell(f"{evidence.detector.name} can be read with no other value of any convention")
-    if all(each.before == each.after == 0 for each in found):
-        raise CannotTell("no annotated object was found, whatever value the conventions have")
-    if found[0].is_sure:
-        raise broken.WrongConvention(str(found[0]))
-    return max(each.z for each in found), math.inf, "z of the convention that would gain most"
+    return check_conventions(evidence, max(allowed.least, FIRST))
 
 
-def _share(answers: list[Answer], fails: Callable[[Answer], bool], allowed: Tolerances) -> float:
+def _share(evidence: Evidence, answers: list[Answer], fails: Callable[[Answer], bool], allowed: Tolerances) -> float:
     if len(answers) < allowed.least:
-        raise CannotTell(_few(len(answers), allowed))
+        raise CannotTell(few(evidence, len(answers), allowed.least))
     return sum(map(fails, answers)) / len(answers)
-
-
-def _nothing(evidence: Evidence) -> str:
-    images = "1 image" if len(evidence.looks) == 1 else f"{len(evidence.looks)} images"
-    return f"nothing to tell by: no object was found with confidence in {images}"
-
-
-def _few(count: int, allowed: Tolerances) -> str:
-    return f"only {count} objects to tell by, {allowed.least} are needed: --cropdet-examples takes in more images"
 
 
 INVARIANTS: Mapping[str, tuple[Check, type[BrokenInvariant]]] = {
@@ -313,7 +282,7 @@ INVARIANTS: Mapping[str, tuple[Check, type[BrokenInvariant]]] = {
     "D12-truncated-object-found": (_truncated, broken.TruncatedObjectLost),
     "D13-score-falls-with-cut": (_rise, broken.ScoreRisesWithCut),
     "D14-empty-picture": (_empty, broken.DetectorRaised),
-    "D15-conventions": (_conventions, broken.WrongConvention),
+    D15: (_conventions, broken.WrongConvention),
 }
 
 
@@ -326,18 +295,22 @@ def measure(name: str, evidence: Evidence, allowed: Tolerances | None = None) ->
 
 def judge_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> Judged:
     """Return whether the invariant ``name`` holds, with the number that says so."""
+    allowed = allowed or Tolerances()
     try:
         value, most, what = measure(name, evidence, allowed)
     except CannotTell as error:
         return Judged(name, "skip", error=error)
     except BrokenInvariant as error:
-        return Judged(name, "fail", error=error)
+        return Judged(name, "fail", error=error, hint=evidence.hints.get(name))
+    hint = evidence.hints.get(name)
     known, limit = (float(each) if math.isfinite(each) else None for each in (value, most))
     if value <= most:
-        return Judged(name, "pass", known, limit, what)
+        return Judged(name, "pass", known, limit, what, hint=hint)
     cause = INVARIANTS[name][1]
-    text = f"{value:.3g} > {most:.3g}: {what}\n  {name}: {cause.__doc__}"
-    return Judged(name, "fail", known, limit, what, cause(text))
+    text = "\n  ".join(
+        [f"{value:.3g} > {most:.3g}: {what}", f"{name}: {cause.__doc__}", *cautions(name, evidence, allowed.repeat)]
+    )
+    return Judged(name, "fail", known, limit, what, cause(text), hint)
 
 
 def check_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> None:

@@ -28,6 +28,7 @@ __all__ = ["CALLS_PER_IMAGE", "Answer", "Evidence", "Look", "difference"]
 CALLS_PER_IMAGE = 6
 INSIDE = "random:keep=0.5-0.9,per_image=2"
 CUT = {"less": "edge:visible=0.85,per_image=1,min_side=8", "more": "edge:visible=0.6,per_image=1,min_side=8"}
+SAME_PLACE = 0.01  # px
 SMALL_SHIFT = 7  # pixels, below the stride of any detector
 
 
@@ -37,7 +38,7 @@ class Answer:
 
     ``clear``: it lies inside, at least a tenth of the window's shorter side away from the cut. ``overlaps``,
     ``scores``, ``same``: of each detection of the window, its IoU with what shows of the object, its score, whether
-    its category is the object's.
+    its category is the object's. ``first``: in the whole image no other category scores as much on its place.
     """
 
     place: str
@@ -48,6 +49,7 @@ class Answer:
     overlaps: np.ndarray
     scores: np.ndarray
     same: np.ndarray
+    first: bool = True
 
     def best(self, least: float, same: bool = True) -> float:
         """Return the highest score at IoU ``least``, 0 for none; ``same=False``: of any category."""
@@ -104,7 +106,18 @@ class Look:
                     iou(inside, seen)[0],
                     found.scores,
                     found.categories == self.held.truth.categories[row],
+                    self._first[row],
                 )
+
+    @cached_property
+    def _first(self) -> list[bool]:
+        """Whether each object's category scores highest on its place in the whole image."""
+        whole = self.windows()
+        boxes, categories = self.held.truth.boxes, self.held.truth.categories
+        other = categories[:, None] != whole.categories[None, :]
+        there = (iou(boxes, self.frame.clip(whole.boxes)) >= 0.7) & other
+        best = np.where(there, whole.scores[None, :], 0.0).max(axis=1, initial=0.0)
+        return [bool(each) for each in best < self.held.scores]
 
     def away(self, box: np.ndarray, crop: Crop, near: float) -> bool:
         """Whether a box, in the image's frame, keeps ``near`` pixels from every cut; the image's border is none."""
@@ -120,7 +133,8 @@ class Look:
 class Evidence:
     """A detector's answers to some images of a data set, chosen by the seed, as many as ``examples`` calls allow.
 
-    ``names``: of the annotated categories, by which alone conventions are recognised.
+    ``names``: of the annotated categories, by which alone conventions are recognised. ``hints``: what an invariant
+    noticed that breaks nothing, by its name. ``noted``: what else may break an invariant, found once.
     """
 
     def __init__(
@@ -143,6 +157,8 @@ class Evidence:
         chosen = pool[:count]
         self.samples, self.names = pool[:examples], names
         self.looks = [Look(self.detector, sample, self.rules, seed, cache) for sample in chosen]
+        self.hints: dict[str, str] = {}
+        self.noted: dict[str, str | None] = {}
 
     def everything(self) -> Iterator[tuple[str, Detections, tuple[int, int]]]:
         """Yield the answers to whole images and windows, with the (width, height) that was shown."""
@@ -159,14 +175,15 @@ class Evidence:
 def difference(one: Detections, other: Detections, least: float) -> float:
     """Return the largest change of a score between two answers to one picture, from ``least`` on.
 
-    Detections of one category belong together at IoU 0.7; what has no partner changes by its whole score.
+    Detections of one category belong together at IoU 0.7, or on the same place, where a box has no area; what has no
+    partner changes by its whole score.
     """
     changes = [0.0]
     for left, right in ((one, other), (other, one)):
         rows = np.flatnonzero(left.scores >= least)
-        same = (iou(left.boxes[rows], right.boxes) >= 0.7) & (
-            left.categories[rows][:, None] == right.categories[None, :]
-        )
+        there = iou(left.boxes[rows], right.boxes) >= 0.7
+        there |= (np.abs(left.boxes[rows][:, None] - right.boxes[None]) <= SAME_PLACE).all(axis=2)
+        same = there & (left.categories[rows][:, None] == right.categories[None, :])
         change = np.abs(left.scores[rows][:, None] - right.scores[None, :])
         nearest = np.where(same, change, np.inf).min(axis=1, initial=np.inf)
         changes += np.where(np.isinf(nearest), left.scores[rows], nearest).tolist()

@@ -18,7 +18,7 @@ class Judged:
 
     ``value`` of ``what``, and what is ``allowed``; ``None`` where nothing was measured, ``allowed`` also where no
     number is the limit. ``error``: what :meth:`check` raises, a :class:`~pytest_cropdet.broken.BrokenInvariant` or a
-    :class:`CannotTell`; or what the detector raised.
+    :class:`CannotTell`; or what the detector raised. ``hint``: what was noticed that breaks nothing.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Judged:
     allowed: float | None = None
     what: str | None = None
     error: Exception | None = field(default=None, compare=False)
+    hint: str | None = None
 
     @property
     def reason(self) -> str | None:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_cropdet.boxes import Boxes, Floats, areas, as_boxes
+from pytest_cropdet.columns import as_column, as_scores
+from pytest_cropdet.corners import in_order
 from pytest_cropdet.masks import Mask
 
 __all__ = ["Bools", "Detections", "GroundTruth", "Image", "Ints", "Sample"]
@@ -27,9 +29,7 @@ _NO_AREAS: Floats = np.zeros(0)
 
 
 def _column(name: str, values: ArrayLike, dtype: Any, length: int) -> NDArray[Any]:
-    column = np.array(values, dtype=dtype)
-    if column.shape != (length,):
-        raise ValueError(f"{name}: expected shape ({length},) to go with the boxes, got {column.shape}")
+    column = as_column(name, values, dtype, length)
     column.flags.writeable = False
     return column
 
@@ -39,6 +39,7 @@ def _checked_boxes(boxes: ArrayLike) -> Boxes:
     if not np.isfinite(checked).all():
         row = int(np.flatnonzero(~np.isfinite(checked).all(axis=1))[0])
         raise ValueError(f"boxes: row {row} is not finite: {checked[row].tolist()}")
+    checked = in_order(checked)
     checked.flags.writeable = False
     return checked
 
@@ -111,7 +112,8 @@ class GroundTruth:
 class Detections:
     """What a detector found in one picture; row i of every array is detection i.
 
-    ``boxes``: (n, 4) float64 ``x0 y0 x1 y1`` in pixels of the picture, half-open; they may reach over its border.
+    ``boxes``: (n, 4) float64 ``x0 y0 x1 y1`` in pixels of the picture, half-open; they may reach over its border, and
+    have no width or height, but ``x1 < x0`` or ``y1 < y0`` is a ``ValueError`` that names the likely format.
     ``scores``: (n,) float64 in 0 to 1. ``categories``: (n,) ids. ``capped``: the detector returned as many rows as it
     can, so there may have been more.
     """
@@ -125,11 +127,7 @@ class Detections:
         boxes = _checked_boxes(self.boxes)
         put = object.__setattr__
         put(self, "boxes", boxes)
-        scores = _column("scores", self.scores, np.float64, len(boxes))
-        if not ((scores >= 0) & (scores <= 1)).all():
-            row = int(np.flatnonzero(~((scores >= 0) & (scores <= 1)))[0])
-            raise ValueError(f"scores: row {row} is {scores[row]}, must lie between 0 and 1")
-        put(self, "scores", scores)
+        put(self, "scores", as_scores(_column("scores", self.scores, np.float64, len(boxes))))
         put(self, "categories", _column("categories", self.categories, np.int64, len(boxes)))
 
     def __len__(self) -> int:

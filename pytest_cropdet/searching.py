@@ -12,6 +12,7 @@ import pytest
 
 from pytest_cropdet.cache import Cache
 from pytest_cropdet.configured import folder_of, setting
+from pytest_cropdet.conventions import is_file
 from pytest_cropdet.database import make_folder
 from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.errors import CropdetError
@@ -26,8 +27,8 @@ from pytest_cropdet.worst import WorstCrop
 
 __all__ = ["Judging", "search_for"]
 
-CONVENTION_PICTURES = 160  # ten other ways to read a detector's file, sixteen images each
-OTHER_PICTURES = CONVENTION_PICTURES + 40  # beside the windows: moved, padded, empty, in batches
+CONVENTION_PICTURES = 160  # ten other ways to read a detector's file, sixteen images each; a function takes none
+OTHER_PICTURES = 40  # beside the windows: moved, padded, empty, in batches
 SUITE = "pytest_cropdet/suite/"  # with which the node ids of the suite begin, run by --pyargs
 WITH_VALUE = ("-c", "-p", "-o", "--config-file", "--override-ini", "--rootdir", "--confcutdir")  # of pytest's own
 
@@ -110,7 +111,11 @@ class Judging:
         with suppress(Exception), Progress.on(self.config) as progress:  # the invariants say what fails
             windows = evidence.looks[0].windows
             windows()
-            advice = _advice_on_invariants((self.detector.seconds - before) / max(windows.calls, 1), examples)
+            advice = _advice_on_invariants(
+                (self.detector.seconds - before) / max(windows.calls, 1),
+                examples,
+                CONVENTION_PICTURES if is_file(self.detector) else 0,
+            )
             if advice:
                 progress.note(advice)
 
@@ -132,16 +137,20 @@ def _advice(each: float, most: int, examples: int) -> str | None:
     )
 
 
-def _advice_on_invariants(each: float, examples: int) -> str | None:
-    """Return what to say of a detector that takes ``each`` seconds a picture, ``None`` where it is quick enough."""
-    if each * (examples + OTHER_PICTURES) <= LONG:
+def _advice_on_invariants(each: float, examples: int, conventions: int) -> str | None:
+    """Return what to say of a detector that takes ``each`` seconds a picture, ``None`` where it is quick enough.
+
+    ``conventions``: pictures that D15 takes.
+    """
+    others = OTHER_PICTURES + conventions
+    if each * (examples + others) <= LONG:
         return None
-    fewer = max(5, examples // 5)
+    fewer, total = max(5, examples // 5), examples + others
+    spares = f", -k 'not D15' spares {conventions} pictures" if conventions else ""
     return (
-        f"the invariants show the detector about {examples + OTHER_PICTURES} pictures at {each:.2f} s each: "
-        f"{each * (examples + OTHER_PICTURES):.0f} s; --cropdet-examples={fewer} takes "
-        f"{each * (fewer + OTHER_PICTURES):.0f} s, -k 'not D15' spares {CONVENTION_PICTURES} pictures; windows that "
-        "were shown are kept, so that a second run is quicker"
+        f"the invariants show the detector about {total} pictures at {each:.2f} s each: {each * total:.0f} s; "
+        f"--cropdet-examples={fewer} takes {each * (fewer + others):.0f} s{spares}; "
+        "windows that were shown are kept, so that a second run is quicker"
     )
 
 

@@ -53,7 +53,9 @@ def numbered(number):
     """An answer that no other number has."""
     rng = np.random.default_rng(number)
     rows = int(rng.integers(0, 12))
-    first = Detections(rng.normal(50, 40, (rows, 4)), rng.random(rows), rng.integers(1, 91, rows), bool(number % 2))
+    first = Detections(
+        np.sort(rng.normal(50, 40, (rows, 4))), rng.random(rows), rng.integers(1, 91, rows), bool(number % 2)
+    )
     return [first, Detections.empty()]
 
 
@@ -62,7 +64,8 @@ def answers(draw):
     found = []
     for rows in draw(st.lists(st.integers(0, 4), max_size=4)):
         numbers = st.floats(allow_nan=False, allow_infinity=False)
-        boxes = draw(st.lists(st.tuples(*[numbers] * 4), min_size=rows, max_size=rows))
+        corners = st.tuples(*[numbers] * 4).map(sorted)
+        boxes = draw(st.lists(corners, min_size=rows, max_size=rows))
         scores = draw(st.lists(st.floats(0, 1), min_size=rows, max_size=rows))
         ids = draw(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=rows, max_size=rows))
         found.append(Detections(np.reshape(boxes, (-1, 4)), scores, ids, capped=draw(st.booleans())))

@@ -229,12 +229,11 @@ def test_what_is_found_in_windows_alone_is_made_up():
 
 def test_no_value_to_try_and_nothing_found_are_no_right_conventions(monkeypatch):
     shown = Evidence(handle(Finder()), DATA, names=DATA.categories)
-    monkeypatch.setattr("pytest_cropdet.detector_invariants.can_change", lambda detector: True)
     for found, reason in (
         ([], "built can be read with no other value of any convention"),
         ([Mistaken("channels", "rgb", "bgr", 0.0, 0.0, 0.0, 16)], "no annotated object was found, whatever"),
     ):
-        monkeypatch.setattr("pytest_cropdet.detector_invariants.suspects", lambda *_, found=found: found)
+        monkeypatch.setattr("pytest_cropdet.convention_check.suspects", lambda *_, found=found: found)
         with pytest.raises(CannotTell, match=reason):
             check_detector("D15-conventions", shown)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.frames import Frame, Prepared
 from pytest_cropdet.errors import CropdetError, DetectorError
@@ -230,7 +232,8 @@ class CallableAdapter:
         return Prepared(image, Frame(width, height, width, height))
 
     def detect(self, inputs: Sequence[Prepared]) -> list[Detections]:
-        answer = self.function([prepared.pixels for prepared in inputs])
+        # each picture is a copy of its own: what a detector writes into it changes no image, and no crop of it
+        answer = self.function([np.array(prepared.pixels, order="C") for prepared in inputs])
         if not isinstance(answer, Iterable):
             raise DetectorError(f"must return a list of Detections, one an image, not {type(answer).__name__}")
         found = list(answer)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.boxes import from_format
+from pytest_cropdet.corners import straightened
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.frames import Frame, Prepared, fit, scale_values
 from pytest_cropdet.detectors.label_files import Proof, open_labels
@@ -218,7 +219,7 @@ class SavedModelAdapter:
         if self._labels is not None:
             self._labels.check(classes, scores, self._first)
         most = self.max_detections  # of a number of rows that changes from answer to answer none is the largest
-        return Detections(boxes, scores, ids, capped=most is not None and count >= most)
+        return Detections(straightened(boxes), scores, ids, capped=most is not None and count >= most)
 
 
 def _choose_signature(signatures: Mapping[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.corners import straightened
 from pytest_cropdet.detectors.anchors import read_anchors
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.frames import Frame, Prepared, fit
@@ -149,7 +150,7 @@ class TFLiteAdapter:
         if self._labels is not None:
             self._labels.check(found.numbers, found.scores, self._first)
         ids = found.numbers if self.categories is not None else found.numbers - self._first + 1
-        return Detections(boxes, found.scores, ids, capped=found.capped)
+        return Detections(straightened(boxes), found.scores, ids, capped=found.capped)
 
 
 def _decide(given: Description, graph: Graph, image: Input) -> Description:

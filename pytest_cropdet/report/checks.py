@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ __all__ = [
     "check_properties",
     "checks_summary",
     "counted",
+    "hints_of",
     "in_order",
     "invariant_record",
     "said",
@@ -38,6 +40,7 @@ def invariant_record(judged: Judged) -> dict[str, Any]:
         "what": judged.what,
         "reason": judged.reason,
         "cause": type(judged.error).__name__ if judged.verdict == "fail" else None,
+        "hint": judged.hint,
     }
 
 
@@ -133,12 +136,31 @@ def why(check: Mapping[str, Any]) -> str:
     return f"{' '.join(meaning)} {numbers}."
 
 
+def hints_of(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return name and text of what was noticed that breaks nothing, each in one line."""
+    return [(record["name"], " ".join(record["hint"].split())) for record in records if record.get("hint")]
+
+
 def checks_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:
-    """Write what the invariants measured, also where they hold; with ``-v`` only, for pytest tells the failures."""
+    """Write what the invariants measured, also where they hold, with ``-v`` only: pytest itself shows the failures.
+
+    Hints are written without it, too: nothing else on the terminal shows them.
+    """
     measured = [record for record in records if record["kind"] == "invariant" and record["value"] is not None]
-    if reporter.verbosity < 1 or not measured:
+    measured = measured if reporter.verbosity >= 1 else []
+    hints = hints_of(records) if reporter.verbosity >= 0 else []
+    if not measured and not hints:
         return
     reporter.section("invariants on crops")
+    if measured:
+        _write_measured(reporter, measured)
+    for name, hint in hints:
+        wide = max(20, reporter.config.get_terminal_writer().fullwidth)
+        for line in wrap(f"hint  {name}: {hint}", wide, subsequent_indent="      ", break_on_hyphens=False):
+            reporter.write_line(line)
+
+
+def _write_measured(reporter: pytest.TerminalReporter, measured: Sequence[Mapping[str, Any]]) -> None:
     colours = {"pass": {"green": True}, "fail": {"red": True}}
     wide = max(len(record["name"]) for record in measured)
     width = reporter.config.get_terminal_writer().fullwidth

@@ -5,7 +5,7 @@ from typing import Any
 
 from pytest_cropdet.bounded import bounds_text, digits
 from pytest_cropdet.chain import PHRASES
-from pytest_cropdet.report.checks import said, why
+from pytest_cropdet.report.checks import hints_of, said, why
 from pytest_cropdet.report.html.page import Unfinished
 
 __all__ = ["annotations", "summary"]
@@ -43,6 +43,7 @@ def summary(
         failed = [check for check in checks if check["verdict"] == "fail"]
         lines += ["", f"{words[0].upper()}{words[1:]}{':' if failed else '.'}", ""]
         lines += [f"- ❌ **{_plain(check['name'])}**: {_plain(why(check))}" for check in failed]
+        lines += [f"- **{_plain(name)}**, hint: {_plain(hint)}" for name, hint in hints_of(checks)]
     for record in benchmarks:
         found = record["benchmark"]
         means = ", ".join(f"{each['family']} {_number(each['drop']['value'])}" for each in found["families"])

@@ -53,7 +53,7 @@ def test_a_slow_detector_gets_an_estimate_and_advice_once(project, said):
     project.write(slow=SLOW)
     result = project.gate("slow:make", "--cropdet-checks=invariants", "--cropdet-examples=2000", "-k", "D1- or D14")
     text = said(result)
-    assert text.count("the invariants show the detector about 2200 pictures at 0.0") == 1
+    assert text.count("the invariants show the detector about 2040 pictures at 0.0") == 1
     assert "--cropdet-examples=400 takes" in text
     quick = project.gate("slow:make", *WANTED, "-k", "D1- or D14")
     assert "the invariants show the detector" not in said(quick)

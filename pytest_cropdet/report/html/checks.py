@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_cropdet.charts import meter
-from pytest_cropdet.report.checks import why
+from pytest_cropdet.report.checks import hints_of, why
 from pytest_cropdet.report.html.blocks import Block, Cell, Facts, Picture, Section, Table, Text, cell, sentence
 
 __all__ = ["invariants", "searched"]
@@ -24,6 +24,7 @@ def invariants(checks: Sequence[Record]) -> Section | None:
     blocks: list[Block] = [
         Text(why(check), warn=True, head=check["name"]) for check in judged if check["verdict"] == "fail"
     ]
+    blocks += [Text(f"Hint: {hint}", head=name) for name, hint in hints_of(tried)]
     if judged:
         head = ("verdict", "invariant", "value", "allowed", "of allowed", "what is measured")
         blocks.append(Table("All that could be judged", head, [_row(check) for check in judged], open=True))

@@ -1,0 +1,54 @@
+"""Whether a detector repeats its answers when it is shown the same picture again."""
+
+from itertools import islice
+
+from pytest_cropdet.broken import NotRepeatable
+from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.evidence import Evidence, Look, difference
+from pytest_cropdet.judged import CannotTell
+from pytest_cropdet.unjudged import nothing
+
+__all__ = ["spread", "with_objects"]
+
+SHOWN_AGAIN = 3  # images that are shown again, alone and in a batch
+
+
+def spread(evidence: Evidence) -> float:
+    """Return the largest change of a score when the same picture is shown again.
+
+    A detector that fails on a picture whenever it is shown repeats itself, too, but cannot be judged by it.
+    """
+    worst = 0.0
+    for look in _first(evidence):
+        first, second = (evidence.ask(look.windows.image())[0] for _ in range(2))
+        worst = max(worst, difference(first, second, evidence.rules.score))
+    return worst
+
+
+def with_objects(evidence: Evidence) -> list[Look]:
+    """Return the first images in which something is found: no answers at all are always the same."""
+    found = list(islice((look for look in evidence.looks if len(look.held)), SHOWN_AGAIN))
+    if not found:
+        raise CannotTell(nothing(evidence))
+    return found
+
+
+def _first(evidence: Evidence) -> list[Look]:
+    try:
+        return with_objects(evidence)
+    except DetectorError as error:
+        for look in evidence.looks:
+            try:
+                look.windows()
+            except DetectorError:
+                _show_again(evidence, look, error)
+        raise
+
+
+def _show_again(evidence: Evidence, look: Look, error: DetectorError) -> None:
+    """Show a picture again on which the detector failed."""
+    try:
+        evidence.ask(look.windows.image())
+    except DetectorError:
+        raise CannotTell(f"the detector fails on a picture whenever it is shown: {error}") from error
+    raise NotRepeatable(f"{look.sample.id} made the detector fail once, and not when it was shown again: {error}")
