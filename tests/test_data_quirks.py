@@ -320,6 +320,7 @@ HOSTILE = {
     "without end": [[0, 0, 1600, 1200] * 20_000],
     "runs beyond the image": {"size": [120, 160], "counts": [0, 2**40]},
     "runs that wrap round": {"size": [120, 160], "counts": [0, 2**32 + 19200]},
+    "runs that wrap round 64 bits": {"size": [120, 160], "counts": [2**62] * 4 + [19200]},
     "negative runs": {"size": [120, 160], "counts": [-5, 19205]},
     "runs of text": {"size": [120, 160], "counts": ["19200"]},
     "runs of fractions": {"size": [120, 160], "counts": [0.5, 19199.5]},

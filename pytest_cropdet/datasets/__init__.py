@@ -40,7 +40,7 @@ def load_annotations(path: str | Path) -> "Annotations":
 def _json_of(path: Path) -> Path:
     if not path.is_dir():
         return path
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() == ".json")
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() == ".json" and not file.is_dir())
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
         raise DataError(f"the folder {path} must hold exactly one .json file to be a data set; found {names}")

@@ -195,7 +195,8 @@ def _categories(content: Mapping[str, Any], path: Path, used: Collection[int | N
         category = _whole(entry, "id", where)
         if category in names:
             raise DataError(f"{where}: category id {category} is given twice ({names[category]!r} before)")
-        names[category] = str(entry.get("name", category))
+        name = entry.get("name")
+        names[category] = str(category if name is None else name)
     counts = Counter(names.values())
     for name in (name for name, count in counts.items() if count > 1):
         same = [category for category, other in names.items() if other == name]
