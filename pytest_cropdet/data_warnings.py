@@ -12,6 +12,11 @@ __all__ = ["KINDS", "DataWarning", "DataWarnings", "warnings_of"]
 _TEXTS = {  # kind: one of it, several of it, what it means
     "flat_box": ("box without area is left out", "boxes without area are left out", ""),
     "clipped_box": ("box sticks out of its image and is clipped", "boxes stick out of their image and are clipped", ""),
+    "normalised_box": (
+        "box lies between 0 and 1",
+        "boxes lie between 0 and 1",
+        "they look normalised, and COCO boxes are in pixels; other boxes of the data set are",
+    ),
     "percent_boxes": (
         "box lies between 0 and 100 in a much larger image",
         "boxes, all there are, lie between 0 and 100 in much larger images",

@@ -66,7 +66,8 @@ class Mask:
                 polygons.append(_polygon(polygon, height, width))
         if not polygons:
             return None, left_out
-        if sum(_length(polygon) for polygon in polygons) > LONGEST:
+        longest = sum(map(len, polygons)) * (2 * FAR + 1) * max(height, width)  # what it may be at the very most
+        if longest > LONGEST and sum(_length(polygon) for polygon in polygons) > LONGEST:
             raise ValueError(f"the polygons are longer than {LONGEST:,} px in all")
         return cls._of(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))), left_out
 
@@ -143,11 +144,11 @@ def _polygon(values: Sequence[Any], height: int, width: int) -> list[float]:
     points = _numbers(values, "a polygon")
     if not np.isfinite(points).all():
         raise ValueError("a polygon has a coordinate that is not finite")
-    sides = np.array([width, height], dtype=np.float64)
-    beyond = np.maximum(-points.reshape(-1, 2), points.reshape(-1, 2) - sides)
-    if (beyond > FAR * sides).any():
-        raise ValueError(f"a polygon lies {beyond.max():g} px outside its image of {width} x {height}")
-    return [float(value) for value in points]
+    x, y = points[::2], points[1::2]
+    if min(x.min() / width, y.min() / height) < -FAR or max(x.max() / width, y.max() / height) > FAR + 1:
+        beyond = max(-x.min(), -y.min(), x.max() - width, y.max() - height)
+        raise ValueError(f"a polygon lies {beyond:g} px outside its image of {width} x {height}")
+    return list(points.tolist())
 
 
 def _numbers(values: Sequence[Any], what: str) -> NDArray[np.float64]:

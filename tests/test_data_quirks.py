@@ -258,6 +258,14 @@ def test_boxes_in_0_to_1_are_refused(tmp_path):
         load_annotations(write_set(tmp_path, content))
 
 
+def test_some_boxes_in_0_to_1_are_counted(tmp_path):
+    content = boxes_alone()
+    for each in content["annotations"][3:9]:
+        each["bbox"] = (np.array(each["bbox"]) / [160, 120, 160, 120]).tolist()
+    found = only_warning(opened(tmp_path, content))
+    assert (found["kind"], found["count"], found["example"]) == ("normalised_box", 6, "image 002.png: annotation 4")
+
+
 def test_boxes_in_percent_are_counted(tmp_path):
     content = boxes_alone()
     for each in content["images"]:

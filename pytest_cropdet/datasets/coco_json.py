@@ -257,7 +257,7 @@ def _annotations(
             known = ", ".join(f"{key} {name}" for key, name in categories.items())
             faults.add(f"annotation {number}: unknown category {shown(entry.get('category_id'))}; the set has {known}")
         else:
-            kept.append({**entry, "id": number})
+            kept.append(entry if type(entry["id"]) is int else {**entry, "id": number})
             rows.append((place, image_id, category))
         seen.add(number)
     return kept, rows

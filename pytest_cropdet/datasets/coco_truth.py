@@ -3,6 +3,7 @@
 What a set says twice must agree: boxes with the size of their image, masks and areas with their boxes.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -75,6 +76,9 @@ def read_objects(
         _check_masks(tables, boxes, masks, found)
         _check_crowds(tables, crowd, found)
         _check_percent(tables, boxes, frames, found)
+        inside = (boxes.max(axis=1, initial=0) <= 1) & (boxes % 1 != 0).any(axis=1) & (areas_of(boxes) > 0)
+        for row in np.flatnonzero(inside).tolist():
+            found.add("normalised_box", tables.where(row), row)
     kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
     flat = np.setdiff1d(np.arange(count), kept)
     for row in flat.tolist():
@@ -95,12 +99,12 @@ def read_objects(
 def _read_box(tables: Tables, row: int, value: Any, given: NDArray[np.float64]) -> None:
     """Put the four numbers of a ``bbox`` into a row of ``given``, or say what is wrong with them."""
     numbers = [as_number(each) for each in value] if isinstance(value, list) else []
-    known = np.array([each for each in numbers if each is not None])
+    known = [each for each in numbers if each is not None]
     if len(numbers) != 4 or len(known) != 4:
         tables.faults.add(f"{tables.where(row)}: bbox must be four numbers x y width height, is {shown(value)}")
-    elif not np.isfinite(known).all():
+    elif not all(map(math.isfinite, known)):
         tables.faults.add(f"{tables.where(row)}: bbox {shown(value)} is not finite")
-    elif known[2:].min() < 0:
+    elif known[2] < 0 or known[3] < 0:
         tables.faults.add(f"{tables.where(row)}: bbox {value} has a negative size (COCO boxes are x y width height)")
     else:
         given[row] = known
