@@ -19,10 +19,12 @@ def object_doubts(objects: Objects, categories: Sequence[int], settings: RunSett
     """Return the doubts about numbers over the scored objects of ``categories``: too few images, too few objects."""
     speaking = objects.scored & np.isin(objects.truth.category, list(categories))
     images, count = len(np.unique(objects.unit[speaking])), int(speaking.sum())
+    if not count:
+        return (Doubt("undefined", "no scored object to measure on: no crop shows enough of an annotated object"),)
     doubts = []
     if images < settings.min_images:
-        text = f"{images} source images have a scored object of these categories, at least {settings.min_images}"
-        doubts.append(Doubt("images", f"{text} are needed (cropdet_min_images)"))
+        text = f"too few images: {images} source images have a scored object of these categories"
+        doubts.append(Doubt("images", f"{text}, at least {settings.min_images} are needed (cropdet_min_images)"))
     if count < settings.min_objects:
         doubts.append(Doubt("objects", f"{count} scored objects, at least {settings.min_objects} are needed"))
     return tuple(doubts)
@@ -31,12 +33,15 @@ def object_doubts(objects: Objects, categories: Sequence[int], settings: RunSett
 def mean_doubts(
     objects: Objects, kept: Bools, chosen: Sequence[int], settings: RunSettings, cap: Cap
 ) -> tuple[Doubt, ...]:
-    """Return the doubts about a mean over the kept ones of the chosen categories."""
-    doubts = []
-    if not kept.any():
+    """Return the doubts about a mean over the kept ones of the chosen categories; over all, where none is kept."""
+    averaged = np.asarray(chosen)[kept].tolist() if kept.any() else chosen
+    doubts = list(object_doubts(objects, averaged, settings))
+    if not kept.any() and not any(doubt.reason == "undefined" for doubt in doubts):
         text = f"no category has scored objects in {MIN_IMAGES_PER_CATEGORY} source images or more"
-        doubts.append(Doubt("categories", text))
-    doubts.extend(object_doubts(objects, np.asarray(chosen)[kept].tolist(), settings))
+        advice = f"a mean needs one: use at least {settings.min_images} images"
+        if objects.scored.any() and len(objects.index.samples) >= settings.min_images:
+            advice = "a mean needs one: more images, or fewer categories (--cropdet-categories)"
+        doubts.append(Doubt("categories", f"{text}; {advice}"))
     share = speaks_for(objects, kept, chosen)["objects"]
     if kept.any() and share < SHARE_OF_OBJECTS:
         text = f"the {int(kept.sum())} categories with enough images hold {share:.0%} of the scored objects"

@@ -17,6 +17,8 @@ from pytest_cropdet.errors import SpecError
 __all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Undecided", "Verdict", "check_limit"]
 
 Outcome = Literal["pass", "fail", "undecided"]
+# What more data cannot cure comes first.
+ORDER = ("names", "undefined", "blind", "spread", "cap", "images", "objects", "categories", "share")
 Undecided = Literal["fail", "pass", "point"]
 M = TypeVar("M", bound="Measure")
 
@@ -27,23 +29,39 @@ class GateFailure(AssertionError):  # noqa: N818  (not an error: the gate did it
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A reason why bounds alone must not decide. With ``only_pass`` it forbids a pass but leaves a fail standing."""
+    """A reason why bounds alone must not decide. With ``only_pass`` it forbids a pass but leaves a fail standing.
+
+    ``curable``: more data may remove it, although it is of a kind that more data cannot cure.
+    """
 
     reason: str
     text: str
     only_pass: bool = False
+    curable: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What a gate says: ``outcome``, and whether it lets pass (which for "undecided" is the user's choice)."""
+    """What a gate says: ``outcome``, and whether it lets pass (which for "undecided" is the user's choice).
+
+    ``doubts``: every reason for which the bounds do not decide, first what more data cannot cure.
+    """
 
     outcome: Outcome
     measure: "Measure"
     limit: float
     passes: bool
-    reason: str | None = None
-    doubt: str | None = None
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        """The word of the first reason, ``None`` where the bounds decide or leave it open."""
+        return self.doubts[0].reason if self.doubts else None
+
+    @property
+    def doubt(self) -> str | None:
+        """The first reason in words."""
+        return self.doubts[0].text if self.doubts else None
 
     def __bool__(self) -> bool:
         __tracebackhide__ = True
@@ -64,7 +82,8 @@ class Verdict:
         if measure.good:
             sign = {"pass": ">=", "fail": "<", "undecided": "?"}
         value = "undefined" if measure.value is None else f"{measure.value:.3f}"
-        text = f"{value} {sign[self.outcome]} {self.limit:.3f}: {measure.phrase} {value} {measure.unit}"
+        found = f"{measure.name} is undefined" if measure.value is None else f"{measure.phrase} {value} {measure.unit}"
+        text = f"{value} {sign[self.outcome]} {self.limit:.3f}: {found}"
         if measure.low is not None and measure.high is not None and measure.value is not None:
             above = measure.value > self.limit
             text += f" (at {'least' if above else 'most'} {measure.low if above else measure.high:.3f})"
@@ -81,6 +100,9 @@ class Measure:
 
     A loss allows ``measure <= limit`` and ``limit >= measure``, a good (``good=True``) ``measure >= limit`` and
     ``limit <= measure``. Every other comparison, ``float()`` and ``bool()`` raise ``TypeError``.
+
+    ``blind``: the lower bound of the reference's ``strength``, and how far it must be above the limit; ``reference`` is
+    its value, and ``if_blind`` are likely reasons where it is not. ``missing``: why the value is ``None``.
     """
 
     name: str
@@ -95,6 +117,9 @@ class Measure:
     undecided: Undecided = "fail"
     blind: tuple[float | None, float] | None = None
     strength: str = "AP"
+    reference: float | None = None
+    if_blind: tuple[Doubt, ...] = ()
+    missing: str = "no scored object to measure it on"
     spread: float | None = None
     note: Callable[[Verdict], None] | None = field(default=None, repr=False)
     story: Callable[[Verdict], str] | None = field(default=None, repr=False)
@@ -120,41 +145,58 @@ class Measure:
         return verdict
 
     def _judge(self, limit: float) -> Verdict:
-        if self.value is None:
-            return self._stop(limit, "undefined", f"{self.name} is undefined: no scored object to measure it on")
-        for doubt in self.doubts:
-            if not doubt.only_pass:
-                return self._stop(limit, doubt.reason, doubt.text)
-        if self.spread is not None and limit < self.spread:
-            return self._stop(
-                limit,
-                "spread",
-                f"the detector is not deterministic: two passes over the same images differ by up to {self.spread:.3f} "
-                f"{self.unit}, more than the limit; fix its seed or raise the limit",
-            )
         outcome = self._by_bounds(limit)
-        if outcome == "fail":
-            return Verdict(outcome, self, limit, passes=False)
-        if self.blind is not None and not self.good:
-            reference, margin = self.blind
-            if reference is None or reference <= limit + margin:
-                shown = "undefined" if reference is None else f"{reference:.3f}"
-                return self._stop(
-                    limit,
-                    "blind",
-                    f"the reference itself is too weak: {self.strength} on the same objects in the whole image is at "
-                    f"least {shown}, must be above the limit + {margin:g}; a detector that finds nothing has nothing "
-                    "to lose",
-                )
-        for doubt in self.doubts:
-            if outcome == "pass":
-                return self._stop(limit, doubt.reason, doubt.text)
-        if outcome == "pass":
-            return Verdict(outcome, self, limit, passes=True)
+        doubts = self._doubts_at(limit, outcome)
+        if doubts:
+            return Verdict("undecided", self, limit, passes=False, doubts=doubts)
+        if outcome != "undecided" or self.value is None:
+            return Verdict(outcome, self, limit, passes=outcome == "pass")
         held = self.value >= limit if self.good else self.value <= limit
         lets_pass = self.undecided == "pass" or (self.undecided == "point" and held)
         return Verdict("undecided", self, limit, passes=lets_pass)
 
+    def _doubts_at(self, limit: float, outcome: Outcome) -> tuple[Doubt, ...]:
+        """Return every reason for which the bounds must not decide, first what more data cannot cure."""
+        found = [doubt for doubt in self.doubts if not doubt.only_pass]
+        if self.value is None:
+            if not any(doubt.reason in ("undefined", "categories") for doubt in found):
+                found.append(Doubt("undefined", f"{self.name} is undefined: {self.missing}"))
+        elif self.spread is not None and limit < self.spread:
+            found.append(Doubt("spread", self._spread_text()))
+        if outcome != "fail" and self._is_blind(limit):
+            found += [self._blind_doubt(limit), *self.if_blind]
+        if outcome == "pass" or (found and outcome != "fail"):
+            found += [doubt for doubt in self.doubts if doubt.only_pass]
+        return tuple(sorted(found, key=self._place))
+
+    def _place(self, doubt: Doubt) -> int:
+        """Return the place of a reason among others."""
+        return len(ORDER) if doubt.curable or doubt.reason not in ORDER else ORDER.index(doubt.reason)
+
+    def _is_blind(self, limit: float) -> bool:
+        if self.blind is None or self.good or self.value is None:
+            return False
+        reference, margin = self.blind
+        return reference is None or reference <= limit + margin
+
+    def _blind_doubt(self, limit: float) -> Doubt:
+        surely, margin = (None, 0.0) if self.blind is None else self.blind
+        shown = "undefined" if surely is None else f"{surely:.3f}"
+        return Doubt(
+            "blind",
+            f"the reference itself is too weak: {self.strength} on the same objects in the whole image is at "
+            f"least {shown}, must be above the limit + {margin:g}; a detector that finds nothing has nothing "
+            "to lose",
+            curable=self.reference is not None and self.reference > limit + margin,
+        )
+
+    def _spread_text(self) -> str:
+        spread = self.spread or 0.0
+        apart = "by an unknown amount" if math.isinf(spread) else f"by up to {spread:.3f} {self.unit}"
+        return (
+            f"the detector is not deterministic: two passes over the same images differ {apart}, more than the limit; "
+            "fix its seed or raise the limit"
+        )
     def _by_bounds(self, limit: float) -> Outcome:
         low = self.value if self.low is None else self.low
         high = self.value if self.high is None else self.high
@@ -163,9 +205,6 @@ class Measure:
         if self.good:
             return "pass" if low >= limit else "fail" if high < limit else "undecided"
         return "pass" if high <= limit else "fail" if low > limit else "undecided"
-
-    def _stop(self, limit: float, reason: str, text: str) -> Verdict:
-        return Verdict("undecided", self, limit, passes=False, reason=reason, doubt=text)
 
     def images_to_decide(self, limit: float, images: int) -> int | None:
         """Return how many source images would decide, if value and spread stay as they are (+-30 %)."""

@@ -39,7 +39,9 @@ class Share(Measure):
             raise TypeError(f"{self.name} can only be compared with a share of the same objects, such as run.gained")
         name, phrase = f"{self.name} - {other.name}", f"crops lose, net of what they {other.name},"
         net = share(name, self.over - other.over, self.under, self.draws, self.doubts, self.undecided, phrase)
-        net = replace(net, blind=self.blind, strength=self.strength)
+        net = replace(
+            net, blind=self.blind, strength=self.strength, reference=self.reference, if_blind=self.if_blind
+        )
         return net if self.story is None or self.note is None else net.with_story(self.story, self.note)
 
 
@@ -137,12 +139,14 @@ def hidden_numbers(
     new_score: float | None = None,
     min_recall: float = 0.05,
     cap: tuple[Doubt, ...] = (),
+    if_blind: tuple[Doubt, ...] = (),
 ) -> Hidden:
     """Return the numbers of both renderings at the operating point ``score``, over the categories that were matched.
 
     ``new_score``: where the whole image stands in for truth, the score from which a detection of the crop is called
     new; shares lost by category are given then too. No loss passes unless the reference surely finds ``min_recall``
-    more of the objects than may be lost; ``cap``: the doubt about losses against a reference that is limited.
+    more of the objects than may be lost; ``cap``: the doubt about losses against a reference that is limited;
+    ``if_blind``: likely reasons of a reference that finds too few.
     """
     index = objects.index
     units = len(index.samples)
@@ -155,11 +159,13 @@ def hidden_numbers(
 
     total = per_unit(counted)
 
-    surely = share("recall", per_unit(found["reference"]), total, draws).low
+    seen = share("recall", per_unit(found["reference"]), total, draws)
 
     def of_objects(name: str, rows: Bools, phrase: str) -> Share:
         some = share(name, per_unit(rows), total, draws, (*doubts, *cap), undecided, phrase)
-        return replace(some, blind=(surely, min_recall), strength="recall")
+        return replace(
+            some, blind=(seen.low, min_recall), strength="recall", reference=seen.value, if_blind=if_blind
+        )
 
     lost, gained = found["reference"] & ~found["crop"], found["crop"] & ~found["reference"]
     flips = lost & (covering_detections(objects, detected["crop"], lost, score) >= 0)
@@ -203,8 +209,18 @@ def hidden_numbers(
         recall={name: _ratio(rows.sum(), counted.sum()) for name, rows in found.items()},
         precision={name: _ratio(rows.sum(), rows.sum() + len(wrong[name])) for name, rows in found.items()},
         recall_crop=share("recall", right, total, draws, doubts, undecided, "crops find", good=True),
-        precision_crop=share(
-            "precision", right, right + wrong_by_unit["crop"], draws, doubts, undecided, "right in crops are", good=True
+        precision_crop=replace(
+            share(
+                "precision",
+                right,
+                right + wrong_by_unit["crop"],
+                draws,
+                doubts,
+                undecided,
+                "right in crops are",
+                good=True,
+            ),
+            missing=f"no detection in crops scores {score:.3g} or more",
         ),
         confident_ratio=_ratio(confident["crop"], confident["reference"]),
         score_change=changed.value,

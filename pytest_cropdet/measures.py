@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,12 @@ def drop(
     settings: RunSettings,
     doubts: Doubts,
     spread: float | None = None,
+    if_blind: Doubts = (),
 ) -> Measure:
-    """Return AP(reference) - AP(crop); ``replicates``: (2, N), both in the same resamples."""
+    """Return AP(reference) - AP(crop); ``replicates``: (2, N), both in the same resamples.
+
+    ``if_blind``: likely reasons of a reference that is too weak.
+    """
     before, after = values["reference"], values["crop"]
     low, high = _bounds(replicates[0] - replicates[1], settings.level)
     return Measure(
@@ -40,6 +45,8 @@ def drop(
         undecided=settings.undecided,
         spread=spread,
         blind=(_bounds(replicates[0], settings.level)[0], settings.min_ap),
+        reference=before,
+        if_blind=if_blind,
     )
 
 
@@ -49,13 +56,14 @@ def category_drop(
     settings: RunSettings,
     doubts: Doubts = (),
     spread: float | None = None,
+    if_blind: Doubts = (),
 ) -> Measure:
     """Return the drop of one category, in the mean or not; ``doubts`` are those about any category."""
     values = {"reference": category.reference, "crop": category.crop}
     undefined = np.full((2, settings.replicates), np.nan)
     both = replicates.category(category.id, settings.metric) if category.objects else undefined
     own = category_doubts(category.name, category.images)
-    return drop(f"drop of {category.name}", values, both, settings, (*own, *doubts), spread)
+    return drop(f"drop of {category.name}", values, both, settings, (*own, *doubts), spread, if_blind)
 
 
 def crop_ap(values: Mapping[str, float | None], replicates: Floats, settings: RunSettings, doubts: Doubts) -> Measure:
@@ -63,17 +71,27 @@ def crop_ap(values: Mapping[str, float | None], replicates: Floats, settings: Ru
     return _good("AP(crop)", values["crop"], replicates[1], settings, doubts, "AP on crops is", settings.metric)
 
 
-def ratio(values: Mapping[str, float | None], replicates: Floats, settings: RunSettings, doubts: Doubts) -> Measure:
+def ratio(
+    values: Mapping[str, float | None],
+    replicates: Floats,
+    settings: RunSettings,
+    doubts: Doubts,
+    if_blind: Doubts = (),
+) -> Measure:
     """Return AP(crop) / AP(reference), a good; undefined where the reference is 0."""
     before, after = values["reference"], values["crop"]
     value = None if not before or after is None else after / before
     undefined = np.full(replicates.shape[1], np.nan)
     ratios = np.divide(replicates[1], replicates[0], out=undefined, where=replicates[0] > 0)
     reference = _bounds(replicates[0], settings.level)[0]
-    if reference is None or reference <= settings.min_ap:
+    if before is not None and (reference is None or reference <= settings.min_ap):
         text = f"the reference itself is too weak for a ratio: its AP must surely be above {settings.min_ap:g}"
-        doubts = (*doubts, Doubt("blind", f"{text} (cropdet_min_ap)", only_pass=True))
-    return _good("ratio", value, ratios, settings, doubts, "AP(crop) / AP(reference) is", "")
+        weak = Doubt("blind", f"{text} (cropdet_min_ap)", only_pass=True, curable=before > settings.min_ap)
+        doubts = (*doubts, weak, *(replace(each, only_pass=True) for each in if_blind))
+    found = _good("ratio", value, ratios, settings, doubts, "AP(crop) / AP(reference) is", "")
+    if before == 0:
+        return replace(found, missing="AP(reference) is 0: the detector finds none of the objects in the whole images")
+    return found
 
 
 def _good(
