@@ -18,7 +18,7 @@ __all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Undecided", "Verdict",
 
 Outcome = Literal["pass", "fail", "undecided"]
 # What more data cannot cure comes first.
-ORDER = ("names", "undefined", "blind", "spread", "cap", "images", "objects", "categories", "share")
+ORDER = ("undefined", "blind", "spread", "cap", "images", "objects", "categories", "share")
 Undecided = Literal["fail", "pass", "point"]
 M = TypeVar("M", bound="Measure")
 
@@ -102,7 +102,7 @@ class Measure:
     ``limit <= measure``. Every other comparison, ``float()`` and ``bool()`` raise ``TypeError``.
 
     ``blind``: the lower bound of the reference's ``strength``, and how far it must be above the limit; ``reference`` is
-    its value, and ``if_blind`` are likely reasons where it is not. ``missing``: why the value is ``None``.
+    its value, and ``weakness`` adds to a sentence that it is too weak what has likely made it so. ``missing``: why the value is ``None``.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Measure:
     blind: tuple[float | None, float] | None = None
     strength: str = "AP"
     reference: float | None = None
-    if_blind: tuple[Doubt, ...] = ()
+    weakness: Callable[[str], str] | None = field(default=None, repr=False)
     missing: str = "no scored object to measure it on"
     spread: float | None = None
     note: Callable[[Verdict], None] | None = field(default=None, repr=False)
@@ -164,7 +164,7 @@ class Measure:
         elif self.spread is not None and limit < self.spread:
             found.append(Doubt("spread", self._spread_text()))
         if outcome != "fail" and self._is_blind(limit):
-            found += [self._blind_doubt(limit), *self.if_blind]
+            found.append(self._blind_doubt(limit))
         if outcome == "pass" or (found and outcome != "fail"):
             found += [doubt for doubt in self.doubts if doubt.only_pass]
         return tuple(sorted(found, key=self._place))
@@ -182,11 +182,14 @@ class Measure:
     def _blind_doubt(self, limit: float) -> Doubt:
         surely, margin = (None, 0.0) if self.blind is None else self.blind
         shown = "undefined" if surely is None else f"{surely:.3f}"
-        return Doubt(
-            "blind",
+        text = (
             f"the reference itself is too weak: {self.strength} on the same objects in the whole image is at "
             f"least {shown}, must be above the limit + {margin:g}; a detector that finds nothing has nothing "
-            "to lose",
+            "to lose"
+        )
+        return Doubt(
+            "blind",
+            text if self.weakness is None else self.weakness(text),
             curable=self.reference is not None and self.reference > limit + margin,
         )
 

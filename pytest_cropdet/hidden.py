@@ -6,7 +6,7 @@ crops of one image are not independent.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,7 +40,7 @@ class Share(Measure):
         name, phrase = f"{self.name} - {other.name}", f"crops lose, net of what they {other.name},"
         net = share(name, self.over - other.over, self.under, self.draws, self.doubts, self.undecided, phrase)
         net = replace(
-            net, blind=self.blind, strength=self.strength, reference=self.reference, if_blind=self.if_blind
+            net, blind=self.blind, strength=self.strength, reference=self.reference, weakness=self.weakness
         )
         return net if self.story is None or self.note is None else net.with_story(self.story, self.note)
 
@@ -139,14 +139,14 @@ def hidden_numbers(
     new_score: float | None = None,
     min_recall: float = 0.05,
     cap: tuple[Doubt, ...] = (),
-    if_blind: tuple[Doubt, ...] = (),
+    weakness: Callable[[str], str] | None = None,
 ) -> Hidden:
     """Return the numbers of both renderings at the operating point ``score``, over the categories that were matched.
 
     ``new_score``: where the whole image stands in for truth, the score from which a detection of the crop is called
     new; shares lost by category are given then too. No loss passes unless the reference surely finds ``min_recall``
     more of the objects than may be lost; ``cap``: the doubt about losses against a reference that is limited;
-    ``if_blind``: likely reasons of a reference that finds too few.
+    ``weakness`` adds to a sentence what has likely made it find too few.
     """
     index = objects.index
     units = len(index.samples)
@@ -164,7 +164,7 @@ def hidden_numbers(
     def of_objects(name: str, rows: Bools, phrase: str) -> Share:
         some = share(name, per_unit(rows), total, draws, (*doubts, *cap), undecided, phrase)
         return replace(
-            some, blind=(seen.low, min_recall), strength="recall", reference=seen.value, if_blind=if_blind
+            some, blind=(seen.low, min_recall), strength="recall", reference=seen.value, weakness=weakness
         )
 
     lost, gained = found["reference"] & ~found["crop"], found["crop"] & ~found["reference"]

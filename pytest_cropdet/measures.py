@@ -1,7 +1,7 @@
 """Losses and goods with their bounds, from AP and its paired replicates."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ __all__ = ["category_drop", "crop_ap", "drop", "ratio"]
 
 Floats = NDArray[np.float64]
 Doubts = tuple[Doubt, ...]
+Weakness = Callable[[str], str] | None
 
 
 def drop(
@@ -26,11 +27,11 @@ def drop(
     settings: RunSettings,
     doubts: Doubts,
     spread: float | None = None,
-    if_blind: Doubts = (),
+    weakness: Weakness = None,
 ) -> Measure:
     """Return AP(reference) - AP(crop); ``replicates``: (2, N), both in the same resamples.
 
-    ``if_blind``: likely reasons of a reference that is too weak.
+    ``weakness`` adds to a sentence what has likely made the reference too weak.
     """
     before, after = values["reference"], values["crop"]
     low, high = _bounds(replicates[0] - replicates[1], settings.level)
@@ -46,7 +47,7 @@ def drop(
         spread=spread,
         blind=(_bounds(replicates[0], settings.level)[0], settings.min_ap),
         reference=before,
-        if_blind=if_blind,
+        weakness=weakness,
     )
 
 
@@ -56,14 +57,14 @@ def category_drop(
     settings: RunSettings,
     doubts: Doubts = (),
     spread: float | None = None,
-    if_blind: Doubts = (),
+    weakness: Weakness = None,
 ) -> Measure:
     """Return the drop of one category, in the mean or not; ``doubts`` are those about any category."""
     values = {"reference": category.reference, "crop": category.crop}
     undefined = np.full((2, settings.replicates), np.nan)
     both = replicates.category(category.id, settings.metric) if category.objects else undefined
     own = category_doubts(category.name, category.images)
-    return drop(f"drop of {category.name}", values, both, settings, (*own, *doubts), spread, if_blind)
+    return drop(f"drop of {category.name}", values, both, settings, (*own, *doubts), spread, weakness)
 
 
 def crop_ap(values: Mapping[str, float | None], replicates: Floats, settings: RunSettings, doubts: Doubts) -> Measure:
@@ -76,7 +77,7 @@ def ratio(
     replicates: Floats,
     settings: RunSettings,
     doubts: Doubts,
-    if_blind: Doubts = (),
+    weakness: Weakness = None,
 ) -> Measure:
     """Return AP(crop) / AP(reference), a good; undefined where the reference is 0."""
     before, after = values["reference"], values["crop"]
@@ -86,8 +87,8 @@ def ratio(
     reference = _bounds(replicates[0], settings.level)[0]
     if before is not None and (reference is None or reference <= settings.min_ap):
         text = f"the reference itself is too weak for a ratio: its AP must surely be above {settings.min_ap:g}"
-        weak = Doubt("blind", f"{text} (cropdet_min_ap)", only_pass=True, curable=before > settings.min_ap)
-        doubts = (*doubts, weak, *(replace(each, only_pass=True) for each in if_blind))
+        text = f"{text} (cropdet_min_ap)" if weakness is None else weakness(f"{text} (cropdet_min_ap)")
+        doubts = (*doubts, Doubt("blind", text, only_pass=True, curable=before > settings.min_ap))
     found = _good("ratio", value, ratios, settings, doubts, "AP(crop) / AP(reference) is", "")
     if before == 0:
         return replace(found, missing="AP(reference) is 0: the detector finds none of the objects in the whole images")

@@ -28,6 +28,7 @@ from pytest_cropdet.notebook import run_html
 from pytest_cropdet.object_table import to_frame
 from pytest_cropdet.plan import Plan
 from pytest_cropdet.plots import Plots
+from pytest_cropdet.readings import Answers
 from pytest_cropdet.scoring import Objects
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.shift import Shift
@@ -128,6 +129,7 @@ class Run:
     hint: str | None = None
     agreement: bool = False
     explanation: Explanation = field(default_factory=Explanation)
+    answers: Answers | None = None
 
     @property
     def causes(self) -> Causes:

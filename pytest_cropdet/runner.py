@@ -19,6 +19,7 @@ from pytest_cropdet.explaining import Asked, Explainer, Explaining
 from pytest_cropdet.looks import LOOK_REPLICATES, enough_categories, look_levels, look_points, shuffled
 from pytest_cropdet.plan import Plan, choose_samples, make_plan, refuse_without_truth
 from pytest_cropdet.protocols import Dataset
+from pytest_cropdet.readings import answers_of
 from pytest_cropdet.results import Look, Run, Spent
 from pytest_cropdet.samples import Detections, Sample
 from pytest_cropdet.scoring import CropIndex, build_objects, kept_categories
@@ -264,6 +265,10 @@ class _Judge:
             self.chosen = sorted({*self.chosen, *limits})
         index = CropIndex.of(samples, self.plan)
         objects = build_objects(index, self.settings.min_visibility)
+        answers = None
+        if self.categories is not None:
+            whole = [found.whole[sample.id] for sample in samples]
+            answers = answers_of(self.handle, samples, whole, self.categories)
         return summarise(
             objects,
             found.translated(index, self.categories),
@@ -278,6 +283,7 @@ class _Judge:
             self._high if self.categories is None else None,
             sorted({*limits} - {*self.chosen}),
             self._training,
+            answers,
         )
 
 

@@ -13,7 +13,7 @@ from pytest_cropdet.causes import IOU_OF, Scored
 from pytest_cropdet.controls import cap_of, controls
 from pytest_cropdet.details import Details
 from pytest_cropdet.determinism import Repeat
-from pytest_cropdet.doubts import cap_doubts, mean_doubts, object_doubts, speaks_for
+from pytest_cropdet.doubts import cap_doubts, is_weak, mean_doubts, object_doubts, speaks_for, unseen_doubts
 from pytest_cropdet.errors import VerifyError
 from pytest_cropdet.evaluation import AveragePrecision, Detected, average_precision, match, resample
 from pytest_cropdet.explanation import Explanation
@@ -21,6 +21,7 @@ from pytest_cropdet.gate import Measure, Verdict
 from pytest_cropdet.hidden import draw_units, hidden_numbers
 from pytest_cropdet.operating import best_f1_score, found_objects
 from pytest_cropdet.plan import Plan
+from pytest_cropdet.readings import Answers
 from pytest_cropdet.results import CategoryResult, Run, Spent, WorstCrop
 from pytest_cropdet.samples import Bools, Detections
 from pytest_cropdet.scoring import Objects, build_detected
@@ -50,6 +51,7 @@ def summarise(
     agreement: float | None = None,
     alone: Sequence[int] = (),
     training: "Annotations | None" = None,
+    answers: Answers | None = None,
 ) -> Run:
     """Return the run's result.
 
@@ -57,7 +59,7 @@ def summarise(
     that are scored; ``kept_ids``: those of them that take part in the mean, fixed by the whole plan's truth; ``alone``:
     ids of further categories, which have a limit of their own and are in nothing else. ``agreement``: the whole images'
     detections from this score on stand in for truth, and the drop is the share lost. ``training``: what the detector
-    was trained on.
+    was trained on. ``answers``: to the whole images as the detector gave them, ``None`` with ``agreement``.
     """
     index, metric = objects.index, settings.metric
     detected = {
@@ -86,7 +88,9 @@ def summarise(
     )
     both = replicates.mean(metric)
     whole = found["whole"]
-    cap = cap_of([each.capped for each in whole], [len(each) for each in whole], detector.get("max_detections"))
+    raw = whole if answers is None else answers.whole  # with the categories that the data set lacks
+    cap = cap_of([each.capped for each in raw], [len(each) for each in raw], detector.get("max_detections"))
+    weakness = None if answers is None else answers.explain
     doubts = mean_doubts(objects, kept_of_chosen, chosen, settings, cap)
     threshold = settings.score_threshold
     if agreement is not None:
@@ -105,7 +109,7 @@ def summarise(
     }
     spread, limited = None if repeat is None else repeat.spread, cap_doubts(settings, cap)
     if repeat is not None and not repeat.same and spread is None:  # no object to measure it on: any drop may be noise
-        spread = 1.0
+        spread = math.inf
     hidden = hidden_numbers(
         objects,
         detected,
@@ -117,10 +121,12 @@ def summarise(
         agreement,
         settings.min_ap,
         limited,
+        weakness,
     )
-    drop = measures.drop("drop", means[metric], both, settings, doubts, spread)
+    doubts = (*doubts, *unseen_doubts(hidden.recall["reference"], threshold, weakness)) if not kept.any() else doubts
+    drop = measures.drop("drop", means[metric], both, settings, doubts, spread, weakness)
     by_category = {
-        each.name: measures.category_drop(each, replicates, settings, limited, spread) for each in categories
+        each.name: measures.category_drop(each, replicates, settings, limited, spread, weakness) for each in categories
     }
     if agreement is not None:
         drop = replace(hidden.lost, name="drop", spread=spread)
@@ -135,6 +141,7 @@ def summarise(
         detector.get("resize"),
         detector.get("anchors"),
         training,
+        is_weak(drop, hidden, settings),
     )
     return _attach(
         Run(
@@ -152,7 +159,7 @@ def summarise(
             drop=drop,
             by_category=by_category,
             agreement=agreement is not None,
-            ratio=measures.ratio(means[metric], both, settings, doubts),
+            ratio=measures.ratio(means[metric], both, settings, doubts, weakness),
             crop_ap=measures.crop_ap(means[metric], both, settings, doubts),
             hidden=hidden,
             cap=cap,
@@ -164,6 +171,7 @@ def summarise(
             scored=scored,
             details=details,
             explanation=explanation,
+            answers=answers,
         )
     )
 

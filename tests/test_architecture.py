@@ -29,7 +29,7 @@ ROWS = (
     ("invariants", "remap_picture", "augment"),
     ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "charts", "losing"),
     ("worst", "windows"),
-    ("search", "benchmark_plan", "determinism", "controls", "hidden", "error_types", "labels", "bias", "mitigations"),
+    ("search", "benchmark_plan", "determinism", "controls", "hidden", "error_types", "labels", "bias", "mitigations", "readings"),
     ("fates", "subsets", "doubts", "anchors", "evidence", "conventions"),
     ("figures", "detector_invariants"),
     ("causes", "where", "shift"),
