@@ -143,8 +143,8 @@ class Bias:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as built-in values."""
         mistakes = [each.to_dict() for each in self.mistakes]
-        sides = {"reference": self.reference.to_dict(), "crop": self.crop.to_dict()}
-        return {**sides, "mistakes": mistakes, "judged": self.judged}
+        found = {"reference": self.reference.to_dict(), "crop": self.crop.to_dict(), "mistakes": mistakes}
+        return found if self.judged else {**found, "judged": False}
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,11 @@ class Pairing:
     left_out: int
     lacking: tuple[int, ...]
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> "Pairing":
+        """Return the pairing that :meth:`to_dict` wrote."""
+        return cls(told["by"], told["detections"], told["left_out"], tuple(told["lacking"]))
+
     @property
     def text(self) -> str:
         """The pairing in one sentence."""
@@ -46,7 +52,7 @@ class Pairing:
             f"({ids}{more})"
         )
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Return everything as built-in values."""
         lacking = [*self.lacking]
         return {"by": self.by, "detections": self.detections, "left_out": self.left_out, "lacking": lacking}

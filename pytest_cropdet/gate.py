@@ -76,6 +76,22 @@ class Verdict:
     __hash__ = object.__hash__
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """The words of all reasons."""
+        return tuple(doubt.reason for doubt in self.doubts)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether something was measured, by a detector that sees: else no cause of a drop can be found."""
+        blind = any(doubt.reason == "blind" and not doubt.curable for doubt in self.doubts)
+        return self.measure.value is not None and not blind
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there was enough to judge by: nothing but a pass may be in doubt."""
+        return self.is_measured and all(doubt.only_pass for doubt in self.doubts)
+
+    @property
     def headline(self) -> str:
         """One line: value and limit first, so that a narrow terminal still shows them."""
         measure, sign = self.measure, {"pass": "<=", "fail": ">", "undecided": "?"}

@@ -147,7 +147,10 @@ class Run:
     @property
     def advice(self) -> Advice:
         """What to train with against the largest step, and what may help at inference; found as the causes are."""
-        return advise(self.causes, self.plan.spec, self.explanation.trials)
+        verdicts = self.verdicts or [replace(self.drop, note=None).judge(self.settings.max_drop or 0.0)]
+        judged = any(verdict.is_judged for verdict in verdicts)
+        why_not = None if judged else verdicts[0].doubt
+        return advise(self.causes, self.plan.spec, self.explanation.trials, why_not)
 
     @property
     def errors(self) -> ErrorTypes:
@@ -261,9 +264,10 @@ class Run:
         """Whether every stated limit has its verdict, pass or fail; leaves no trace in ``verdicts``."""
         return all(replace(measure, note=None).judge(limit).outcome != "undecided" for measure, limit in self._stated())
 
-    def passes_all(self) -> bool:
-        """Whether every stated limit gets a pass; leaves no trace in ``verdicts``."""
-        return all(replace(measure, note=None).judge(limit).outcome == "pass" for measure, limit in self._stated())
+    def asks_why(self) -> bool:
+        """Whether a stated limit does not get a pass, and there is a drop to explain; leaves no trace in ``verdicts``."""
+        verdicts = [replace(measure, note=None).judge(limit) for measure, limit in self._stated()]
+        return any(verdict.outcome != "pass" and verdict.is_measured for verdict in verdicts)
 
     def _stated(self) -> list[tuple[Measure, float]]:
         limits = self.settings

@@ -159,7 +159,7 @@ def events(
         result.hint = judge.hint(found, result)
     parts = [judge.samples[start:end] for start, end in pairwise([0, *judge.points[: number + 1]])]
     judge.explain(result, found, Explainer(handle, keys, parts, judge.plan.windows, judge.categories, settings, spent))
-    if settings.explain == "always" or (settings.explain == "auto" and not result.passes_all()):
+    if settings.explain == "always" or (settings.explain == "auto" and result.asks_why()):
         yield from result.explanation.events()
     result.spent.total_seconds = time.perf_counter() - begun
     yield Finished(result)

@@ -29,6 +29,7 @@ def record(run: Run) -> dict[str, Any]:
         "metric": "lost" if run.agreement else run.settings.metric,
         "drop": {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high, "level": run.drop.level},
         "verdict_reason": next((verdict.reason for verdict in run.verdicts if verdict.reason), None),
+        "verdict_reasons": list(dict.fromkeys(reason for verdict in run.verdicts for reason in verdict.reasons)),
         "ratio": bounds(run.ratio),
         "ap": dict(run.ap),
         "ap50": dict(run.ap50),
@@ -44,6 +45,7 @@ def record(run: Run) -> dict[str, Any]:
         "windows": _windows(run),
         "detector": dict(run.detector),
         "dataset": run.dataset,
+        "pairing": None if run.answers is None else run.answers.pairing.to_dict(),
         "speaks_for": dict(run.speaks_for),
         "cap": {"share": run.cap.share, "rows": run.cap.rows, "binds": run.cap.binds},
         "controls": {**run.controls, "chain": None if causes is None else causes.to_dict()},
@@ -93,6 +95,7 @@ def record(run: Run) -> dict[str, Any]:
                 "outcome": verdict.outcome,
                 "limit": verdict.limit,
                 "reason": verdict.reason,
+                "doubts": [{"reason": each.reason, "text": each.text} for each in verdict.doubts],
                 "passes": verdict.passes,
                 "text": verdict.headline,
             }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_cropdet.categories import Pairing
 from pytest_cropdet.chain import PHRASES
 from pytest_cropdet.report.checks import said, why
 from pytest_cropdet.report.html.page import Unfinished
@@ -31,9 +32,15 @@ def summary(
         ]
         lines += [_row(record) for record in told]
     for record in told:
+        doubts = dict.fromkeys(each["text"] for verdict in record["verdicts"] for each in verdict.get("doubts", ()))
+        if doubts:
+            lines += ["", f"**{_plain(record['name'])}** is undecided:", "", *(f"- {_plain(text)}" for text in doubts)]
         if record["verdict"] != "pass" and record.get("steps"):
             steps = ", ".join(f"{PHRASES[step['name']]} {_step(step)}" for step in record["steps"])
             lines += ["", f"**{_plain(record['name'])}**: {steps}"]
+    found = [Pairing.from_dict(record["pairing"]) for record in told if record.get("pairing")]
+    by_id = dict.fromkeys(pairing.text for pairing in found if pairing.by == "id")
+    lines += [line for text in by_id for line in ("", f"{_plain(text[0].upper() + text[1:])}.")]
     if checks:
         words = said(checks)
         failed = [check for check in checks if check["verdict"] == "fail"]

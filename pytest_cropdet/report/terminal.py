@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_cropdet.categories import Pairing
 from pytest_cropdet.chain import PHRASES
 from pytest_cropdet.report.html.page import Unfinished
 from pytest_cropdet.report.markdown import annotations
@@ -51,6 +52,8 @@ def write_summary(
         if reporter.verbosity > 0:
             for line in _categories(record, width):
                 reporter.write_line(line)
+    for line in pairings(records):
+        reporter.write_line(line)
     for each in unfinished:
         reporter.write_line(_cut(f"no result  {each.test}: {each.why}", width), yellow=True)
     if page is not None:
@@ -73,15 +76,21 @@ def table(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     ]
 
 
+def pairings(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return how the gates' categories were paired, each way once, those by id first."""
+    found = [Pairing.from_dict(record["pairing"]) for record in records if record.get("pairing")]
+    return list(dict.fromkeys(each.text for each in sorted(found, key=lambda each: each.by)))
+
+
 def steps(record: Mapping[str, Any], width: int, block: str) -> list[str]:
     """Return a line for each step of the chain, with a bar in proportion to the largest."""
-    told = record.get("steps") or ()
-    longest = max((abs(step["value"] or 0.0) for step in told), default=0.0)
+    told = [step for step in record.get("steps") or () if step["value"] is not None]
+    longest = max((abs(step["value"]) for step in told), default=0.0)
     most = max(4, min(BAR, width - 38))
     lines = []
     for step in told:
-        value = "undefined" if step["value"] is None else f"{step['value']: .3f}"
-        bar = block * max(1, round(most * abs(step["value"] or 0.0) / longest)) if longest else ""
+        value = f"{step['value']: .3f}"
+        bar = block * max(1, round(most * abs(step["value"]) / longest)) if longest else ""
         lines.append(
             f"    {PHRASES[step['name']]:<21} {value}  {bar if step['distinguishable'] else 'not distinguishable'}"
         )
