@@ -2,21 +2,22 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.categories import select_categories
+from pytest_cropdet.categories import reconcile, select_categories
 from pytest_cropdet.detectors.handle import as_handle
-from pytest_cropdet.errors import SpecError
+from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.plan import Plan, choose_samples, make_plan
 from pytest_cropdet.protocols import Dataset
+from pytest_cropdet.samples import Detections, Sample
 from pytest_cropdet.scoring import MIN_IMAGES_PER_CATEGORY, CropIndex, build_objects
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["DryRun", "dry_run", "seconds_a_call"]
+__all__ = ["DryRun", "Trial", "dry_run", "try_detector"]
 
 SPREAD = (0.14, 0.47)  # standard deviation of a drop times sqrt(images): the range seen in simulation and real data
 ONE_SIDED = 1.645  # normal quantile of a one-sided 95 % bound
@@ -25,7 +26,11 @@ TRIAL_CALLS = 3
 
 @dataclass(frozen=True)
 class DryRun:
-    """The size of a run: ``seconds`` is the detector's time, ``None`` without a detector to try."""
+    """The size of a run: ``seconds`` is the detector's time, ``None`` without a detector to try.
+
+    ``categories``: how the detector's were paired with the data set's, or why they cannot be, in lines; empty without
+    a detector.
+    """
 
     spec: str
     images: int
@@ -39,6 +44,7 @@ class DryRun:
     images_with_objects: int
     min_images: int
     seconds: float | None
+    categories: tuple[str, ...] = ()
 
     @property
     def calls(self) -> int:
@@ -65,6 +71,7 @@ class DryRun:
         ]
         if self.left_out:
             found.append(f"  in fewer than {MIN_IMAGES_PER_CATEGORY} images, left out: {_some(self.left_out)}")
+        found += [f"  {line}" for line in self.categories]
         found.append(f"  bounds to expect: drop +- {low:.3f} to {high:.3f} mAP")
         return found + [f"  {line}" for line in self.advice()]
 
@@ -87,7 +94,9 @@ class DryRun:
 
 
 def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan: Plan | None = None) -> DryRun:
-    """Return the size of a run; with a detector, its time from a few calls. No other pixel is read.
+    """Return the size of a run; with a detector, its time and the pairing of categories from a few calls.
+
+    No other pixel is read.
 
     ``plan``: windows that settings do not name.
     """
@@ -104,9 +113,12 @@ def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan:
     kept = [key for key in present if images[key] >= MIN_IMAGES_PER_CATEGORY]
     speaking = scored & np.isin(objects.truth.category, kept)
     names = dataset.categories
-    seconds = None
+    trial, paired = None, tuple[str, ...]()
     if detector is not None and samples:
-        seconds = seconds_a_call(detector, samples) * (len(samples) + len(index))
+        trial = try_detector(detector, samples)
+        chosen = {*categories, *select_categories(settings.by_category, dataset.categories)}
+        needed = sorted(chosen & {int(key) for key in objects.truth.category[objects.scored]})
+        paired = trial.pairing(dataset.categories, needed)
     pairs = np.stack([objects.unit[scored], objects.annotation[scored]])
     return DryRun(
         spec=settings.crops,
@@ -120,19 +132,41 @@ def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan:
         share_of_objects=float(speaking.sum() / max(1, scored.sum())),
         images_with_objects=len(np.unique(objects.unit[speaking])),
         min_images=settings.min_images,
-        seconds=seconds,
+        seconds=None if trial is None else trial.seconds * (len(samples) + len(index)),
+        categories=paired,
     )
 
 
-def seconds_a_call(detector: Any, samples: Sequence[Any]) -> float:
-    """Return how long a picture takes, from the first few; the detector is loaded before."""
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A few calls of a detector: seconds each, its answers, and the names of its categories."""
+
+    seconds: float
+    answers: Sequence[Detections]
+    names: Mapping[int, str] | None
+
+    def pairing(self, dataset: Mapping[int, str], needed: Sequence[int]) -> tuple[str, ...]:
+        """Return how its categories are paired with a data set's, or why a run would stop, in lines.
+
+        ``needed``: ids of the data set's categories that have objects.
+        """
+        try:
+            categories = reconcile(self.names, dataset, needed)
+            categories.check_ids(self.answers)
+        except DetectorError as error:
+            return tuple(f"the run would stop: {error}".splitlines())
+        tried = f"(of {len(self.answers)} that were tried)" if categories.by == "id" else ""
+        return (f"{categories.pairing(self.answers).text} {tried}".rstrip(),)
+
+
+def try_detector(detector: Any, samples: Sequence[Sample]) -> Trial:
+    """Return what a detector does with the first few pictures; it is loaded before."""
     handle = as_handle(detector)
     handle.load()
     pictures = [sample.image() for sample in samples[:TRIAL_CALLS]]
     start = time.perf_counter()
-    for picture in pictures:
-        handle([picture])
-    return (time.perf_counter() - start) / len(pictures)
+    answers = [handle([picture])[0] for picture in pictures]
+    return Trial((time.perf_counter() - start) / len(pictures), answers, handle.categories)
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -118,7 +118,8 @@ class Measure:
     ``limit <= measure``. Every other comparison, ``float()`` and ``bool()`` raise ``TypeError``.
 
     ``blind``: the lower bound of the reference's ``strength``, and how far it must be above the limit; ``reference`` is
-    its value, and ``weakness`` adds to a sentence that it is too weak what has likely made it so. ``missing``: why the value is ``None``.
+    its value. ``weakness`` adds to a sentence that the reference is too weak what has likely made it so. ``missing``:
+    why the value is ``None``.
     """
 
     name: str
@@ -216,6 +217,7 @@ class Measure:
             f"the detector is not deterministic: two passes over the same images differ {apart}, more than the limit; "
             "fix its seed or raise the limit"
         )
+
     def _by_bounds(self, limit: float) -> Outcome:
         low = self.value if self.low is None else self.low
         high = self.value if self.high is None else self.high

@@ -39,9 +39,7 @@ class Share(Measure):
             raise TypeError(f"{self.name} can only be compared with a share of the same objects, such as run.gained")
         name, phrase = f"{self.name} - {other.name}", f"crops lose, net of what they {other.name},"
         net = share(name, self.over - other.over, self.under, self.draws, self.doubts, self.undecided, phrase)
-        net = replace(
-            net, blind=self.blind, strength=self.strength, reference=self.reference, weakness=self.weakness
-        )
+        net = replace(net, blind=self.blind, strength=self.strength, reference=self.reference, weakness=self.weakness)
         return net if self.story is None or self.note is None else net.with_story(self.story, self.note)
 
 
@@ -163,9 +161,7 @@ def hidden_numbers(
 
     def of_objects(name: str, rows: Bools, phrase: str) -> Share:
         some = share(name, per_unit(rows), total, draws, (*doubts, *cap), undecided, phrase)
-        return replace(
-            some, blind=(seen.low, min_recall), strength="recall", reference=seen.value, weakness=weakness
-        )
+        return replace(some, blind=(seen.low, min_recall), strength="recall", reference=seen.value, weakness=weakness)
 
     lost, gained = found["reference"] & ~found["crop"], found["crop"] & ~found["reference"]
     flips = lost & (covering_detections(objects, detected["crop"], lost, score) >= 0)

@@ -7,9 +7,10 @@ the images and judged on the other.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 import numpy as np
 
@@ -36,6 +37,8 @@ FIXES = {
     "pixels": "the boxes seem to be pixels of the image, not of the model's resized input",
 }
 UNITS = ("normalized", "input", "pixels")
+SWAP = [1, 0, 3, 2]
+Reader = Callable[[Boxes, Floats], Boxes]  # boxes, and width height width height of the image
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,9 @@ class Answers:
 
     @cached_property
     def likely(self) -> Reading | None:
-        """The reading that would gain most, ``None`` where none is likely."""
+        """The likely reading that gains most, a simple one before other categories; ``None`` where none is likely."""
         found = [reading for reading in self.readings() if reading.is_likely]
-        return max(found, key=lambda reading: reading.after, default=None)
+        return max(found, key=lambda reading: (reading.kind != "categories", reading.after), default=None)
 
     def explain(self, weakness: str) -> str:
         """Return a sentence about a weak reference with what has likely made it weak before it, or how to find out."""
@@ -95,11 +98,10 @@ class Answers:
         if not pairing.detections:
             return [f"the detector returned no box at all on {len(self.whole)} whole images"]
         of_names = likely is not None and likely.kind not in FIXES
-        found = []
+        found = [] if likely is None else [f"{self._said(likely)} (fix: {self._fix(likely)})"]
         if pairing.by == "id" and (pairing.left_out or of_names):
-            found.append(f"names are missing: {pairing.text} (fix: {self._names})")
-        if likely is not None:
-            found.append(f"{self._said(likely)} (fix: {self._fix(likely)})")
+            fix = "" if likely is not None and self._fix(likely) == self._names else f" (fix: {self._names})"
+            found.insert(0, f"names are missing: {pairing.text}{fix}")
         return found
 
     def readings(self) -> Iterator[Reading]:
@@ -111,35 +113,33 @@ class Answers:
         count = sum(np.count_nonzero(~sample.truth.crowd) for sample, _ in known)
         before = _worth([(sample, self.categories.translate(found)) for sample, found in known])
 
-        def reading(kind: str, read: Callable[[Sample, Detections], Detections]) -> Reading:
-            after = _worth([(sample, self.categories.translate(read(sample, found))) for sample, found in known])
+        def reading(kind: str, read: Iterable[Detections]) -> Reading:
+            pairs = zip(known, read, strict=True)
+            after = _worth([(sample, self.categories.translate(each)) for (sample, _), each in pairs])
             return Reading(kind, float(before.sum()) / count, float(after.sum()) / count, _z(after - before))
 
         for step in (1, -1):
-            yield reading(f"ids{step:+d}", lambda _, found, step=step: _with_ids(found, found.categories + step))
+            yield reading(f"ids{step:+d}", [_with_ids(found, found.categories + step) for _, found in known])
         for kind, read in self._boxes():
-            yield reading(
-                kind,
-                lambda sample, found, read=read: _with_boxes(found, read(sample, found.boxes)),
-            )
+            yield reading(kind, [_with_boxes(found, read(found.boxes, _size(sample))) for sample, found in known])
         yield from self._others(known)
 
-    def _boxes(self) -> Iterator[tuple[str, Callable[[Sample, Boxes], Boxes]]]:
+    def _boxes(self) -> Iterator[tuple[str, Reader]]:
         """Yield what boxes in another order, or in other units, become when they are read rightly."""
         high, wide = self.input_size
-        yield "axes", lambda _, boxes: boxes[:, [1, 0, 3, 2]]
-        yield "axes", lambda sample, boxes: (boxes / _size(sample))[:, [1, 0, 3, 2]] * _size(sample)
-        for order in ("xywh", "cxcywh"):
-            yield order, lambda _, boxes, order=order: from_format(boxes, order)
         given = np.array([wide, high, wide, high], dtype=np.float64)
+        yield "axes", lambda boxes, _: boxes[:, SWAP]
+        yield "axes", lambda boxes, size: (boxes / size)[:, SWAP] * size
+        yield "xywh", lambda boxes, _: from_format(boxes, "xywh")
+        yield "cxcywh", lambda boxes, _: from_format(boxes, "cxcywh")
         if self.said.get("units") == "input":
             if high and wide:
-                yield "normalized", lambda _, boxes: boxes * given
-                yield "pixels", lambda sample, boxes: boxes * given / _size(sample)
+                yield "normalized", lambda boxes, _: boxes * given
+                yield "pixels", lambda boxes, size: boxes * given / size
         elif self.said.get("units") != "normalized":
-            yield "normalized", lambda sample, boxes: boxes * _size(sample)
+            yield "normalized", lambda boxes, size: boxes * size
             if high and wide:
-                yield "input", lambda sample, boxes: boxes * _size(sample) / given
+                yield "input", lambda boxes, size: boxes * size / given
 
     def _others(self, known: Sequence[tuple[Sample, Detections]]) -> Iterator[Reading]:
         """Yield what it gains on one half of the images to take each id for the category it lies on in the other."""
@@ -149,12 +149,12 @@ class Answers:
             truth = sample.truth.take(np.flatnonzero(~sample.truth.crowd))
             fits = _fits(sample, found)
             for key in np.unique(found.categories).tolist():
-                best = fits[:, found.categories == key].max(axis=1)
-                for category, worth in zip(truth.categories.tolist(), best.tolist(), strict=True):
+                lies = fits[:, found.categories == key].max(axis=1)
+                for category, worth in zip(truth.categories.tolist(), lies.tolist(), strict=True):
                     table = lies_on.setdefault(key, {})
                     table[category] = table.get(category, 0.0) + worth
-        worth = {key: max(table.values()) for key, table in lies_on.items() if any(table.values())}
-        pairs = {key: max(lies_on[key], key=lambda category, key=key: lies_on[key][category]) for key in worth}
+        best = {key: max(table.items(), key=itemgetter(1)) for key, table in lies_on.items()}
+        pairs = {key: category for key, (category, worth) in best.items() if worth > 0}
         changed = [key for key in pairs if self.categories.ids.get(key) != pairs[key]]
         if not changed:
             return
@@ -163,7 +163,7 @@ class Answers:
         before, after = (
             _worth([(sample, each.translate(found)) for sample, found in judged]) for each in (self.categories, other)
         )
-        changed.sort(key=lambda key: -worth[key])
+        changed.sort(key=lambda key: -best[key][1])
         names = tuple((key, self.categories.dataset[pairs[key]]) for key in changed)
         yield Reading("categories", float(before.sum()) / count, float(after.sum()) / count, _z(after - before), names)
 
@@ -212,9 +212,7 @@ def _with_ids(found: Detections, ids: Ints) -> Detections:
 
 
 def _with_boxes(found: Detections, boxes: Boxes) -> Detections:
-    return Detections(
-        np.hstack([boxes[:, :2], np.maximum(boxes[:, :2], boxes[:, 2:])]), found.scores, found.categories
-    )
+    return Detections(np.hstack([boxes[:, :2], np.maximum(boxes[:, :2], boxes[:, 2:])]), found.scores, found.categories)
 
 
 def _size(sample: Sample) -> Floats:

@@ -265,7 +265,7 @@ class Run:
         return all(replace(measure, note=None).judge(limit).outcome != "undecided" for measure, limit in self._stated())
 
     def asks_why(self) -> bool:
-        """Whether a stated limit does not get a pass, and there is a drop to explain; leaves no trace in ``verdicts``."""
+        """Whether a limit gets no pass and there is a drop to explain; leaves no trace in ``verdicts``."""
         verdicts = [replace(measure, note=None).judge(limit) for measure, limit in self._stated()]
         return any(verdict.outcome != "pass" and verdict.is_measured for verdict in verdicts)
 
