@@ -60,8 +60,8 @@ class Verdict:
 
     @property
     def doubt(self) -> str | None:
-        """The first reason in words."""
-        return self.doubts[0].text if self.doubts else None
+        """All reasons in words, the first one first."""
+        return "; also: ".join(doubt.text for doubt in self.doubts) or None
 
     def __bool__(self) -> bool:
         __tracebackhide__ = True

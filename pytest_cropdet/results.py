@@ -28,7 +28,7 @@ from pytest_cropdet.notebook import run_html
 from pytest_cropdet.object_table import to_frame
 from pytest_cropdet.plan import Plan
 from pytest_cropdet.plots import Plots
-from pytest_cropdet.readings import Answers
+from pytest_cropdet.weakness import Answers
 from pytest_cropdet.scoring import Objects
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.shift import Shift
@@ -149,7 +149,7 @@ class Run:
         """What to train with against the largest step, and what may help at inference; found as the causes are."""
         verdicts = self.verdicts or [replace(self.drop, note=None).judge(self.settings.max_drop or 0.0)]
         judged = any(verdict.is_judged for verdict in verdicts)
-        why_not = None if judged else verdicts[0].doubt
+        why_not = None if judged else verdicts[0].doubts[0].text
         return advise(self.causes, self.plan.spec, self.explanation.trials, why_not)
 
     @property

@@ -21,7 +21,7 @@ from pytest_cropdet.gate import Measure, Verdict
 from pytest_cropdet.hidden import draw_units, hidden_numbers
 from pytest_cropdet.operating import best_f1_score, found_objects
 from pytest_cropdet.plan import Plan
-from pytest_cropdet.readings import Answers
+from pytest_cropdet.weakness import Answers
 from pytest_cropdet.results import CategoryResult, Run, Spent, WorstCrop
 from pytest_cropdet.samples import Bools, Detections
 from pytest_cropdet.scoring import Objects, build_detected
@@ -88,8 +88,7 @@ def summarise(
     )
     both = replicates.mean(metric)
     whole = found["whole"]
-    raw = whole if answers is None else answers.whole  # with the categories that the data set lacks
-    cap = cap_of([each.capped for each in raw], [len(each) for each in raw], detector.get("max_detections"))
+    cap = cap_of([each.capped for each in whole], [len(each) for each in whole], detector.get("max_detections"))
     weakness = None if answers is None else answers.explain
     doubts = mean_doubts(objects, kept_of_chosen, chosen, settings, cap)
     threshold = settings.score_threshold

@@ -95,7 +95,6 @@ def record(run: Run) -> dict[str, Any]:
                 "outcome": verdict.outcome,
                 "limit": verdict.limit,
                 "reason": verdict.reason,
-                "doubts": [{"reason": each.reason, "text": each.text} for each in verdict.doubts],
                 "passes": verdict.passes,
                 "text": verdict.headline,
             }

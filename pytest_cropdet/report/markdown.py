@@ -32,9 +32,6 @@ def summary(
         ]
         lines += [_row(record) for record in told]
     for record in told:
-        doubts = dict.fromkeys(each["text"] for verdict in record["verdicts"] for each in verdict.get("doubts", ()))
-        if doubts:
-            lines += ["", f"**{_plain(record['name'])}** is undecided:", "", *(f"- {_plain(text)}" for text in doubts)]
         if record["verdict"] != "pass" and record.get("steps"):
             steps = ", ".join(f"{PHRASES[step['name']]} {_step(step)}" for step in record["steps"])
             lines += ["", f"**{_plain(record['name'])}**: {steps}"]

@@ -21,7 +21,7 @@ from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.kinds import KINDS
 from pytest_cropdet.samples import Detections, Ints, Sample
 
-__all__ = ["CONVENTIONS_CHECK", "Answers", "Reading", "answers_of"]
+__all__ = ["CONVENTIONS_CHECK", "Answers", "Suspicion", "answers_of"]
 
 CONVENTIONS_CHECK = "--cropdet-checks=invariants -k D15-conventions"
 OPTION = "--cropdet-detector"
@@ -42,7 +42,7 @@ Reader = Callable[[Boxes, Floats], Boxes]  # boxes, and width height width heigh
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Suspicion:
     """Answers read in another way: the mean of score times IoU over objects, before and after, and the gain's z.
 
     ``kind``: a key of ``FIXES``, ``ids+1`` or ``ids-1`` (categories off by one), or ``categories`` (others altogether).
@@ -82,9 +82,9 @@ class Answers:
         return self.categories.pairing(self.whole)
 
     @cached_property
-    def likely(self) -> Reading | None:
+    def likely(self) -> Suspicion | None:
         """The likely reading that gains most, a simple one before other categories; ``None`` where none is likely."""
-        found = [reading for reading in self.readings() if reading.is_likely]
+        found = [reading for reading in self.suspicions() if reading.is_likely]
         return max(found, key=lambda reading: (reading.kind != "categories", reading.after), default=None)
 
     def explain(self, weakness: str) -> str:
@@ -104,7 +104,7 @@ class Answers:
             found.insert(0, f"names are missing: {pairing.text}{fix}")
         return found
 
-    def readings(self) -> Iterator[Reading]:
+    def suspicions(self) -> Iterator[Suspicion]:
         """Yield every other reading of the answers."""
         rows = [row for row, sample in enumerate(self.samples) if (~sample.truth.crowd).any()][:MOST_IMAGES]
         known = [(self.samples[row], self.whole[row]) for row in rows]
@@ -113,10 +113,10 @@ class Answers:
         count = sum(np.count_nonzero(~sample.truth.crowd) for sample, _ in known)
         before = _worth([(sample, self.categories.translate(found)) for sample, found in known])
 
-        def reading(kind: str, read: Iterable[Detections]) -> Reading:
+        def reading(kind: str, read: Iterable[Detections]) -> Suspicion:
             pairs = zip(known, read, strict=True)
             after = _worth([(sample, self.categories.translate(each)) for (sample, _), each in pairs])
-            return Reading(kind, float(before.sum()) / count, float(after.sum()) / count, _z(after - before))
+            return Suspicion(kind, float(before.sum()) / count, float(after.sum()) / count, _z(after - before))
 
         for step in (1, -1):
             yield reading(f"ids{step:+d}", [_with_ids(found, found.categories + step) for _, found in known])
@@ -141,7 +141,7 @@ class Answers:
             if high and wide:
                 yield "input", lambda boxes, size: boxes * size / given
 
-    def _others(self, known: Sequence[tuple[Sample, Detections]]) -> Iterator[Reading]:
+    def _others(self, known: Sequence[tuple[Sample, Detections]]) -> Iterator[Suspicion]:
         """Yield what it gains on one half of the images to take each id for the category it lies on in the other."""
         learnt, judged = known[::2], known[1::2]
         lies_on: dict[int, dict[int, float]] = {}
@@ -165,9 +165,11 @@ class Answers:
         )
         changed.sort(key=lambda key: -best[key][1])
         names = tuple((key, self.categories.dataset[pairs[key]]) for key in changed)
-        yield Reading("categories", float(before.sum()) / count, float(after.sum()) / count, _z(after - before), names)
+        yield Suspicion(
+            "categories", float(before.sum()) / count, float(after.sum()) / count, _z(after - before), names
+        )
 
-    def _said(self, reading: Reading) -> str:
+    def _said(self, reading: Suspicion) -> str:
         gain = f"score times IoU of annotated objects is then {reading.after:.3f} instead of {reading.before:.3f}"
         if reading.kind == "categories":
             lies = ", ".join(f"id {key} on {name!r}" for key, name in reading.pairs[:3])
@@ -176,7 +178,7 @@ class Answers:
             return f"{FIXES[reading.kind]}: {gain}"
         return f"the categories seem to be off by one (the detector's ids {reading.kind[3:]}): {gain}"
 
-    def _fix(self, reading: Reading) -> str:
+    def _fix(self, reading: Suspicion) -> str:
         if reading.kind == "categories":
             return self._names
         if reading.kind.startswith("ids"):
