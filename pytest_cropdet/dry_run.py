@@ -155,7 +155,7 @@ class Trial:
             categories.check_ids(self.answers)
         except DetectorError as error:
             return tuple(f"the run would stop: {error}".splitlines())
-        tried = f"(of {len(self.answers)} that were tried)" if categories.by == "id" else ""
+        tried = f"(of {len(self.answers)} images that were tried)" if categories.by == "id" else ""
         return (f"{categories.pairing(self.answers).text} {tried}".rstrip(),)
 
 

@@ -28,11 +28,11 @@ from pytest_cropdet.notebook import run_html
 from pytest_cropdet.object_table import to_frame
 from pytest_cropdet.plan import Plan
 from pytest_cropdet.plots import Plots
-from pytest_cropdet.weakness import Answers
 from pytest_cropdet.scoring import Objects
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.shift import Shift
 from pytest_cropdet.story import tell
+from pytest_cropdet.weakness import Answers
 from pytest_cropdet.where import Where
 
 __all__ = ["CategoryResult", "Look", "Run", "Spent", "WorstCrop"]

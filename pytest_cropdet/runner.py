@@ -19,13 +19,13 @@ from pytest_cropdet.explaining import Asked, Explainer, Explaining
 from pytest_cropdet.looks import LOOK_REPLICATES, enough_categories, look_levels, look_points, shuffled
 from pytest_cropdet.plan import Plan, choose_samples, make_plan, refuse_without_truth
 from pytest_cropdet.protocols import Dataset
-from pytest_cropdet.weakness import answers_of
 from pytest_cropdet.results import Look, Run, Spent
 from pytest_cropdet.samples import Detections, Sample
 from pytest_cropdet.scoring import CropIndex, build_objects, kept_categories
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.summary import summarise
 from pytest_cropdet.trying import Trying, try_mitigations
+from pytest_cropdet.weakness import answers_of
 
 __all__ = [
     "Advanced",

@@ -21,11 +21,11 @@ from pytest_cropdet.gate import Measure, Verdict
 from pytest_cropdet.hidden import draw_units, hidden_numbers
 from pytest_cropdet.operating import best_f1_score, found_objects
 from pytest_cropdet.plan import Plan
-from pytest_cropdet.weakness import Answers
 from pytest_cropdet.results import CategoryResult, Run, Spent, WorstCrop
 from pytest_cropdet.samples import Bools, Detections
 from pytest_cropdet.scoring import Objects, build_detected
 from pytest_cropdet.settings import METRICS, RunSettings
+from pytest_cropdet.weakness import Answers
 
 if TYPE_CHECKING:
     from pytest_cropdet.datasets.coco import Annotations

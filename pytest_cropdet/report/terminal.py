@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import pytest
@@ -52,8 +53,9 @@ def write_summary(
         if reporter.verbosity > 0:
             for line in _categories(record, width):
                 reporter.write_line(line)
-    for line in pairings(records):
-        reporter.write_line(line)
+    for text in pairings(records):
+        for line in wrap(text, max(20, width), subsequent_indent="    "):
+            reporter.write_line(line)
     for each in unfinished:
         reporter.write_line(_cut(f"no result  {each.test}: {each.why}", width), yellow=True)
     if page is not None:
@@ -84,13 +86,15 @@ def pairings(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def steps(record: Mapping[str, Any], width: int, block: str) -> list[str]:
     """Return a line for each step of the chain, with a bar in proportion to the largest."""
-    told = [step for step in record.get("steps") or () if step["value"] is not None]
-    longest = max((abs(step["value"]) for step in told), default=0.0)
+    told = record.get("steps") or ()
+    if all(step["value"] is None for step in told):
+        return []
+    longest = max((abs(step["value"] or 0.0) for step in told), default=0.0)
     most = max(4, min(BAR, width - 38))
     lines = []
     for step in told:
-        value = f"{step['value']: .3f}"
-        bar = block * max(1, round(most * abs(step["value"]) / longest)) if longest else ""
+        value = "undefined" if step["value"] is None else f"{step['value']: .3f}"
+        bar = block * max(1, round(most * abs(step["value"] or 0.0) / longest)) if longest else ""
         lines.append(
             f"    {PHRASES[step['name']]:<21} {value}  {bar if step['distinguishable'] else 'not distinguishable'}"
         )
