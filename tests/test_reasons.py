@@ -130,7 +130,19 @@ class TestWeak:
         assert "precision is undefined: no detection in crops scores 1 or more" in verdict.doubt
 
     def test_a_spread_that_nobody_could_measure_is_no_number(self):
-        assert "differ by an unknown amount" in loss(spread=float("inf")).judge(0.9).doubt
+        """No object is in the images that are shown again."""
+        full = made(images=60)
+        samples = [sample(number, GroundTruth.empty()) for number in range(56)]
+        samples += [sample(56 + number, each.truth) for number, each in enumerate(full)]
+        draw = np.random.default_rng(0)
+
+        def answer(number, crop):
+            truth = samples[number].truth if number >= 56 else full[number].truth
+            return shown_in(Detections(truth.boxes, draw.uniform(0.4, 0.6, len(truth)), truth.categories), crop)
+
+        verdict = small_run(Fake(answer), Data(samples), WHOLE).drop.judge(0.2)
+        assert verdict.reason == "spread"
+        assert "two passes over the same images differ by an unknown amount" in verdict.doubt
 
 
 class TestExplained:

@@ -99,6 +99,14 @@ class TestNames:
         assert text.startswith("the reference itself is too weak")
         assert "seem" not in text
 
+    def test_ids_that_the_set_lacks_are_named_first_even_where_no_other_reading_helps(self):
+        corner = np.random.default_rng(1).uniform(0, 60, (60, 4, 2))
+        whole = [Detections(np.hstack([each, each + 25]), [0.5] * 4, [3, 7, 40, 41]) for each in corner]
+        text = cause(same(whole))
+        assert text.startswith("names are missing: ")
+        assert "; 120 of 240 detections on whole images have ids that the data set lacks (40, 41) (fix: give" in text
+        assert "seem" not in text
+
     def test_who_returns_nothing_is_told_so(self):
         assert cause(blind()).startswith("the detector returned no box at all on 60 whole images; the reference")
 
