@@ -134,12 +134,12 @@ class Measure:
     undecided: Undecided = "fail"
     blind: tuple[float | None, float] | None = None
     strength: str = "AP"
-    reference: float | None = None
-    weakness: Callable[[str], str] | None = field(default=None, repr=False)
-    missing: str = "no scored object to measure it on"
     spread: float | None = None
     note: Callable[[Verdict], None] | None = field(default=None, repr=False)
     story: Callable[[Verdict], str] | None = field(default=None, repr=False)
+    reference: float | None = None
+    missing: str = "no scored object to measure it on"
+    weakness: Callable[[str], str] | None = field(default=None, repr=False)
 
     __hash__ = None  # type: ignore[assignment]
     __array_ufunc__ = None  # a NumPy scalar on the other side leaves the comparison to us

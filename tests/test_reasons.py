@@ -24,7 +24,9 @@ def handful(images: int = 8, masks: bool = False) -> Data:
     for number in range(images):
         kinds = [1 + (3 * number + place) % len(KINDS) for place in range(3)]
         boxes = np.array([[5.0 + 38 * place, 20.0, 35.0 + 38 * place, 60.0] for place in range(3)])
-        masks_of = tuple(Mask.from_segmentation([[x0, y0, x1, y0, x1, y1, x0, y1]], 90, 120) for x0, y0, x1, y1 in boxes)
+        masks_of = tuple(
+            Mask.from_segmentation([[x0, y0, x1, y0, x1, y1, x0, y1]], 90, 120) for x0, y0, x1, y1 in boxes
+        )
         samples.append(sample(number, GroundTruth(boxes, kinds, masks=masks_of if masks else ())))
     return Data(samples, KINDS)
 

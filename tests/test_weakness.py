@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from pytest_cropdet.benchmark import estimate, run_benchmark
 from pytest_cropdet.categories import reconcile
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.report.json import record
@@ -224,3 +225,20 @@ class TestDryRun:
 
     def test_without_a_detector_nothing_is_compared(self):
         assert dry_run(DATA, self.SETTINGS).categories == ()
+
+
+class TestBenchmark:
+    def test_its_notes_say_so_where_categories_are_paired_by_id(self):
+        data = made(images=6)
+        whole = opinions(data)
+        by_id = run_benchmark(same(whole), data, "quick", replicates=100)
+        assert any(note.startswith("categories are paired by id") for note in by_id.notes)
+        named = run_benchmark(same(whole, categories=NAMES), data, "quick", replicates=100)
+        assert not any("paired" in note for note in named.notes)
+
+    def test_its_dry_run_compares_categories(self):
+        lines = "\n".join(estimate(DATA, "quick", RunSettings(), same(OPINIONS, categories={3: "cat"})))
+        assert "the run would stop: the detector does not know 'dog', 'bird' of the data set." in lines
+        assert "categories are paired by name" in "\n".join(
+            estimate(DATA, "quick", RunSettings(), same(OPINIONS, categories=NAMES))
+        )
