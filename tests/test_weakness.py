@@ -15,7 +15,7 @@ from pytest_cropdet.samples import Detections, GroundTruth
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.weakness import Answers
 
-from .support import HEIGHT, NAMES, WIDTH, Data, Fake, blind, is_whole, made, objects, opinions, sample, same, small_run
+from .support import HEIGHT, NAMES, WIDTH, Data, Fake, blind, is_whole, made, objects, opinions, same, sample, small_run
 
 DATA = made(images=60, per_image=3)
 OPINIONS = opinions(DATA, loose=0.05)
@@ -193,7 +193,7 @@ class TestPairing:
     def test_terminal_and_step_summary_say_it_once(self):
         by_id = {"by": "id", "detections": 2958, "left_out": 143, "lacking": [12, 26, 29, 30, 45, 66]}
         by_name = {"by": "name", "detections": 10, "left_out": 0, "lacking": []}
-        lines = pairings([{"pairing": by_name}, {"pairing": by_id}, {"pairing": by_id}, {"pairing": None}, {}])
+        lines = pairings([{"pairing": by_name}, {"pairing": by_id}, {"pairing": by_id}, {"pairing": None}, {}], 200)
         assert lines == [
             "categories are paired by id, because the detector gives no names; 143 of 2,958 detections on whole images "
             "have ids that the data set lacks (12, 26, 29, 30, 45, ...)",

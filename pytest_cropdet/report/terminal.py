@@ -53,9 +53,8 @@ def write_summary(
         if reporter.verbosity > 0:
             for line in _categories(record, width):
                 reporter.write_line(line)
-    for text in pairings(records):
-        for line in wrap(text, max(20, width), subsequent_indent="    "):
-            reporter.write_line(line)
+    for line in pairings(records, width):
+        reporter.write_line(line)
     for each in unfinished:
         reporter.write_line(_cut(f"no result  {each.test}: {each.why}", width), yellow=True)
     if page is not None:
@@ -78,10 +77,11 @@ def table(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     ]
 
 
-def pairings(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return how the gates' categories were paired, each way once, those by id first."""
+def pairings(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
+    """Return how the gates' categories were paired, each way once, those by id first, in lines of a width."""
     found = [Pairing.from_dict(record["pairing"]) for record in records if record.get("pairing")]
-    return list(dict.fromkeys(each.text for each in sorted(found, key=lambda each: each.by)))
+    texts = dict.fromkeys(each.text for each in sorted(found, key=lambda each: each.by))
+    return [line for text in texts for line in wrap(text, max(20, width), subsequent_indent="    ")]
 
 
 def steps(record: Mapping[str, Any], width: int, block: str) -> list[str]:
