@@ -1,7 +1,8 @@
 """What to do about a drop: the training recipe against its largest step, and what may help at inference.
 
 Nothing is advised that the causes do not show. A recipe is named for each step that costs AP distinguishably, the
-costliest first; where none does, more images would tell more, and ``Matched`` trains for the gate's own windows.
+costliest first; where none does, more images would tell more, and ``Matched`` trains for the gate's own windows. Where
+nothing could be judged, nothing is advised.
 """
 
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class Advice:
     ``recipes``: constructors of ``pytest_cropdet.augment``, the most important first; ``code``: lines to paste that put
     them together, "" where there is no recipe. ``measures``: what to change at inference, in words: those that address
     the step, or the one that was chosen where they were tried. ``trials``: what each won back, ``None`` if not tried.
+    ``why_not``: why there is no advice.
     """
 
     step: str | None
@@ -50,10 +52,13 @@ class Advice:
     code: str
     measures: tuple[str, ...]
     trials: Trials | None = None
+    why_not: str | None = None
 
     @property
     def headline(self) -> str:
         """The advice in one line."""
+        if self.why_not is not None:
+            return f"none, because nothing could be judged: {self.why_not}"
         train = "train with " + ", ".join(recipe.partition("(")[0] for recipe in self.recipes) if self.recipes else ""
         if self.step is None:
             return f"no step can be told from 0; more images{f', or {train}' if train else ''}"
@@ -76,8 +81,13 @@ class Advice:
         return "\n".join([*self.sentences, *([self.code] if self.code else [])])
 
 
-def advise(causes: Causes, spec: str, trials: Trials | None = None) -> Advice:
-    """Return what to do; ``spec``: of the windows that were gated, ``trials``: of measures at inference."""
+def advise(causes: Causes, spec: str, trials: Trials | None = None, why_not: str | None = None) -> Advice:
+    """Return what to do; ``spec``: of the windows that were gated, ``trials``: of measures at inference.
+
+    ``why_not``: why nothing could be judged; then nothing is advised.
+    """
+    if why_not is not None:
+        return Advice(None, (f"no advice, because nothing could be judged: {why_not}",), (), "", (), trials, why_not)
     costly = [step for step in causes.chain.steps if step.distinguishable and (step.value or 0.0) > 0]
     costly.sort(key=lambda step: -(step.value or 0.0))
     matched = _matched(spec)

@@ -32,7 +32,7 @@ from pytest_cropdet.categories import CategoryMap, reconcile, select_categories
 from pytest_cropdet.controls import Cap
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.determinism import Repeat, check_repeat
-from pytest_cropdet.dry_run import seconds_a_call
+from pytest_cropdet.dry_run import try_detector
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.operating import best_f1_score
 from pytest_cropdet.protocols import Dataset
@@ -138,15 +138,25 @@ class Benchmark:
 def estimate(dataset: Dataset, mode: str, settings: RunSettings, detector: Any = None) -> list[str]:
     """Return what a benchmark would do, a line each; with a detector, its time from a few calls."""
     plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed)
-    calls, seconds = len(plan.samples) + plan.crops, None
+    calls, seconds, paired = len(plan.samples) + plan.crops, None, tuple[str, ...]()
     if detector is not None and plan.samples:
         handle = as_handle(detector)
-        calls, seconds = Shared(handle, plan).calls, seconds_a_call(handle, plan.samples)
+        trial = try_detector(handle, plan.samples)
+        calls, seconds = Shared(handle, plan).calls, trial.seconds
+        if getattr(dataset, "has_truth", True):
+            chosen = select_categories(settings.categories or tuple(dataset.categories.values()), dataset.categories)
+            paired = trial.pairing(dataset.categories, _with_objects(plan.samples, chosen))
     lines = [Planned(len(plan.samples), plan.crops, calls, plan.mode, seconds).line]
     for family in dict.fromkeys(cell.family for cell in plan.cells):
         counts = ", ".join(f"{len(cell.plan):,} at {cell.severity}" for cell in plan.cells if cell.family == family)
         lines.append(f"  {family}: {counts}")
-    return [*lines, *(f"  left out: {each}" for each in plan.left_out)]
+    return [*lines, *(f"  {line}" for line in paired), *(f"  left out: {each}" for each in plan.left_out)]
+
+
+def _with_objects(samples: Sequence[Sample], chosen: Sequence[int]) -> list[int]:
+    """Return those of the ids in ``chosen`` of which there are objects, in order."""
+    present = {int(key) for sample in samples for key in sample.truth.categories[~sample.truth.crowd]}
+    return sorted(present & set(chosen))
 
 
 def run_benchmark(
@@ -220,8 +230,7 @@ class _Judge:
             self.names = names_for(handle.categories, whole)
         chosen = select_categories(settings.categories or tuple(self.names.values()), self.names)
         if not self.agreement:
-            present = {int(key) for sample in samples for key in sample.truth.categories[~sample.truth.crowd]}
-            self.categories = reconcile(handle.categories, dataset.categories, sorted(present & set(chosen)))
+            self.categories = reconcile(handle.categories, dataset.categories, _with_objects(samples, chosen))
             self.categories.check_ids(whole.values())
         self.rules = Rules(tuple(samples), tuple(chosen), settings)
         self.whole = [self.translate(whole[sample.id]) for sample in samples]
@@ -277,6 +286,8 @@ def _notes(judge: _Judge, scores: Sequence[CellScore], cap: Cap, repeat: Repeat)
     settings, images = judge.rules.settings, len(judge.plan.samples)
     if judge.agreement:
         yield "no ground truth: AP is against the whole images' confident detections, agreement and not accuracy"
+    if judge.categories is not None and judge.categories.by == "id":
+        yield judge.categories.pairing(judge.raw[sample.id] for sample in judge.plan.samples).text
     if images < settings.min_images:
         yield f"{images} images: bounds from fewer than {settings.min_images} are rough (cropdet_min_images)"
     undefined = [f"{each.cell.family} {each.cell.severity}" for each in scores if not each.is_defined]

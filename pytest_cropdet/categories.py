@@ -1,14 +1,61 @@
 """Categories of a detector and of a data set, brought together by name or, where there are no names, by id."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.samples import Detections
 
-__all__ = ["CategoryMap", "reconcile", "select_categories"]
+__all__ = ["CategoryMap", "Pairing", "reconcile", "select_categories"]
+
+FEW_IDS = 5  # that are named in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """How a detector's categories were paired with the data set's, and what was left out for it.
+
+    ``by``: ``name`` or ``id``. ``detections``: of whole images. ``left_out``: those of them whose category the data set
+    lacks; ``lacking``: the detector's ids of these, the most frequent first.
+    """
+
+    by: str
+    detections: int
+    left_out: int
+    lacking: tuple[int, ...]
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> "Pairing":
+        """Return the pairing that :meth:`to_dict` wrote."""
+        return cls(told["by"], told["detections"], told["left_out"], tuple(told["lacking"]))
+
+    @property
+    def text(self) -> str:
+        """The pairing in one sentence."""
+        if self.by == "name":
+            return "categories are paired by name"
+        return f"categories are paired by id, because the detector gives no names; {self.lack}"
+
+    @property
+    def lack(self) -> str:
+        """How many detections have an id that the data set lacks."""
+        if not self.left_out:
+            return f"the data set has the ids of all {self.detections:,} detections on whole images"
+        more = ", ..." if len(self.lacking) > FEW_IDS else ""
+        ids = ", ".join(map(str, sorted(self.lacking[:FEW_IDS])))
+        return (
+            f"{self.left_out:,} of {self.detections:,} detections on whole images have ids that the data set lacks "
+            f"({ids}{more})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as built-in values."""
+        lacking = [*self.lacking]
+        return {"by": self.by, "detections": self.detections, "left_out": self.left_out, "lacking": lacking}
 
 
 @dataclass(frozen=True)
@@ -25,6 +72,14 @@ class CategoryMap:
         kept = np.flatnonzero(targets >= 0)
         shown = detections.take(kept)
         return Detections(shown.boxes, shown.scores, targets[kept], shown.capped)
+
+    def pairing(self, detections: Iterable[Detections]) -> Pairing:
+        """Return what this map makes of a detector's answers to whole images, with the detector's own ids."""
+        counts = Counter[int]()
+        for each in detections:
+            counts.update(each.categories.tolist())
+        lacking = sorted((key for key in counts if key not in self.ids), key=lambda key: (-counts[key], key))
+        return Pairing(self.by, counts.total(), sum(counts[key] for key in lacking), tuple(lacking))
 
     def check_ids(self, detections: Iterable[Detections]) -> None:
         """Raise ``DetectorError`` if, matched by id, not one detection has a category of the data set."""

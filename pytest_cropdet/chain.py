@@ -133,7 +133,12 @@ def conclusion(chain: Chain) -> tuple[tuple[str, int], ...]:
 
 
 def lines(chain: Chain, width: int = 15) -> list[str]:
-    """Return a line for each step: its name in words, its value, and a bar in proportion to the largest."""
+    """Return a line for each step: its name in words, its value, and a bar in proportion to the largest.
+
+    Where no step is defined there is no line.
+    """
+    if all(step.value is None for step in chain.steps):
+        return []
     longest = max((abs(step.value or 0.0) for step in chain.steps), default=0.0)
     shown = []
     for step in chain.steps:

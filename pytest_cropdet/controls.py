@@ -134,7 +134,7 @@ def _rows(table: Detected, rows: NDArray[np.int64]) -> Detected:
 
 
 def _floor(objects: Objects, mean: Any) -> float | None:
-    if not any(mask is not None for sample in objects.index.samples for mask in sample.truth.masks):
+    if not objects.has_masks:
         return None
     truth, rows = replace(objects.truth, tight=None), objects.scored
     score = np.ones(int(rows.sum()))

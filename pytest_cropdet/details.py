@@ -33,7 +33,8 @@ class Details:
 
     ``causes``: returns the causes if they are known; then where and shift have the chain's steps too. ``input_size``:
     (height, width) of the model's input in pixels, 0 where it takes any; ``resize``: how a picture gets there.
-    ``anchors_from``: a file of the detector's anchors, or "none".
+    ``anchors_from``: a file of the detector's anchors, or "none". ``weak``: the reference is too weak, so that a bias
+    of its boxes says nothing of coordinates.
     """
 
     scored: Scored
@@ -43,6 +44,7 @@ class Details:
     resize: str | None
     anchors_from: str | None = None
     training: "Annotations | None" = None
+    weak: bool = False
     _where: dict[bool, Where] = field(default_factory=dict)
     _shift: dict[bool, Shift] = field(default_factory=dict)
 
@@ -63,7 +65,8 @@ class Details:
     def bias(self) -> Bias:
         """Signed offsets and size ratios of matched boxes; a bias common to all of them is called a mistake."""
         run = self.scored
-        return box_bias(run.objects, run.detected, run.matches, run.hidden.score, run.draws, self.settings.level)
+        numbers = (run.hidden.score, run.draws, self.settings.level, self.weak)
+        return box_bias(run.objects, run.detected, run.matches, *numbers)
 
     @property
     def where(self) -> Where:

@@ -1,16 +1,25 @@
 """Reasons for which bounds alone must not decide: too little data, too few categories, a reference that is capped."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from pytest_cropdet.controls import Cap
-from pytest_cropdet.gate import Doubt
+from pytest_cropdet.gate import Doubt, Measure
+from pytest_cropdet.hidden import Hidden
 from pytest_cropdet.samples import Bools
 from pytest_cropdet.scoring import MIN_IMAGES_PER_CATEGORY, Objects
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["cap_doubts", "category_doubts", "mean_doubts", "object_doubts", "speaks_for"]
+__all__ = [
+    "cap_doubts",
+    "category_doubts",
+    "is_weak",
+    "mean_doubts",
+    "object_doubts",
+    "speaks_for",
+    "unseen_doubts",
+]
 
 SHARE_OF_OBJECTS = 0.5  # of the scored objects, for which a mean must speak
 
@@ -19,10 +28,12 @@ def object_doubts(objects: Objects, categories: Sequence[int], settings: RunSett
     """Return the doubts about numbers over the scored objects of ``categories``: too few images, too few objects."""
     speaking = objects.scored & np.isin(objects.truth.category, list(categories))
     images, count = len(np.unique(objects.unit[speaking])), int(speaking.sum())
+    if not count:
+        return (Doubt("undefined", "no scored object to measure on: no crop shows enough of an annotated object"),)
     doubts = []
     if images < settings.min_images:
-        text = f"{images} source images have a scored object of these categories, at least {settings.min_images}"
-        doubts.append(Doubt("images", f"{text} are needed (cropdet_min_images)"))
+        text = f"too few images: {images} source images have a scored object of these categories"
+        doubts.append(Doubt("images", f"{text}; use at least {settings.min_images} (cropdet_min_images)"))
     if count < settings.min_objects:
         doubts.append(Doubt("objects", f"{count} scored objects, at least {settings.min_objects} are needed"))
     return tuple(doubts)
@@ -31,18 +42,32 @@ def object_doubts(objects: Objects, categories: Sequence[int], settings: RunSett
 def mean_doubts(
     objects: Objects, kept: Bools, chosen: Sequence[int], settings: RunSettings, cap: Cap
 ) -> tuple[Doubt, ...]:
-    """Return the doubts about a mean over the kept ones of the chosen categories."""
-    doubts = []
-    if not kept.any():
+    """Return the doubts about a mean over the kept ones of the chosen categories; over all, where none is kept."""
+    averaged = np.asarray(chosen)[kept].tolist() if kept.any() else chosen
+    doubts = list(object_doubts(objects, averaged, settings))
+    if not kept.any() and not any(doubt.reason == "undefined" for doubt in doubts):
         text = f"no category has scored objects in {MIN_IMAGES_PER_CATEGORY} source images or more"
-        doubts.append(Doubt("categories", text))
-    doubts.extend(object_doubts(objects, np.asarray(chosen)[kept].tolist(), settings))
+        doubts.append(Doubt("categories", f"{text}, so there is no mean: use more images of each category"))
     share = speaks_for(objects, kept, chosen)["objects"]
     if kept.any() and share < SHARE_OF_OBJECTS:
         text = f"the {int(kept.sum())} categories with enough images hold {share:.0%} of the scored objects"
         advice = "a mean must speak for half of them (more images, or --cropdet-categories)"
         doubts.append(Doubt("share", f"{text}; {advice}"))
     return (*doubts, *cap_doubts(settings, cap))
+
+
+def unseen_doubts(recall: float | None, score: float, weakness: Callable[[str], str] | None) -> tuple[Doubt, ...]:
+    """Return the doubt about a reference in which nothing is found, where there is no AP that would show it."""
+    if recall != 0:
+        return ()
+    text = f"the detector finds none of the scored objects in the whole images (at score {score:.3g})"
+    return (Doubt("blind", text if weakness is None else weakness(text)),)
+
+
+def is_weak(drop: Measure, hidden: Hidden, settings: RunSettings) -> bool:
+    """Whether the reference is too weak to say anything of the detector's boxes; by recall where AP is undefined."""
+    surely = hidden.recall["reference"] if drop.value is None or drop.blind is None else drop.blind[0]
+    return surely is None or surely <= (settings.max_drop or 0.0) + settings.min_ap
 
 
 def cap_doubts(settings: RunSettings, cap: Cap) -> tuple[Doubt, ...]:

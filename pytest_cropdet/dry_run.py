@@ -2,21 +2,22 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.categories import select_categories
+from pytest_cropdet.categories import reconcile, select_categories
 from pytest_cropdet.detectors.handle import as_handle
-from pytest_cropdet.errors import SpecError
+from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.plan import Plan, choose_samples, make_plan
 from pytest_cropdet.protocols import Dataset
+from pytest_cropdet.samples import Detections, Sample
 from pytest_cropdet.scoring import MIN_IMAGES_PER_CATEGORY, CropIndex, build_objects
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["DryRun", "dry_run", "seconds_a_call"]
+__all__ = ["DryRun", "Trial", "dry_run", "try_detector"]
 
 SPREAD = (0.14, 0.47)  # standard deviation of a drop times sqrt(images): the range seen in simulation and real data
 ONE_SIDED = 1.645  # normal quantile of a one-sided 95 % bound
@@ -28,6 +29,8 @@ class DryRun:
     """The size of a run: ``seconds`` is the detector's time, ``None`` without a detector to try.
 
     ``most``: objects of a category in one crop; ``crowded``: crops with more than the ``max_detections`` AP counts.
+    ``categories``: how the detector's were paired with the data set's, or why they cannot be, in lines; empty without
+    a detector.
     """
 
     spec: str
@@ -45,6 +48,7 @@ class DryRun:
     most: int = 0
     crowded: int = 0
     max_detections: int = 100
+    categories: tuple[str, ...] = ()
 
     @property
     def calls(self) -> int:
@@ -71,6 +75,7 @@ class DryRun:
         ]
         if self.left_out:
             found.append(f"  in fewer than {MIN_IMAGES_PER_CATEGORY} images, left out: {_some(self.left_out)}")
+        found += [f"  {line}" for line in self.categories]
         found.append(f"  bounds to expect: drop +- {low:.3f} to {high:.3f} mAP")
         return found + [f"  {line}" for line in self.advice()]
 
@@ -98,7 +103,9 @@ class DryRun:
 
 
 def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan: Plan | None = None) -> DryRun:
-    """Return the size of a run; with a detector, its time from a few calls. No other pixel is read.
+    """Return the size of a run; with a detector, its time and the pairing of categories from a few calls.
+
+    No other pixel is read.
 
     ``plan``: windows that settings do not name.
     """
@@ -115,9 +122,12 @@ def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan:
     kept = [key for key in present if images[key] >= MIN_IMAGES_PER_CATEGORY]
     speaking = scored & np.isin(objects.truth.category, kept)
     names = dataset.categories
-    seconds = None
+    trial, paired = None, tuple[str, ...]()
     if detector is not None and samples:
-        seconds = seconds_a_call(detector, samples) * (len(samples) + len(index))
+        trial = try_detector(detector, samples)
+        chosen = {*categories, *select_categories(settings.by_category, dataset.categories)}
+        needed = sorted(chosen & {int(key) for key in objects.truth.category[objects.scored]})
+        paired = trial.pairing(dataset.categories, needed)
     pairs = np.stack([objects.unit[scored], objects.annotation[scored]])
     shown = np.stack([objects.truth.image[scored], objects.truth.category[scored]])
     (crop_of, _), in_crop = np.unique(shown, axis=1, return_counts=True)
@@ -133,22 +143,44 @@ def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan:
         share_of_objects=float(speaking.sum() / max(1, scored.sum())),
         images_with_objects=len(np.unique(objects.unit[speaking])),
         min_images=settings.min_images,
-        seconds=seconds,
+        seconds=None if trial is None else trial.seconds * (len(samples) + len(index)),
         most=int(in_crop.max(initial=0)),
         crowded=len(np.unique(crop_of[in_crop > settings.max_detections])),
         max_detections=settings.max_detections,
+        categories=paired,
     )
 
 
-def seconds_a_call(detector: Any, samples: Sequence[Any]) -> float:
-    """Return how long a picture takes, from the first few; the detector is loaded before."""
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A few calls of a detector: seconds each, its answers, and the names of its categories."""
+
+    seconds: float
+    answers: Sequence[Detections]
+    names: Mapping[int, str] | None
+
+    def pairing(self, dataset: Mapping[int, str], needed: Sequence[int]) -> tuple[str, ...]:
+        """Return how its categories are paired with a data set's, or why a run would stop, in lines.
+
+        ``needed``: ids of the data set's categories that have objects.
+        """
+        try:
+            categories = reconcile(self.names, dataset, needed)
+            categories.check_ids(self.answers)
+        except DetectorError as error:
+            return tuple(f"the run would stop: {error}".splitlines())
+        tried = f"(of {len(self.answers)} images that were tried)" if categories.by == "id" else ""
+        return (f"{categories.pairing(self.answers).text} {tried}".rstrip(),)
+
+
+def try_detector(detector: Any, samples: Sequence[Sample]) -> Trial:
+    """Return what a detector does with the first few pictures; it is loaded before."""
     handle = as_handle(detector)
     handle.load()
     pictures = [sample.image() for sample in samples[:TRIAL_CALLS]]
     start = time.perf_counter()
-    for picture in pictures:
-        handle([picture])
-    return (time.perf_counter() - start) / len(pictures)
+    answers = [handle([picture])[0] for picture in pictures]
+    return Trial((time.perf_counter() - start) / len(pictures), answers, handle.categories)
 
 
 def _some(names: tuple[str, ...]) -> str:

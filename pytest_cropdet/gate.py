@@ -18,6 +18,8 @@ from pytest_cropdet.errors import SpecError
 __all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Reading", "Undecided", "Verdict", "check_limit"]
 
 Outcome = Literal["pass", "fail", "undecided"]
+# What more data cannot cure comes first.
+ORDER = ("undefined", "blind", "spread", "cap", "images", "objects", "categories", "share")
 Undecided = Literal["fail", "pass", "point"]
 M = TypeVar("M", bound="Measure")
 
@@ -28,11 +30,15 @@ class GateFailure(AssertionError):  # noqa: N818  (not an error: the gate did it
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A reason why bounds alone must not decide. With ``only_pass`` it forbids a pass but leaves a fail standing."""
+    """A reason why bounds alone must not decide. With ``only_pass`` it forbids a pass but leaves a fail standing.
+
+    ``curable``: more data may remove it, although it is of a kind that more data cannot cure.
+    """
 
     reason: str
     text: str
     only_pass: bool = False
+    curable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +58,26 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What a gate says: ``outcome``, and whether it lets pass (which for "undecided" is the user's choice)."""
+    """What a gate says: ``outcome``, and whether it lets pass (which for "undecided" is the user's choice).
+
+    ``doubts``: every reason for which the bounds do not decide, first what more data cannot cure.
+    """
 
     outcome: Outcome
     measure: "Measure"
     limit: float
     passes: bool
-    reason: str | None = None
-    doubt: str | None = None
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        """The word of the first reason, ``None`` where the bounds decide or leave it open."""
+        return self.doubts[0].reason if self.doubts else None
+
+    @property
+    def doubt(self) -> str | None:
+        """All reasons in words, the first one first."""
+        return "; also: ".join(doubt.text for doubt in self.doubts) or None
 
     def __bool__(self) -> bool:
         __tracebackhide__ = True
@@ -74,13 +92,30 @@ class Verdict:
     __hash__ = object.__hash__
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """The words of all reasons."""
+        return tuple(doubt.reason for doubt in self.doubts)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether something was measured, by a detector that sees: else no cause of a drop can be found."""
+        blind = any(doubt.reason == "blind" and not doubt.curable for doubt in self.doubts)
+        return self.measure.value is not None and not blind
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there was enough to judge by: nothing but a pass may be in doubt."""
+        return self.is_measured and all(doubt.only_pass for doubt in self.doubts)
+
+    @property
     def headline(self) -> str:
         """One line: value and limit first, so that a narrow terminal still shows them."""
         measure, sign = self.measure, {"pass": "<=", "fail": ">", "undecided": "?"}
         if measure.good:
             sign = {"pass": ">=", "fail": "<", "undecided": "?"}
         value = "undefined" if measure.value is None else f"{measure.value:.3f}"
-        text = f"{value} {sign[self.outcome]} {self.limit:.3f}: {measure.phrase} {value} {measure.unit}"
+        found = f"{measure.name} is undefined" if measure.value is None else f"{measure.phrase} {value} {measure.unit}"
+        text = f"{value} {sign[self.outcome]} {self.limit:.3f}: {found}"
         if measure.low is not None and measure.high is not None and measure.value is not None:
             above = measure.value > self.limit
             text += f" (at {'least' if above else 'most'} {measure.low if above else measure.high:.3f})"
@@ -97,6 +132,10 @@ class Measure(Interval):
 
     A loss allows ``measure <= limit`` and ``limit >= measure``, a good (``good=True``) ``measure >= limit`` and
     ``limit <= measure``. Every other comparison, ``float()`` and ``bool()`` raise ``TypeError``.
+
+    ``blind``: the lower bound of the reference's ``strength``, and how far it must be above the limit; ``reference`` is
+    its value. ``weakness`` adds to a sentence that the reference is too weak what has likely made it so. ``missing``:
+    why the value is ``None``.
     """
 
     name: str
@@ -115,6 +154,9 @@ class Measure(Interval):
     spread: float | None = None
     note: Callable[[Verdict], None] | None = field(default=None, repr=False)
     story: Callable[[Verdict], str] | None = field(default=None, repr=False)
+    reference: float | None = None
+    missing: str = "no scored object to measure it on"
+    weakness: Callable[[str], str] | None = field(default=None, repr=False)
 
     __hash__ = None  # type: ignore[assignment]
     __array_ufunc__ = None  # a NumPy scalar on the other side leaves the comparison to us
@@ -137,44 +179,71 @@ class Measure(Interval):
         return verdict
 
     def _judge(self, limit: float) -> Verdict:
-        if self.value is None:
-            return self._stop(limit, "undefined", f"{self.name} is undefined: no scored object to measure it on")
-        for doubt in self.doubts:
-            if not doubt.only_pass:
-                return self._stop(limit, doubt.reason, doubt.text)
-        if self.spread is not None and limit < self.spread:
-            return self._stop(
-                limit,
-                "spread",
-                f"the detector is not deterministic: two passes over the same images differ by up to {self.spread:.3f} "
-                f"{self.unit}, more than the limit; fix its seed or raise the limit",
-            )
         outcome = self._by_bounds(limit)
-        if outcome == "fail":
-            return Verdict(outcome, self, limit, passes=False)
-        if self.blind is not None and not self.good:
-            reference, margin = self.blind
-            if reference is None or reference <= limit + margin:
-                shown = "undefined" if reference is None else f"{reference:.3f}"
-                return self._stop(
-                    limit,
-                    "blind",
-                    f"the reference itself is too weak: {self.strength} on the same objects in the whole image is at "
-                    f"least {shown}, must be above the limit + {margin:g}; a detector that finds nothing has nothing "
-                    "to lose",
-                )
-        for doubt in self.doubts:
-            if outcome == "pass":
-                return self._stop(limit, doubt.reason, doubt.text)
-        for reading in self.readings:
-            if outcome == "pass" and replace(self, low=reading.low, high=reading.high)._by_bounds(limit) != "pass":
-                text = f"{self.name} is {self}, but {reading}; a pass needs both"
-                return self._stop(limit, reading.reason, f"{text} (`cropdet_cap = accept` overrides)")
-        if outcome == "pass":
-            return Verdict(outcome, self, limit, passes=True)
+        doubts = self._doubts_at(limit, outcome)
+        if doubts:
+            return Verdict("undecided", self, limit, passes=False, doubts=doubts)
+        if outcome != "undecided" or self.value is None:
+            return Verdict(outcome, self, limit, passes=outcome == "pass")
         held = self.value >= limit if self.good else self.value <= limit
         lets_pass = self.undecided == "pass" or (self.undecided == "point" and held)
         return Verdict("undecided", self, limit, passes=lets_pass)
+
+    def _doubts_at(self, limit: float, outcome: Outcome) -> tuple[Doubt, ...]:
+        """Return every reason for which the bounds must not decide, first what more data cannot cure."""
+        found = [doubt for doubt in self.doubts if not doubt.only_pass]
+        if self.value is None:
+            if not any(doubt.reason in ("undefined", "categories") for doubt in found):
+                found.append(Doubt("undefined", f"{self.name} is undefined: {self.missing}"))
+        elif self.spread is not None and limit < self.spread:
+            found.append(Doubt("spread", self._spread_text()))
+        if outcome != "fail" and self._is_blind(limit):
+            found.append(self._blind_doubt(limit))
+        if outcome == "pass" or (found and outcome != "fail"):
+            found += [doubt for doubt in self.doubts if doubt.only_pass]
+        if outcome == "pass" and not any(doubt.reason == "cap" for doubt in found):
+            found += self._other_readings(limit)[:1]
+        return tuple(sorted(found, key=self._place))
+
+    def _other_readings(self, limit: float) -> list[Doubt]:
+        """Return the other assumptions under which the number would not pass."""
+        other = [
+            each for each in self.readings if replace(self, low=each.low, high=each.high)._by_bounds(limit) != "pass"
+        ]
+        text = "a pass needs both (`cropdet_cap = accept` overrides)"
+        return [Doubt(each.reason, f"{self.name} is {self}, but {each}; {text}", only_pass=True) for each in other]
+
+    def _place(self, doubt: Doubt) -> int:
+        """Return the place of a reason among others."""
+        return len(ORDER) if doubt.curable or doubt.reason not in ORDER else ORDER.index(doubt.reason)
+
+    def _is_blind(self, limit: float) -> bool:
+        if self.blind is None or self.good or self.value is None:
+            return False
+        reference, margin = self.blind
+        return reference is None or reference <= limit + margin
+
+    def _blind_doubt(self, limit: float) -> Doubt:
+        surely, margin = (None, 0.0) if self.blind is None else self.blind
+        shown = "undefined" if surely is None else f"{surely:.3f}"
+        text = (
+            f"the reference itself is too weak: {self.strength} on the same objects in the whole image is at "
+            f"least {shown}, must be above the limit + {margin:g}; a detector that finds nothing has nothing "
+            "to lose"
+        )
+        return Doubt(
+            "blind",
+            text if self.weakness is None else self.weakness(text),
+            curable=self.reference is not None and self.reference > limit + margin,
+        )
+
+    def _spread_text(self) -> str:
+        spread = self.spread or 0.0
+        apart = "by an unknown amount" if math.isinf(spread) else f"by up to {spread:.3f} {self.unit}"
+        return (
+            f"the detector is not deterministic: two passes over the same images differ {apart}, more than the limit; "
+            "fix its seed or raise the limit"
+        )
 
     def _by_bounds(self, limit: float) -> Outcome:
         low = self.value if self.low is None else self.low
@@ -184,9 +253,6 @@ class Measure(Interval):
         if self.good:
             return "pass" if low >= limit else "fail" if high < limit else "undecided"
         return "pass" if high <= limit else "fail" if low > limit else "undecided"
-
-    def _stop(self, limit: float, reason: str, text: str) -> Verdict:
-        return Verdict("undecided", self, limit, passes=False, reason=reason, doubt=text)
 
     def images_to_decide(self, limit: float, images: int) -> int | None:
         """Return how many source images would decide, if value and spread stay as they are (+-30 %)."""

@@ -5,7 +5,7 @@ category, scored at or above the operating point, matches it at IoU 0.5. Bounds 
 crops of one image are not independent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -48,7 +48,7 @@ class Share(Measure):
         net = share(name, over, self.under, self.draws, self.doubts, self.undecided, phrase, level=self.level)
         if self.otherwise is not None:
             net = net.unless(self.otherwise - (other.over if other.otherwise is None else other.otherwise))
-        net = replace(net, blind=self.blind, strength=self.strength)
+        net = replace(net, blind=self.blind, strength=self.strength, reference=self.reference, weakness=self.weakness)
         return net if self.story is None or self.note is None else net.with_story(self.story, self.note)
 
     def unless(self, otherwise: Floats) -> "Share":
@@ -145,6 +145,7 @@ def hidden_numbers(
     new_score: float | None = None,
     min_recall: float = 0.05,
     cap: tuple[Doubt, ...] = (),
+    weakness: Callable[[str], str] | None = None,
     findable: Bools | None = None,
     *,
     level: float,
@@ -153,8 +154,9 @@ def hidden_numbers(
 
     ``new_score``: where the whole image stands in for truth, the score from which a detection of the crop is called
     new; shares lost by category are given then too. No loss passes unless the reference surely finds ``min_recall``
-    more of the objects than may be lost; ``cap``: the doubt about losses against a reference that is limited.
-    ``level``: of all bounds. ``findable``: (G,) objects that rows which the detector's cap cut off could have found in the whole image.
+    more of the objects than may be lost; ``cap``: the doubt about losses against a reference that is limited;
+    ``weakness`` adds to a sentence what has likely made it find too few. ``findable``: (G,) objects that rows which the
+    detector's cap cut off could have found in the whole image. ``level``: of all bounds.
     """
     index = objects.index
     units = len(index.samples)
@@ -166,13 +168,13 @@ def hidden_numbers(
 
     total = per_unit(counted)
 
-    surely = ratio_of("recall", per_unit(found["reference"]), total).low
+    seen = ratio_of("recall", per_unit(found["reference"]), total)
 
     def of_objects(name: str, rows: Bools, phrase: str) -> Share:
         some = ratio_of(name, per_unit(rows), total, doubts=(*doubts, *cap), undecided=undecided, phrase=phrase)
         if name in then:
             some = some.unless(per_unit(then[name]))
-        return replace(some, blind=(surely, min_recall), strength="recall")
+        return replace(some, blind=(seen.low, min_recall), strength="recall", reference=seen.value, weakness=weakness)
 
     lost, gained = point.lost, point.gained
     flips = lost & (covering_detections(objects, detected["crop"], lost, score) >= 0)
@@ -226,7 +228,10 @@ def hidden_numbers(
         recall={name: _ratio(rows.sum(), counted.sum()) for name, rows in found.items()},
         precision={name: _ratio(rows.sum(), rows.sum() + len(wrong[name])) for name, rows in found.items()},
         recall_crop=good("recall", total, "crops find"),
-        precision_crop=good("precision", right + wrong_by_unit["crop"], "right in crops are"),
+        precision_crop=replace(
+            good("precision", right + wrong_by_unit["crop"], "right in crops are"),
+            missing=f"no detection in crops scores {score:.3g} or more",
+        ),
         confident_ratio=_ratio(confident["crop"], confident["reference"]),
         score_change=changed.value,
         score_change_bounds=(changed.low, changed.high),

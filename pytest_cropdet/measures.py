@@ -22,6 +22,7 @@ __all__ = ["category_drop", "crop_ap", "drop", "ratio", "with_readings"]
 
 Floats = NDArray[np.float64]
 Doubts = tuple[Doubt, ...]
+Weakness = Callable[[str], str] | None
 
 
 def drop(
@@ -31,8 +32,12 @@ def drop(
     settings: RunSettings,
     doubts: Doubts,
     spread: float | None = None,
+    weakness: Weakness = None,
 ) -> Measure:
-    """Return AP(reference) - AP(crop); ``replicates``: (2, N), both in the same resamples."""
+    """Return AP(reference) - AP(crop); ``replicates``: (2, N), both in the same resamples.
+
+    ``weakness`` adds to a sentence what has likely made the reference too weak.
+    """
     before, after = values["reference"], values["crop"]
     low, high = bounds_of(replicates[0] - replicates[1], settings.level)
     return Measure(
@@ -46,6 +51,8 @@ def drop(
         undecided=settings.undecided,
         spread=spread,
         blind=(bounds_of(replicates[0], settings.level)[0], settings.min_ap),
+        reference=before,
+        weakness=weakness,
     )
 
 
@@ -56,6 +63,7 @@ def category_drop(
     doubts: Doubts = (),
     spread: float | None = None,
     caps: Caps | None = None,
+    weakness: Weakness = None,
 ) -> Measure:
     """Return the drop of one category, in the mean or not; ``doubts`` are those about any category."""
     values = {"reference": category.reference, "crop": category.crop}
@@ -63,7 +71,7 @@ def category_drop(
     both = replicates.category(category.id, settings.metric) if category.objects else undefined
     own = category_doubts(category.name, category.images)
     name = f"drop of {category.name}"
-    found = drop(name, values, both, settings, (*own, *doubts), spread)
+    found = drop(name, values, both, settings, (*own, *doubts), spread, weakness)
     if caps is None or not category.objects:
         return found
     return with_readings(
@@ -116,16 +124,26 @@ def crop_ap(values: Mapping[str, float | None], replicates: Floats, settings: Ru
     return _good("AP(crop)", values["crop"], replicates[1], settings, doubts, "AP on crops is", settings.metric)
 
 
-def ratio(values: Mapping[str, float | None], replicates: Floats, settings: RunSettings, doubts: Doubts) -> Measure:
+def ratio(
+    values: Mapping[str, float | None],
+    replicates: Floats,
+    settings: RunSettings,
+    doubts: Doubts,
+    weakness: Weakness = None,
+) -> Measure:
     """Return AP(crop) / AP(reference), a good; undefined where the reference is 0."""
     before, after = values["reference"], values["crop"]
     value = None if not before or after is None else after / before
     ratios = divide(replicates[1], replicates[0])
     reference = bounds_of(replicates[0], settings.level)[0]
-    if reference is None or reference <= settings.min_ap:
+    if before is not None and (reference is None or reference <= settings.min_ap):
         text = f"the reference itself is too weak for a ratio: its AP must surely be above {settings.min_ap:g}"
-        doubts = (*doubts, Doubt("blind", f"{text} (cropdet_min_ap)", only_pass=True))
-    return _good("ratio", value, ratios, settings, doubts, "AP(crop) / AP(reference) is", "")
+        text = f"{text} (cropdet_min_ap)" if weakness is None else weakness(f"{text} (cropdet_min_ap)")
+        doubts = (*doubts, Doubt("blind", text, only_pass=True, curable=before > settings.min_ap))
+    found = _good("ratio", value, ratios, settings, doubts, "AP(crop) / AP(reference) is", "")
+    if before == 0:
+        return replace(found, missing="AP(reference) is 0: the detector finds none of the objects in the whole images")
+    return found
 
 
 def _good(

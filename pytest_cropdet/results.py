@@ -33,6 +33,7 @@ from pytest_cropdet.scoring import Objects
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.shift import Shift
 from pytest_cropdet.story import tell
+from pytest_cropdet.weakness import Answers
 from pytest_cropdet.where import Where
 
 __all__ = ["CategoryResult", "Look", "Run", "Spent", "WorstCrop"]
@@ -131,6 +132,7 @@ class Run:
     data_warnings: list[dict[str, Any]] = field(default_factory=list)
     agreement: bool = False
     explanation: Explanation = field(default_factory=Explanation)
+    answers: Answers | None = None
 
     @property
     def causes(self) -> Causes:
@@ -148,7 +150,10 @@ class Run:
     @property
     def advice(self) -> Advice:
         """What to train with against the largest step, and what may help at inference; found as the causes are."""
-        return advise(self.causes, self.plan.spec, self.explanation.trials)
+        verdicts = self.verdicts or [replace(self.drop, note=None).judge(self.settings.max_drop or 0.0)]
+        judged = any(verdict.is_judged for verdict in verdicts)
+        why_not = None if judged else verdicts[0].doubts[0].text
+        return advise(self.causes, self.plan.spec, self.explanation.trials, why_not)
 
     @property
     def errors(self) -> ErrorTypes:
@@ -268,9 +273,10 @@ class Run:
         """Whether every stated limit has its verdict, pass or fail; leaves no trace in ``verdicts``."""
         return all(replace(measure, note=None).judge(limit).outcome != "undecided" for measure, limit in self._stated())
 
-    def passes_all(self) -> bool:
-        """Whether every stated limit gets a pass; leaves no trace in ``verdicts``."""
-        return all(replace(measure, note=None).judge(limit).outcome == "pass" for measure, limit in self._stated())
+    def asks_why(self) -> bool:
+        """Whether a limit gets no pass and there is a drop to explain; leaves no trace in ``verdicts``."""
+        verdicts = [replace(measure, note=None).judge(limit) for measure, limit in self._stated()]
+        return any(verdict.outcome != "pass" and verdict.is_measured for verdict in verdicts)
 
     def _stated(self) -> list[tuple[Measure, float]]:
         limits = self.settings

@@ -26,6 +26,7 @@ from pytest_cropdet.scoring import CropIndex, build_objects, kept_categories
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.summary import summarise
 from pytest_cropdet.trying import Trying, try_mitigations
+from pytest_cropdet.weakness import answers_of
 
 __all__ = [
     "Advanced",
@@ -161,7 +162,7 @@ def events(
     explainer = Explainer(handle, keys, parts, judge.plan.windows, judge.categories, result.settings, spent)
     judge.explain(result, found, explainer)
     result.data_warnings = data_warnings(dataset, samples, None if keys is None else keys.cache)
-    if settings.explain == "always" or (settings.explain == "auto" and not result.passes_all()):
+    if settings.explain == "always" or (settings.explain == "auto" and result.asks_why()):
         yield from result.explanation.events()
     result.spent.total_seconds = time.perf_counter() - begun
     yield Finished(result)
@@ -267,6 +268,10 @@ class _Judge:
             self.chosen = sorted({*self.chosen, *limits})
         index = CropIndex.of(samples, self.plan)
         objects = build_objects(index, self.settings.min_visibility)
+        answers = None
+        if self.categories is not None:
+            whole = [found.whole[sample.id] for sample in samples]
+            answers = answers_of(self.handle, samples, whole, self.categories)
         return summarise(
             objects,
             found.translated(index, self.categories),
@@ -282,6 +287,7 @@ class _Judge:
             self._high if self.categories is None else None,
             sorted({*limits} - {*self.chosen}),
             self._training,
+            answers,
         )
 
 

@@ -60,6 +60,11 @@ class Objects:
         """(G,) source image of each row."""
         return self.index.unit[self.truth.image]
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether any object of any sample has a mask."""
+        return any(mask is not None for sample in self.index.samples for mask in sample.truth.masks)
+
     def images_by_category(self, rows: Bools | None = None) -> dict[int, int]:
         """Return in how many source images each category has a scored object (of ``rows``, where given)."""
         scored = self.scored if rows is None else self.scored & rows

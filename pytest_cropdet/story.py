@@ -32,8 +32,8 @@ def _reasons(run: "Run", verdict: Verdict) -> list[str]:
     if run.agreement:
         missed, flips = int(run.lost.over.sum()), int(run.flips.over.sum())
         lines = [f"{missed} lost, {flips} of them under another label   {rests_on} (the whole image's detections)"]
-    if verdict.doubt is not None:
-        lines.insert(0, f"undecided: {verdict.doubt}")
+    if verdict.doubts:
+        lines[:0] = [f"{'also' if place else 'undecided'}: {each.text}" for place, each in enumerate(verdict.doubts)]
     elif verdict.outcome == "undecided":
         needed = verdict.measure.images_to_decide(verdict.limit, run.images)
         more = f"; about {needed} images (+-30 %) would decide" if needed else ""
@@ -42,7 +42,7 @@ def _reasons(run: "Run", verdict: Verdict) -> list[str]:
     lines.extend(_caps(run))
     if run.agreement:
         lines.append("no ground truth: this measures agreement with the whole image, not accuracy")
-    elif run.controls["geometric_floor"] is None:
+    elif not run.objects.has_masks:
         lines.append("no masks: cut objects are judged by clipped boxes; one that draws tight boxes loses up to 0.08")
     lost = [category for category in run.categories if category.in_mean and (category.drop or 0) > 0]
     lost.sort(key=lambda category: (-(category.drop or 0), category.name))
@@ -73,7 +73,7 @@ def _caps(run: "Run") -> list[str]:
 def _why(run: "Run", verdict: Verdict) -> list[str]:
     """Return the steps of the chain as bars, where they are known or this verdict makes one want to know."""
     explanation = run.explanation
-    wanted = verdict.outcome != "pass" and run.settings.explain == "auto"
+    wanted = verdict.outcome != "pass" and run.settings.explain == "auto" and verdict.is_measured
     causes = explanation.find() if wanted else explanation.causes
     if causes is None:
         return [f"not explained: {explanation.error}"] if explanation.error else []
@@ -82,7 +82,7 @@ def _why(run: "Run", verdict: Verdict) -> list[str]:
     if flipped:
         told.append("labels changed: " + ", ".join(map(str, flipped)))
     told.extend((run.bias.text or "").splitlines())
-    if verdict.outcome != "pass":
+    if verdict.outcome != "pass" and verdict.is_judged:
         told.append(f"advice: {run.advice.headline}")
     if explanation.error:  # found after the causes were
         told.append(f"measures at inference were not tried: {explanation.error}")

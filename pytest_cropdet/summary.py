@@ -14,7 +14,7 @@ from pytest_cropdet.causes import IOU_OF, Scored
 from pytest_cropdet.controls import controls
 from pytest_cropdet.details import Details
 from pytest_cropdet.determinism import Repeat
-from pytest_cropdet.doubts import cap_doubts, mean_doubts, object_doubts, speaks_for
+from pytest_cropdet.doubts import cap_doubts, is_weak, mean_doubts, object_doubts, speaks_for, unseen_doubts
 from pytest_cropdet.errors import VerifyError
 from pytest_cropdet.evaluation import AveragePrecision, Detected, Matches, average_precision, match, resample
 from pytest_cropdet.explanation import Explanation
@@ -27,6 +27,7 @@ from pytest_cropdet.results import CategoryResult, Run, Spent, WorstCrop
 from pytest_cropdet.samples import Bools, Detections
 from pytest_cropdet.scoring import Objects, build_detected
 from pytest_cropdet.settings import METRICS, RunSettings
+from pytest_cropdet.weakness import Answers
 
 if TYPE_CHECKING:
     from pytest_cropdet.datasets.coco import Annotations
@@ -53,6 +54,7 @@ def summarise(
     agreement: float | None = None,
     alone: Sequence[int] = (),
     training: "Annotations | None" = None,
+    answers: Answers | None = None,
 ) -> Run:
     """Return the run's result.
 
@@ -61,7 +63,7 @@ def summarise(
     that are scored; ``kept_ids``: those of them that take part in the mean, fixed by the whole plan's truth; ``alone``:
     ids of further categories, which have a limit of their own and are in nothing else. ``agreement``: the whole images'
     detections from this score on stand in for truth, and the drop is the share lost. ``training``: what the detector
-    was trained on.
+    was trained on. ``answers``: to the whole images as the detector gave them, ``None`` with ``agreement``.
     """
     index, metric = objects.index, settings.metric
     detected = {
@@ -97,6 +99,7 @@ def summarise(
     )
     both = replicates.mean(metric)
     whole = found["whole"]
+    weakness = None if answers is None else answers.explain
     threshold = settings.score_threshold
     if agreement is not None:
         threshold = LOW_SHARE * agreement
@@ -117,7 +120,7 @@ def summarise(
     point = OperatingPoint.of(objects, of_chosen, detected, threshold)
     spread, limited = None if repeat is None else repeat.spread, cap_doubts(settings, caps.detector)
     if repeat is not None and not repeat.same and spread is None:  # no object to measure it on: any drop may be noise
-        spread = 1.0
+        spread = math.inf
     hidden = hidden_numbers(
         objects,
         detected,
@@ -129,19 +132,23 @@ def summarise(
         agreement,
         settings.min_ap,
         limited,
+        weakness,
         caps.findable if caps.detector.binds and settings.cap == "refuse" else None,
         level=settings.level,
     )
+
+    if not kept.any():
+        doubts = (*doubts, *unseen_doubts(hidden.recall["reference"], threshold, weakness))
 
     def again(measure: Measure, make: Callable[..., Measure], of_crop: bool = False) -> Measure:
         return measures.with_readings(measure, caps, settings, kept, make, of_crop=of_crop)
 
     drop = again(
-        measures.drop("drop", means[metric], both, settings, doubts, spread),
+        measures.drop("drop", means[metric], both, settings, doubts, spread, weakness),
         lambda values, drawn: measures.drop("drop", values, drawn, settings, ()),
     )
     ratio = again(
-        measures.ratio(means[metric], both, settings, doubts),
+        measures.ratio(means[metric], both, settings, doubts, weakness),
         lambda values, drawn: measures.ratio(values, drawn, settings, ()),
     )
     of_crops = (*(each for each in doubts if each.reason != "cap"), *judged)
@@ -152,7 +159,7 @@ def summarise(
     )
     by_category = {
         each.name: measures.category_drop(
-            each, replicates, settings, (*limited, *caps.evaluator.doubts(settings, each.id)), spread, caps
+            each, replicates, settings, (*limited, *caps.evaluator.doubts(settings, each.id)), spread, caps, weakness
         )
         for each in categories
     }
@@ -169,6 +176,7 @@ def summarise(
         detector.get("resize"),
         detector.get("anchors"),
         training,
+        is_weak(drop, hidden, settings),
     )
     return _attach(
         Run(
@@ -198,6 +206,7 @@ def summarise(
             scored=scored,
             details=details,
             explanation=explanation,
+            answers=answers,
         )
     )
 

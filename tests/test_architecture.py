@@ -31,7 +31,7 @@ ROWS = (
     ("drawn", "batch_keys", "scoring", "picture", "configured", "chain", "model_input"),
     ("invariants", "remap_picture", "augment"),
     ("engines", "comparison", "operating", "looks", "dry_run", "remap_checks", "charts", "losing"),
-    ("worst", "windows"),
+    ("worst", "windows", "weakness"),
     ("search", "benchmark_plan", "determinism", "controls", "hidden", "error_types", "labels", "bias", "mitigations"),
     ("evaluator_cap", "fates", "subsets", "doubts", "anchors", "evidence", "conventions"),
     ("caps", "figures", "detector_invariants"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_cropdet.bounded import bounds_text, digits
+from pytest_cropdet.categories import Pairing
 from pytest_cropdet.chain import PHRASES
 from pytest_cropdet.report.checks import hints_of, said, why
 from pytest_cropdet.report.html.page import Unfinished
@@ -38,6 +39,9 @@ def summary(
     odd = [each["text"] for record in (*told, *checks, *benchmarks) for each in record.get("data_warnings") or ()]
     if odd:
         lines += ["", "Data:", "", *(f"- ⚠️ {_plain(text)}" for text in dict.fromkeys(odd))]
+    found = [Pairing.from_dict(record["pairing"]) for record in told if record.get("pairing")]
+    by_id = dict.fromkeys(pairing.text for pairing in found if pairing.by == "id")
+    lines += [line for text in by_id for line in ("", f"{_plain(text[0].upper() + text[1:])}.")]
     if checks:
         words = said(checks)
         failed = [check for check in checks if check["verdict"] == "fail"]

@@ -3,11 +3,13 @@
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import pytest
 
 from pytest_cropdet.bounded import bounds_text, digits
+from pytest_cropdet.categories import Pairing
 from pytest_cropdet.chain import PHRASES
 from pytest_cropdet.report.html.page import Unfinished
 from pytest_cropdet.report.markdown import annotations
@@ -55,6 +57,8 @@ def write_summary(
                 reporter.write_line(line)
     for line in _data_lines((*records, *checks), width):
         reporter.write_line(line, yellow=True)
+    for line in pairings(records, width):
+        reporter.write_line(line)
     for each in unfinished:
         reporter.write_line(_cut(f"no result  {each.test}: {each.why}", width), yellow=True)
     if page is not None:
@@ -77,9 +81,18 @@ def table(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     ]
 
 
+def pairings(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
+    """Return how the gates' categories were paired, each way once, those by id first, in lines of a width."""
+    found = [Pairing.from_dict(record["pairing"]) for record in records if record.get("pairing")]
+    texts = dict.fromkeys(each.text for each in sorted(found, key=lambda each: each.by))
+    return [line for text in texts for line in wrap(text, max(20, width), subsequent_indent="    ")]
+
+
 def steps(record: Mapping[str, Any], width: int, block: str) -> list[str]:
     """Return a line for each step of the chain, with a bar in proportion to the largest."""
     told = record.get("steps") or ()
+    if all(step["value"] is None for step in told):
+        return []
     longest = max((abs(step["value"] or 0.0) for step in told), default=0.0)
     most = max(4, min(BAR, width - 38))
     lines = []

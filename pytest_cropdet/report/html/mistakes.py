@@ -55,7 +55,9 @@ def bias(gate: Record) -> Section | None:
     head = ("edge or side", "unit", "whole images", "crops")
     blocks.append(Table("Mean offset of matched boxes from the truth", head, rows, fold=True))
     lead = "A bias that all boxes share is a coordinate mistake in the adapter, not a weakness of the model."
-    if not told["mistakes"]:
+    if not told.get("judged", True):
+        lead = "The reference is too weak: the few boxes that lie on objects say nothing of coordinates."
+    elif not told["mistakes"]:
         lead += " These boxes show no such mistake."
     return Section("bias", "Bias of boxes", lead, blocks)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_cropdet.categories import Pairing
 from pytest_cropdet.chain import PHRASES
 from pytest_cropdet.charts.svg import number, signed
 from pytest_cropdet.report.html.blocks import Block, Section, Table, Text, cell
@@ -71,6 +72,8 @@ def what_was_run(gate: Record, command: str, versions: Sequence[tuple[str, str]]
         ("distinct objects", gate["distinct_objects"]),
         *((f"the mean speaks for: {name}", f"{share:.1%}") for name, share in gate["speaks_for"].items()),
     ]
+    if gate.get("pairing"):
+        rows.append(("categories", Pairing.from_dict(gate["pairing"]).text))
     if gate.get("hint"):
         rows.append(("hint", gate["hint"]))
     return repeat(rows, command, versions)
