@@ -69,7 +69,14 @@ class Verdict:
             above = measure.value > self.limit
             text += f" (at {'least' if above else 'most'} {measure.low if above else measure.high:.3f})"
         text += f"; {'demanded' if measure.good else 'allowed'} {self.limit:.3f}"
-        return f"{text}; UNDECIDED" if self.outcome == "undecided" else text
+        if self.outcome != "undecided":
+            return text
+        return f"{text}; UNDECIDED" if self.reason is None else f"{text}; UNDECIDED ({self.reason})"
+
+    @property
+    def line(self) -> str:
+        """The headline and, where there is one, the reason in words."""
+        return self.headline if self.doubt is None else f"{self.headline}: {self.doubt}"
 
     def __repr__(self) -> str:
         return f"<Verdict {self.outcome}: {self.headline}>"

@@ -25,6 +25,7 @@ def drop(
     settings: RunSettings,
     doubts: Doubts,
     spread: float | None = None,
+    phrase: str = "crops cost",
 ) -> Measure:
     """Return AP(reference) - AP(crop); ``replicates``: (2, N), both in the same resamples."""
     before, after = values["reference"], values["crop"]
@@ -35,6 +36,7 @@ def drop(
         low=low,
         high=high,
         level=settings.level,
+        phrase=phrase,
         unit=settings.metric,
         doubts=doubts,
         undecided=settings.undecided,
@@ -55,7 +57,8 @@ def category_drop(
     undefined = np.full((2, settings.replicates), np.nan)
     both = replicates.category(category.id, settings.metric) if category.objects else undefined
     own = category_doubts(category.name, category.images)
-    return drop(f"drop of {category.name}", values, both, settings, (*own, *doubts), spread)
+    phrase = f"{category.name}: crops cost"
+    return drop(f"drop of {category.name}", values, both, settings, (*own, *doubts), spread, phrase)
 
 
 def crop_ap(values: Mapping[str, float | None], replicates: Floats, settings: RunSettings, doubts: Doubts) -> Measure:

@@ -124,7 +124,12 @@ def summarise(
     }
     if agreement is not None:
         drop = replace(hidden.lost, name="drop", spread=spread)
-        by_category = {each.name: hidden.lost_by_category[each.id] for each in categories}
+        by_category = {
+            each.name: replace(
+                hidden.lost_by_category[each.id], name=f"drop of {each.name}", phrase=f"{each.name}: crops lose"
+            )
+            for each in categories
+        }
     explanation = Explanation()
     scored = Scored(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None)
     details = Details(

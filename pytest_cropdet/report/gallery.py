@@ -37,7 +37,7 @@ def gallery(run: Run) -> dict[str, Any]:
     share = lost / np.maximum(before, 1)
     order = sorted(range(len(index)), key=lambda place: (-lost[place], -share[place], place))
     losing = int((lost > 0).sum())
-    most = MOST_OF_A_PASS if run.verdict == "pass" else MOST
+    most = MOST_OF_A_PASS if run.verdict in ("pass", "none") else MOST
     now = covering_detections(run.objects, scored.detected["crop"], fate == 1, run.hidden.score)
     entries = []
     for place in order[: min(most, losing)]:

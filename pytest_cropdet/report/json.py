@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.gate import Measure
+from pytest_cropdet.limits import as_records, of_measure
 from pytest_cropdet.report.parts import write_whole
 from pytest_cropdet.results import Run
 
@@ -17,7 +18,8 @@ SCHEMA = 1
 
 def record(run: Run) -> dict[str, Any]:
     """Return a run as built-in values, ready for JSON; what is undefined is ``None``."""
-    limits = [verdict.limit for verdict in run.verdicts if verdict.measure.name == run.drop.name]
+    verdicts = as_records(run.all_verdicts)
+    drop = of_measure({"verdicts": verdicts}, run.drop.name)
     causes = run.explanation.causes
     details = dict.fromkeys(("errors", "labels", "bias", "where", "shift", "anchors"))
     if causes is not None or run.settings.explain == "always":
@@ -25,10 +27,11 @@ def record(run: Run) -> dict[str, Any]:
     return {
         "name": run.name,
         "verdict": run.verdict,
-        "limit": limits[-1] if limits else run.settings.max_drop,
+        "test_error": None,
+        "limit": None if drop is None else drop["limit"],
         "metric": "lost" if run.agreement else run.settings.metric,
         "drop": {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high, "level": run.drop.level},
-        "verdict_reason": next((verdict.reason for verdict in run.verdicts if verdict.reason), None),
+        "verdict_reason": next((each["reason"] for each in verdicts if each["reason"]), None),
         "ratio": bounds(run.ratio),
         "ap": dict(run.ap),
         "ap50": dict(run.ap50),
@@ -87,17 +90,7 @@ def record(run: Run) -> dict[str, Any]:
             for each in run.categories
             if each.objects
         ],
-        "verdicts": [
-            {
-                "measure": verdict.measure.name,
-                "outcome": verdict.outcome,
-                "limit": verdict.limit,
-                "reason": verdict.reason,
-                "passes": verdict.passes,
-                "text": verdict.headline,
-            }
-            for verdict in run.verdicts
-        ],
+        "verdicts": verdicts,
     }
 
 
