@@ -57,18 +57,10 @@ def write_summary(
     for record in records:
         for row in limit_rows(record):
             reporter.write_line(next(shown), **COLOURS[row.verdict])
-            if row.why is not None and row.verdict != "pass":
-                for line in _wrapped(f"{row.measure}: {row.why}", width):
-                    reporter.write_line(line)
-        if note(record) is not None:
-            for line in _wrapped(str(note(record)), width):
+            for line in _remark(f"{row.measure}: {row.why}" if row.why and row.verdict != "pass" else None, width):
                 reporter.write_line(line)
-        if record["verdict"] != "pass" or reporter.verbosity > 0:
-            for line in steps(record, width, block):
-                reporter.write_line(line)
-        if reporter.verbosity > 0:
-            for line in _categories(record, width):
-                reporter.write_line(line)
+        for line in _beneath(record, width, block, reporter.verbosity):
+            reporter.write_line(line)
     for each in unfinished:
         reporter.write_line(_cut(one_line(f"no result  {each.test}: {each.why}"), width), yellow=True)
     if page is not None:
@@ -127,18 +119,24 @@ def _cells(record: Mapping[str, Any], row: LimitRow) -> tuple[str, ...]:
     )
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    """Return a remark under a row, in lines no longer than ``width``."""
-    return wrap(one_line(text), max(20, width), initial_indent="    ", subsequent_indent="    ")
+def _beneath(record: Mapping[str, Any], width: int, block: str, verbosity: int) -> list[str]:
+    """Return the lines under the rows of a gate: what is to be known of its verdict, steps, categories."""
+    lines = _remark(note(record), width)
+    if record["verdict"] != "pass" or verbosity > 0:
+        lines += steps(record, width, block)
+    return lines + (_categories(record, width) if verbosity > 0 else [])
+
+
+def _remark(text: str | None, width: int) -> list[str]:
+    """Return a remark under a row, if there is one, in lines no longer than ``width``."""
+    return wrap(one_line(text or ""), max(20, width), initial_indent="    ", subsequent_indent="    ")
 
 
 def _categories(record: Mapping[str, Any], width: int) -> list[str]:
     lost = [each for each in record["categories"] if (each["drop"] or 0.0) > 0]
     lost.sort(key=lambda each: (-each["drop"], each["name"]))
-    lines = [
-        f"    {_cut(one_line(each['name']), 21):<21}  {each['drop']:.3f}{_bounds(each)}"
-        for each in lost[:MOST_CATEGORIES]
-    ]
+    names = [_cut(one_line(each["name"]), 21) for each in lost[:MOST_CATEGORIES]]
+    lines = [f"    {name:<21}  {each['drop']:.3f}{_bounds(each)}" for name, each in zip(names, lost, strict=False)]
     more = len(lost) - MOST_CATEGORIES
     return [line[:width] for line in [*lines, *([f"    and {more} more categories lost"] if more > 0 else [])]]
 
