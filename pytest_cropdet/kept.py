@@ -37,7 +37,7 @@ class Kept:
     """A run, the test that made it, and its place among that test's runs.
 
     ``fixture``: the fixture that made it and shares it between tests, ``None`` where it is this test's alone; ``over``:
-    that fixture was set up again. ``at_setup``, ``at_start``: how many verdicts it had when the fixture was ready, and
+    that fixture was taken down. ``at_setup``, ``at_start``: how many verdicts it had when the fixture was ready, and
     when the running test started. ``reported``: what of it was reported, its verdicts and how the test ended.
     ``trouble``: why the test failed where no gate was the reason.
     """

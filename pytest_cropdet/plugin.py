@@ -212,6 +212,11 @@ def pytest_fixture_setup(
         return (yield)
 
 
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    for each in request.config.stash.get(kept_runs, []):
+        each.over |= each.fixture is fixturedef
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     item.config.stash[current_item] = item

@@ -303,9 +303,8 @@ class Run:
             raise GateFailure(self.explain_all(verdicts))
 
     def explain_all(self, verdicts: Sequence[Verdict]) -> str:
-        """Return the explanation of the first verdict that does not let pass, and a line for each of the others."""
-        first = next((each for each in verdicts if not each.passes), verdicts[0])
-        others = sorted((each for each in verdicts if each is not first), key=lambda each: each.passes)
+        """Return the explanation of the worst verdict, and a line for each of the others."""
+        first, *others = sorted(verdicts, key=lambda each: (each.passes, each.outcome != "fail"))
         return "\n".join([self.explain(first), *(each.line for each in others)])
 
     def named(self, name: str) -> "Run":

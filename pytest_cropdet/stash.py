@@ -42,8 +42,6 @@ session_token = pytest.StashKey[str]()
 def setting_up(config: pytest.Config, fixture: pytest.FixtureDef[Any]) -> Iterator[None]:
     """Note which fixture makes a run: what one of a wider scope than a test compares counts for all of its tests."""
     making = config.stash.setdefault(fixtures_in_setup, [])
-    for each in config.stash.get(kept_runs, []):
-        each.over |= each.fixture is fixture
     making.append(fixture)
     try:
         yield

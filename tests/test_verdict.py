@@ -273,11 +273,11 @@ class TestCheck:
         assert first == f"{cost} > 0.020: dog: crops cost {cost} mAP (at least {dog.low:.3f}); allowed 0.020"
         (numbers,) = (each for each in found.categories if each.name == "dog")
         assert text[0].startswith(f"  whole image {numbers.reference:.3f} -> crop {numbers.crop:.3f} mAP   ")
-        assert text[-2] == (
+        assert text[-1] == (
             f"{cat.value:.3f} ? 0.900: cat: crops cost {cat.value:.3f} mAP (at most {cat.high:.3f}); allowed 0.900; "
             "UNDECIDED (blind): " + found.by_category["cat"].judge(0.9).doubt
         )
-        assert text[-1].startswith(f"{found.drop.value:.3f} <= 0.500: crops cost ")
+        assert text[-2].startswith(f"{found.drop.value:.3f} ? 0.500: crops cost ")
 
     def test_a_limit_that_is_judged_twice_is_noted_once(self):
         found = small_run(loses_cut(OPINIONS), DATA, max_drop=0.4, min_ap=0.0)
