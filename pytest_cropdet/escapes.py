@@ -15,6 +15,7 @@ _HIDDEN = (
 )
 _UNSEEN = re.compile(f"[{_HIDDEN}]")
 _BREAKING = re.compile(f"[\\t\\n{_HIDDEN}]")
+_COMMAND = re.compile(r"\n\s*(?:::|##\[)")
 _SURROGATE = re.compile("[\\ud800-\\udfff]")
 
 
@@ -28,8 +29,16 @@ def one_line(text: object) -> str:
 
 
 def visible(value: Any) -> Any:
-    """Return a record, or a part of one, with what cannot be seen in its texts written as escapes; lines stay lines."""
-    return _mapped(value, lambda text: _UNSEEN.sub(_escape, text.replace("\r\n", "\n")))
+    """Return a record, or a part of one, with what cannot be seen in its texts written as escapes.
+
+    Lines stay lines, but for one that a CI would read as a command.
+    """
+    return _mapped(value, _visible)
+
+
+def _visible(text: str) -> str:
+    text = _UNSEEN.sub(_escape, text.replace("\r\n", "\n"))
+    return _COMMAND.sub(lambda found: found.group().replace("\n", "\\n"), text)
 
 
 def encodable(value: Any) -> Any:

@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Any, Literal, NoReturn, TypeVar
 
 from pytest_cropdet.errors import SpecError
+from pytest_cropdet.escapes import one_line
 
 __all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Undecided", "Verdict", "check_limit"]
 
@@ -64,7 +65,7 @@ class Verdict:
         if measure.good:
             sign = {"pass": ">=", "fail": "<", "undecided": "?"}
         value = "undefined" if measure.value is None else f"{measure.value:.3f}"
-        text = f"{value} {sign[self.outcome]} {self.limit:.3f}: {measure.phrase} {value} {measure.unit}"
+        text = f"{value} {sign[self.outcome]} {self.limit:.3f}: {one_line(measure.phrase)} {value} {measure.unit}"
         if measure.low is not None and measure.high is not None and measure.value is not None:
             above = measure.value > self.limit
             text += f" (at {'least' if above else 'most'} {measure.low if above else measure.high:.3f})"
@@ -76,7 +77,7 @@ class Verdict:
     @property
     def line(self) -> str:
         """The headline and, where there is one, the reason in words."""
-        return self.headline if self.doubt is None else f"{self.headline}: {self.doubt}"
+        return self.headline if self.doubt is None else f"{self.headline}: {one_line(self.doubt)}"
 
     def __repr__(self) -> str:
         return f"<Verdict {self.outcome}: {self.headline}>"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.stash import BENCHMARK, CHECK, DRY_RUN, RECORD, TROUBLE, Taken, session_token
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Ledger:
             terminalreporter.section("crop robustness, dry run")
             terminalreporter.write_line("\n".join(self.dry_runs.values()))
         for text in taken.trouble:
-            terminalreporter.write_line(f"cropdet: {text}", yellow=True)
+            terminalreporter.write_line(f"cropdet: {one_line(text)}", yellow=True)
 
 
 def _take(report: pytest.TestReport, kind: str) -> list[str]:

@@ -25,6 +25,7 @@ from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.drawn import Drawn, draw_plan, plan_name
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.kept import keep, leave
 from pytest_cropdet.opening import cache_of, warnings_stay_warnings
 from pytest_cropdet.plan import Plan, choose_samples
@@ -228,7 +229,7 @@ class Cropdet:
 
     def _skip_dry(self, lines: list[str], item: pytest.Item | None) -> NoReturn:
         if item is not None:
-            item.user_properties.append((DRY_RUN, "\n".join(lines)))
+            item.user_properties.append((DRY_RUN, "\n".join(map(one_line, lines))))
         pytest.skip("dry run: the detector was not judged")
 
     def _finish(self, settings: RunSettings, detector: DetectorHandle, plan: Plan | None) -> Run:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pytest_cropdet.chain import lines as step_lines
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.gate import Verdict
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def tell(run: "Run", verdict: Verdict) -> str:
 
     Where the verdict is no pass, the run may be explained for it, which asks the detector.
     """
-    return "\n".join([verdict.headline, *(f"  {line}" for line in _reasons(run, verdict))])
+    return "\n".join([verdict.headline, *(f"  {one_line(line)}" for line in _reasons(run, verdict))])
 
 
 def _reasons(run: "Run", verdict: Verdict) -> list[str]:

@@ -19,7 +19,8 @@ LONGEST = 350
 # A module, or a package by its name, may import only from rows above its own. Inside a package its modules may import
 # one another; the last row is pytest's side of the house, whose two modules know each other.
 ROWS = (
-    ("__init__", "errors", "escapes", "kinds", "database", "stash"),
+    ("escapes",),
+    ("__init__", "errors", "kinds", "database", "stash"),
     ("boxes", "masks", "options", "settings", "plotting", "resolver", "margins", "remap_errors", "seeking", "broken"),
     ("samples", "gate", "evaluation", "rootdir", "ini", "judged"),
     ("bounded", "images", "crops", "protocols", "cache", "categories", "verify", "painted", "limits"),

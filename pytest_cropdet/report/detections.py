@@ -9,8 +9,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pytest_cropdet.escapes import encodable
 from pytest_cropdet.evaluation import Detected
-from pytest_cropdet.report.parts import write_whole
+from pytest_cropdet.report.files import write_whole
 from pytest_cropdet.results import Run
 
 __all__ = ["write_detections"]
@@ -27,7 +28,7 @@ def write_detections(folder: Path, run: Run) -> None:
     causes = run.explanation.causes
     tables = dict(run.detected) if causes is None else {**causes.detected, **run.detected}
     tables.pop("whole", None)
-    write_whole(target / "truth.json", json.dumps(_truth(run)))
+    write_whole(target / "truth.json", json.dumps(encodable(_truth(run))))
     for name, table in tables.items():
         write_whole(target / f"{name}.json", json.dumps(_results(table)))
 
@@ -39,7 +40,9 @@ def folder_name(name: str) -> str:
     ('ssd-random', 'tile-size-320-91f45924')
     """
     plain = re.sub(r"[^A-Za-z0-9_.+-]+", "-", name).strip("-.") or "gate"
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    if plain == name:
+        return plain
+    return f"{plain}-{hashlib.sha256(name.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
 
 
 def _truth(run: Run) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pytest_cropdet.escapes import encodable
 from pytest_cropdet.gate import Measure
 from pytest_cropdet.limits import as_records, of_measure
-from pytest_cropdet.report.parts import write_whole
+from pytest_cropdet.report.files import write_whole
 from pytest_cropdet.results import Run
 
 __all__ = ["SCHEMA", "record", "write_json"]
@@ -114,5 +115,5 @@ def write_json(
     checks: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write the results of all gates, benchmarks and checks to ``path``, whole or not at all."""
-    told = {"schema": SCHEMA, "gates": [*records], "benchmarks": [*benchmarks], "checks": [*checks]}
+    told = encodable({"schema": SCHEMA, "gates": [*records], "benchmarks": [*benchmarks], "checks": [*checks]})
     write_whole(path, json.dumps(told, indent=2, allow_nan=False) + "\n")

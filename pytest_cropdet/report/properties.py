@@ -2,6 +2,7 @@
 
 import json
 
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.limits import once
 from pytest_cropdet.report.json import record
 from pytest_cropdet.report.limits import line
@@ -24,7 +25,7 @@ def properties(run: Run, test: str, place: int, trouble: str | None = None) -> l
     whole = json.dumps([place, {**told, "test": test}], allow_nan=False)
     limits: dict[str, list[str]] = {}
     for each in once(told["verdicts"]):
-        limits.setdefault(f"limit.{each['measure']}", []).append(f"{each['outcome']}: {line(each)}")
+        limits.setdefault(f"limit.{each['measure']}", []).append(one_line(f"{each['outcome']}: {line(each)}"))
     flat = {
         "verdict": told["verdict"],
         "drop": told["drop"]["value"],
@@ -37,4 +38,4 @@ def properties(run: Run, test: str, place: int, trouble: str | None = None) -> l
     built_in = {
         key: value if isinstance(value, str) else float(value) for key, value in flat.items() if value is not None
     }
-    return [(RECORD, whole), *((f"cropdet.{run.name}.{key}", value) for key, value in built_in.items())]
+    return [(RECORD, whole), *((one_line(f"cropdet.{run.name}.{key}"), value) for key, value in built_in.items())]
