@@ -27,6 +27,7 @@ from pytest_cropdet.options import (
     resolve_paths,
 )
 from pytest_cropdet.plan import parse_spec, refuse_without_truth
+from pytest_cropdet.rootdir import base_folder
 from pytest_cropdet.settings import RunSettings
 
 __all__ = [
@@ -91,7 +92,7 @@ def default_limit() -> float | None:
 def folder_of(config: pytest.Config) -> Path:
     """Return the folder of everything that is kept; it is made when something is stored."""
     given = setting(config, "dir")
-    return config.rootpath / ".cropdet" if given is None else Path(given)
+    return base_folder(config) / ".cropdet" if given is None else Path(given)
 
 
 def _marker(item: pytest.Item | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_cropdet.escapes import one_line
+from pytest_cropdet.rootdir import base_folder
 from pytest_cropdet.stash import BENCHMARK, CHECK, DRY_RUN, RECORD, TROUBLE, Taken, session_token
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Ledger:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["cropdet_session"] = self.config.stash.setdefault(session_token, token_hex(6))
+        node.workerinput["cropdet_base"] = str(base_folder(self.config))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.taken.begun.add(nodeid)

@@ -305,6 +305,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(
+    report: pytest.TestReport, config: pytest.Config
+) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """Put value and limit of a gate beside its verdict where pytest has no room for them behind the test's id."""
+    if (
+        report.when != "call"
+        or not report.failed
+        or not any(key.startswith("cropdet.") for key, _ in report.user_properties)
+    ):
+        return None
+    from pytest_cropdet.report.terminal import short_verdict
+
+    found = short_verdict(report, config)
+    return None if found is None else ("failed", "F", (f"FAILED {found}", {"red": True}))
+
+
 def _is_ours(error: BaseException) -> bool:
     """Whether an exception is one whose text says it all."""
     return any(base.__module__.startswith("pytest_cropdet.") for base in type(error).__mro__)

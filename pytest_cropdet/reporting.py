@@ -40,13 +40,14 @@ PACKAGES = ("pytest-cropdet", "pytest", "hypothesis", "numpy", "opencv-python-he
 
 
 def page_name(config: pytest.Config) -> str | None:
-    """Return the page's path as users read it, relative to the rootdir if inside; ``None`` where none is made."""
+    """Return the page's path as it can be opened from where pytest runs; ``None`` where none is made."""
     folder = _page_folder(config)
     if folder is None or not _has_jinja():
         return None
-    path = Path(os.path.normpath(folder / "index.html"))
+    here = config.invocation_params.dir
+    path = Path(os.path.normpath(here / folder / "index.html"))
     with suppress(ValueError):
-        path = path.relative_to(config.rootpath)
+        path = path.relative_to(here)
     return path.as_posix()
 
 

@@ -1,6 +1,7 @@
 """The section that pytest's summary ends with: a table of the gates, and the steps of those that did not pass."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
@@ -13,7 +14,7 @@ from pytest_cropdet.report.html.page import Unfinished
 from pytest_cropdet.report.limits import LimitRow, limit_rows, note
 from pytest_cropdet.report.markdown import annotations
 
-__all__ = ["table", "write_summary"]
+__all__ = ["short_verdict", "table", "write_summary"]
 
 COLOURS: Mapping[str, dict[str, bool]] = {
     "pass": {"green": True},
@@ -27,6 +28,7 @@ MIXED = ("verdict", "gate", "value", "limit", *HEAD[4:])  # where a limit is on 
 RIGHT = (False, False, False, True, False, True, True, True)  # the columns whose cells end in line
 NEEDED = 4  # columns that are shown however narrow the terminal is
 LEAST_NAME = 8  # letters of a gate's name that are left in a narrow terminal
+VALUE_AND_LIMIT = re.compile(r"(-?\d\.\d{3}|undefined) (<=|>=|[<>?]) \d\.\d{3}(?=: )")
 BAR = 20
 MOST_CATEGORIES = 8  # with -v
 
@@ -65,6 +67,21 @@ def write_summary(
         reporter.write_line(_cut(one_line(f"no result  {each.test}: {each.why}"), width), yellow=True)
     if page is not None:
         reporter.write_line(f"report: {one_line(page)}")
+
+
+def short_verdict(report: pytest.TestReport, config: pytest.Config) -> str | None:
+    """Return value and limit of a gate that failed, ``None`` where pytest's line of it has room for them.
+
+    pytest cuts what a failure says at the terminal's width, and leaves it out behind a long id.
+    """
+    message = getattr(getattr(report.longrepr, "reprcrash", None), "message", "")
+    found = VALUE_AND_LIMIT.match(message)
+    if found is None or any(os.environ.get(name) for name in ("CI", "BUILD_NUMBER")) or config.option.verbose >= 2:
+        return None
+    first, (file, colons, rest) = message.splitlines()[0], report.nodeid.partition("::")
+    shown = os.path.relpath(config.rootpath / file, config.invocation_params.dir) + colons + rest
+    room = config.get_terminal_writer().fullwidth - len(f"FAILED {shown} - ")
+    return None if room >= min(len(first), len(found.group()) + len("...")) else found.group()
 
 
 def table(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
