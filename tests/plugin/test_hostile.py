@@ -10,7 +10,7 @@ def test_limits(cropdet):
 
 def test_fails_otherwise(cropdet):
     cropdet.run("random:keep=0.7-0.9,per_image=1", max_drop=0.9)
-    raise OSError("no such file: caf\\udce9\\n::error::owned")
+    raise OSError("no such file: caf\\ud800\\n::error::owned")
 """
 
 
@@ -34,11 +34,11 @@ def test_a_category_and_an_error_text_do_no_harm(project, monkeypatch):
     commands = [line for line in text.splitlines() if line.startswith("::")]
     assert [line.partition("::0.")[0] for line in commands[:1]] == ["::error title=crop robustness%3A random"]
     assert "the test failed for another reason" in commands[1]
-    assert "drop of red\\n::error::owned\\u202e" in text
+    assert "red\\n::error::owned\\u202e: crops cost" in text
     for name in ("summary.md", ".cropdet/report/index.html", "elsewhere.json", "objects.csv"):
         written = (project.path / name).read_text(encoding="utf-8")
         assert "\u202e" not in written or name == "objects.csv"
     assert (project.path / "out.json").is_symlink()
     failed = next(gate for gate in project.gates if gate["test"].endswith("test_fails_otherwise"))
-    assert failed["test_error"] == "OSError: no such file: caf\\udce9"
+    assert failed["test_error"] == "OSError: no such file: caf\\ud800"
     assert [name for _, name, properties in project.cases() if any("\n" in key for key in properties)] == []
