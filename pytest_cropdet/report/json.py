@@ -32,7 +32,9 @@ def record(run: Run) -> dict[str, Any]:
         "limit": None if drop is None else drop["limit"],
         "metric": "lost" if run.agreement else run.settings.metric,
         "drop": {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high, "level": run.drop.level},
-        "verdict_reason": next((each["reason"] for each in verdicts if each["reason"]), None),
+        "verdict_reason": next(
+            (each["reason"] for each in verdicts if each["reason"] and each["outcome"] == run.verdict), None
+        ),
         "ratio": bounds(run.ratio),
         "ap": dict(run.ap),
         "ap50": dict(run.ap50),
