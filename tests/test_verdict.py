@@ -7,6 +7,7 @@ from pytest_cropdet.controls import cap_of
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.gate import GateFailure
+from pytest_cropdet.report.json import record
 from pytest_cropdet.samples import Detections, GroundTruth
 from pytest_cropdet.settings import RunSettings
 
@@ -277,6 +278,13 @@ class TestCheck:
             f"{cat.value:.3f} ? 0.900: cat: crops cost {cat.value:.3f} mAP (at most {cat.high:.3f}); allowed 0.900; "
             "UNDECIDED (blind): " + found.by_category["cat"].judge(0.9).doubt
         )
+        told = record(found)
+        assert (told["verdict"], told["verdict_reason"]) == ("fail", None)  # the reason of another limit is not its own
+        assert [(each["measure"], each["reason"]) for each in told["verdicts"]] == [
+            ("drop", "blind"),
+            ("drop of cat", "blind"),
+            ("drop of dog", None),
+        ]
         assert text[-2].startswith(f"{found.drop.value:.3f} ? 0.500: crops cost ")
 
     def test_a_limit_that_is_judged_twice_is_noted_once(self):

@@ -21,6 +21,7 @@ def record(run: Run) -> dict[str, Any]:
     """Return a run as built-in values, ready for JSON; what is undefined is ``None``."""
     verdicts = as_records(run.all_verdicts)
     drop = of_measure({"verdicts": verdicts}, run.drop.name)
+    deciding = [each for each in verdicts if each["outcome"] == run.verdict]
     causes = run.explanation.causes
     details = dict.fromkeys(("errors", "labels", "bias", "where", "shift", "anchors"))
     if causes is not None or run.settings.explain == "always":
@@ -32,9 +33,7 @@ def record(run: Run) -> dict[str, Any]:
         "limit": None if drop is None else drop["limit"],
         "metric": "lost" if run.agreement else run.settings.metric,
         "drop": {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high, "level": run.drop.level},
-        "verdict_reason": next(
-            (each["reason"] for each in verdicts if each["reason"] and each["outcome"] == run.verdict), None
-        ),
+        "verdict_reason": next((each["reason"] for each in deciding if each["reason"]), None),
         "ratio": bounds(run.ratio),
         "ap": dict(run.ap),
         "ap50": dict(run.ap50),
