@@ -269,6 +269,13 @@ class TestCheck:
         with pytest.raises(GateFailure) as caught:
             found.check()
         first, *text = str(caught.value).splitlines()
+        told = record(found)
+        assert (told["verdict"], told["verdict_reason"]) == ("fail", None)  # the reason of another limit is not its own
+        assert [(each["measure"], each["reason"]) for each in told["verdicts"]] == [
+            ("drop", "blind"),
+            ("drop of cat", "blind"),
+            ("drop of dog", None),
+        ]
         cat, dog = (found.by_category[name] for name in ("cat", "dog"))
         cost = f"{dog.value:.3f}"
         assert first == f"{cost} > 0.020: dog: crops cost {cost} mAP (at least {dog.low:.3f}); allowed 0.020"
@@ -278,13 +285,6 @@ class TestCheck:
             f"{cat.value:.3f} ? 0.900: cat: crops cost {cat.value:.3f} mAP (at most {cat.high:.3f}); allowed 0.900; "
             "UNDECIDED (blind): " + found.by_category["cat"].judge(0.9).doubt
         )
-        told = record(found)
-        assert (told["verdict"], told["verdict_reason"]) == ("fail", None)  # the reason of another limit is not its own
-        assert [(each["measure"], each["reason"]) for each in told["verdicts"]] == [
-            ("drop", "blind"),
-            ("drop of cat", "blind"),
-            ("drop of dog", None),
-        ]
         assert text[-2].startswith(f"{found.drop.value:.3f} ? 0.500: crops cost ")
 
     def test_a_limit_that_is_judged_twice_is_noted_once(self):
