@@ -1,5 +1,7 @@
 """What a detector may do wrong on crops, one class each: the names under which its invariants fail."""
 
+from pytest_cropdet.escapes import visible
+
 __all__ = [
     "BatchDependent",
     "BrokenInvariant",
@@ -22,6 +24,9 @@ __all__ = [
 
 class BrokenInvariant(AssertionError):  # noqa: N818  (not an error: the check did its work)
     """Something that must hold for a detector on crops does not."""
+
+    def __str__(self) -> str:
+        return str(visible(super().__str__()))
 
 
 class NotRepeatable(BrokenInvariant):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.crops import MIN_VISIBILITY, Crop
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.images import read_image
 from pytest_cropdet.pairs import STATES, Pair, Seen, State, make_pairs
 from pytest_cropdet.picture import draw
@@ -239,7 +240,8 @@ def _detect(handle: DetectorHandle, pixels: Image, name: str, score: float) -> D
 def _row(number: int, pair: Pair, mark: str) -> tuple[str, ...]:
     """Return the cells of a pair; ``mark`` follows its visibility."""
     before, after = (f"{seen.score:.2f}" if seen else "-" for seen in (pair.whole, pair.crop))
-    name = pair.category if len(pair.category) <= _LONGEST else f"{pair.category[: _LONGEST - 3]}..."
+    name = one_line(pair.category)
+    name = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
     overlap, visible = ("-" if value is None else f"{value:.2f}" for value in (pair.iou, pair.visibility))
     box = " ".join(f"{round(edge):4d}" for edge in pair.sides[0].box)
     return f"{number}", pair.state, name, f"{before:>4} -> {after:>4}", overlap, f"{visible}{mark}", box

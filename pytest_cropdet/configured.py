@@ -16,6 +16,7 @@ from pytest_cropdet.ini import from_ini
 from pytest_cropdet.kinds import KINDS
 from pytest_cropdet.options import (
     OPTIONS,
+    Option,
     as_mapping,
     check_value,
     named_specs,
@@ -26,6 +27,7 @@ from pytest_cropdet.options import (
     resolve_paths,
 )
 from pytest_cropdet.plan import parse_spec, refuse_without_truth
+from pytest_cropdet.rootdir import base_folder
 from pytest_cropdet.settings import RunSettings
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "check_marker",
     "check_options",
     "choices",
+    "default_limit",
     "folder_of",
     "missing",
     "parameters_for",
@@ -62,24 +65,34 @@ def setting(config: pytest.Config, name: str, item: pytest.Item | None = None) -
     Paths in a marker are relative to the test's file, in the ini file to that file.
     """
     each = option(name)
-    given = _marker(item)
-    if item is not None and name in given:
-        value = check_value(each, given[name])
-        return resolve_paths(name, value, item.path.parent)
-    value = config.getoption(f"cropdet_{name}")
+    value = _given(config, each, item)
+    return each.default if value is None else value
+
+
+def _given(config: pytest.Config, each: Option, item: pytest.Item | None) -> Any:
+    """Return what the user stated for an option, ``None`` where nothing."""
+    marked = _marker(item)
+    if item is not None and each.name in marked:
+        return resolve_paths(each.name, check_value(each, marked[each.name]), item.path.parent)
+    value = config.getoption(f"cropdet_{each.name}")
     if value is not None:
         return value
     value = from_ini(config, each)
-    if value is not None:
-        base = config.inipath.parent if config.inipath is not None else config.invocation_params.dir
-        return resolve_paths(name, value, base)
-    return each.default
+    if value is None:
+        return None
+    base = config.inipath.parent if config.inipath is not None else config.invocation_params.dir
+    return resolve_paths(each.name, value, base)
+
+
+def default_limit() -> float | None:
+    """Return the largest drop that a gate allows where no limit on the mean was stated."""
+    return parse_limits(option("max_drop").default)[0]
 
 
 def folder_of(config: pytest.Config) -> Path:
     """Return the folder of everything that is kept; it is made when something is stored."""
     given = setting(config, "dir")
-    return config.rootpath / ".cropdet" if given is None else Path(given)
+    return base_folder(config) / ".cropdet" if given is None else Path(given)
 
 
 def _marker(item: pytest.Item | None) -> dict[str, Any]:
@@ -194,12 +207,15 @@ def choices(config: pytest.Config, what: str, item: pytest.Item | None = None) -
 
 
 def settings_for(config: pytest.Config, item: pytest.Item | None = None, **changes: Any) -> RunSettings:
-    """Return the settings of a run: ``changes``, over the item's marker, over the command line, over the ini file."""
-    mean, single = parse_limits(setting(config, "max_drop", item))
+    """Return the settings of a run: ``changes``, over the item's marker, over the command line, over the ini file.
+
+    ``max_drop`` is ``None`` where nobody stated it: :func:`default_limit` is a gate's, not that of every run.
+    """
+    mean, single = parse_limits(_given(config, option("max_drop"), item) or ())
     names = [name.strip() for value in setting(config, "categories", item) for name in str(value).split(",")]
     values = {
         "crops": spec_of(setting(config, "crops", item)[0]),
-        "max_drop": parse_limits(option("max_drop").default)[0] if mean is None else mean,
+        "max_drop": mean,
         "by_category": {**single, **_marker(item).get("by_category", {})},
         "categories": tuple(name for name in names if name),
         "fill": tuple(fill.strip() for value in setting(config, "fill", item) for fill in str(value).split(",")),

@@ -1,10 +1,15 @@
 """What a user can get wrong, as exceptions whose text says what, where and how to mend it."""
 
+from pytest_cropdet.escapes import visible
+
 __all__ = ["CropdetError", "DataError", "DetectorError", "SpecError", "VerifyError"]
 
 
 class CropdetError(Exception):
     """Base of every error this package raises on purpose."""
+
+    def __str__(self) -> str:
+        return str(visible(super().__str__()))
 
 
 class DataError(CropdetError, ValueError):

@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from pytest_cropdet.bounded import Interval
 from pytest_cropdet.errors import SpecError
+from pytest_cropdet.escapes import one_line
 
 __all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Reading", "Undecided", "Verdict", "check_limit"]
 
@@ -114,13 +115,21 @@ class Verdict:
         if measure.good:
             sign = {"pass": ">=", "fail": "<", "undecided": "?"}
         value = "undefined" if measure.value is None else f"{measure.value:.3f}"
-        found = f"{measure.name} is undefined" if measure.value is None else f"{measure.phrase} {value} {measure.unit}"
+        phrase = one_line(measure.phrase)
+        found = f"{measure.name} is undefined" if measure.value is None else f"{phrase} {value} {measure.unit}"
         text = f"{value} {sign[self.outcome]} {self.limit:.3f}: {found}"
         if measure.low is not None and measure.high is not None and measure.value is not None:
             above = measure.value > self.limit
             text += f" (at {'least' if above else 'most'} {measure.low if above else measure.high:.3f})"
         text += f"; {'demanded' if measure.good else 'allowed'} {self.limit:.3f}"
-        return f"{text}; UNDECIDED" if self.outcome == "undecided" else text
+        if self.outcome != "undecided":
+            return text
+        return f"{text}; UNDECIDED" if self.reason is None else f"{text}; UNDECIDED ({self.reason})"
+
+    @property
+    def line(self) -> str:
+        """The headline and, where there is one, the reason in words."""
+        return self.headline if self.doubt is None else f"{self.headline}: {one_line(self.doubt)}"
 
     def __repr__(self) -> str:
         return f"<Verdict {self.outcome}: {self.headline}>"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_cropdet.escapes import one_line
+from pytest_cropdet.rootdir import base_folder
 from pytest_cropdet.stash import BENCHMARK, CHECK, DRY_RUN, RECORD, TROUBLE, Taken, session_token
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Ledger:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["cropdet_session"] = self.config.stash.setdefault(session_token, token_hex(6))
+        node.workerinput["cropdet_base"] = str(base_folder(self.config))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.taken.begun.add(nodeid)
@@ -76,7 +79,7 @@ class Ledger:
             terminalreporter.section("crop robustness, dry run")
             terminalreporter.write_line("\n".join(self.dry_runs.values()))
         for text in taken.trouble:
-            terminalreporter.write_line(f"cropdet: {text}", yellow=True)
+            terminalreporter.write_line(f"cropdet: {one_line(text)}", yellow=True)
 
 
 def _take(report: pytest.TestReport, kind: str) -> list[str]:

@@ -32,6 +32,7 @@ def drop(
     settings: RunSettings,
     doubts: Doubts,
     spread: float | None = None,
+    phrase: str = "crops cost",
     weakness: Weakness = None,
 ) -> Measure:
     """Return AP(reference) - AP(crop); ``replicates``: (2, N), both in the same resamples.
@@ -46,6 +47,7 @@ def drop(
         low=low,
         high=high,
         level=settings.level,
+        phrase=phrase,
         unit=settings.metric,
         doubts=doubts,
         undecided=settings.undecided,
@@ -70,8 +72,8 @@ def category_drop(
     undefined = np.full((2, settings.replicates), np.nan)
     both = replicates.category(category.id, settings.metric) if category.objects else undefined
     own = category_doubts(category.name, category.images)
-    name = f"drop of {category.name}"
-    found = drop(name, values, both, settings, (*own, *doubts), spread, weakness)
+    name, phrase = f"drop of {category.name}", f"{category.name}: crops cost"
+    found = drop(name, values, both, settings, (*own, *doubts), spread, phrase, weakness)
     if caps is None or not category.objects:
         return found
     return with_readings(

@@ -4,6 +4,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from pytest_cropdet.charts import verdict_axis, waterfall
+from pytest_cropdet.limits import as_records, of_measure
 
 if TYPE_CHECKING:
     from pytest_cropdet.results import Run
@@ -13,11 +14,13 @@ __all__ = ["run_html"]
 
 def run_html(run: "Run") -> str:
     """Return a run as HTML; it asks the detector nothing."""
-    verdicts = run.verdicts
-    limits = [verdict.limit for verdict in verdicts if verdict.measure.name == run.drop.name]
+    verdicts = run.all_verdicts
+    worst = of_measure({"verdicts": as_records(verdicts)}, run.drop.name)
     drop = {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high}
-    gate = {"drop": drop, "limit": limits[-1] if limits else None, "verdict": run.verdict}
-    words = [verdict.headline for verdict in verdicts] or [f"crops cost {run.drop}"]
+    limit, outcome = (None, "none") if worst is None else (worst["limit"], worst["outcome"])
+    gate = {"drop": drop, "limit": limit, "verdict": outcome}
+    words = [*dict.fromkeys(verdict.line for verdict in verdicts)]
+    words = words or [f"crops cost {run.drop}: measured, not judged"]
     lines = "".join(f"<div>{escape(line)}</div>" for line in words)
     rests_on = f"{run.crops:,} crops of {run.images:,} images, {run.scored_objects:,} objects, seed {run.plan.seed}"
     parts = [f"<b>{escape(run.name or run.plan.spec)}</b>", lines, str(verdict_axis(gate))]

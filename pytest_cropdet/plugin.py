@@ -13,7 +13,7 @@ import pytest
 
 from pytest_cropdet.ledger import Ledger
 from pytest_cropdet.resolver import answering
-from pytest_cropdet.stash import current_item, kept_runs
+from pytest_cropdet.stash import current_item, failed_by, kept_runs, setting_up
 
 if TYPE_CHECKING:
     from pytest_cropdet.detectors.handle import DetectorHandle
@@ -205,8 +205,25 @@ def cropdet(request: pytest.FixtureRequest, cropdet_detector: DetectorHandle, cr
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    with setting_up(request.config, fixturedef):
+        return (yield)
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    for each in request.config.stash.get(kept_runs, []):
+        each.over |= each.fixture is fixturedef
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     item.config.stash[current_item] = item
+    if item.config.stash.get(kept_runs, None):
+        from pytest_cropdet.kept import start
+
+        start(item.config)
     try:
         with answering(lambda: _dataset_of(item)):
             return (yield)
@@ -234,23 +251,75 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         or_fail(check_marker, item.config, item)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Judge, when a test ended well, the limits that it stated and did not compare."""
+    __tracebackhide__ = True
+    result = yield
     if item.config.stash.get(kept_runs, None):
-        from pytest_cropdet.kept import told_by
+        from pytest_cropdet.kept import judge_stated
 
-        told = told_by(item.config, item)
-        names = {name for name, _ in told}
-        item.user_properties = [*(pair for pair in item.user_properties if pair[0] not in names), *told]
+        judge_stated(item.config, item)
+    return result
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Judge the limits of runs that are made while a test is taken down."""
+    __tracebackhide__ = True
+    before = len(item.config.stash.get(kept_runs, ()))
+    result = yield
+    if len(item.config.stash.get(kept_runs, ())) > before:
+        from pytest_cropdet.kept import judge_stated
+
+        judge_stated(item.config, item, before)
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     report = yield
+    error = None if call.excinfo is None else call.excinfo.value
     if call.excinfo is not None and report.failed and _is_ours(call.excinfo.value):
         module = getattr(getattr(item, "function", None), "__module__", "")
-        if module.startswith(SUITE_MODULE):
+        at_its_end = error is item.stash.get(failed_by, None)
+        if module.startswith(SUITE_MODULE) or at_its_end:
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
+        if at_its_end:  # no line of the test raised it
+            from _pytest._code.code import ReprFileLocation
+
+            report.longrepr.reprcrash = ReprFileLocation(str(item.path), (item.location[1] or 0) + 1, "")
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None:
             crash.message = str(call.excinfo.value)
+    if item.config.stash.get(kept_runs, None):
+        from pytest_cropdet.kept import told_by
+
+        failure: object = report.longreprtext if report.failed else None
+        if error is not None and not isinstance(error, pytest.skip.Exception):
+            failure = error
+        told = told_by(item.config, item, failure)
+        names = {name for name, _ in told}
+        for each in (item, report):
+            each.user_properties = [*(pair for pair in each.user_properties if pair[0] not in names), *told]
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(
+    report: pytest.TestReport, config: pytest.Config
+) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """Put value and limit of a gate beside its verdict where pytest has no room for them behind the test's id."""
+    if (
+        report.when != "call"
+        or not report.failed
+        or not any(key.startswith("cropdet.") for key, _ in report.user_properties)
+    ):
+        return None
+    from pytest_cropdet.report.terminal import short_verdict
+
+    found = short_verdict(report, config)
+    return None if found is None else ("failed", "F", (f"FAILED {found}", {"red": True}))
 
 
 def _is_ours(error: BaseException) -> bool:

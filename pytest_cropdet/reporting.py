@@ -21,14 +21,16 @@ import pytest
 from pytest_cropdet.configured import folder_of, setting
 from pytest_cropdet.database import make_folder
 from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.escapes import encodable, visible
 from pytest_cropdet.object_table import object_table
 from pytest_cropdet.report.checks import in_order
 from pytest_cropdet.report.detections import write_detections
+from pytest_cropdet.report.files import write_whole
 from pytest_cropdet.report.gallery import gallery
 from pytest_cropdet.report.html import Unfinished, page
 from pytest_cropdet.report.markdown import summary
 from pytest_cropdet.report.objects import write_objects
-from pytest_cropdet.report.parts import Parts, write_whole
+from pytest_cropdet.report.parts import Parts
 from pytest_cropdet.results import Run
 from pytest_cropdet.stash import Taken, session_token
 
@@ -38,13 +40,14 @@ PACKAGES = ("pytest-cropdet", "pytest", "hypothesis", "numpy", "opencv-python-he
 
 
 def page_name(config: pytest.Config) -> str | None:
-    """Return the page's path as users read it, relative to the rootdir if inside; ``None`` where none is made."""
+    """Return the page's path as it can be opened from where pytest runs; ``None`` where none is made."""
     folder = _page_folder(config)
     if folder is None or not _has_jinja():
         return None
-    path = Path(os.path.normpath(folder / "index.html"))
+    here = config.invocation_params.dir
+    path = Path(os.path.normpath(here / folder / "index.html"))
     with suppress(ValueError):
-        path = path.relative_to(config.rootpath)
+        path = path.relative_to(here)
     return path.as_posix()
 
 
@@ -157,10 +160,10 @@ class _Told:
 def _told(config: pytest.Config, taken: Taken, left: Mapping[tuple[str, int], Mapping[str, Any]]) -> _Told:
     checks = in_order(taken.checks.values())
     return _Told(
-        gates=[*taken.gates.values()],
+        gates=visible([*taken.gates.values()]),
         left=[left.get(key, {}) for key in taken.gates],
-        benchmarks=[*taken.benchmarks.values()],
-        checks=checks,
+        benchmarks=visible([*taken.benchmarks.values()]),
+        checks=visible(checks),
         pictures=[_picture(config, check) for check in checks],
     )
 
@@ -202,9 +205,9 @@ def _write_page(config: pytest.Config, told: _Told, written: Written) -> None:
     try:
         content = page(
             told.gates,
-            told.left,
-            written.unfinished,
-            _command(config),
+            [{"gallery": visible(each["gallery"])} if "gallery" in each else {} for each in told.left],
+            [Unfinished(visible(each.test), visible(each.why)) for each in written.unfinished],
+            visible(_command(config)),
             versions(),
             benchmarks=told.benchmarks,
             checks=told.checks,
@@ -247,7 +250,7 @@ def _write_summary(told: _Told, written: Written) -> None:
         return
     try:
         with Path(target).open("a", encoding="utf-8") as stream:
-            stream.write(summary(told.gates, written.unfinished, told.checks, told.benchmarks))
+            stream.write(encodable(summary(told.gates, written.unfinished, told.checks, told.benchmarks)))
     except OSError as error:
         written.trouble.append(f"$GITHUB_STEP_SUMMARY could not be written: {error}")
 

@@ -1,6 +1,6 @@
 """What a run found: numbers, verdicts, and the text that explains them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -18,13 +18,14 @@ from pytest_cropdet.crops import Crop
 from pytest_cropdet.details import Details
 from pytest_cropdet.determinism import Repeat
 from pytest_cropdet.error_types import ErrorTypes
-from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.evaluation import Detected, Matches
 from pytest_cropdet.explanation import Explanation
 from pytest_cropdet.extremes import extreme_ap
-from pytest_cropdet.gate import GateFailure, Measure, Outcome, Verdict
+from pytest_cropdet.gate import GateFailure, Measure, Verdict
 from pytest_cropdet.hidden import Hidden, Share
 from pytest_cropdet.labels import LabelChanges
+from pytest_cropdet.limits import RunVerdict, worst
 from pytest_cropdet.notebook import run_html
 from pytest_cropdet.object_table import to_frame
 from pytest_cropdet.plan import Plan
@@ -260,14 +261,31 @@ class Run:
         return replace(self.crop_ap, name=f"{which}_case", value=value, low=value, high=value, phrase=phrase)
 
     @property
-    def verdict(self) -> Outcome:
-        """The worst of the verdicts given so far; a run that nothing was demanded of passes."""
-        outcomes = {verdict.outcome for verdict in self.verdicts}
-        return "fail" if "fail" in outcomes else "undecided" if "undecided" in outcomes else "pass"
+    def verdict(self) -> RunVerdict:
+        """The worst of :attr:`all_verdicts`; ``"none"`` where there is no limit: measured, not judged."""
+        return worst(each.outcome for each in self.all_verdicts)
+
+    @property
+    def all_verdicts(self) -> list[Verdict]:
+        """The comparisons made so far, and a verdict on each stated limit whose measure nobody compared."""
+        compared = {each.measure.name for each in self.verdicts}
+        stated = [(replace(measure, note=None), limit) for measure, limit in self._stated()]
+        return [*self.verdicts, *(each.judge(limit) for each, limit in stated if each.name not in compared)]
 
     def judge(self) -> list[Verdict]:
         """Return the verdicts on every limit that was stated in the settings."""
-        return [measure.judge(limit) for measure, limit in self._stated()]
+        return self.judge_rest(())
+
+    def judge_rest(self, compared: Collection[str]) -> list[Verdict]:
+        """Return the verdicts on every stated limit but those of the measures that are named in ``compared``."""
+        return [self._once(measure, limit) for measure, limit in self._stated() if measure.name not in compared]
+
+    def _once(self, measure: Measure, limit: float) -> Verdict:
+        """Return the verdict on a limit: that of an earlier comparison where there is one, so that it is noted once."""
+        for each in self.verdicts:
+            if each.measure.name == measure.name and each.limit == limit:
+                return each
+        return measure.judge(limit)
 
     def is_decided(self) -> bool:
         """Whether every stated limit has its verdict, pass or fail; leaves no trace in ``verdicts``."""
@@ -285,11 +303,24 @@ class Run:
         return [(measure, limit) for measure, limit in stated if limit is not None]
 
     def check(self) -> None:
-        """Raise one ``GateFailure`` with the text of every stated limit that does not let pass."""
+        """Raise one ``GateFailure`` with a line for each stated limit if one of them does not let pass.
+
+        ``SpecError`` where no limit was stated, for there is nothing to check.
+        """
         __tracebackhide__ = True
-        failed = [verdict for verdict in self.judge() if not verdict.passes]
-        if failed:
-            raise GateFailure("\n".join([self.explain(failed[0]), *(each.headline for each in failed[1:])]))
+        verdicts = self.judge()
+        if not verdicts:
+            raise SpecError(
+                "run.check() has no limit to check: state one, as in run(..., max_drop=0.05), "
+                "or compare: assert run.drop <= 0.05"
+            )
+        if not all(each.passes for each in verdicts):
+            raise GateFailure(self.explain_all(verdicts))
+
+    def explain_all(self, verdicts: Sequence[Verdict]) -> str:
+        """Return the explanation of the worst verdict, and a line for each of the others."""
+        first, *others = sorted(verdicts, key=lambda each: (each.passes, each.outcome != "fail"))
+        return "\n".join([self.explain(first), *(each.line for each in others)])
 
     def named(self, name: str) -> "Run":
         """Return the same run under the name its gate has in reports."""

@@ -15,7 +15,9 @@ import pytest
 
 from pytest_cropdet.options import OPTIONS
 
-__all__ = ["Astray", "astray"]
+__all__ = ["Astray", "astray", "base_folder"]
+
+base = pytest.StashKey[Path]()
 
 _SECTIONS = {
     "pytest.toml": "",
@@ -30,10 +32,14 @@ _SECTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Astray:
-    """What happened and how to mend it; ``settings`` says whether a file with pytest's settings was missed or added."""
+    """What happened and how to mend it; ``settings`` says whether a file with pytest's settings was missed or added.
+
+    ``root``: the folder that pytest's rootdir would be.
+    """
 
     text: str
     settings: bool
+    root: Path
 
 
 def astray(config: pytest.Config) -> Astray | None:
@@ -47,15 +53,36 @@ def astray(config: pytest.Config) -> Astray | None:
     start = Path(os.path.commonpath(tests)) if tests else here
     right, used = _ini_file([start]) or _ini_file(tests), config.inipath
     how = " ".join(f"{flag}={shlex.quote(value)}" for flag, value in taken)
+    root = _root(here, start, right)
     if _same(right, used):
-        root = next((folder for folder in (here, *here.parents) if (folder / "setup.py").is_file()), here)
-        if used is not None or tests or config.getoption("rootdir") or config.rootpath == root:
+        if config.getoption("rootdir") or _same(root, config.rootpath):
             return None
         text = f"rootdir is {config.rootpath} because pytest took the path of {taken[0][0]} for a test's; write {how}"
-        return Astray(text, settings=False)
+        return Astray(text, settings=False, root=root)
     instead = f"reads {used or 'no ini file'} instead of {right or 'none'}"
     text = f"pytest took the path of {taken[0][0]} for a test's and so {instead}; write {how}"
-    return Astray(text, settings=any(path is not None and _has_settings(path) for path in (right, used)))
+    return Astray(text, settings=any(path is not None and _has_settings(path) for path in (right, used)), root=root)
+
+
+def base_folder(config: pytest.Config) -> Path:
+    """Return the folder below which the plugin keeps its own: pytest's rootdir, or what it would be if led astray."""
+    if base not in config.stash:
+        found = None if config.getoption("rootdir") else astray(config)
+        usual = config.rootpath if found is None else found.root
+        config.stash[base] = Path(getattr(config, "workerinput", {}).get("cropdet_base", usual))
+    return config.stash[base]
+
+
+def _root(here: Path, start: Path, right: Path | None) -> Path:
+    """Return the rootdir that pytest takes for tests below ``start`` and settings in ``right``."""
+    if right is not None:
+        return right.parent
+    folder = start if start.is_dir() else start.parent
+    for each in (folder, *folder.parents):
+        if (each / "setup.py").is_file():
+            return each
+    common = Path(os.path.commonpath([here, folder]))
+    return folder if common == Path(common.anchor) else common
 
 
 def _values_taken_for_paths(here: Path, arguments: Iterable[str]) -> list[tuple[str, str]]:

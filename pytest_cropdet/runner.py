@@ -101,7 +101,8 @@ def run(detector: Any, dataset: Dataset, settings: RunSettings | None = None, **
     """Return what crops cost a detector on a data set.
 
     ``detector``: anything :class:`~pytest_cropdet.protocols.Detector` describes. ``changes``: fields of
-    :class:`~pytest_cropdet.settings.RunSettings`. Compare ``run.drop <= 0.05`` to gate it.
+    :class:`~pytest_cropdet.settings.RunSettings`. ``run.check()`` judges the limits that they state, and so does
+    ``run.verdict``; without a limit compare ``run.drop <= 0.05`` to gate it.
     """
     finished: Run | None = None
     for event in events(detector, dataset, replace(settings or RunSettings(), **changes)):

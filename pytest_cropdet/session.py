@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,6 +13,7 @@ from pytest_cropdet.benchmark import Benchmark, Planned, benchmark_events, estim
 from pytest_cropdet.configured import (
     Chosen,
     choices,
+    default_limit,
     folder_of,
     setting,
     settings_for,
@@ -23,8 +25,9 @@ from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
 from pytest_cropdet.drawn import Drawn, draw_plan, plan_name
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.image_notes import data_warnings
-from pytest_cropdet.kept import Kept, leave
+from pytest_cropdet.kept import keep, leave
 from pytest_cropdet.opening import cache_of, warnings_stay_warnings
 from pytest_cropdet.plan import Plan, choose_samples
 from pytest_cropdet.protocols import Dataset
@@ -61,10 +64,19 @@ class Cropdet:
         ``crops``: a spec of windows, the configured one if not given; or a Hypothesis strategy of windows, or a
         function of a sample that returns one, with the ``name`` it is kept under and ``per_image`` windows (4): it is
         drawn once, and from then on its windows are read (:class:`~pytest_cropdet.Drawn`). ``changes``: any field of
-        ``RunSettings``, over the marker, the command line and the ini file; ``max_drop`` and ``by_category`` state
-        limits beforehand.
-        Compare the result to gate it: ``assert run.drop <= 0.05``.
+        ``RunSettings``, over the marker, the command line and the ini file.
+
+        A limit that is stated, here or there, is an assertion: what the test does not compare itself is judged when
+        the test ends, and ``run.check()`` judges it at once. Without a limit compare the result to gate it:
+        ``assert run.drop <= 0.05``.
         """
+        __tracebackhide__ = True
+        return self._run(crops, name, per_image, changes)
+
+    def _run(
+        self, crops: Any, name: str | None, per_image: int | None, changes: Mapping[str, Any], gates: bool = False
+    ) -> Run:
+        """Run; with ``gates`` the mean has a limit, if only by default."""
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
         unknown = sorted(set(changes) - set(RunSettings.__dataclass_fields__))
@@ -80,6 +92,10 @@ class Cropdet:
             elif name is not None or per_image is not None:
                 raise SpecError(f"name= and per_image= are of a strategy; {spec_of(crops)!r} says its own")
             settings = settings_for(self._config, item, crops=spec_of(crops), **changes)
+            if gates and settings.max_drop is None and "max_drop" not in changes:
+                settings = replace(settings, max_drop=default_limit())
+            if gates and not settings.states_limits:
+                raise SpecError("cropdet.gate has no limit to check: state one, or measure with cropdet.run")
             plan = self._plan(crops, settings, item)
             if self.detector is None or setting(self._config, "dry_run"):
                 self._dry_run(settings, item, plan)
@@ -92,13 +108,13 @@ class Cropdet:
             raise error.with_traceback(None) from error.__cause__
         run = found.named(called)
         if item is not None:
-            self._config.stash.setdefault(kept_runs, []).append(Kept(run, item.nodeid, place))
+            keep(self._config, run, item, place)
         return run
 
-    def gate(self, crops: Any = None, **changes: Any) -> Run:
+    def gate(self, crops: Any = None, *, name: str | None = None, per_image: int | None = None, **changes: Any) -> Run:
         """Run, and fail unless every stated limit holds (``--cropdet-max-drop``, 0.05 unless set otherwise)."""
         __tracebackhide__ = True
-        run = self.run(crops, **changes)
+        run = self._run(crops, name, per_image, changes, gates=True)
         run.check()
         return run
 
@@ -222,7 +238,7 @@ class Cropdet:
 
     def _skip_dry(self, lines: list[str], item: pytest.Item | None) -> NoReturn:
         if item is not None:
-            item.user_properties.append((DRY_RUN, "\n".join(lines)))
+            item.user_properties.append((DRY_RUN, "\n".join(map(one_line, lines))))
         pytest.skip("dry run: the detector was not judged")
 
     def _finish(self, settings: RunSettings, detector: DetectorHandle, plan: Plan | None) -> Run:

@@ -1,5 +1,7 @@
 """What the plugin's parts keep in pytest's stash and on reports, by name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +16,11 @@ __all__ = [
     "Taken",
     "Value",
     "current_item",
+    "failed_by",
+    "fixtures_in_setup",
     "kept_runs",
     "session_token",
+    "setting_up",
 ]
 
 Value = str | float | int | bool  # of a property that travels
@@ -28,7 +33,23 @@ TROUBLE = "cropdet.trouble"  # the one that carries what could not be written wh
 
 current_item = pytest.StashKey[pytest.Item]()
 kept_runs = pytest.StashKey[list[Any]]()
+fixtures_in_setup = pytest.StashKey[list[Any]]()
+failed_by = pytest.StashKey[AssertionError]()  # of a test: the broken limits that failed it at its end
 session_token = pytest.StashKey[str]()
+
+
+@contextmanager
+def setting_up(config: pytest.Config, fixture: pytest.FixtureDef[Any]) -> Iterator[None]:
+    """Note which fixture makes a run: what one of a wider scope than a test compares counts for all of its tests."""
+    making = config.stash.setdefault(fixtures_in_setup, [])
+    making.append(fixture)
+    try:
+        yield
+    finally:
+        making.pop()
+        for each in config.stash.get(kept_runs, []):
+            if each.fixture is fixture and not each.over:
+                each.at_setup = len(each.run.verdicts)
 
 
 Records = dict[tuple[str, int], dict[str, Any]]

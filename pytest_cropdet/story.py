@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pytest_cropdet.chain import lines as step_lines
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.gate import Verdict
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def tell(run: "Run", verdict: Verdict) -> str:
 
     Where the verdict is no pass, the run may be explained for it, which asks the detector.
     """
-    return "\n".join([verdict.headline, *(f"  {line}" for line in _reasons(run, verdict))])
+    return "\n".join([verdict.headline, *(f"  {one_line(line)}" for line in _reasons(run, verdict))])
 
 
 def _reasons(run: "Run", verdict: Verdict) -> list[str]:
@@ -27,6 +28,11 @@ def _reasons(run: "Run", verdict: Verdict) -> list[str]:
     rests_on = f"{run.crops} crops of {run.images} images, {run.scored_objects} objects"
     lines = [f"whole image {before} -> crop {after} {run.settings.metric}   {in_mean} categories, {rests_on}"]
     measure = verdict.measure
+    alone = next((each for each in run.categories if measure.name == f"drop of {each.name}"), None)
+    if alone is not None:  # its own numbers, not those of the mean
+        of_it = f"{alone.objects} objects of {alone.name} in {alone.images} images"
+        change = f"{_shown(alone.reference)} -> crop {_shown(alone.crop)} {run.settings.metric}"
+        lines = [f"whole image {change}   {of_it}, {run.crops} crops"]
     if measure.low is not None and measure.high is not None:
         lines.append(f"one-sided {measure.level:.0%} bounds {measure.low:.3f} and {measure.high:.3f}")
     if run.agreement:

@@ -144,7 +144,7 @@ def summarise(
         return measures.with_readings(measure, caps, settings, kept, make, of_crop=of_crop)
 
     drop = again(
-        measures.drop("drop", means[metric], both, settings, doubts, spread, weakness),
+        measures.drop("drop", means[metric], both, settings, doubts, spread, weakness=weakness),
         lambda values, drawn: measures.drop("drop", values, drawn, settings, ()),
     )
     ratio = again(
@@ -165,7 +165,12 @@ def summarise(
     }
     if agreement is not None:
         drop = replace(hidden.lost, name="drop", spread=spread)
-        by_category = {each.name: hidden.lost_by_category[each.id] for each in categories}
+        by_category = {
+            each.name: replace(
+                hidden.lost_by_category[each.id], name=f"drop of {each.name}", phrase=f"{each.name}: crops lose"
+            )
+            for each in categories
+        }
     explanation = Explanation()
     scored = Scored(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None, point)
     details = Details(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_cropdet.comparison import Comparison
 from pytest_cropdet.crops import Crop
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.losing import LossRules
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class WorstCrop:
     def __str__(self) -> str:
         what = "lost" if self.lost else "kept"
         scores = f"{self.score_whole:.2f} in the whole image, {self.score_crop:.2f} in {self.crop!r}"
-        return f"{self.category} {what}: {scores} of {self.sample}"
+        return one_line(f"{self.category} {what}: {scores} of {self.sample}")
 
 
 def cut_in_words(crop: Crop, width: int, height: int) -> str:

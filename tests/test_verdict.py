@@ -7,6 +7,7 @@ from pytest_cropdet.controls import cap_of
 from pytest_cropdet.crops import Crop
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.gate import GateFailure
+from pytest_cropdet.report.json import record
 from pytest_cropdet.samples import Detections, GroundTruth
 from pytest_cropdet.settings import RunSettings
 
@@ -240,11 +241,57 @@ class TestCheck:
             assert found.drop <= limit
         assert 180 <= needed <= 300  # half the distance, four times the images
 
-    def test_a_run_without_limits_demands_nothing(self):
+    def test_a_run_without_limits_is_measured_and_not_judged(self):
         found = small_run(loses_cut(OPINIONS), DATA)
         assert found.judge() == []
-        found.check()
+        assert (found.verdict, found.all_verdicts) == ("none", [])
+        with pytest.raises(SpecError, match="no limit to check: state one, as in run"):
+            found.check()
+
+    def test_a_stated_limit_that_nobody_compared_counts_in_the_verdict(self):
+        stated = {"max_drop": 0.01, "min_crop_ap": 0.01, "min_ap": 0.0}
+        found = small_run(loses_cut(OPINIONS), DATA, **stated)
+        assert (found.verdict, found.verdicts) == ("fail", [])
+        assert [(each.measure.name, each.outcome) for each in found.all_verdicts] == [
+            ("drop", "fail"),
+            ("AP(crop)", "pass"),
+        ]
+        assert found.crop_ap >= 0.01  # another measure does not answer for the drop
+        assert found.verdict == "fail"
+        assert found.drop <= 0.4  # a comparison of the drop does, whatever its limit
         assert found.verdict == "pass"
+        assert small_run(loses_cut(OPINIONS), DATA, max_drop=0.4, min_ap=0.0).verdict == "pass"
+        few = made(images=30)
+        assert small_run(same(opinions(few)), few, max_drop=0.4, min_ap=0.0).verdict == "undecided"
+
+    def test_each_stated_limit_has_its_line_with_its_name_and_reason(self):
+        found = small_run(loses_cut(OPINIONS), DATA, max_drop=0.5, by_category={"cat": 0.9, "dog": 0.02}, min_ap=0.0)
+        with pytest.raises(GateFailure) as caught:
+            found.check()
+        first, *text = str(caught.value).splitlines()
+        told = record(found)
+        assert (told["verdict"], told["verdict_reason"]) == ("fail", None)  # the reason of another limit is not its own
+        assert [(each["measure"], each["reason"]) for each in told["verdicts"]] == [
+            ("drop", "blind"),
+            ("drop of cat", "blind"),
+            ("drop of dog", None),
+        ]
+        cat, dog = (found.by_category[name] for name in ("cat", "dog"))
+        cost = f"{dog.value:.3f}"
+        assert first == f"{cost} > 0.020: dog: crops cost {cost} mAP (at least {dog.low:.3f}); allowed 0.020"
+        (numbers,) = (each for each in found.categories if each.name == "dog")
+        assert text[0].startswith(f"  whole image {numbers.reference:.3f} -> crop {numbers.crop:.3f} mAP   ")
+        assert text[-1] == (
+            f"{cat.value:.3f} ? 0.900: cat: crops cost {cat.value:.3f} mAP (at most {cat.high:.3f}); allowed 0.900; "
+            "UNDECIDED (blind): " + found.by_category["cat"].judge(0.9).doubt
+        )
+        assert text[-2].startswith(f"{found.drop.value:.3f} ? 0.500: crops cost ")
+
+    def test_a_limit_that_is_judged_twice_is_noted_once(self):
+        found = small_run(loses_cut(OPINIONS), DATA, max_drop=0.4, min_ap=0.0)
+        found.check()
+        found.check()
+        assert len(found.verdicts) == 1
 
     def test_the_verdict_of_a_run_is_its_worst(self):
         found = small_run(loses_cut(OPINIONS), DATA, min_ap=0.0)

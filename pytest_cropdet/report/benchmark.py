@@ -7,6 +7,7 @@ import pytest
 
 from pytest_cropdet.benchmark import Benchmark
 from pytest_cropdet.bounded import bounds_text, digits
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.stash import Value
 
 __all__ = ["benchmark_lines", "benchmark_properties", "benchmark_record", "benchmark_summary", "model_card"]
@@ -30,7 +31,7 @@ def benchmark_record(found: Benchmark) -> dict[str, Any]:
 def benchmark_properties(record: Mapping[str, Any]) -> dict[str, Value]:
     """Return mPC and rPC of a benchmark, flat, by their names in JUnit."""
     numbers = {name: record["benchmark"][name]["value"] for name in ("mpc", "rpc")}
-    return {f"cropdet.{record['name']}.{name}": value for name, value in numbers.items() if value is not None}
+    return {one_line(f"cropdet.{record['name']}.{name}"): value for name, value in numbers.items() if value is not None}
 
 
 def benchmark_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:
@@ -39,7 +40,7 @@ def benchmark_summary(reporter: pytest.TerminalReporter, records: Sequence[Mappi
         return
     reporter.section("crop benchmark")
     for place, record in enumerate(records):
-        reporter.write_line("\n".join([*([""] if place else []), *benchmark_lines(record)]))
+        reporter.write_line("\n".join(map(one_line, [*([""] if place else []), *benchmark_lines(record)])))
     reporter.write_line("")
     reporter.write_line(model_card(records))
 
@@ -119,7 +120,7 @@ def model_card(records: Sequence[Mapping[str, Any]]) -> str:
 
 def _short(name: str) -> str:
     """Return the last two parts of a path, which say enough and fit a table."""
-    return "/".join(name.replace("\\", "/").split("/")[-2:])
+    return one_line("/".join(name.replace("\\", "/").split("/")[-2:])).replace("|", "\\|")
 
 
 def _with_bounds(number: Mapping[str, float | None]) -> str:

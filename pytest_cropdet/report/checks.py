@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.judged import Judged
 from pytest_cropdet.stash import Value
 
@@ -92,7 +93,7 @@ def check_properties(record: Mapping[str, Any]) -> dict[str, Value]:
     """Return the numbers and the verdict of a check, flat, by their names in JUnit."""
     told = {**(record.get("worst") or {}), **record}
     flat = {key: told.get(key) for key in FLAT}
-    return {f"cropdet.{record['name']}.{key}": each for key, each in flat.items() if each is not None}
+    return {one_line(f"cropdet.{record['name']}.{key}"): each for key, each in flat.items() if each is not None}
 
 
 def in_order(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -169,5 +170,6 @@ def _write_measured(reporter: pytest.TerminalReporter, measured: Sequence[Mappin
         line = (
             f"{record['verdict']}  {record['name']:<{wide}}  {record['value']:>9.3g}  of {allowed:<6}  {record['what']}"
         )
+        line = one_line(line)
         line = line if len(line) <= width else f"{line[: width - 3]}..."
         reporter.write_line(line, **colours[record["verdict"]])

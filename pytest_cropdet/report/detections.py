@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from pytest_cropdet.causes import IOU_OF
+from pytest_cropdet.escapes import encodable
 from pytest_cropdet.evaluation import AveragePrecision, Detected, Truth, average_precision, match
 from pytest_cropdet.evaluation.one_box import OneBox, one_box
-from pytest_cropdet.report.parts import write_whole
+from pytest_cropdet.report.files import write_whole
 from pytest_cropdet.results import Run
 from pytest_cropdet.settings import METRICS
 
@@ -56,7 +57,7 @@ def write_detections(folder: Path, run: Run) -> None:
 
 
 def _write(path: Path, content: Any) -> None:
-    write_whole(path, json.dumps(content, allow_nan=False))
+    write_whole(path, json.dumps(encodable(content), allow_nan=False))
 
 
 def folder_name(name: str) -> str:
@@ -66,7 +67,9 @@ def folder_name(name: str) -> str:
     ('ssd-random', 'tile-size-320-91f45924')
     """
     plain = re.sub(r"[^A-Za-z0-9_.+-]+", "-", name).strip("-.") or "gate"
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    if plain == name:
+        return plain
+    return f"{plain}-{hashlib.sha256(name.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
 
 
 # The pair that gives the run's numbers

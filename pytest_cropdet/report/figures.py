@@ -8,6 +8,7 @@ from pytest_cropdet.report.html import why
 from pytest_cropdet.report.html.blocks import Chart
 from pytest_cropdet.report.html.page import AFTER
 from pytest_cropdet.report.json import record
+from pytest_cropdet.report.limits import drop_verdict
 from pytest_cropdet.results import Run
 
 __all__ = ["figures"]
@@ -19,7 +20,7 @@ def figures(run: Run | Mapping[str, Any]) -> dict[str, Svg]:
     Each is text, an SVG element, and shows itself in a notebook. What is not known has no chart.
     """
     told = record(run) if isinstance(run, Run) else run
-    found = {"verdict": verdict_axis(told)}
+    found = {"verdict": verdict_axis({**told, "verdict": drop_verdict(told)})}
     sections = [why.chain(told), why.fates(told, None), *(each(told) for each in AFTER)]
     for section in filter(None, sections):
         charts = [block for block in section.blocks if isinstance(block, Chart)]

@@ -33,7 +33,7 @@ def gallery(run: Run) -> dict[str, Any]:
     scored, index = run.scored, run.objects.index
     fate, scores = fate_of(scored)
     losing = scored.point.losing_crops(run.objects)
-    most = MOST_OF_A_PASS if run.verdict == "pass" else MOST
+    most = MOST_OF_A_PASS if run.verdict in ("pass", "none") else MOST
     now = covering_detections(run.objects, scored.detected["crop"], scored.point.lost, run.hidden.score)
     entries = []
     for place, lost, before in losing[:most]:

@@ -6,8 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pytest_cropdet.escapes import encodable
 from pytest_cropdet.gate import Measure
-from pytest_cropdet.report.parts import write_whole
+from pytest_cropdet.limits import as_records, of_measure
+from pytest_cropdet.report.files import write_whole
 from pytest_cropdet.results import Run
 
 __all__ = ["SCHEMA", "record", "write_json"]
@@ -17,7 +19,9 @@ SCHEMA = 1
 
 def record(run: Run) -> dict[str, Any]:
     """Return a run as built-in values, ready for JSON; what is undefined is ``None``."""
-    limits = [verdict.limit for verdict in run.verdicts if verdict.measure.name == run.drop.name]
+    verdicts = as_records(run.all_verdicts)
+    drop = of_measure({"verdicts": verdicts}, run.drop.name)
+    deciding = [each for each in verdicts if each["outcome"] == run.verdict]
     causes = run.explanation.causes
     details = dict.fromkeys(("errors", "labels", "bias", "where", "shift", "anchors"))
     if causes is not None or run.settings.explain == "always":
@@ -25,11 +29,14 @@ def record(run: Run) -> dict[str, Any]:
     return {
         "name": run.name,
         "verdict": run.verdict,
-        "limit": limits[-1] if limits else run.settings.max_drop,
+        "test_error": None,
+        "limit": None if drop is None else drop["limit"],
         "metric": "lost" if run.agreement else run.settings.metric,
         "drop": {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high, "level": run.drop.level},
-        "verdict_reason": next((verdict.reason for verdict in run.verdicts if verdict.reason), None),
-        "verdict_reasons": list(dict.fromkeys(reason for verdict in run.verdicts for reason in verdict.reasons)),
+        "verdict_reason": next((each["reason"] for each in deciding if each["reason"]), None),
+        "verdict_reasons": list(
+            dict.fromkeys(reason for each in run.all_verdicts if each.outcome == run.verdict for reason in each.reasons)
+        ),
         "ratio": bounds(run.ratio),
         "ap": dict(run.ap),
         "ap50": dict(run.ap50),
@@ -93,17 +100,7 @@ def record(run: Run) -> dict[str, Any]:
             for each in run.categories
             if each.objects
         ],
-        "verdicts": [
-            {
-                "measure": verdict.measure.name,
-                "outcome": verdict.outcome,
-                "limit": verdict.limit,
-                "reason": verdict.reason,
-                "passes": verdict.passes,
-                "text": verdict.headline,
-            }
-            for verdict in run.verdicts
-        ],
+        "verdicts": verdicts,
     }
 
 
@@ -127,5 +124,5 @@ def write_json(
     checks: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write the results of all gates, benchmarks and checks to ``path``, whole or not at all."""
-    told = {"schema": SCHEMA, "gates": [*records], "benchmarks": [*benchmarks], "checks": [*checks]}
+    told = encodable({"schema": SCHEMA, "gates": [*records], "benchmarks": [*benchmarks], "checks": [*checks]})
     write_whole(path, json.dumps(told, indent=2, allow_nan=False) + "\n")

@@ -6,12 +6,21 @@ from typing import Any
 from pytest_cropdet.bounded import bounds_text, digits
 from pytest_cropdet.categories import Pairing
 from pytest_cropdet.chain import PHRASES
+from pytest_cropdet.escapes import one_line, visible
+from pytest_cropdet.limits import once
 from pytest_cropdet.report.checks import hints_of, said, why
 from pytest_cropdet.report.html.page import Unfinished
+from pytest_cropdet.report.limits import LimitRow, limit_rows, line, note
 
 __all__ = ["annotations", "summary"]
 
-SIGNS = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
+SIGNS = {
+    "pass": "✅ pass",
+    "fail": "❌ fail",
+    "error": "⚠️ test failed",
+    "undecided": "❔ undecided",
+    "none": "⚪ not judged",
+}
 
 
 def summary(
@@ -20,19 +29,24 @@ def summary(
     checks: Sequence[Mapping[str, Any]] = (),
     benchmarks: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Return a table of the gates, failures first, the steps of those that did not pass, checks that fail,
-    what benchmarks come to, and what has no result.
+    """Return a table of the gates with a row for each limit, failures first, the steps of those that did not pass,
+    checks that fail, what benchmarks come to, and what has no result.
     """
-    order = {"fail": 0, "undecided": 1}
-    told = sorted(records, key=lambda record: order.get(record["verdict"], 2))
+    order = {"fail": 0, "error": 1, "undecided": 2, "none": 3}
+    told = sorted(records, key=lambda record: order.get(record["verdict"], 4))
     lines = ["## Crop robustness", ""]
     if told:
+        only_drops = all(row.measure.startswith("drop") for record in told for row in limit_rows(record))
+        value, limit = ("drop", "allowed") if only_drops else ("value", "limit")
         lines += [
-            "| verdict | gate | drop | allowed | whole → crop | crops | objects |",
+            f"| verdict | gate | {value} | {limit} | whole → crop | crops | objects |",
             "|---|---|--:|--:|--:|--:|--:|",
         ]
-        lines += [_row(record) for record in told]
+        lines += [_row(record, row) for record in told for row in limit_rows(record)]
     for record in told:
+        remarks = [f"{row.measure}: {row.why}" for row in limit_rows(record) if row.why and row.verdict != "pass"]
+        for remark in filter(None, [*remarks, note(record)]):
+            lines += ["", f"**{_plain(record['name'])}**: {_plain(remark)}"]
         if record["verdict"] != "pass" and record.get("steps"):
             steps = ", ".join(f"{PHRASES[step['name']]} {_step(step)}" for step in record["steps"])
             lines += ["", f"**{_plain(record['name'])}**: {steps}"]
@@ -61,14 +75,15 @@ def summary(
 def annotations(records: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[str, Any]] = ()) -> list[str]:
     """Return a line for each gate that did not pass and each check that fails, as a workflow command of GitHub.
 
-    It is an error where it stops the build, else a warning.
+    It is an error where it stops the build, else a warning. What was not judged is neither.
     """
     found = []
     for record in records:
-        if record["verdict"] == "pass":
+        if record["verdict"] in ("pass", "none"):
             continue
-        told = [verdict["text"] for verdict in record["verdicts"] if verdict["outcome"] != "pass"]
-        stops = any(not verdict["passes"] for verdict in record["verdicts"])
+        told = [line(verdict) for verdict in once(record["verdicts"]) if verdict["outcome"] != "pass"]
+        told += [] if note(record) is None else [str(note(record))]
+        stops = record["verdict"] == "error" or any(not verdict["passes"] for verdict in record["verdicts"])
         title = _escaped(f"crop robustness: {record['name']}", more=True)
         level = "error" if stops else "warning"
         found.append(f"::{level} title={title}::{_escaped(chr(10).join(told) or record['verdict'])}")
@@ -79,19 +94,16 @@ def annotations(records: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[s
     return found
 
 
-def _row(record: Mapping[str, Any]) -> str:
-    change = "-"
-    if record["metric"] != "lost":
-        values = record[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[record["metric"]]]
-        change = f"{_number(values['reference'])} → {_number(values['crop'])}"
+def _row(record: Mapping[str, Any], row: LimitRow) -> str:
+    change = "-" if record["metric"] == "lost" else f"{_number(row.before)} → {_number(row.after)}"
     cells = [
-        SIGNS[record["verdict"]],
-        _plain(record["name"]),
-        _with_bounds(record["drop"]),
-        "-" if record["limit"] is None else _number(record["limit"]),
+        SIGNS[row.verdict],
+        _plain(row.name),
+        _with_bounds({"value": row.value, "low": row.low, "high": row.high}),
+        "-" if row.limit is None else _number(row.limit),
         change,
-        f"{record['crops']} of {record['images']} images",
-        str(record["objects"]),
+        f"{record['crops']} of {row.images} images",
+        str(row.objects),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -110,12 +122,13 @@ def _number(value: float | None) -> str:
 
 def _plain(text: str) -> str:
     """Return text that Markdown shows as it is, in one line."""
-    one = " ".join(text.split())
+    one = one_line(" ".join(text.split()))
     one = one.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#|~!" else letter for letter in one)
 
 
 def _escaped(text: str, more: bool = False) -> str:
+    text = visible(text)
     pairs = [("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), *([(":", "%3A"), (",", "%2C")] if more else ())]
     for letter, code in pairs:
         text = text.replace(letter, code)

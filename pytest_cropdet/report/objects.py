@@ -2,14 +2,19 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_cropdet.escapes import encodable
 from pytest_cropdet.object_table import COLUMNS
-from pytest_cropdet.report.parts import write_whole
+from pytest_cropdet.report.files import write_whole
 
 __all__ = ["write_objects"]
+
+FORMULA = re.compile(r"\s*[=+\-@]|\t")
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 
 def write_objects(path: Path, tables: Sequence[tuple[str, Mapping[str, Sequence[Any]] | None]]) -> None:
@@ -18,9 +23,9 @@ def write_objects(path: Path, tables: Sequence[tuple[str, Mapping[str, Sequence[
     joined |= {name: [] for name in COLUMNS}
     for gate, table in tables:
         if table is not None:
-            joined["gate"] += [gate] * len(table["image"])
+            joined["gate"] += [encodable(gate)] * len(table["image"])
             for name in COLUMNS:
-                joined[name] += table[name]
+                joined[name] += encodable(table[name])
     write_whole(path, _parquet(joined) if path.suffix == ".parquet" else _csv(joined))
 
 
@@ -29,8 +34,18 @@ def _csv(columns: Mapping[str, Sequence[Any]]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     for row in zip(*columns.values(), strict=True):
-        writer.writerow([str(each).lower() if isinstance(each, bool) else each for each in row])
+        writer.writerow([_plain(each) for each in row])
     return stream.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell; a text that a spreadsheet would run as a formula gets an apostrophe, which makes it a text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", "\\r")  # csv leaves it without quotes, and it would end the row
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 
 def _parquet(columns: Mapping[str, Sequence[Any]]) -> bytes:

@@ -6,16 +6,16 @@ leaves what it wrote, and of a run that it had begun, that it had.
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Parts", "write_whole"]
+from pytest_cropdet.report.files import write_whole
+
+__all__ = ["Parts"]
 
 OLD = 24 * 3600.0  # seconds after which what another session left behind is taken away
 
@@ -64,25 +64,5 @@ class Parts:
             self.folder.parent.rmdir()  # if it is empty
 
     def _write(self, test: str, place: int, content: Mapping[str, Any]) -> None:
-        name = hashlib.sha256(f"{test}\n{place}".encode()).hexdigest()[:20]
+        name = hashlib.sha256(f"{test}\n{place}".encode("utf-8", "backslashreplace")).hexdigest()[:20]
         write_whole(self.folder / f"run-{name}.json", json.dumps(content, allow_nan=False))
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all, in a folder that is made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

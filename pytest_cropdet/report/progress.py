@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.runner import Advanced, Asked, Event, Explaining, Started, Trying, estimate_seconds
 
 __all__ = ["Progress"]
@@ -102,7 +103,7 @@ class Progress:
         if self._dirty:
             self._erase(reporter)
         reporter.ensure_newline()
-        reporter.write_line(text)
+        reporter.write_line(one_line(text))
 
     def _erase(self, reporter: pytest.TerminalReporter) -> None:
         """Leave an empty line with the cursor at its start, where pytest goes on."""

@@ -1,6 +1,7 @@
 """The section that pytest's summary ends with: a table of the gates, and the steps of those that did not pass."""
 
 import os
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -11,16 +12,26 @@ import pytest
 from pytest_cropdet.bounded import bounds_text, digits
 from pytest_cropdet.categories import Pairing
 from pytest_cropdet.chain import PHRASES
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.report.html.page import Unfinished
+from pytest_cropdet.report.limits import LimitRow, limit_rows, note
 from pytest_cropdet.report.markdown import annotations
 
-__all__ = ["table", "write_summary"]
+__all__ = ["short_verdict", "table", "write_summary"]
 
-COLOURS = {"pass": {"green": True}, "fail": {"red": True}, "undecided": {"yellow": True}}
+COLOURS: Mapping[str, dict[str, bool]] = {
+    "pass": {"green": True},
+    "fail": {"red": True},
+    "error": {"red": True},
+    "undecided": {"yellow": True},
+    "none": {},
+}
 HEAD = ("verdict", "gate", "drop", "allowed", "whole -> crop", "crops", "images", "objects")
+MIXED = ("verdict", "gate", "value", "limit", *HEAD[4:])  # where a limit is on another measure than the drop
 RIGHT = (False, False, False, True, False, True, True, True)  # the columns whose cells end in line
 NEEDED = 4  # columns that are shown however narrow the terminal is
 LEAST_NAME = 8  # letters of a gate's name that are left in a narrow terminal
+VALUE_AND_LIMIT = re.compile(r"(-?\d\.\d{3}|undefined) (<=|>=|[<>?]) \d\.\d{3}(?=: )")
 BAR = 20
 MOST_CATEGORIES = 8  # with -v
 
@@ -44,30 +55,50 @@ def write_summary(
     reporter.section("crop robustness")
     writer = reporter.config.get_terminal_writer()
     width, block = writer.fullwidth, _block(writer)
-    head, *rows = table(records, width)
+    head, *lines = table(records, width)
     if records:
         reporter.write_line(head)
-    for record, row in zip(records, rows, strict=True):
-        reporter.write_line(row, **COLOURS[str(record["verdict"])])
-        if record["verdict"] != "pass" or reporter.verbosity > 0:
-            for line in steps(record, width, block):
+    shown = iter(lines)
+    for record in records:
+        for row in limit_rows(record):
+            reporter.write_line(next(shown), **COLOURS[row.verdict])
+            for line in _remark(f"{row.measure}: {row.why}" if row.why and row.verdict != "pass" else None, width):
                 reporter.write_line(line)
-        if reporter.verbosity > 0:
-            for line in _categories(record, width):
-                reporter.write_line(line)
+        for line in _beneath(record, width, block, reporter.verbosity):
+            reporter.write_line(line)
     for line in _data_lines((*records, *checks), width):
         reporter.write_line(line, yellow=True)
     for line in pairings(records, width):
         reporter.write_line(line)
     for each in unfinished:
-        reporter.write_line(_cut(f"no result  {each.test}: {each.why}", width), yellow=True)
+        reporter.write_line(_cut(one_line(f"no result  {each.test}: {each.why}"), width), yellow=True)
     if page is not None:
-        reporter.write_line(f"report: {page}")
+        reporter.write_line(f"report: {one_line(page)}")
+
+
+def short_verdict(report: pytest.TestReport, config: pytest.Config) -> str | None:
+    """Return value and limit of a gate that failed, ``None`` where pytest's line of it has room for them.
+
+    pytest cuts what a failure says at the terminal's width, and leaves it out behind a long id.
+    """
+    message = getattr(getattr(report.longrepr, "reprcrash", None), "message", "")
+    found = VALUE_AND_LIMIT.match(message)
+    if found is None or any(os.environ.get(name) for name in ("CI", "BUILD_NUMBER")) or config.option.verbose >= 2:
+        return None
+    first, (file, colons, rest) = message.splitlines()[0], report.nodeid.partition("::")
+    shown = os.path.relpath(config.rootpath / file, config.invocation_params.dir) + colons + rest
+    room = config.get_terminal_writer().fullwidth - len(f"FAILED {shown} - ")
+    return None if room >= min(len(first), len(found.group()) + len("...")) else found.group()
 
 
 def table(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
-    """Return a head and a line a gate, none longer than ``width``: columns are left out, then names cut."""
-    rows = [HEAD, *map(_cells, records)]
+    """Return a head and a line for each limit of each gate, none longer than ``width``.
+
+    Columns are left out, then names cut.
+    """
+    limits = [(record, row) for record in records for row in limit_rows(record)]
+    head = HEAD if all(row.measure.startswith("drop") for _, row in limits) else MIXED
+    rows = [head, *(_cells(record, row) for record, row in limits)]
     columns = len(HEAD)
     while columns > NEEDED and _width(rows, columns) > width:
         columns -= 1
@@ -105,27 +136,40 @@ def steps(record: Mapping[str, Any], width: int, block: str) -> list[str]:
     return [line[:width] for line in lines]
 
 
-def _cells(record: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(record: Mapping[str, Any], row: LimitRow) -> tuple[str, ...]:
     metric, change = record["metric"], "share lost"
     if metric != "lost":
-        values = record[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[metric]]
-        change = f"{metric} {_number(values['reference'])} -> {_number(values['crop'])}"
+        change = f"{metric} {_number(row.before)} -> {_number(row.after)}"
     return (
-        str(record["verdict"]),
-        str(record["name"]),
-        f"{_number(record['drop']['value'])}{_bounds(record['drop'])}",
-        "-" if record["limit"] is None else _number(record["limit"]),
+        row.verdict,
+        row.name,
+        f"{_number(row.value)}{_bounds({'low': row.low, 'high': row.high})}",
+        "-" if row.limit is None else _number(row.limit),
         change,
         f"{record['crops']}",
-        f"{record['images']}",
-        f"{record['objects']}",
+        f"{row.images}",
+        f"{row.objects}",
     )
+
+
+def _beneath(record: Mapping[str, Any], width: int, block: str, verbosity: int) -> list[str]:
+    """Return the lines under the rows of a gate: what is to be known of its verdict, steps, categories."""
+    lines = _remark(note(record), width)
+    if record["verdict"] != "pass" or verbosity > 0:
+        lines += steps(record, width, block)
+    return lines + (_categories(record, width) if verbosity > 0 else [])
+
+
+def _remark(text: str | None, width: int) -> list[str]:
+    """Return a remark under a row, if there is one, in lines no longer than ``width``."""
+    return wrap(one_line(text or ""), max(20, width), initial_indent="    ", subsequent_indent="    ")
 
 
 def _categories(record: Mapping[str, Any], width: int) -> list[str]:
     lost = [each for each in record["categories"] if (each["drop"] or 0.0) > 0]
     lost.sort(key=lambda each: (-each["drop"], each["name"]))
-    lines = [f"    {_cut(each['name'], 21):<21}  {each['drop']:.3f}{_bounds(each)}" for each in lost[:MOST_CATEGORIES]]
+    names = [_cut(one_line(each["name"]), 21) for each in lost[:MOST_CATEGORIES]]
+    lines = [f"    {name:<21}  {each['drop']:.3f}{_bounds(each)}" for name, each in zip(names, lost, strict=False)]
     more = len(lost) - MOST_CATEGORIES
     return [line[:width] for line in [*lines, *([f"    and {more} more categories lost"] if more > 0 else [])]]
 

@@ -52,7 +52,7 @@ def page(project):
 
 
 def test_all_hold_for_a_detector_that_sees_the_same_in_crops(page):
-    page("good").assert_outcomes(passed=12)
+    page("good").assert_outcomes(passed=13)
 
 
 def test_each_fails_for_a_detector_that_is_wrong_about_crops(page):

@@ -59,3 +59,32 @@ def test_nothing_is_said_where_nothing_went_wrong(project, elsewhere):
         assert result.ret == 0
         result.stdout.fnmatch_lines(["configfile: pytest.ini"])
         result.stdout.no_fnmatch_line("cropdet: *write --cropdet-data=*")
+
+
+def test_what_the_plugin_keeps_stays_with_the_project_on_workers_too(project, elsewhere, workers):
+    (project.data.parent / "setup.py").write_text("")  # which draws pytest's rootdir to the data
+    (elsewhere / "checks").mkdir()
+    (elsewhere / "checks" / "test_crops.py").write_text("from pytest_cropdet.suite import *\n")
+    rest = ("--cropdet-model=fakes:make", "--cropdet-crops=random:keep=0.7-0.9,per_image=1", "--cropdet-max-drop=0.9")
+    try:
+        result = project.pytest("checks", "--cropdet-data", project.data, *rest, workers=workers)
+    finally:
+        (project.data.parent / "setup.py").unlink()
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"cropdet: rootdir is * write --cropdet-data={project.data}"])
+    result.stdout.fnmatch_lines(["report: .cropdet/report/index.html"])
+    assert 'class="gallery"' in (elsewhere / ".cropdet" / "report" / "index.html").read_text()
+    assert not [each for each in project.data.parents if (each / ".cropdet").exists()]
+
+
+def test_the_reports_path_can_be_opened_from_where_pytest_runs(project, elsewhere, monkeypatch):
+    (elsewhere / "pytest.ini").write_text("[pytest]\n")
+    (elsewhere / "below").mkdir()
+    monkeypatch.chdir(elsewhere / "below")
+    result = run(project, f"--cropdet-data={project.data}", "--cropdet-explain=off")
+    paths = [line.partition("report: ")[2] for line in result.outlines if "report: " in line]
+    assert len(paths) == 2  # of the failure, and of the session
+    assert all((elsewhere / "below" / path).is_file() for path in paths)
+    line = next(line for line in result.outlines if line.startswith("FAILED"))
+    assert "/suite/gate.py::test_map_drop[random] - 0." in line
+    assert "> 0.050" in line[:80]

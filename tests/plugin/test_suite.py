@@ -31,6 +31,19 @@ def test_a_failing_gate_shows_value_and_limit_in_a_narrow_terminal(project, work
     result.stdout.no_fnmatch_line("*session.py*")
 
 
+def test_a_long_id_leaves_room_for_value_and_limit_too(project, monkeypatch):
+    crops = [f"--cropdet-crops=random:keep=0.{number}-0.9,per_image=1" for number in (7, 8)]
+    result = project.gate("fakes:make", *crops, "--cropdet-explain=off")
+    lines = [line for line in result.outlines if line.startswith("FAILED")]
+    assert len(lines) == 2
+    assert all(
+        re.match(r"FAILED 0\.\d{3} > 0\.050 pytest_cropdet/suite/gate\.py::test_map_drop", each) for each in lines
+    )
+    monkeypatch.setenv("COLUMNS", "200")
+    wide = project.gate("fakes:make", *crops, "--cropdet-explain=off")
+    wide.stdout.fnmatch_lines([f"FAILED {GATE}[[]random:keep=0.7-0.9,per_image=1] - 0.* > 0.050: crops cost *"])
+
+
 CONFIGURATIONS = {
     "other names": "python_files = check_*.py\npython_functions = check_*\nnorecursedirs = * pytest_cropdet suite",
     "every file, appended": "python_files = *.py\naddopts = --import-mode=append --doctest-modules",

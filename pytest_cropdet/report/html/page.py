@@ -8,7 +8,9 @@ from importlib import resources
 from typing import Any
 
 from pytest_cropdet.charts import verdict_axis
+from pytest_cropdet.charts.svg import signed
 from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.limits import once
 from pytest_cropdet.report.checks import counted, said
 from pytest_cropdet.report.html import mistakes, places, why
 from pytest_cropdet.report.html.benchmark import headline, measured, numbers
@@ -23,10 +25,11 @@ from pytest_cropdet.report.html.told import (
     repeat,
     what_was_run,
 )
+from pytest_cropdet.report.limits import LimitRow, drop_verdict, limit_rows, line, note
 
 __all__ = ["Unfinished", "page"]
 
-ORDER = {"fail": 0, "undecided": 1, "pass": 2}
+ORDER = {"fail": 0, "error": 1, "undecided": 2, "none": 3, "pass": 4}
 AFTER = (
     *(places.where, places.miss_map, places.labels, places.shift),
     *(mistakes.anchors, mistakes.errors, mistakes.bias, why.controls),
@@ -66,8 +69,19 @@ class _Gate:
 
     @property
     def verdict(self) -> str:
-        """``pass``, ``fail`` or ``undecided``."""
+        """``pass``, ``fail``, ``undecided``, ``none`` where nothing was judged, ``error`` where the test failed."""
         return str(self.record["verdict"])
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each limit, and what else is to be known of the verdict."""
+        lines = [line(each) for each in once(self.record["verdicts"])]
+        return [*lines, *filter(None, [note(self.record)])]
+
+    @property
+    def limits(self) -> list[tuple[LimitRow, str]]:
+        """A row for each limit, and its value with bounds in words."""
+        return [(row, signed(row.value, row.low, row.high)) for row in limit_rows(self.record)]
 
     @property
     def parts(self) -> list[tuple[str, str]]:
@@ -143,9 +157,12 @@ def page(
     )
     script, style = _file("script.js"), _file("style.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    gates = [each for each in articles if isinstance(each, _Gate)]
     return environment.get_template("page.html").render(
         articles=articles,
-        gates=[each for each in articles if isinstance(each, _Gate)],
+        gates=gates,
+        rows=sum(len(each.limits) for each in gates),
+        only_drops=all(row.measure.startswith("drop") for each in gates for row, _ in each.limits),
         unfinished=unfinished,
         title=_title(records, checks, benchmarks, unfinished),
         script=script,
@@ -191,7 +208,7 @@ def _gate(
         record=record,
         data_warnings=_data_warnings([record]),
         short=in_short(record),
-        axis=verdict_axis(record),
+        axis=verdict_axis({**record, "verdict": drop_verdict(record)}),
         facts=facts(record),
         hidden=hidden_facts(record),
         before=[each for each in before if each is not None],
@@ -262,6 +279,21 @@ def _data_warnings(records: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*dict.fromkeys(each["text"] for record in records for each in record.get("data_warnings") or ())]
 
 
+def _of_gates(verdicts: Sequence[str]) -> list[str]:
+    """Return in words how many gates pass, and how many runs were not judged."""
+    judged = [verdict for verdict in verdicts if verdict != "none"]
+    failed, rest = len(judged) - judged.count("pass"), len(verdicts) - len(judged)
+    parts = []
+    if len(judged) == 1:
+        words = {"pass": "the gate passes", "fail": "the gate fails", "error": "the gate's test failed"}
+        parts.append(words.get(judged[0], "the gate is undecided"))
+    elif judged:
+        parts.append(f"{failed} of {len(judged)} gates do not pass" if failed else f"all {len(judged)} gates pass")
+    if rest:
+        parts.append("one run measured, not judged" if rest == 1 else f"{rest} runs measured, not judged")
+    return parts
+
+
 def _title(
     records: Sequence[Mapping[str, Any]],
     checks: Sequence[Mapping[str, Any]],
@@ -269,13 +301,8 @@ def _title(
     unfinished: Sequence[Unfinished],
 ) -> str:
     """Return what came of the session in one line: gates, checks, benchmarks, what gave no result."""
-    verdicts = [record["verdict"] for record in records]
-    total, failed = len(verdicts), len(verdicts) - verdicts.count("pass")
-    parts = []
-    if total == 1:
-        parts.append({"pass": "the gate passes", "fail": "the gate fails"}.get(verdicts[0], "the gate is undecided"))
-    elif total:
-        parts.append(f"{failed} of {total} gates do not pass" if failed else f"all {total} gates pass")
+    total = len(records)
+    parts = _of_gates([str(record["verdict"]) for record in records])
     if checks:
         parts.append(said(checks))
     ratios = [record["benchmark"]["rpc"]["value"] for record in benchmarks]

@@ -1,0 +1,67 @@
+"""Names that others chose, as text that can do no harm where it is shown.
+
+Names of categories, files and models come from anywhere. A line break in one begins a line of its own, which a CI may
+read as a command; a bidirectional control turns what follows round; a lone surrogate cannot be written in UTF-8.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["encodable", "one_line", "visible"]
+
+_HIDDEN = (
+    "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\ufff9-\\ufffb"
+)
+_UNSEEN = re.compile(f"[{_HIDDEN}]")
+_BREAKING = re.compile(f"[\\t\\n{_HIDDEN}]")
+_COMMAND = re.compile(r"\n\s*(?:::|##\[)")
+_SURROGATE = re.compile("[\\ud800-\\udfff]")
+
+
+def one_line(text: object) -> str:
+    r"""Return text with line breaks, controls and surrogates written as escapes: it stays in its line, and is seen.
+
+    >>> one_line("two\nlines"), one_line("\u202ecat"), one_line("größer 🙂")
+    ('two\\nlines', '\\u202ecat', 'größer 🙂')
+    """
+    return _BREAKING.sub(_escape, str(text))
+
+
+def visible(value: Any) -> Any:
+    """Return a record, or a part of one, with what cannot be seen in its texts written as escapes.
+
+    Lines stay lines, but for one that a CI would read as a command.
+    """
+    return _mapped(value, _visible)
+
+
+def _visible(text: str) -> str:
+    text = _UNSEEN.sub(_escape, text.replace("\r\n", "\n"))
+    return _COMMAND.sub(lambda found: found.group().replace("\n", "\\n"), text)
+
+
+def encodable(value: Any) -> Any:
+    r"""Return a record, or a part of one, without what UTF-8 cannot encode, and else as it is.
+
+    >>> encodable({"name": "caf\udce9"})
+    {'name': 'caf\\udce9'}
+    """
+    return _mapped(value, lambda text: _SURROGATE.sub(_escape, text))
+
+
+def _mapped(value: Any, change: Any) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {_mapped(key, change): _mapped(each, change) for key, each in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(_mapped(each, change) for each in value)
+    return value
+
+
+def _escape(match: re.Match[str]) -> str:
+    letter = match.group()
+    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(
+        letter, f"\\x{ord(letter):02x}" if ord(letter) < 256 else f"\\u{ord(letter):04x}"
+    )
