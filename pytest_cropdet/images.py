@@ -82,7 +82,7 @@ def _check_header(header: Header, length: int, name: str, size: tuple[int, int] 
 
 
 def _wrong_size(name: str, found: tuple[int, int], size: tuple[int, int], turned: bool) -> str:
-    hint = " (its EXIF orientation turns it; annotate the picture as it is shown)" if turned else ""
+    hint = " (its EXIF orientation turns it; annotate it as it is shown, or remove the orientation)" if turned else ""
     return f"the image {name} is {found[0]} x {found[1]} pixels, its annotation says {size[0]} x {size[1]}{hint}"
 
 
