@@ -149,7 +149,8 @@ def _of_function(
             mapped.translate(reading.of(each, sample.width, sample.height))
             for each, sample in zip(given, known, strict=True)
         ]
-        if reading.key == "edges" and not is_sharp(changed, known):
+        sharp = is_sharp(changed, known)
+        if reading.key == "edges" and not sharp:
             continue
         gains = _sums(changed, known) - before
         mean, gain = float(before.sum()) / count, float(gains.sum()) / count
@@ -164,7 +165,7 @@ def _of_function(
                 _z(gains),
                 len(gains),
                 f"{detector.name}: {reading.wrong}; {reading.fix}",
-                reading.key == "edges" or (then >= count * MATCHED and then >= matched * TIMES),
+                sharp or (then >= count * MATCHED and then >= matched * TIMES),
             )
         )
     return found
