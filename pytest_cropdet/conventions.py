@@ -140,20 +140,28 @@ def _of_function(
     """Return what each other way to read a function's answers would change; none of it calls the function again."""
     mapped = reconcile(detector.categories, names, ())
     given = _answers(detector, known, answers)
-    plain = [mapped.translate(each) for each in given]
-    before, count = _sums(plain, known), max(1, int(_objects(known).sum()))
-    matched = _matched(plain, known)
+    plain, objects = [mapped.translate(each) for each in given], _objects(known)
+    before = _sums(plain, known)
     found = []
     for reading in readings(known):
-        changed = [
-            mapped.translate(reading.of(each, sample.width, sample.height))
-            for each, sample in zip(given, known, strict=True)
-        ]
-        if reading.key == "edges" and not is_sharp(changed, known):
+        changed, gains = list[Detections](), np.zeros(0)
+        for end in (FIRST, len(known)):
+            if len(gains) and _z(gains) < PROMISING:
+                break
+            samples = known[len(changed) : end]
+            read = [
+                mapped.translate(reading.of(each, sample.width, sample.height))
+                for each, sample in zip(given[len(changed) : end], samples, strict=True)
+            ]
+            changed += read
+            gains = np.concatenate([gains, _sums(read, samples) - before[len(gains) : len(changed)]])
+        tried = known[: len(changed)]
+        sharp = is_sharp(changed, tried)
+        if not tried or (reading.key == "edges" and not sharp):
             continue
-        gains = _sums(changed, known) - before
-        mean, gain = float(before.sum()) / count, float(gains.sum()) / count
-        then = _matched(changed, known)
+        count = max(1, int(objects[: len(tried)].sum()))
+        mean, gain = float(before[: len(tried)].sum()) / count, float(gains.sum()) / count
+        then, now = _matched(changed, tried), _matched(plain[: len(tried)], tried)
         found.append(
             Mistaken(
                 reading.key,
@@ -164,7 +172,7 @@ def _of_function(
                 _z(gains),
                 len(gains),
                 f"{detector.name}: {reading.wrong}; {reading.fix}",
-                reading.key == "edges" or (then >= count * MATCHED and then >= matched * TIMES),
+                sharp or (then >= count * MATCHED and then >= now * TIMES),
             )
         )
     return found

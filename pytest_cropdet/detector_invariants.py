@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytest_cropdet import broken
-from pytest_cropdet.boxes import iou
+from pytest_cropdet.boxes import has_sides, iou
 from pytest_cropdet.broken import BrokenInvariant
 from pytest_cropdet.cautions import cautions
 from pytest_cropdet.convention_check import D15, check_conventions
 from pytest_cropdet.conventions import FIRST
+from pytest_cropdet.crops import Crop
 from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.evidence import Answer, Evidence, difference
 from pytest_cropdet.judged import CannotTell, Judged
@@ -165,7 +166,8 @@ def _made_up(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str
         known = whole.boxes[whole.scores >= evidence.rules.score / 2]
         for crop in look.inside():
             found = look.windows(crop)
-            sure = crop.out_of(found.boxes[found.scores >= evidence.rules.confident])
+            shows = has_sides(Crop(0, 0, crop.width, crop.height).clip(found.boxes))
+            sure = crop.out_of(found.boxes[shows & (found.scores >= evidence.rules.confident)])
             near = 0.1 * min(crop.width, crop.height)
             shown = crop.clip(known)
             windows += 1

@@ -37,18 +37,17 @@ def _first(evidence: Evidence) -> list[Look]:
     try:
         return with_objects(evidence)
     except DetectorError as error:
-        for look in evidence.looks:
-            try:
-                look.windows()
-            except DetectorError:
-                _show_again(evidence, look, error)
+        _show_again(evidence, error)
         raise
 
 
-def _show_again(evidence: Evidence, look: Look, error: DetectorError) -> None:
-    """Show a picture again on which the detector failed."""
+def _show_again(evidence: Evidence, error: DetectorError) -> None:
+    """Show the picture again on which the detector failed: the first whose answer is not known."""
+    failed = next((look for look in evidence.looks if look.frame not in look.windows), None)
+    if failed is None:
+        return
     try:
-        evidence.ask(look.windows.image())
+        evidence.ask(failed.windows.image())
     except DetectorError:
         raise CannotTell(f"the detector fails on a picture whenever it is shown: {error}") from error
-    raise NotRepeatable(f"{look.sample.id} made the detector fail once, and not when it was shown again: {error}")
+    raise NotRepeatable(f"{failed.sample.id} made the detector fail once, and not when it was shown again: {error}")

@@ -13,8 +13,8 @@ from pytest_cropdet.conventions import Mistaken
 from pytest_cropdet.detector_invariants import INVARIANTS, CannotTell, Tolerances, check_detector, judge_detector
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import CallableAdapter, DetectorHandle
-from pytest_cropdet.errors import DataError, SpecError
-from pytest_cropdet.evidence import Evidence
+from pytest_cropdet.errors import DataError, DetectorError, SpecError
+from pytest_cropdet.evidence import Evidence, difference
 from pytest_cropdet.samples import Detections
 
 from .painted import Finder, find, painted_data
@@ -285,3 +285,114 @@ def test_what_is_not_finite_is_undefined_in_a_verdict(monkeypatch, value):
     monkeypatch.setattr("pytest_cropdet.detector_invariants.measure", lambda *_: (value, float("inf"), "z"))
     judged = judge_detector("D15-conventions", evidence(Finder()))
     assert (judged.verdict, judged.value, judged.allowed) == ("pass", 1.5 if value == 1.5 else None, None)
+
+
+# No invariant says more than its numbers prove
+
+
+def failing(name, detector, names=None, allowed=PADDED):
+    """The text of an invariant that is broken, and of one that cannot be judged."""
+    judged = judge_detector(name, Evidence(handle(detector), DATA, examples=96, names=names), allowed)
+    assert judged.verdict in ("fail", "skip")
+    return judged.reason
+
+
+def boxes_as(change):
+    return Finder(lambda p, found: Detections(change(found.boxes, p), found.scores, found.categories))
+
+
+def test_boxes_without_area_are_no_other_answer_to_the_same_picture():
+    flat = Detections([[0, 0, 1, 0], [5, 5, 5, 9]], [0.9, 0.8], [1, 1])
+    assert difference(flat, flat, 0.3) == 0
+    assert difference(flat, Detections([[0, 0, 1, 0], [5, 6, 5, 9]], [0.9, 0.8], [1, 1]), 0.3) == 0.8
+    mixed = Finder(lambda p, found: with_row(found, [0, 0, 1, 0], 0.9, 1))
+    assert judge_detector("D1-repeatable", evidence(mixed)).value == 0
+
+
+WHY_NOTHING = {
+    "their boxes have no width or no height: all coordinates are 0 or 1, as of boxes in 0 to 1 that were rounded": (
+        lambda p, found: Detections(np.tile([0.0, 0, 1, 0], (len(found), 1)), found.scores, found.categories)
+    ),
+    "the highest of 48 scores is 0, 0.5 is needed": lambda p, found: changed(found, slice(None), scores=0.0),
+    "the highest of 48 scores is 0.4, 0.5 is needed": lambda p, found: changed(found, slice(None), scores=0.4),
+    "their boxes lie outside of the picture": lambda p, found: changed(found, slice(None), boxes=lambda old: old + 500),
+}
+
+
+@pytest.mark.parametrize("why", WHY_NOTHING)
+@pytest.mark.parametrize("name", ["D1-repeatable", "D7-nothing-made-up", "D6-interior-object-found"])
+def test_why_there_is_nothing_to_judge_by_is_said(name, why):
+    judged = judge_detector(name, evidence(Finder(WHY_NOTHING[why])))
+    assert judged.verdict == "skip"
+    assert why in judged.reason
+    assert "takes in more images" not in judged.reason
+
+
+def test_boxes_in_0_to_1_are_named_where_objects_are_too_small_to_judge_by():
+    detector = boxes_as(lambda boxes, p: boxes / np.tile(p.shape[1::-1], 2))
+    text = failing("D6-interior-object-found", detector)
+    assert "lie within 1.5 px of the left top corner, as of boxes in 0 to 1: multiply x by" in text
+
+
+def test_a_detector_that_fails_the_same_twice_is_no_other_answer():
+    def fails(images):
+        raise RuntimeError("out of tea")
+
+    text = failing("D1-repeatable", fails)
+    assert text.startswith("the detector fails on a picture whenever it is shown: built failed on ")
+    assert "out of tea" in text
+    for name in ("D6-interior-object-found", "D14-empty-picture"):
+        with pytest.raises(DetectorError, match="out of tea") as caught:
+            check_detector(name, evidence(fails))
+        assert not isinstance(caught.value, broken.BrokenInvariant)
+
+
+def test_a_detector_that_fails_once_is_not_repeatable():
+    calls = iter(range(10**6))
+
+    def answer(picture, found):
+        if next(calls) == 0:
+            raise RuntimeError("out of tea")
+        return found
+
+    with pytest.raises(broken.NotRepeatable, match=r"made the detector fail once, and not when it was shown again"):
+        check_detector("D1-repeatable", evidence(Finder(answer)))
+
+
+def test_what_breaks_for_boxes_that_are_read_wrongly_says_so():
+    detector = boxes_as(lambda boxes, p: boxes[:, [1, 0, 3, 2]])
+    text = failing("D12-truncated-object-found", detector, DATA.categories)
+    assert "fix this first, it may be the cause (D15-conventions): built: x0 y0 x1 y1 was expected" in text
+    assert "D15" not in failing("D12-truncated-object-found", detector)  # no ground truth to see it by
+    assert "D15" not in failing("D12-truncated-object-found", BUILT["D12-truncated-object-found"](), DATA.categories)
+
+
+def test_what_breaks_for_scores_that_are_chance_says_so():
+    rng = np.random.default_rng(0)
+    detector = Finder(lambda p, found: changed(found, slice(None), scores=rng.choice([0.55, 0.95], len(found))))
+    text = failing("D8-score-kept", detector)
+    assert "this may be chance: a score changes by 0.4 when the same picture is shown again (D1-repeatable)" in text
+
+
+def test_what_breaks_for_a_limit_on_boxes_says_so():
+    class Two(Finder):
+        max_detections = 2
+
+    detector = Two(lambda p, found: found.take(np.arange(min(2, len(found)))))
+    text = failing("D7-nothing-made-up", detector, allowed=Tolerances(made_up=0.0))
+    assert "this may be the limit on boxes: in " in text
+    assert "the detector returned its maximum (2), all of them scoring 0.15 or more" in text
+    filled = Two(BUILT["D7-nothing-made-up"]().answer)
+    filled.max_detections = 9
+    assert "limit on boxes" not in failing("D7-nothing-made-up", filled)
+
+
+def test_two_categories_on_one_place_are_no_change_of_category():
+    """Each object is found twice, as itself and, surer, as category 9: in the crop as in the whole image."""
+
+    def twice(picture, found):
+        count = len(found)
+        boxes, scores = np.tile(found.boxes, (2, 1)), np.repeat([0.6, 0.9], count)
+        return Detections(boxes, scores, np.concatenate([found.categories, np.full(count, 9)]))
+
+    assert judge_detector("D9-category-kept", evidence(Finder(twice))).value == 0

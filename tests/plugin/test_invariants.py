@@ -5,7 +5,7 @@ WANTED = ("--cropdet-checks=invariants", "--cropdet-examples=60")
 
 def test_each_is_an_item_of_its_own_and_what_cannot_be_told_is_skipped(project, workers, said):
     result = project.gate("fakes:perfect", *WANTED, "-rs", workers=workers)
-    result.assert_outcomes(passed=11, skipped=4)
+    result.assert_outcomes(passed=12, skipped=3)
     assert "nms_iou=0.6 declares it" in said(result)
     assert result.ret == 0
 

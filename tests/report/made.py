@@ -88,14 +88,14 @@ def write_page(path, *gates, **more):
 MADE = {"detector": {"name": "tflite:ssd.tflite"}, "dataset": "scenes", "seed": 0}
 
 
-def invariant(verdict, name="D6-interior-object-found", value=None, allowed=0.2, **more):
+def invariant(verdict, name="D6-interior-object-found", value=None, allowed=0.2, hint=None, **more):
     """The record of an invariant as it comes out of the JSON."""
     what, text = "share of objects that are not found", f"{value} > {allowed}: share of objects that are not found"
     errors = {"pass": None, "fail": InteriorObjectLost(f"{text}\n  {name}: An object is not found."), "skip": None}
     if verdict == "skip":
         judged = Judged(name, "skip", error=CannotTell("only 3 objects to tell by"))
     else:
-        judged = Judged(name, verdict, value, allowed, what, errors[verdict])
+        judged = Judged(name, verdict, value, allowed, what, errors[verdict], hint)
     return {"name": name, "test": f"t.py::test[{name}]", **MADE, **invariant_record(judged), **more}
 
 

@@ -58,6 +58,7 @@ def test_the_records_are_as_the_schema_says(validator, lost, benchmarked):
         ("invariant", "verdict", "undecided"),
         ("invariant", "value", "much"),
         ("invariant", "kind", "search"),
+        ("invariant", "hint", 4),
         ("search", "worst", {}),
         ("search", "verdict", "undecided"),
         ("search", "windows", -1),
@@ -271,3 +272,25 @@ def test_with_v_the_terminal_shows_what_was_measured(lost, width):
     quiet = Reporter(width)
     checks_summary(quiet, CHECKS)
     assert quiet.lines == []
+
+
+HINT = "objects are found better in another way: say --cropdet-detector resize=letterbox\n  0.4 instead of 0.3 <b>"
+
+
+@pytest.mark.parametrize("width", [40, 200])
+def test_a_hint_is_on_the_terminal_the_page_and_in_the_summary_and_fails_nothing(width):
+    checks = [CHECKS[0], invariant("pass", "D15-conventions", 1.5, None, hint=HINT)]
+    assert (checks[1]["verdict"], checks[1]["hint"]) == ("pass", HINT)
+    reporter = Reporter(width)
+    checks_summary(reporter, checks)
+    assert max(map(len, reporter.lines)) <= width
+    said = " ".join(" ".join(reporter.lines[1:]).split())
+    assert said == f"hint D15-conventions: {' '.join(HINT.split())}"
+    silent = Reporter(width, verbosity=-1)
+    checks_summary(silent, checks)
+    assert silent.lines == []
+    html = page([], checks=checks)
+    assert f"Hint: {' '.join(HINT.split())}" in shown(html)
+    assert "<b>" not in html
+    assert "D15-conventions**, hint: objects are found better" in summary([], (), checks)
+    assert annotations([], checks) == []
