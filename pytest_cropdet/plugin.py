@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_cropdet.escapes import one_line
 from pytest_cropdet.ledger import Ledger
 from pytest_cropdet.resolver import answering
 from pytest_cropdet.stash import current_item, failed_by, kept_runs, setting_up
@@ -83,7 +84,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     from pytest_cropdet.rootdir import astray
 
     found = astray(config)
-    return None if found is None else f"cropdet: {found.text}"
+    return None if found is None else f"cropdet: {one_line(found.text)}"
 
 
 class SuiteModule(pytest.Module):

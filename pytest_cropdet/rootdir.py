@@ -1,4 +1,5 @@
-"""Whether pytest was led astray by an option's value when it looked for its rootdir and ini file.
+"""Whether pytest was led astray by an option's value when it looked for its rootdir and ini file, and where the
+plugin keeps its own then.
 
 pytest looks for them before it knows the options of plugins, so the PATH of ``--cropdet-data PATH`` counts as a test
 path there, and the project's ini file may be missed. ``--cropdet-data=PATH`` is one word and cannot mislead it.
