@@ -45,11 +45,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run is about to call the detector: this many source images, crops and images to send."""
+    """A run is about to call the detector: this many source images, crops and images to send.
+
+    ``paired_by``: how categories are paired, ``name`` or ``id``, where that is known.
+    """
 
     images: int
     crops: int
     calls: int
+    paired_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ def events(
             "that are no crowds, with sides of at least min_side pixels"
         )
     calls = len(samples) + len(judge.plan)
-    yield Started(len(samples), len(judge.plan), calls)
+    yield Started(len(samples), len(judge.plan), calls, None if judge.categories is None else judge.categories.by)
     sent_before, seconds_before = handle.images_sent, handle.seconds
     found, done = _Found(), 0
     for number, point in enumerate(judge.points):

@@ -35,7 +35,7 @@ from pytest_cropdet.report.benchmark import benchmark_properties, benchmark_reco
 from pytest_cropdet.report.checks import check_properties, invariant_record, search_record
 from pytest_cropdet.report.progress import Progress
 from pytest_cropdet.results import Run
-from pytest_cropdet.runner import Event, Finished, Started, describe, events
+from pytest_cropdet.runner import Event, Finished, describe, events
 from pytest_cropdet.samples import Sample
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.stash import BENCHMARK, CHECK, DRY_RUN, current_item, kept_runs
@@ -56,7 +56,6 @@ class Cropdet:
         self.detector = None if detector is None else as_handle(detector)
         self.dataset = dataset
         self._made: Judging | None = None
-        self._paired_by_id = False
 
     def run(self, crops: Any = None, *, name: str | None = None, per_image: int | None = None, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
@@ -248,8 +247,6 @@ class Cropdet:
                     event.run.explanation.watch = self._watch
                     event.run.explanation.page = reporting.page_name(self._config)
                     return event.run
-                if isinstance(event, Started):
-                    self._note_pairing(detector, progress)
                 progress.show(event)
         raise RuntimeError("the run ended without a result")
 
@@ -262,12 +259,6 @@ class Cropdet:
                     progress.note(event.line)
                 progress.show(event)
         raise RuntimeError("the benchmark ended without a result")
-
-    def _note_pairing(self, detector: DetectorHandle, progress: Progress) -> None:
-        """Say once that categories are paired by id, where they are: the run goes on with ids as they are."""
-        if detector.categories is None and getattr(self.dataset, "has_truth", True) and not self._paired_by_id:
-            self._paired_by_id = True
-            progress.note(f"{detector.name} gives no names, so categories are paired by id")
 
     @contextmanager
     def _progress(self, detector: DetectorHandle) -> Iterator[Progress]:

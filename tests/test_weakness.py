@@ -10,7 +10,7 @@ from pytest_cropdet.categories import reconcile
 from pytest_cropdet.dry_run import dry_run
 from pytest_cropdet.report.json import record
 from pytest_cropdet.report.markdown import summary
-from pytest_cropdet.report.terminal import pairings
+from pytest_cropdet.report.terminal import paired_by, pairings
 from pytest_cropdet.samples import Detections, GroundTruth
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.weakness import Answers
@@ -197,8 +197,10 @@ class TestPairing:
         assert lines == [
             "categories are paired by id, because the detector gives no names; 143 of 2,958 detections on whole images "
             "have ids that the data set lacks (12, 26, 29, 30, 45, ...)",
-            "categories are paired by name",
         ]
+        assert paired_by([{"pairing": by_name}]) == ", categories paired by name"
+        assert paired_by([{"pairing": by_name}, {"pairing": by_id}]) == ", categories paired by id and by name"
+        assert paired_by([{"pairing": None}, {}]) == ""
         gate = record(small_run(same(OPINIONS), DATA))
         assert "Categories are paired by id, because the detector gives no names; the data set has" in summary([gate])
         named = record(small_run(same(OPINIONS, categories=NAMES), DATA))

@@ -88,7 +88,8 @@ class Progress:
                 elif isinstance(begun, Trying):
                     self._line(reporter, f"cropdet: to try measures at inference, {calls}")
                 else:
-                    self._line(reporter, f"cropdet: {begun.crops} crops of {begun.images} images, {calls}")
+                    by_id = "; categories are paired by id" if begun.paired_by == "id" else ""
+                    self._line(reporter, f"cropdet: {begun.crops} crops of {begun.images} images, {calls}{by_id}")
         text = f"cropdet: {event.done} of {event.calls} detector calls, {_duration(left)} left"
         if self._overwrite and now - self._begun >= SOON:
             if not self._dirty:

@@ -52,7 +52,7 @@ def write_summary(
             reporter.write_line(line)
     if reporter.verbosity < 0 or not (records or unfinished or page):
         return
-    reporter.section("crop robustness")
+    reporter.section(f"crop robustness{paired_by(records)}")
     writer = reporter.config.get_terminal_writer()
     width, block = writer.fullwidth, _block(writer)
     head, *lines = table(records, width)
@@ -112,10 +112,16 @@ def table(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     ]
 
 
+def paired_by(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return how the gates' categories were paired, in words that end the section's title; "" where none were."""
+    ways = sorted({record["pairing"]["by"] for record in records if record.get("pairing")})
+    return f", categories paired by {' and by '.join(ways)}" if ways else ""
+
+
 def pairings(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
-    """Return how the gates' categories were paired, each way once, those by id first, in lines of a width."""
+    """Return what pairing by id left out of the gates' detections, each sentence once, in lines of a width."""
     found = [Pairing.from_dict(record["pairing"]) for record in records if record.get("pairing")]
-    texts = dict.fromkeys(each.text for each in sorted(found, key=lambda each: each.by))
+    texts = dict.fromkeys(each.text for each in found if each.by == "id" and each.left_out)
     return [line for text in texts for line in wrap(text, max(20, width), subsequent_indent="    ")]
 
 

@@ -1,19 +1,22 @@
-"""How categories were paired is said when a run begins, and where its results are."""
+"""How categories were paired is said where a session's results are."""
 
 
-def test_by_id_is_said_before_the_run_and_in_the_summary(project, said):
-    result = project.gate("fakes:perfect")
-    text = said(result)
-    assert "cropdet: fakes:perfect gives no names, so categories are paired by id" in text
-    assert text.count("gives no names, so") == 1
-    assert "categories are paired by id, because the detector gives no names; the data set" in text
-    assert project.gates[0]["pairing"] == {"by": "id", "detections": 180, "left_out": 0, "lacking": []}
+def test_by_id_is_said_in_the_summary_with_what_it_left_out(project, said):
+    project.write(
+        more="from fakes import Finder\n\n\nclass More(Finder):\n    def find(self, image):\n"
+        "        found = super().find(image)\n"
+        "        return type(found)(found.boxes, found.scores, found.categories * 2)\n\n\nmake = More\n"
+    )
+    text = said(project.gate("more:make"))
+    assert "crop robustness, categories paired by id" in text
+    assert "60 of 180" not in text
+    assert "120 of 180 detections on whole images have ids that the data set lacks (4, 6)" in text
+    assert project.gates[0]["pairing"] == {"by": "id", "detections": 180, "left_out": 120, "lacking": [4, 6]}
     assert "categories are paired by id" in (project.path / ".cropdet" / "report" / "index.html").read_text()
 
 
-def test_by_name_is_said_in_the_summary_alone(project, said):
+def test_by_name_is_said_in_the_summary(project, said):
     result = project.gate("fakes:perfect", "--cropdet-detector=labels=red,green,blue", "--cropdet-report=off")
     text = said(result)
-    assert "gives no names" not in text
-    assert "categories are paired by name" in text
+    assert "crop robustness, categories paired by name" in text
     assert project.gates[0]["pairing"]["by"] == "name"
