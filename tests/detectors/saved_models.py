@@ -18,8 +18,8 @@ def export(tf: Any, path: Path, **convention: Any) -> Path:
     ``inner``: the side to which it resizes inside, with ``image_info`` as TF-Vision gives it; ``drop``: an output that
     it does not have; ``more``: a second input; ``fails``: a height in pixels of pictures on which it raises;
     ``one``: whether it answers for the first picture only; ``signature``: its name, or several names;
-    ``raw``: the columns of its raw scores; ``dynamic``: whether it returns as many rows as it finds (of one picture), so
-    that its signature names no number of them.
+    ``raw``: the columns of its raw scores; ``dynamic``: whether it returns as many rows as it finds (of one picture),
+    so that its signature names no number of them.
     """
     module = _module(tf, **convention)
     names = convention.get("signature", "serving_default").split()
