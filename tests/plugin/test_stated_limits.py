@@ -240,7 +240,7 @@ def test_tests_end_the_same_on_workers(project, written):
     chosen = ("shared", "compared", "nobody", "keeps", "other")
     assert project.pytest(*written, "-k", " or ".join(chosen), workers=2).ret == 1
     wanted = {test: outcome for test, (outcome, _) in WANTED.items() if any(each in test for each in chosen)}
-    assert len(wanted) == 9
+    assert len(wanted) == 10
     assert outcomes(project) == wanted
 
 
