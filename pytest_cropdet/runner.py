@@ -52,7 +52,7 @@ class Started:
     images: int
     crops: int
     calls: int
-    paired_by: str | None = None
+    paired_by: str | None = field(default=None, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def events(
             "that are no crowds, with sides of at least min_side pixels"
         )
     calls = len(samples) + len(judge.plan)
-    yield Started(len(samples), len(judge.plan), calls, None if judge.categories is None else judge.categories.by)
+    yield Started(len(samples), len(judge.plan), calls, paired_by=judge.paired_by)
     sent_before, seconds_before = handle.images_sent, handle.seconds
     found, done = _Found(), 0
     for number, point in enumerate(judge.points):
@@ -213,6 +213,11 @@ class _Judge:
         self.points = points if looking else [len(samples)]
         self._possible = points
         self.levels = look_levels(points, settings.level) if looking else [settings.level]
+
+    @property
+    def paired_by(self) -> str | None:
+        """How categories are paired, ``None`` without ground truth."""
+        return None if self.categories is None else self.categories.by
 
     def check_first(self, found: _Found, samples: Sequence[Sample], keys: BatchKeys | None) -> None:
         """Check what the first answers show: categories that fit, and whether they come out the same twice."""
