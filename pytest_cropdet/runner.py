@@ -53,7 +53,7 @@ class Started:
     images: int
     crops: int
     calls: int
-    paired_by: str | None = field(default=None, kw_only=True)
+    paired_by: str | None = field(default=None, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
