@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.crops import Crop
+from pytest_cropdet.data_warnings import DataWarnings
 from pytest_cropdet.detectors.handle import as_handle
 from pytest_cropdet.errors import DataError, DetectorError, SpecError
 from pytest_cropdet.report.json import record
@@ -337,3 +338,15 @@ def test_events_tell_the_size_then_the_progress_then_the_result():
     assert done[-1] == 180
     assert isinstance(seen[-1], Finished)
     assert len([each for each in seen if isinstance(each, Finished)]) == 1
+
+
+def test_what_is_odd_in_the_data_is_in_the_run_its_record_and_the_text_of_a_failure():
+    data = made()
+    data.warnings = DataWarnings()
+    data.warnings.add("crowds", "image 000.png: annotation 1")
+    found = small_run(loses_cut(SHARP), data, max_drop=0.05)
+    assert [each["kind"] for each in found.data_warnings] == ["crowds"]
+    assert record(found)["data_warnings"] == found.data_warnings
+    assert f"data: {found.data_warnings[0]['text']}" in found.explain(found.judge()[0])
+    data.warnings = ["of another kind"]
+    assert small_run(loses_cut(SHARP), data).data_warnings == []
