@@ -198,7 +198,8 @@ def _open_labels(
     first = int(given.first_category or 0)
     if found is None or found <= first:
         return labels, None
-    return labels, Proof(found - first, f"num_classes={found} of its {POSTPROCESS}, from number {first}")
+    # a user who says that it counts from 1, with a name for each, is left to the check of conventions
+    return labels, Proof(found - first, f"num_classes={found} of its {POSTPROCESS}", perhaps=found if first else None)
 
 
 def _check_normalized(boxes: NDArray[np.float64]) -> None:

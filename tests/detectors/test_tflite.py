@@ -364,7 +364,7 @@ def test_a_first_line_that_the_operation_counts_is_counted(make: Make) -> None:
         ({"labels": "left"}, "it has 1 names, and the model has 2 categories"),
         ({"labels": "a,b,c"}, "it has 3 names, and the model has 2 categories"),
         ({"labels": "background,a,b,c"}, "it has 4 names, the first is 'background', and the model has 2 categories"),
-        ({"labels": "left,right", "first_category": 1}, "it has 2 names, and the model has 1 categories"),
+        ({"labels": "a,b,c", "first_category": 1}, "it has 3 names, and the model has 1 categories"),
     ],
 )
 def test_names_that_do_not_fit_num_classes_are_refused_with_both_numbers(
