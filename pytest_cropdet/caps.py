@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.bounded import Bounded
+from pytest_cropdet.bounded import Bounded, bounds_of
 from pytest_cropdet.controls import Cap, cap_of, equal_boxes
 from pytest_cropdet.evaluation import (
     AveragePrecision,
@@ -30,7 +30,6 @@ from pytest_cropdet.evaluation import (
     Replicates,
     average_precision,
     match,
-    percentile_bounds,
     resample,
 )
 from pytest_cropdet.evaluator_cap import SIDES, EvaluatorCap, evaluator_cap
@@ -231,5 +230,8 @@ def _agrees(change: Bounded, drop: tuple[float | None, Floats], level: float) ->
     """Whether equal numbers of boxes change the drop by no more than its own uncertainty, or by next to nothing."""
     if drop[0] is None or change.low is None or change.high is None:
         return False
-    reach = percentile_bounds(drop[1], level)[1] - drop[0]
+    high = bounds_of(drop[1], level)[1]
+    if high is None:
+        return False
+    reach = high - drop[0]
     return max(abs(change.low), abs(change.high)) <= max(SAME_DROP, reach)

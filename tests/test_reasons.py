@@ -66,7 +66,7 @@ class TestOrder:
 
     def test_a_measure_that_is_not_defined_costs_nothing(self):
         verdict = loss(None, None, None).judge(0.1)
-        assert verdict.headline == "undefined ? 0.100: drop is undefined; allowed 0.100; UNDECIDED"
+        assert verdict.headline == "undefined ? 0.100: drop is undefined; allowed 0.100; UNDECIDED (undefined)"
 
 
 class TestHandful:

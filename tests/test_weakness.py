@@ -147,9 +147,9 @@ class TestBoxes:
 
     @pytest.mark.parametrize("order", ["xywh", "cxcywh"])
     def test_sizes_read_as_corners_are_recognised(self, order):
-        data = Data([sample(number, objects(((10 + number % 9, 12, 50, 60), 3))) for number in range(30)])
+        data = Data([sample(number, objects(((5 + number % 9, 12, 50, 60), 3))) for number in range(30)])
         box = {"xywh": lambda x: [x, 12, 50 - x, 48], "cxcywh": lambda x: [(50 + x) / 2, 36, 50 - x, 48]}[order]
-        whole = [Detections([box(10 + number % 9)], [0.9], [3]) for number in range(30)]
+        whole = [Detections([box(5 + number % 9)], [0.9], [3]) for number in range(30)]
         answers = by_hand({"boxes": "xyxy", "units": "pixels"}, whole, names=NAMES, data=data)
         assert answers.likely.kind == order
         assert f"boxes={order} instead of xyxy" in answers.explain("too weak")
