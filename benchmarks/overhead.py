@@ -90,7 +90,7 @@ Seconds = list[tuple[float, float]]  # by the clock, and of the processor in all
 
 def run_and_bare(detector: Any, data: Any, images: int, repeats: int) -> tuple[Seconds, Seconds, Any]:
     """Return the seconds of runs and of the same calls alone, in turn, and the result of a run."""
-    from pytest_cropdet.runner import events
+    from pytest_cropdet.gate.runner import events
 
     adapter, sent = detector.adapter, []
     real = adapter.detect
@@ -122,7 +122,7 @@ def by_hand(detector: Any, data: Any, images: int) -> tuple[float, float, int]:
     """Return the seconds of detecting, of 1,000 resamples (extrapolated) and the number of pictures."""
     import cv2
 
-    from pytest_cropdet.plan import choose_samples, make_plan
+    from pytest_cropdet.crops.plan import choose_samples, make_plan
 
     samples = choose_samples(data, images, 0)
     windows = make_plan(samples, CROPS, 0).windows
@@ -226,7 +226,7 @@ def sahi(detector: Any, data: Any, images: int) -> tuple[float, int] | None:
         from sahi.utils.compatibility import fix_full_shape_list, fix_shift_amount_list
     except ImportError:
         return None
-    from pytest_cropdet.plan import choose_samples
+    from pytest_cropdet.crops.plan import choose_samples
 
     adapter, sent = detector.adapter, []
 
@@ -288,8 +288,8 @@ def sahi(detector: Any, data: Any, images: int) -> tuple[float, int] | None:
 def cached_run(folder: Path) -> None:
     """Run against a cache; print what it took."""
     begun = time.perf_counter()
-    from pytest_cropdet.cache import Cache
-    from pytest_cropdet.runner import events
+    from pytest_cropdet.inference.cache import Cache
+    from pytest_cropdet.gate.runner import events
 
     imported = time.perf_counter()
     detector = open_detector("SSD MobileNet v1 (TFLite)")
@@ -308,7 +308,7 @@ def cached_run(folder: Path) -> None:
 
 def memory(name: str) -> None:
     """Print the largest memory of a process that imported us, loaded a detector, and ran; in MB. Linux only."""
-    from pytest_cropdet.runner import events
+    from pytest_cropdet.gate.runner import events
 
     def peak() -> float:  # not ru_maxrss, which starts with the parent's peak
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from pytest_cropdet import draw_benchmark
-from pytest_cropdet.report.benchmark import benchmark_lines, model_card
+from pytest_cropdet.report.model_card import benchmark_lines, model_card
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "leaderboard"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pytest_cropdet.options import OPTIONS
+from pytest_cropdet.plugin.options import OPTIONS
 
 HEAD = """# Options
 

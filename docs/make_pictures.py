@@ -19,7 +19,7 @@ from pytest_cropdet import (
     run,
 )
 from pytest_cropdet.augment import Augmentation, Context, Cut, Generic, Matched, Position, Scale
-from pytest_cropdet.search import search
+from pytest_cropdet.search.dataset_search import search
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "fixtures" / "models"

@@ -8,82 +8,82 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_cropdet.anchors import anchor_report as anchor_report
-    from pytest_cropdet.anchors import best_anchors as best_anchors
-    from pytest_cropdet.benchmark import Benchmark as Benchmark
-    from pytest_cropdet.benchmark import run_benchmark as run_benchmark
-    from pytest_cropdet.comparison import Comparison as Comparison
-    from pytest_cropdet.comparison import compare as compare
-    from pytest_cropdet.crops import Crop as Crop
-    from pytest_cropdet.crops import CroppedTruth as CroppedTruth
-    from pytest_cropdet.crops import crop_detections as crop_detections
-    from pytest_cropdet.crops import crop_truth as crop_truth
-    from pytest_cropdet.datasets import load_dataset as load_dataset
+    from pytest_cropdet.causes.diagnostics.anchor_fit import anchor_report as anchor_report
+    from pytest_cropdet.causes.diagnostics.anchor_fit import best_anchors as best_anchors
+    from pytest_cropdet.benchmark.result import Benchmark as Benchmark
+    from pytest_cropdet.benchmark.result import run_benchmark as run_benchmark
+    from pytest_cropdet.search.comparison import Comparison as Comparison
+    from pytest_cropdet.search.comparison import compare as compare
+    from pytest_cropdet.geometry.crop import Crop as Crop
+    from pytest_cropdet.geometry.crop import CroppedTruth as CroppedTruth
+    from pytest_cropdet.geometry.crop import crop_detections as crop_detections
+    from pytest_cropdet.geometry.crop import crop_truth as crop_truth
+    from pytest_cropdet.data import load_dataset as load_dataset
     from pytest_cropdet.detectors import load_detector as load_detector
     from pytest_cropdet.detectors.anchors import read_anchors as read_anchors
-    from pytest_cropdet.drawn import Drawn as Drawn
+    from pytest_cropdet.crops.drawn_plan import Drawn as Drawn
     from pytest_cropdet.errors import CropdetError as CropdetError
     from pytest_cropdet.errors import DataError as DataError
     from pytest_cropdet.errors import DetectorError as DetectorError
     from pytest_cropdet.figures.anchors import draw_anchors as draw_anchors
     from pytest_cropdet.figures.benchmark import draw_benchmark as draw_benchmark
-    from pytest_cropdet.gate import GateFailure as GateFailure
-    from pytest_cropdet.losing import LossRules as LossRules
-    from pytest_cropdet.masks import Mask as Mask
-    from pytest_cropdet.plan import make_plan as make_plan
-    from pytest_cropdet.protocols import Dataset as Dataset
-    from pytest_cropdet.protocols import Detector as Detector
-    from pytest_cropdet.remap_checks import check_remap as check_remap
-    from pytest_cropdet.remap_errors import RemapError as RemapError
-    from pytest_cropdet.runner import Run as Run
-    from pytest_cropdet.runner import run as run
-    from pytest_cropdet.samples import Detections as Detections
-    from pytest_cropdet.samples import GroundTruth as GroundTruth
-    from pytest_cropdet.samples import Sample as Sample
-    from pytest_cropdet.search import find_worst_crop as find_worst_crop
-    from pytest_cropdet.strategies import crops_of as crops_of
-    from pytest_cropdet.worst import ObjectLost as ObjectLost
-    from pytest_cropdet.worst import WorstCrop as WorstCrop
+    from pytest_cropdet.evaluation.measure import GateFailure as GateFailure
+    from pytest_cropdet.search.loss_rules import LossRules as LossRules
+    from pytest_cropdet.geometry.masks import Mask as Mask
+    from pytest_cropdet.crops.plan import make_plan as make_plan
+    from pytest_cropdet.data.dataset import Dataset as Dataset
+    from pytest_cropdet.data.dataset import Detector as Detector
+    from pytest_cropdet.invariants.remap_checks import check_remap as check_remap
+    from pytest_cropdet.invariants.remap_errors import RemapError as RemapError
+    from pytest_cropdet.gate.runner import Run as Run
+    from pytest_cropdet.gate.runner import run as run
+    from pytest_cropdet.data.samples import Detections as Detections
+    from pytest_cropdet.data.samples import GroundTruth as GroundTruth
+    from pytest_cropdet.data.samples import Sample as Sample
+    from pytest_cropdet.search.dataset_search import find_worst_crop as find_worst_crop
+    from pytest_cropdet.crops.strategies import crops_of as crops_of
+    from pytest_cropdet.search.worst_crop import ObjectLost as ObjectLost
+    from pytest_cropdet.search.worst_crop import WorstCrop as WorstCrop
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Benchmark": "benchmark",
-    "Comparison": "comparison",
-    "Crop": "crops",
+    "Benchmark": "benchmark.result",
+    "Comparison": "search.comparison",
+    "Crop": "geometry.crop",
     "CropdetError": "errors",
-    "CroppedTruth": "crops",
+    "CroppedTruth": "geometry.crop",
     "DataError": "errors",
-    "Dataset": "protocols",
-    "Detections": "samples",
-    "Detector": "protocols",
+    "Dataset": "data.dataset",
+    "Detections": "data.samples",
+    "Detector": "data.dataset",
     "DetectorError": "errors",
-    "Drawn": "drawn",
-    "GateFailure": "gate",
-    "GroundTruth": "samples",
-    "LossRules": "losing",
-    "Mask": "masks",
-    "ObjectLost": "worst",
-    "RemapError": "remap_errors",
-    "Run": "runner",
-    "Sample": "samples",
-    "WorstCrop": "worst",
-    "anchor_report": "anchors",
-    "best_anchors": "anchors",
-    "check_remap": "remap_checks",
-    "compare": "comparison",
-    "crop_detections": "crops",
-    "crop_truth": "crops",
-    "crops_of": "strategies",
+    "Drawn": "crops.drawn_plan",
+    "GateFailure": "evaluation.measure",
+    "GroundTruth": "data.samples",
+    "LossRules": "search.loss_rules",
+    "Mask": "geometry.masks",
+    "ObjectLost": "search.worst_crop",
+    "RemapError": "invariants.remap_errors",
+    "Run": "gate.runner",
+    "Sample": "data.samples",
+    "WorstCrop": "search.worst_crop",
+    "anchor_report": "causes.diagnostics.anchor_fit",
+    "best_anchors": "causes.diagnostics.anchor_fit",
+    "check_remap": "invariants.remap_checks",
+    "compare": "search.comparison",
+    "crop_detections": "geometry.crop",
+    "crop_truth": "geometry.crop",
+    "crops_of": "crops.strategies",
     "draw_anchors": "figures.anchors",
     "draw_benchmark": "figures.benchmark",
-    "find_worst_crop": "search",
-    "load_dataset": "datasets",
-    "load_detector": "detectors",
-    "make_plan": "plan",
+    "find_worst_crop": "search.dataset_search",
+    "load_dataset": "data.loading",
+    "load_detector": "detectors.loading",
+    "make_plan": "crops.plan",
     "read_anchors": "detectors.anchors",
-    "run": "runner",
-    "run_benchmark": "benchmark",
+    "run": "gate.runner",
+    "run_benchmark": "benchmark.result",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_cropdet.errors import SpecError
 
 if TYPE_CHECKING:
-    from pytest_cropdet.protocols import Dataset
+    from pytest_cropdet.data.dataset import Dataset
 
 __all__ = ["answering", "configured_dataset"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.boxes import Boxes, areas
-from pytest_cropdet.crops import Crop, CroppedTruth
-from pytest_cropdet.samples import GroundTruth
+from pytest_cropdet.geometry.boxes import Boxes, areas
+from pytest_cropdet.geometry.crop import Crop, CroppedTruth
+from pytest_cropdet.data.samples import GroundTruth
 
 from .strategies import GRID, Scene, truth_of
 

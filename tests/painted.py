@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from pytest_cropdet.samples import Detections, GroundTruth, Image, Sample
+from pytest_cropdet.data.samples import Detections, GroundTruth, Image, Sample
 
 Box = tuple[int, int, int, int]
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from pytest_cropdet import Detections, GroundTruth, Sample, run
-from pytest_cropdet.agreement import LOW_SHARE, names_for, stand_in_truth
-from pytest_cropdet.datasets.folder import ImageFolder
+from pytest_cropdet.data.pseudo_labels import LOW_SHARE, names_for, stand_in_truth
+from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.report.json import record
+from pytest_cropdet.report.records import record
 
 BOX = (20.0, 10.0, 60.0, 50.0)
 

@@ -23,18 +23,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet import batch_keys, cache
-from pytest_cropdet.batch_keys import BatchKeys
-from pytest_cropdet.cache import Cache, CacheWarning, pack, unpack
-from pytest_cropdet.crops import Crop
-from pytest_cropdet.data_warnings import DataWarning
+from pytest_cropdet.inference import cache_keys as batch_keys
+from pytest_cropdet.inference import cache
+from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.inference.cache import Cache, CacheWarning, pack, unpack
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.data.data_warnings import DataWarning
 from pytest_cropdet.detectors import load_detector
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.report.json import record
-from pytest_cropdet.runner import Finished, events
-from pytest_cropdet.samples import Detections, GroundTruth, Sample
+from pytest_cropdet.report.records import record
+from pytest_cropdet.gate.runner import Finished, events
+from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
 from pytest_cropdet.settings import RunSettings
 
 from .pictures import coco, encoded, quadrants, write_set
@@ -246,7 +247,7 @@ def test_an_answer_or_a_release_ends_a_claim(store, stranger):
 def test_of_many_processes_one_gets_the_claim_and_opening_at_once_fails_for_none(tmp_path):
     code = (
         "import sys, pathlib, time, warnings; warnings.simplefilter('error');"
-        "from pytest_cropdet.cache import Cache; store = Cache(pathlib.Path(sys.argv[1]));"
+        "from pytest_cropdet.inference.cache import Cache; store = Cache(pathlib.Path(sys.argv[1]));"
         "time.sleep(max(0, float(sys.argv[2]) - time.time()));"
         "print(sum(store.claim(f'batch {n}') for n in range(50))); sys.stdout.flush(); sys.stdin.read()"
     )

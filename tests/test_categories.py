@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from pytest_cropdet.categories import reconcile, select_categories
+from pytest_cropdet.data.categories import reconcile, select_categories
 from pytest_cropdet.errors import DetectorError, SpecError
-from pytest_cropdet.samples import Detections
+from pytest_cropdet.data.samples import Detections
 
 PETS = {17: "cat", 18: "dog"}
 

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from pytest_cropdet.datasets import coco as module
-from pytest_cropdet.datasets import load_dataset
+from pytest_cropdet.data import coco as module
+from pytest_cropdet.data import load_dataset
 from pytest_cropdet.errors import DataError
 
 from .invariants import same

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from pytest_cropdet.boxes import areas
-from pytest_cropdet.controls import cap_of
-from pytest_cropdet.crops import Crop, crop_truth
-from pytest_cropdet.datasets.coco import CocoDataset
-from pytest_cropdet.masks import Mask
-from pytest_cropdet.samples import Detections, GroundTruth, Sample
+from pytest_cropdet.geometry.boxes import areas
+from pytest_cropdet.gate.controls import cap_of
+from pytest_cropdet.geometry.crop import Crop, crop_truth
+from pytest_cropdet.data.coco import CocoDataset
+from pytest_cropdet.geometry.masks import Mask
+from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
 
 from .support import Data, Fake, detections, made, objects, opinions, same, sample, small_run
 

@@ -12,9 +12,9 @@ import warnings
 import numpy as np
 import pytest
 
-from pytest_cropdet.data_warnings import KINDS, DataWarning, DataWarnings
-from pytest_cropdet.datasets import load_annotations, load_dataset
-from pytest_cropdet.datasets.folder import ImageFolder
+from pytest_cropdet.data.data_warnings import KINDS, DataWarning, DataWarnings
+from pytest_cropdet.data import load_annotations, load_dataset
+from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.errors import DataError, SpecError
 
 from .pictures import coco, encoded, quadrants, with_exif, write_set
@@ -345,7 +345,7 @@ HOSTILE = {
 IN_A_CHILD = """
 import json, sys
 from pathlib import Path
-from pytest_cropdet.datasets import load_dataset
+from pytest_cropdet.data import load_dataset
 from pytest_cropdet.errors import DataError
 path = Path(sys.argv[1])
 content = json.loads(path.read_text())

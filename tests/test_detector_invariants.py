@@ -8,14 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_cropdet import broken, options
-from pytest_cropdet.conventions import Mistaken
-from pytest_cropdet.detector_invariants import INVARIANTS, CannotTell, Tolerances, check_detector, judge_detector
+from pytest_cropdet.invariants import failures as broken
+from pytest_cropdet.plugin import options
+from pytest_cropdet.invariants.conventions import Mistaken
+from pytest_cropdet.invariants.detector import INVARIANTS, CannotTell, Tolerances, check_detector, judge_detector
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import CallableAdapter, DetectorHandle
 from pytest_cropdet.errors import DataError, DetectorError, SpecError
-from pytest_cropdet.evidence import Evidence, difference
-from pytest_cropdet.samples import Detections
+from pytest_cropdet.invariants.observations import Evidence, difference
+from pytest_cropdet.data.samples import Detections
 
 from .painted import Finder, find, painted_data
 
@@ -233,7 +234,7 @@ def test_no_value_to_try_and_nothing_found_are_no_right_conventions(monkeypatch)
         ([], "built can be read with no other value of any convention"),
         ([Mistaken("channels", "rgb", "bgr", 0.0, 0.0, 0.0, 16)], "no annotated object was found, whatever"),
     ):
-        monkeypatch.setattr("pytest_cropdet.convention_check.suspects", lambda *_, found=found: found)
+        monkeypatch.setattr("pytest_cropdet.invariants.convention_check.suspects", lambda *_, found=found: found)
         with pytest.raises(CannotTell, match=reason):
             check_detector("D15-conventions", shown)
 
@@ -282,7 +283,7 @@ def test_a_verdict_holds_the_number_and_what_the_check_raises():
 
 @pytest.mark.parametrize("value", [1.5, float("-inf")])
 def test_what_is_not_finite_is_undefined_in_a_verdict(monkeypatch, value):
-    monkeypatch.setattr("pytest_cropdet.detector_invariants.measure", lambda *_: (value, float("inf"), "z"))
+    monkeypatch.setattr("pytest_cropdet.invariants.detector.measure", lambda *_: (value, float("inf"), "z"))
     judged = judge_detector("D15-conventions", evidence(Finder()))
     assert (judged.verdict, judged.value, judged.allowed) == ("pass", 1.5 if value == 1.5 else None, None)
 

@@ -15,9 +15,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pytest_cropdet import Crop, Drawn
-from pytest_cropdet.drawn import draw_plan
+from pytest_cropdet.crops.drawn_plan import draw_plan
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.strategies import crops
+from pytest_cropdet.crops.strategies import crops
 
 from .support import HEIGHT, WIDTH, made, perfect, small_run
 
@@ -181,8 +181,8 @@ def test_the_windows_do_not_depend_on_the_numbers_in_imported_modules(tmp_path):
     code = (
         "import sys, hashlib; sys.path.insert(0, sys.argv[1])\n"
         "if len(sys.argv) > 2: import numbers_of_a_project\n"
-        "from pytest_cropdet.seeking import examples_of\n"
-        "from pytest_cropdet.strategies import crops\n"
+        "from pytest_cropdet.crops.hypothesis_find import examples_of\n"
+        "from pytest_cropdet.crops.strategies import crops\n"
         "print(hashlib.sha256(repr(examples_of(crops(640, 480, min_side=60), 200, 7)).encode()).hexdigest())\n"
     )
     (tmp_path / "numbers_of_a_project.py").write_text("THEM = [117, 123, 131, 237, 241, 343, 347, 359]\n")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.gate import Doubt, GateFailure, Measure, Verdict, check_limit
+from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Verdict, check_limit
 
 
 def loss(value=0.06, low=0.04, high=0.08, **options) -> Measure:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.images import decode_image, decoder_version, read_image
+from pytest_cropdet.data.images import decode_image, decoder_version, read_image
 
 from .invariants import same
 from .pictures import encoded, palette_png, quadrants, with_exif

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.looks import look_levels, look_points, shuffled
-from pytest_cropdet.report.json import record
-from pytest_cropdet.samples import Detections, GroundTruth
+from pytest_cropdet.gate.early_stopping import look_levels, look_points, shuffled
+from pytest_cropdet.report.records import record
+from pytest_cropdet.data.samples import Detections, GroundTruth
 
 from .support import Data, loses_cut, made, same, sample, small_run
 

@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_cropdet import trials, trying
-from pytest_cropdet.advice import advise
-from pytest_cropdet.bounded import Bounded
-from pytest_cropdet.crops import Crop, crop_detections
-from pytest_cropdet.engines import Picture
-from pytest_cropdet.mitigations import MARGINS, Mitigation, Padded, Shrunk, mitigations, size_of
-from pytest_cropdet.runner import Asked, Finished, Trying, events, run
-from pytest_cropdet.samples import Detections
+from pytest_cropdet.causes.mitigations import gains as trials
+from pytest_cropdet.causes.mitigations import detect as trying
+from pytest_cropdet.causes.advice import advise
+from pytest_cropdet.evaluation.interval import Bounded
+from pytest_cropdet.geometry.crop import Crop, crop_detections
+from pytest_cropdet.inference.batches import Picture
+from pytest_cropdet.causes.mitigations.measures import MARGINS, Mitigation, Padded, Shrunk, mitigations, size_of
+from pytest_cropdet.gate.runner import Asked, Finished, Trying, events, run
+from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.settings import RunSettings
-from pytest_cropdet.trials import choose, halves, keep_best
+from pytest_cropdet.causes.mitigations.gains import choose, halves, keep_best
 
 from .causes.built import SIDES, Built, scenes
 from .painted import Finder, find, paint, painted_data, sample

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_cropdet.benchmark import run_benchmark
-from pytest_cropdet.datasets import load_dataset
-from pytest_cropdet.dry_run import dry_run
-from pytest_cropdet.plan import choose_samples
-from pytest_cropdet.report.json import record
-from pytest_cropdet.runner import run
-from pytest_cropdet.samples import Detections
+from pytest_cropdet.benchmark.result import run_benchmark
+from pytest_cropdet.data import load_dataset
+from pytest_cropdet.gate.dry_runs import dry_run
+from pytest_cropdet.crops.plan import choose_samples
+from pytest_cropdet.report.records import record
+from pytest_cropdet.gate.runner import run
+from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.settings import RunSettings
 
 from .painted import find

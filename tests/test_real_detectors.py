@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pytest_cropdet import load_dataset, load_detector
-from pytest_cropdet.search import search
+from pytest_cropdet.search.dataset_search import search
 
 pytest.importorskip("tensorflow")
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 
-from pytest_cropdet.boxes import areas
-from pytest_cropdet.crops import Crop, CroppedTruth, crop_truth
-from pytest_cropdet.samples import GroundTruth
+from pytest_cropdet.geometry.boxes import areas
+from pytest_cropdet.geometry.crop import Crop, CroppedTruth, crop_truth
+from pytest_cropdet.data.samples import GroundTruth
 
 from . import invariants
 from .invariants import CHECKS, MASKED, ODD, Check, Remap

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_cropdet.cache import Cache, CacheWarning
+from pytest_cropdet.inference.cache import Cache, CacheWarning
 from pytest_cropdet.errors import DetectorError
 
 from . import resumable

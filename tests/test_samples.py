@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet import Detections, GroundTruth
-from pytest_cropdet.boxes import to_format
+from pytest_cropdet.geometry.boxes import to_format
 
 BOXES = np.array([[60.0, 40, 90, 55], [70, 80, 75, 90], [30, 20, 70, 60]])
 XYWH = "x y width height: boxes[:, 2:] += boxes[:, :2]"
@@ -37,7 +37,7 @@ def test_what_the_message_says_makes_the_boxes_right():
     upwards = BOXES[:, [0, 3, 2, 1]]
     assert "corners with y swapped: boxes[:, [0, 3, 2, 1]] is in order" in refused(upwards)
     centred = refused(to_format(BOXES, "cxcywh"))
-    assert "centre's x y, width height: pytest_cropdet.boxes.from_format(boxes, 'cxcywh')" in centred
+    assert "centre's x y, width height: pytest_cropdet.geometry.boxes.from_format(boxes, 'cxcywh')" in centred
 
 
 def test_normalised_sizes_are_said_to_be_small():

@@ -6,17 +6,17 @@ What needs TensorFlow (``padded_map``, ``ragged_map``, ``CropAugmentation``) is 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.augment.crop import Augmentation, Augmented
+from pytest_cropdet.augment.augmentation import Augmentation, Augmented
 from pytest_cropdet.augment.generic import Generic
 from pytest_cropdet.augment.matched import Matched
 from pytest_cropdet.augment.recipes import Context, Cut, Position, Recipe, Scale, Window
 from pytest_cropdet.errors import DetectorError
 
 if TYPE_CHECKING:
-    from pytest_cropdet.augment.generic_graph import generic_map as generic_map
-    from pytest_cropdet.augment.graph import padded_map as padded_map
-    from pytest_cropdet.augment.graph import ragged_map as ragged_map
-    from pytest_cropdet.augment.layer import CropAugmentation as CropAugmentation
+    from pytest_cropdet.augment.tf_generic import generic_map as generic_map
+    from pytest_cropdet.augment.tf_graph import padded_map as padded_map
+    from pytest_cropdet.augment.tf_graph import ragged_map as ragged_map
+    from pytest_cropdet.augment.keras_layer import CropAugmentation as CropAugmentation
 
 __all__ = ["Augmentation", "Augmented", "Context", "Cut", "Generic", "Matched", "Position", "Recipe", "Scale", "Window"]
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.augment.crop import Augmented, Fill, check_fill, colour
+from pytest_cropdet.augment.augmentation import Augmented, Fill, check_fill, colour
 from pytest_cropdet.augment.draws import MILLION, Draws
-from pytest_cropdet.boxes import Boxes, Floats, clip, has_sides, visible_fraction
-from pytest_cropdet.crops import MIN_VISIBILITY
+from pytest_cropdet.geometry.boxes import Boxes, Floats, clip, has_sides, visible_fraction
+from pytest_cropdet.geometry.crop import MIN_VISIBILITY
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.masks import Mask
-from pytest_cropdet.samples import GroundTruth
+from pytest_cropdet.geometry.masks import Mask
+from pytest_cropdet.data.samples import GroundTruth
 
 __all__ = ["Generic"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pytest_cropdet.boxes import FORMATS
+from pytest_cropdet.geometry.boxes import FORMATS
 from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.errors import DetectorError
 

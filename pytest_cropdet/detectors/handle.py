@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from pytest_cropdet.detectors.description import Description
-from pytest_cropdet.detectors.frames import Frame, Prepared
+from pytest_cropdet.detectors.resize import Frame, Prepared
 from pytest_cropdet.errors import CropdetError, DetectorError
-from pytest_cropdet.samples import Detections, Image
+from pytest_cropdet.data.samples import Detections, Image
 
 __all__ = ["Adapter", "DetectorHandle", "Memory", "Profile", "as_handle", "fingerprint_of_files"]
 
@@ -40,7 +40,7 @@ class Adapter(Protocol):
 
 
 class Memory(Protocol):
-    """What outlives the process and is shared by many: a :class:`~pytest_cropdet.cache.Cache`."""
+    """What outlives the process and is shared by many: a :class:`~pytest_cropdet.inference.cache.Cache`."""
 
     def fact(self, name: str) -> Any: ...
 
@@ -96,7 +96,7 @@ class Profile:
 
 
 class DetectorHandle:
-    """A detector, loaded on its first call; it is a :class:`~pytest_cropdet.protocols.Detector`."""
+    """A detector, loaded on its first call; it is a :class:`~pytest_cropdet.data.dataset.Detector`."""
 
     def __init__(
         self, name: str, load: Callable[[], Adapter], description: Description, fingerprint: str | None = None

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pytest_cropdet.boxes import Boxes, Floats, iou
-from pytest_cropdet.samples import Ints
+from pytest_cropdet.geometry.boxes import Boxes, Floats, iou
+from pytest_cropdet.data.samples import Ints
 
 __all__ = ["suppress"]
 

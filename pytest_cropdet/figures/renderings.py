@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.boxes import Boxes, Floats
-from pytest_cropdet.crops import Crop
-from pytest_cropdet.figures.style import FONT
-from pytest_cropdet.picture import add_box
+from pytest_cropdet.geometry.boxes import Boxes, Floats
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.figures.canvas import FONT
+from pytest_cropdet.figures.comparison import add_box
 from pytest_cropdet.plotting import new_figure
-from pytest_cropdet.samples import Bools, Image
+from pytest_cropdet.data.samples import Bools, Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.chain import PHRASES
+from pytest_cropdet.causes.chain import PHRASES
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.figures.style import FONT, GROUPS, MUTED, STEPS, calm
+from pytest_cropdet.figures.canvas import FONT, GROUPS, MUTED, STEPS, calm
 from pytest_cropdet.plotting import new_figure
 
 if TYPE_CHECKING:

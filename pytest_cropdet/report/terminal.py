@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.bounded import bounds_text, digits
-from pytest_cropdet.categories import Pairing
-from pytest_cropdet.chain import PHRASES
+from pytest_cropdet.evaluation.interval import bounds_text, digits
+from pytest_cropdet.data.categories import Pairing
+from pytest_cropdet.causes.chain import PHRASES
 from pytest_cropdet.escapes import one_line
 from pytest_cropdet.report.html.page import Unfinished
-from pytest_cropdet.report.limits import LimitRow, limit_rows, note
-from pytest_cropdet.report.markdown import annotations
+from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, note
+from pytest_cropdet.report.github import annotations
 
 __all__ = ["short_verdict", "table", "write_summary"]
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_cropdet.session import Cropdet
+    from pytest_cropdet.plugin.fixture import Cropdet
 
 
 def test_benchmark(cropdet: "Cropdet") -> None:

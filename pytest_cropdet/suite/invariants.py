@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_cropdet.options import INVARIANTS
+from pytest_cropdet.plugin.options import INVARIANTS
 
 if TYPE_CHECKING:
-    from pytest_cropdet.session import Cropdet
+    from pytest_cropdet.plugin.fixture import Cropdet
 
 
 @pytest.mark.parametrize("invariant", INVARIANTS)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import strategies as st
 
 from pytest_cropdet.augment import Augmentation, Context, Cut, Matched, Position, Scale, Window
-from pytest_cropdet.crops import Crop, CroppedTruth
-from pytest_cropdet.samples import GroundTruth
-from pytest_cropdet.strategies import ground_truths
+from pytest_cropdet.geometry.crop import Crop, CroppedTruth
+from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.crops.strategies import ground_truths
 
 from ..strategies import truth_of
 
@@ -75,7 +75,7 @@ def in_graph(augmentation: Augmentation) -> Any:
     """The augmentation in a graph: all that is known of a sample, for any size and any number of objects."""
     import tensorflow as tf
 
-    from pytest_cropdet.augment.graph import augmented
+    from pytest_cropdet.augment.tf_graph import augmented
 
     spec = [
         tf.TensorSpec((None, None, 3), tf.uint8),
@@ -100,7 +100,7 @@ def in_graph(augmentation: Augmentation) -> Any:
 def _fixed_in_graph(min_visibility: float) -> Any:
     import tensorflow as tf
 
-    from pytest_cropdet.augment.graph import augmented
+    from pytest_cropdet.augment.tf_graph import augmented
 
     spec = [
         tf.TensorSpec((4,), tf.int64),

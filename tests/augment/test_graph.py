@@ -62,7 +62,7 @@ def test_bit_for_bit_where_no_box_is_exact_and_the_picture_is_resized(picture, i
 
 def test_of_a_large_picture():
     rng = np.random.default_rng(0)
-    from pytest_cropdet.samples import GroundTruth
+    from pytest_cropdet.data.samples import GroundTruth
 
     from .made import Picture
 
@@ -169,7 +169,7 @@ def test_the_layers_boxes_are_where_the_pixels_are():
 
 
 def test_the_layer_is_the_numpy_side_counts_on_and_takes_indices():
-    from pytest_cropdet.samples import GroundTruth
+    from pytest_cropdet.data.samples import GroundTruth
 
     crop, again = layer(Context(), Scale(), Cut(visible=(0.2, 0.9))), layer(Context(), Scale(), Cut(visible=(0.2, 0.9)))
     first, second = crop(batch()), crop(batch())

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_cropdet.bias import box_bias
+from pytest_cropdet.causes.diagnostics.box_bias import box_bias
 from pytest_cropdet.evaluation import Detected, match
-from pytest_cropdet.hidden import draw_units
+from pytest_cropdet.evaluation.object_shares import draw_units
 
 from ..support import NAMES, made, perfect, small_run
 

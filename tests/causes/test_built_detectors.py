@@ -7,13 +7,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from pytest_cropdet.causes import _count_new
-from pytest_cropdet.crops import Crop
+from pytest_cropdet.causes.attribution import _count_new
+from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.evaluation import Detected
-from pytest_cropdet.explaining import _rendered
-from pytest_cropdet.renderings import STEPS, Rendering, cut_objects
-from pytest_cropdet.runner import Run, run
-from pytest_cropdet.samples import GroundTruth
+from pytest_cropdet.causes.explainer import _rendered
+from pytest_cropdet.causes.renderings import STEPS, Rendering, cut_objects
+from pytest_cropdet.gate.runner import Run, run
+from pytest_cropdet.data.samples import GroundTruth
 
 from .built import SIDES, Built, scenes
 

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from pytest_cropdet.error_types import FALSE_POSITIVES, KINDS, error_types, find_errors
-from pytest_cropdet.evaluation import Detected, Truth, average_precision, match
+from pytest_cropdet.causes.diagnostics.error_types import FALSE_POSITIVES, KINDS, error_types, find_errors
+from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import Detected, Truth, match
 
 from . import tide
 
@@ -22,7 +23,7 @@ def their_recall_points(monkeypatch):
 
     Where a recall is exactly one of the ten, a bar of the sum is another.
     """
-    module = importlib.import_module("pytest_cropdet.evaluation.average_precision")
+    module = importlib.import_module("pytest_cropdet.evaluation.coco.average_precision")
     monkeypatch.setattr(module, "RECALL_POINTS", np.arange(101) / 100)
 
 

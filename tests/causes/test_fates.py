@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.fates import fates, original_area, sizes_of
-from pytest_cropdet.hidden import draw_units
-from pytest_cropdet.plan import make_plan
-from pytest_cropdet.renderings import CHAIN, STEPS
-from pytest_cropdet.samples import GroundTruth
-from pytest_cropdet.scoring import CropIndex, build_objects
+from pytest_cropdet.causes.fates import fates, original_area, sizes_of
+from pytest_cropdet.evaluation.object_shares import draw_units
+from pytest_cropdet.crops.plan import make_plan
+from pytest_cropdet.causes.renderings import CHAIN, STEPS
+from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.evaluation.crop_tables import CropIndex, build_objects
 
 from ..support import NAMES, Data, made, sample
 

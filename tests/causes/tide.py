@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pytest_cropdet.evaluation import Detected, Truth, match
-from pytest_cropdet.scoring import CropIndex, Objects
+from pytest_cropdet.evaluation.crop_tables import CropIndex, Objects
 
 STORED = Path(__file__).parent / "data" / "tidecv.json"
 CATEGORIES = (3, 7, 12)

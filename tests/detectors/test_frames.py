@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_cropdet.detectors.frames import Frame, fit, scale_values
+from pytest_cropdet.detectors.resize import Frame, fit, scale_values
 
 from ..invariants import same
 from ..painted import find, paint

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.boxes import iou
+from pytest_cropdet.geometry.boxes import iou
 from pytest_cropdet.detectors.nms import suppress
 
 

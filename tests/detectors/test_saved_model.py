@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.detectors import load_detector
-from pytest_cropdet.detectors.saved_model import import_tensorflow
+from pytest_cropdet.detectors.adapters.saved_model import import_tensorflow
 from pytest_cropdet.errors import DetectorError
 
 from ..painted import paint

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_cropdet.detectors import saved_model
+from pytest_cropdet.detectors.adapters import saved_model
 
 
 class FakeTensorFlow:

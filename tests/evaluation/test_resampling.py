@@ -7,17 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_cropdet.evaluation import (
-    Detected,
-    Matches,
-    average_precision,
-    match,
-    percentile_bounds,
-    resample,
-    weighted,
-)
-from pytest_cropdet.evaluation import resampling as resampling_module
-from pytest_cropdet.evaluation.plans import plans_of
+from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation.coco import weighted_ap as weighted
+from pytest_cropdet.evaluation import Detected, Matches, match, percentile_bounds, resample
+from pytest_cropdet.evaluation.coco import bootstrap as resampling_module
+from pytest_cropdet.evaluation.coco.events import plans_of
 
 from . import made, oracle
 from .made import detections_at, objects_at

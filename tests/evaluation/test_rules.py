@@ -5,16 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_cropdet.evaluation import (
-    COCO_AREA_RANGES,
-    COCO_THRESHOLDS,
-    RECALL_POINTS,
-    Detected,
-    Truth,
-    average_precision,
-    coco_summary,
-    match,
-)
+from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_THRESHOLDS, RECALL_POINTS, Detected, Truth, coco_summary, match
 
 from . import oracle
 from .made import benchmark, detections_at, objects_at
@@ -196,7 +188,7 @@ def test_many_pairs_are_matched_in_blocks_alike(monkeypatch):
     truth, detected = benchmark().synthetic(30, seed=2)
     categories = list(range(1, 81))
     whole = match(truth, detected, images=30, categories=categories)
-    monkeypatch.setattr("pytest_cropdet.evaluation.matching.PAIRS_AT_ONCE", 7)
+    monkeypatch.setattr("pytest_cropdet.evaluation.coco.matching.PAIRS_AT_ONCE", 7)
     blocks = match(truth, detected, images=30, categories=categories)
     np.testing.assert_array_equal(whole.truth_of(), blocks.truth_of())
 

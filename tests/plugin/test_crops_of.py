@@ -83,7 +83,7 @@ def pytest_unconfigure(config):
 """,
         test_search=(
             "from hypothesis import HealthCheck, given, settings\n"
-            "from pytest_cropdet.strategies import crops\n\n"
+            "from pytest_cropdet.crops.strategies import crops\n\n"
             "@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])\n"
             "@given(crops(9, 9))\ndef test_fits(crop):\n    assert crop.fits(9, 9)\n"
         ),

@@ -5,7 +5,7 @@ import json
 STRATEGY = """
 import pytest
 from pytest_cropdet import Drawn
-from pytest_cropdet.strategies import crops
+from pytest_cropdet.crops.strategies import crops
 
 def around(sample):
     with open("drawn.txt", "a") as stream:
@@ -57,7 +57,7 @@ def test_a_plan_that_no_gate_reads_is_told_whatever_warnings_are(project):
 TWO = """
 import pytest
 from pytest_cropdet import Drawn
-from pytest_cropdet.strategies import crops
+from pytest_cropdet.crops.strategies import crops
 
 def wide(sample):
     return crops(sample.width, sample.height, min_side=40)

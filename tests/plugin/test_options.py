@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from pytest_cropdet.options import NOT_FOR_MARKERS, OPTIONS, named_specs
+from pytest_cropdet.plugin.options import NOT_FOR_MARKERS, OPTIONS, named_specs
 
 # a value for the marker, the command line and the ini file; other options get theirs from their type
 VALUES = {
@@ -51,7 +51,7 @@ def expected(option, value, folder):
 
 LOOKUP = """
 import json, pathlib, pytest
-from pytest_cropdet.configured import setting
+from pytest_cropdet.plugin.configuration import setting
 SHOULD = json.loads(pathlib.Path(__file__).with_name("should.json").read_text())
 
 @pytest.mark.parametrize("name", SHOULD["session"])

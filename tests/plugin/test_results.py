@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cropdet.report.json import write_json
+from pytest_cropdet.report.records import write_json
 
 KEYS = {
     *("name", "verdict", "limit", "metric", "drop", "ap", "ap50", "ap75", "images", "crops", "objects"),

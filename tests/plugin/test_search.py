@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_cropdet import Crop, searching
+from pytest_cropdet import Crop
+from pytest_cropdet.plugin import search_test as searching
 
 WANTED = "--cropdet-checks=search"
 SEARCH = "pytest_cropdet/suite/search.py::test_no_crop_loses_an_object"

@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 
 from pytest_cropdet import Detections, run_benchmark
-from pytest_cropdet.broken import InteriorObjectLost
-from pytest_cropdet.judged import CannotTell, Judged
-from pytest_cropdet.report.benchmark import benchmark_record
-from pytest_cropdet.report.checks import invariant_record, search_record
-from pytest_cropdet.report.gallery import gallery
+from pytest_cropdet.invariants.failures import InteriorObjectLost
+from pytest_cropdet.invariants.outcome import CannotTell, Judged
+from pytest_cropdet.report.model_card import benchmark_record
+from pytest_cropdet.report.wording import invariant_record, search_record
+from pytest_cropdet.report.worst_crops import gallery
 from pytest_cropdet.report.html import page
-from pytest_cropdet.report.json import record
-from pytest_cropdet.search import search
+from pytest_cropdet.report.records import record
+from pytest_cropdet.search.dataset_search import search
 
 from ..support import Data, Fake, detections, loses_cut, made, objects, opinions, sample, shown_in, small_run
 

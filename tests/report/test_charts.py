@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.charts import Bar, Gap, bars, gaps, heat, histogram, meter, stack, verdict_axis, waterfall
-from pytest_cropdet.charts.svg import Scale, number
-from pytest_cropdet.report.figures import figures
+from pytest_cropdet.figures.svg import bars
+from pytest_cropdet.figures.svg import gaps
+from pytest_cropdet.figures.svg import Bar, Gap, heat, histogram, meter, stack, verdict_axis, waterfall
+from pytest_cropdet.figures.svg.shapes import Scale, number
+from pytest_cropdet.report.charts import figures
 
 SVG = "{http://www.w3.org/2000/svg}"
 STEPS = [

@@ -9,9 +9,9 @@ from importlib import resources
 
 import pytest
 
-from pytest_cropdet.report.checks import check_properties, checks_summary, in_order
+from pytest_cropdet.report.wording import check_properties, checks_summary, in_order
 from pytest_cropdet.report.html import Unfinished, page
-from pytest_cropdet.report.markdown import annotations, summary
+from pytest_cropdet.report.github import annotations, summary
 
 from .made import HOSTILE, invariant, png, searched
 from .test_page import Checked, titles

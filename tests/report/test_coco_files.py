@@ -14,9 +14,9 @@ from pycocotools.cocoeval import COCOeval
 
 from pytest_cropdet import load_dataset, load_detector
 from pytest_cropdet import run as gate
-from pytest_cropdet.evaluation import one_box
-from pytest_cropdet.report.detections import write_detections
-from pytest_cropdet.report.json import record
+from pytest_cropdet.evaluation.coco import one_box
+from pytest_cropdet.report.coco_export import write_detections
+from pytest_cropdet.report.records import record
 
 from ..support import Data, blind, loses_cut, made, objects, opinions, sample, small_run
 from .made import lossy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from pytest_cropdet.report.html import Unfinished
-from pytest_cropdet.report.markdown import annotations, summary
+from pytest_cropdet.report.github import annotations, summary
 
 from .made import HOSTILE
 

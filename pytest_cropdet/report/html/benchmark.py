@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.charts import Gap, gaps
-from pytest_cropdet.charts.svg import Scale, number, signed
-from pytest_cropdet.report.benchmark import model_card
+from pytest_cropdet.figures.svg import gaps
+from pytest_cropdet.figures.svg import Gap
+from pytest_cropdet.figures.svg.shapes import Scale, number, signed
+from pytest_cropdet.report.model_card import model_card
 from pytest_cropdet.report.html.blocks import Block, Cell, Chart, Section, Table, Text, bounded, cell, value
 
 __all__ = ["headline", "measured", "numbers"]

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from pytest_cropdet.charts import verdict_axis
-from pytest_cropdet.charts.svg import signed
+from pytest_cropdet.figures.svg import verdict_axis
+from pytest_cropdet.figures.svg.shapes import signed
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.limits import once
-from pytest_cropdet.report.checks import counted, said
-from pytest_cropdet.report.html import mistakes, places, why
+from pytest_cropdet.gate.limits import once
+from pytest_cropdet.report.wording import counted, said
+from pytest_cropdet.report.html import mistakes
+from pytest_cropdet.report.html import breakdown as places
+from pytest_cropdet.report.html import causes as why
 from pytest_cropdet.report.html.benchmark import headline, measured, numbers
 from pytest_cropdet.report.html.blocks import Section
 from pytest_cropdet.report.html.checks import invariants, searched
-from pytest_cropdet.report.html.told import (
+from pytest_cropdet.report.html.facts import (
     facts,
     hidden_facts,
     in_short,
@@ -25,7 +27,7 @@ from pytest_cropdet.report.html.told import (
     repeat,
     what_was_run,
 )
-from pytest_cropdet.report.limits import LimitRow, drop_verdict, limit_rows, line, note
+from pytest_cropdet.report.limit_rows import LimitRow, drop_verdict, limit_rows, line, note
 
 __all__ = ["Unfinished", "page"]
 
@@ -128,7 +130,7 @@ def page(
     """Return the page as HTML, in one file without any address in it.
 
     ``records``, ``benchmarks``, ``checks``: as in the JSON; failures are shown first. ``left``: what each gate left of
-    pictures (its :func:`~pytest_cropdet.report.gallery.gallery` under ``gallery``), and ``pictures``: of each check, as
+    pictures (its :func:`~pytest_cropdet.report.worst_crops.gallery` under ``gallery``), and ``pictures``: of each check, as
     base64 PNG, in the same order. ``CropdetError`` if Jinja2 is missing.
     """
     try:

@@ -1,0 +1,1 @@
+"""Families of crops at five severities: mPC and rPC."""

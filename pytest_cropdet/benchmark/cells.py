@@ -1,0 +1,154 @@
+"""What the benchmark consists of: cells of a family and a severity, and which of them a data set and a mode allow.
+
+docs/benchmark.md is the definition. Whoever changes what is measured here raises ``VERSION``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.inference.batches import Batches, Picture, chunks, plain_batches
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
+from pytest_cropdet.crops.plan import Plan, choose_samples, make_plan
+from pytest_cropdet.data.dataset import Dataset
+from pytest_cropdet.data.samples import Sample
+
+__all__ = ["DEFINITION", "MODES", "VERSION", "BenchmarkPlan", "Cell", "Mode", "Shared", "check_mode", "plan_benchmark"]
+
+VERSION = 1
+DEFINITION = f"cropdet-benchmark {VERSION}"
+Mode = Literal["quick", "full"]
+Place = tuple[str, int]  # sample id and the number of one of its pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a mode takes: these severities, so many windows an image, and at most so many images (``None``: all)."""
+
+    severities: tuple[int, ...]
+    per_image: int
+    images: int | None
+
+
+MODES: Mapping[str, Scope] = {"quick": Scope((1, 3, 5), 2, 100), "full": Scope(SEVERITIES, 4, None)}
+PER_IMAGE = MODES["full"].per_image
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One family at one severity, and the windows that stand for it."""
+
+    family: str
+    severity: int
+    plan: Plan
+
+    @property
+    def spec(self) -> str:
+        """The spec of its windows, which a gate takes as well."""
+        return self.plan.spec
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkPlan:
+    """The cells of a benchmark on a data set, families in order and severities rising, and what was left out."""
+
+    mode: Mode
+    seed: int
+    samples: tuple[Sample, ...]
+    cells: tuple[Cell, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def crops(self) -> int:
+        """How many windows there are in all cells."""
+        return sum(len(cell.plan) for cell in self.cells)
+
+
+def check_mode(mode: str) -> Mode:
+    """Return ``mode`` if it is one; ``SpecError`` names those there are."""
+    for known in ("quick", "full"):
+        if mode == known:
+            return known
+    raise SpecError(f"cropdet_benchmark must be one of {', '.join(MODES)}, not {mode!r}")
+
+
+def plan_benchmark(dataset: Dataset, mode: str, sample_images: int | None = None, seed: int = 0) -> BenchmarkPlan:
+    """Return the cells of a benchmark; ``sample_images`` overrides how many images the mode takes."""
+    checked = check_mode(mode)
+    scope = MODES[checked]
+    samples = choose_samples(dataset, scope.images if sample_images is None else sample_images, seed)
+    has_truth = getattr(dataset, "has_truth", True)
+    cells, left_out = [], []
+    for family, kind in FAMILIES.items():
+        if kind.needs_truth and not has_truth:
+            left_out.append(f"{family}: its windows follow annotated objects, and there is no ground truth")
+            continue
+        windows = f",per_image={scope.per_image}" if "per_image" in kind.parameters else ""
+        several = [
+            Cell(family, severity, make_plan(samples, f"{family}:severity={severity}{windows}", seed, None))
+            for severity in scope.severities
+        ]
+        if any(len(cell.plan) for cell in several):
+            cells.extend(several)
+        else:
+            left_out.append(f"{family}: no window in {len(samples)} images, for no annotated object is large enough")
+    return BenchmarkPlan(checked, seed, tuple(samples), tuple(cells), (*left_out, *_spared(scope, dataset, samples)))
+
+
+def _spared(scope: Scope, dataset: Dataset, samples: Sequence[Sample]) -> Iterator[str]:
+    """Yield what the mode left out."""
+    severities = [str(each) for each in SEVERITIES if each not in scope.severities]
+    if severities:
+        yield f"severities {', '.join(severities)}"
+    if scope.per_image < PER_IMAGE:
+        yield f"{PER_IMAGE - scope.per_image} of {PER_IMAGE} windows an image of each severity (tile: none)"
+    if len(samples) < len(dataset):
+        yield f"{len(dataset) - len(samples):,} of {len(dataset):,} images"
+
+
+class Shared:
+    """The pictures of all cells, each batch once: the whole images, then cell by cell what no cell before had.
+
+    Batches are those that a gate makes of the cell's windows, so both find one another's answers in the cache. A batch
+    of the same windows of the same images as one before is not sent again.
+    """
+
+    def __init__(self, detector: DetectorHandle, plan: BenchmarkPlan) -> None:
+        self.calls = len(plan.samples)
+        self.last_use: dict[Place, int] = {}
+        self._batches: list[dict[str, list[list[Picture]]]] = []
+        self._places: list[dict[tuple[str, int], Place]] = []
+        known: dict[tuple[tuple[str, Crop], ...], list[Place]] = {}
+        numbers: dict[str, int] = {}
+        for number, cell in enumerate(plan.cells):
+            split = plain_batches(detector, cell.plan.windows)
+            new: dict[str, list[list[Picture]]] = {}
+            places: dict[tuple[str, int], Place] = {}
+            for chunk in chunks(detector, plan.samples):
+                new[chunk[0].id] = []
+                for pictures in split(chunk):
+                    shown = tuple((each.sample, each.crop) for each in pictures if each.crop is not None)
+                    if not shown:
+                        continue  # whole images are asked for before all cells
+                    if shown not in known:
+                        known[shown] = [(name, numbers.get(name, 0)) for name, _ in shown]
+                        numbers.update((name, count + 1) for name, count in known[shown])
+                        batch = zip(shown, known[shown], strict=True)
+                        new[chunk[0].id].append([Picture(name, rank, crop) for (name, crop), (_, rank) in batch])
+                        self.calls += len(shown)
+                    for each, place in zip(pictures, known[shown], strict=True):
+                        places[each.sample, each.rank] = place
+                        self.last_use[place] = number
+            self._batches.append(new)
+            self._places.append(places)
+
+    def batches(self, cell: int) -> Batches:
+        """Return what gives the batches of a chunk that cell number ``cell`` needs and no cell before it had."""
+        return lambda chunk: iter(self._batches[cell][chunk[0].id])
+
+    def place(self, cell: int, sample: str, rank: int) -> Place:
+        """Return whose answer is that of a cell's window: a sample and the number of one of its pictures."""
+        return self._places[cell][sample, rank]

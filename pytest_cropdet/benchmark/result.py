@@ -1,0 +1,313 @@
+"""The crop benchmark: AP by family and severity, mPC and rPC. docs/benchmark.md is its definition.
+
+One pass: the whole images first, which all cells share, then cell by cell what no cell before it had. A cell is scored
+as soon as its answers are there, so that they need not all be held.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_cropdet.data.pseudo_labels import HIGH, LOW_SHARE, names_for, stand_in_truth
+from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.benchmark.detect import Asking
+from pytest_cropdet.benchmark.cells import DEFINITION, BenchmarkPlan, Shared, plan_benchmark
+from pytest_cropdet.benchmark.scores import (
+    JITTER,
+    MOST_SHIFTS,
+    CellScore,
+    Means,
+    Rules,
+    Shifts,
+    jitter,
+    mean_scores,
+    score,
+    shifts,
+)
+from pytest_cropdet.evaluation.interval import Bounded
+from pytest_cropdet.inference.cache import Cache
+from pytest_cropdet.gate.caps import cap_on, noise_score
+from pytest_cropdet.data.categories import CategoryMap, reconcile, select_categories
+from pytest_cropdet.gate.controls import Cap
+from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.gate.repeatability import Repeat, check_repeat
+from pytest_cropdet.gate.dry_runs import try_detector
+from pytest_cropdet.errors import DataError
+from pytest_cropdet.evaluation.operating_point import best_f1_score
+from pytest_cropdet.data.dataset import Dataset
+from pytest_cropdet.gate.results import Spent
+from pytest_cropdet.gate.runner import Advanced, Started, describe
+from pytest_cropdet.data.samples import Detections, Sample
+from pytest_cropdet.settings import RunSettings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Benchmark", "Planned", "benchmark_events", "estimate", "run_benchmark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Started):
+    """A benchmark is about to begin; ``seconds_a_call``: what a picture took the last time, where that is known."""
+
+    mode: str
+    seconds_a_call: float | None
+
+    @property
+    def line(self) -> str:
+        """The estimate, in one line."""
+        size = f"{self.crops:,} crops of {self.images:,} images, {self.calls:,} detector calls"
+        each, begin = self.seconds_a_call, f"{DEFINITION} {self.mode}: {size}"
+        return begin if each is None else f"{begin}: about {each * self.calls / 60:.1f} min at {each:.3f} s a call"
+
+
+@dataclass(eq=False)
+class Benchmark:
+    """The result of a benchmark. ``means.crop`` is mPC and ``means.ratio`` rPC; ``families``: the same of each family.
+
+    ``whole``: AP of the whole images. ``jitter``: AP lost to a one-pixel error of boxes, of ``truth`` and of
+    ``detections``. ``shifts``: the bounds over shifts. ``left_out`` and ``notes``: sentences. AP is 0 to 1.
+    """
+
+    plan: BenchmarkPlan
+    rules: Rules
+    detector: Mapping[str, Any]
+    dataset: str
+    categories: Mapping[int, str]
+    cells: tuple[CellScore, ...]
+    means: Means
+    families: Mapping[str, Means]
+    whole: Bounded
+    jitter: Mapping[str, Bounded]
+    shifts: Shifts | None
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+    agreement: bool
+    repeat: Repeat
+    spent: Spent
+    name: str = ""
+
+    @property
+    def mpc(self) -> Bounded:
+        """Mean performance on crops: the mean over families of the mean over severities of AP(crop)."""
+        return self.means.crop
+
+    @property
+    def rpc(self) -> Bounded:
+        """Relative performance on crops: mPC by the same mean of the AP of the references."""
+        return self.means.ratio
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the benchmark's numbers as built-in values, which stand in the JSON under ``benchmark``."""
+        settings = self.rules.settings
+        return {
+            "definition": DEFINITION,
+            "mode": self.plan.mode,
+            "metric": settings.metric,
+            "max_detections": settings.max_detections,
+            "level": settings.level,
+            "replicates": settings.replicates,
+            "agreement": self.agreement,
+            "images": len(self.plan.samples),
+            "crops": self.plan.crops,
+            "mpc": self.mpc.to_dict(),
+            "reference": self.means.reference.to_dict(),
+            "drop": self.means.drop.to_dict(),
+            "rpc": self.rpc.to_dict(),
+            "whole": self.whole.to_dict(),
+            "families": [{"family": name, **means.to_dict()} for name, means in self.families.items()],
+            "cells": [cell.to_dict(self.rules) for cell in self.cells],
+            "shifts": None if self.shifts is None else self.shifts.to_dict(),
+            "jitter": {"pixels": JITTER, **{name: lost.to_dict() for name, lost in self.jitter.items()}},
+            "categories": sorted({self.categories[key] for cell in self.cells for key in cell.categories}),
+            "left_out": list(self.left_out),
+            "notes": list(self.notes),
+        }
+
+    def plot(self) -> "Figure":
+        """Return AP by family and severity as a new ``matplotlib.figure.Figure``."""
+        from pytest_cropdet.figures.benchmark import draw_benchmark
+
+        return draw_benchmark(self.to_dict(), str(self.detector["name"]))
+
+    def __repr__(self) -> str:
+        return f"<Benchmark {self.plan.mode}: mPC {self.mpc}, rPC {self.rpc}, {self.plan.crops} crops>"
+
+
+def estimate(dataset: Dataset, mode: str, settings: RunSettings, detector: Any = None) -> list[str]:
+    """Return what a benchmark would do, a line each; with a detector, its time from a few calls."""
+    plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed)
+    calls, seconds, paired = len(plan.samples) + plan.crops, None, tuple[str, ...]()
+    if detector is not None and plan.samples:
+        handle = as_handle(detector)
+        trial = try_detector(handle, plan.samples)
+        calls, seconds = Shared(handle, plan).calls, trial.seconds
+        if getattr(dataset, "has_truth", True):
+            chosen = select_categories(settings.categories or tuple(dataset.categories.values()), dataset.categories)
+            paired = trial.pairing(dataset.categories, _with_objects(plan.samples, chosen))
+    lines = [Planned(len(plan.samples), plan.crops, calls, plan.mode, seconds).line]
+    for family in dict.fromkeys(cell.family for cell in plan.cells):
+        counts = ", ".join(f"{len(cell.plan):,} at {cell.severity}" for cell in plan.cells if cell.family == family)
+        lines.append(f"  {family}: {counts}")
+    return [*lines, *(f"  {line}" for line in paired), *(f"  left out: {each}" for each in plan.left_out)]
+
+
+def _with_objects(samples: Sequence[Sample], chosen: Sequence[int]) -> list[int]:
+    """Return those of the ids in ``chosen`` of which there are objects, in order."""
+    present = {int(key) for sample in samples for key in sample.truth.categories[~sample.truth.crowd]}
+    return sorted(present & set(chosen))
+
+
+def run_benchmark(
+    detector: Any, dataset: Dataset, mode: str = "full", settings: RunSettings | None = None, **changes: Any
+) -> Benchmark:
+    """Return the crop benchmark of a detector on a data set; ``mode``: "quick" or "full".
+
+    ``detector``: anything :class:`~pytest_cropdet.data.dataset.Detector` describes. ``changes``: fields of
+    :class:`~pytest_cropdet.settings.RunSettings`; its windows and limits are not read.
+    """
+    finished: Benchmark | None = None
+    for event in benchmark_events(detector, dataset, mode, replace(settings or RunSettings(), **changes)):
+        if isinstance(event, Benchmark):
+            finished = event
+    if finished is None:
+        raise RuntimeError("the benchmark ended without a result")
+    return finished
+
+
+def benchmark_events(
+    detector: Any, dataset: Dataset, mode: str, settings: RunSettings, cache: Cache | None = None
+) -> Iterator[Planned | Advanced | Benchmark]:
+    """Run a benchmark, yielding :class:`Planned`, an :class:`Advanced` for each batch, and the :class:`Benchmark`."""
+    begun = time.perf_counter()
+    handle = as_handle(detector)
+    keys = BatchKeys.of(cache, handle)
+    if keys is not None and not keys.recall_profile(handle):
+        keys.keep_profile(handle)
+    plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed)
+    if not plan.samples:
+        raise DataError(f"the data set {dataset.name} has no images")
+    asking = Asking(handle, keys, plan)
+    yield Planned(len(plan.samples), plan.crops, asking.shared.calls, plan.mode, None if keys is None else keys.speed())
+    yield from asking.whole_images()
+    judge = _Judge(handle, dataset, plan, settings, asking.whole)
+    repeat = judge.check_first(keys, settings)
+    scores: list[CellScore] = []
+    of_shift = []
+    for number, cell in enumerate(plan.cells):
+        yield from asking.cell(number)
+        answers = [*map(judge.translate, asking.answers(number))]
+        scores.append(score(cell, judge.whole, answers, judge.rules))
+        if cell.family == "shift" and len(cell.plan) <= MOST_SHIFTS:
+            of_shift.append((cell, answers))
+        asking.forget(number)
+    if keys is not None and asking.spent.model_calls:
+        keys.keep_speed(asking.spent.model_seconds / asking.spent.model_calls)
+    result = judge.result(scores, shifts(of_shift, judge.rules), repeat, asking.spent)
+    asking.spent.total_seconds = time.perf_counter() - begun
+    yield result
+
+
+class _Judge:
+    """What is known once the whole images were seen: the categories, the truth, and the rules by which cells count."""
+
+    def __init__(
+        self,
+        handle: DetectorHandle,
+        dataset: Dataset,
+        plan: BenchmarkPlan,
+        settings: RunSettings,
+        whole: Mapping[str, Detections],
+    ) -> None:
+        self.handle, self.dataset, self.plan, self.raw = handle, dataset, plan, whole
+        self.agreement = not getattr(dataset, "has_truth", True)
+        samples: Sequence[Sample] = plan.samples
+        self.names: Mapping[int, str] = dataset.categories
+        self.categories: CategoryMap | None = None
+        if self.agreement:
+            samples = stand_in_truth(samples, whole, settings.score_threshold or HIGH)
+            self.names = names_for(handle.categories, whole)
+        chosen = select_categories(settings.categories or tuple(self.names.values()), self.names)
+        if not self.agreement:
+            self.categories = reconcile(handle.categories, dataset.categories, _with_objects(samples, chosen))
+            self.categories.check_ids(whole.values())
+        self.rules = Rules(tuple(samples), tuple(chosen), settings)
+        self.whole = [self.translate(whole[sample.id]) for sample in samples]
+
+    def translate(self, found: Detections) -> Detections:
+        """Return detections with the categories that are scored."""
+        return found if self.categories is None else self.categories.translate(found)
+
+    def check_first(self, keys: BatchKeys | None, settings: RunSettings) -> Repeat:
+        """Return whether the detector answers the same twice."""
+        return check_repeat(
+            self.handle, self.plan.samples, self.raw, self.categories, self.rules.chosen, settings, keys
+        )
+
+    def result(self, scores: Sequence[CellScore], bounds: Shifts | None, repeat: Repeat, spent: Spent) -> Benchmark:
+        """Return everything put together."""
+        means, families = mean_scores(scores, self.rules)
+        detector = describe(self.handle)
+        whole, lost = jitter(self.whole, self.rules)
+        raw = [self.raw[sample.id] for sample in self.plan.samples]
+        settings = self.rules.settings
+        threshold = settings.score_threshold
+        if threshold is None:
+            threshold = (
+                LOW_SHARE * HIGH if self.agreement else best_f1_score(self.rules.samples, self.whole, self.rules.chosen)
+            )
+        cap, _ = cap_on(raw, detector["max_detections"], noise_score(threshold, self.agreement))
+        left_out = list(self.plan.left_out)
+        if bounds is None and "shift" in families:
+            left_out.append(f"worst and best shift: sought among at most {MOST_SHIFTS:,} windows")
+        return Benchmark(
+            plan=self.plan,
+            rules=self.rules,
+            detector=detector,
+            dataset=self.dataset.name,
+            categories=self.names,
+            cells=tuple(scores),
+            means=means,
+            families=families,
+            whole=whole,
+            jitter=lost,
+            shifts=bounds,
+            left_out=tuple(left_out),
+            notes=tuple(_notes(self, scores, cap, repeat)),
+            agreement=self.agreement,
+            repeat=repeat,
+            spent=spent,
+        )
+
+
+def _notes(judge: _Judge, scores: Sequence[CellScore], cap: Cap, repeat: Repeat) -> Iterator[str]:
+    """Yield what a reader of the numbers must know."""
+    settings, images = judge.rules.settings, len(judge.plan.samples)
+    if judge.agreement:
+        yield "no ground truth: AP is against the whole images' confident detections, agreement and not accuracy"
+    if judge.categories is not None and judge.categories.by == "id":
+        yield judge.categories.pairing(judge.raw[sample.id] for sample in judge.plan.samples).text
+    if images < settings.min_images:
+        yield f"{images} images: bounds from fewer than {settings.min_images} are rough (cropdet_min_images)"
+    undefined = [f"{each.cell.family} {each.cell.severity}" for each in scores if not each.is_defined]
+    if undefined:
+        yield f"undefined, in no mean: {', '.join(undefined)} (no category has scored objects in 5 images)"
+    counts = [len(each.categories) for each in scores if each.is_defined]
+    if counts and len({each.categories for each in scores if each.is_defined}) > 1:
+        yield (
+            f"the categories with scored objects in 5 images differ from cell to cell ({min(counts)} to {max(counts)}):"
+            " compare a cell with its own reference, not with another cell"
+        )
+    if cap.binds:
+        yield f"{cap.text}, which crops, with fewer objects each, feel less: the ratio flatters"
+    cut = [each.cut for each in scores if each.cut]
+    if cut:
+        yield (
+            f"AP counts {settings.max_detections} detections per image and category, which leaves out right detections "
+            f"in {sum(cut):,} pairs of crop and category, in {len(cut)} of {len(scores)} cells: set "
+            "--cropdet-max-detections higher"
+        )
+    if not repeat.same:
+        spread = "" if repeat.spread is None else f", by up to {repeat.spread:.3f} {settings.metric}"
+        yield f"the detector is not deterministic: two passes over the same images differ{spread}"

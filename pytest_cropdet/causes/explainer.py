@@ -1,0 +1,110 @@
+"""Asks the detector about the renderings of every crop, and finds the causes of a drop from its answers.
+
+Nothing is asked before somebody wants to know: a gate that did not pass, ``explain = always``, or a user.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.geometry.boxes import Boxes
+from pytest_cropdet.data.categories import CategoryMap
+from pytest_cropdet.causes.attribution import Causes, Scored, find_causes, rendered_names
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.inference.batches import Batches, Picture, View, detect_all
+from pytest_cropdet.causes.renderings import Rendering, cut_objects
+from pytest_cropdet.gate.results import Spent
+from pytest_cropdet.data.samples import Detections, Sample
+from pytest_cropdet.settings import RunSettings
+
+__all__ = ["Asked", "Explainer", "Explaining"]
+
+
+@dataclass(frozen=True, slots=True)
+class Explaining:
+    """Renderings are about to be sent, to say why a gate did not pass: so many crops, images to send."""
+
+    crops: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A batch of renderings is done: images sent so far, of how many, and the seconds the detector took."""
+
+    done: int
+    calls: int
+    model_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Explainer:
+    """What it takes to find the causes of one run: ``parts`` are its samples as they were detected, look by look."""
+
+    handle: DetectorHandle
+    keys: BatchKeys | None
+    parts: Sequence[Sequence[Sample]]
+    windows: Mapping[str, Sequence[Crop]]
+    categories: CategoryMap | None
+    settings: RunSettings
+    spent: Spent
+
+    def causes(self, run: Scored) -> Iterator[Explaining | Asked | Causes]:
+        """Yield what is done, and at the end the causes."""
+        index, names = run.objects.index, rendered_names(self.settings)
+        plan = _rendered(run, names, self.settings.fill)
+        calls, done = sum(len(each) for each in plan.values()), 0
+        seconds, sent = self.handle.seconds, self.handle.images_sent
+        yield Explaining(len(index), calls)
+        found: dict[tuple[str, int, View], Detections] = {}
+        for part in self.parts:
+            for batch in detect_all(self.handle, part, self.windows, self.keys, _batches(plan, self.windows)):
+                for picture, detections in zip(batch.pictures, batch.found, strict=True):
+                    if picture.rendering is not None:
+                        found[picture.sample, picture.rank, picture.rendering] = detections
+                        done += 1
+                yield Asked(done, calls, self.handle.seconds - seconds)
+        self.spent.model_calls += self.handle.images_sent - sent
+        self.spent.model_seconds += self.handle.seconds - seconds
+        translate: Callable[[Detections], Detections] = (
+            (lambda each: each) if self.categories is None else self.categories.translate
+        )
+        places = [(index.samples[unit].id, int(rank)) for unit, rank in zip(index.unit, index.rank, strict=True)]
+        rendered = {
+            (fill, name): [translate(found[where[0], where[1], plan[where][place]]) for where in places]
+            for place, (fill, name) in enumerate(product(self.settings.fill, names))
+        }
+        yield find_causes(run, self.settings, rendered)
+
+
+def _rendered(run: Scored, names: Sequence[str], fills: Sequence[str]) -> dict[tuple[str, int], list[Rendering]]:
+    """Return, by sample and rank, the renderings of a crop: for each fill those of ``names``."""
+    index, objects = run.objects.index, run.objects
+    starts = np.searchsorted(objects.truth.image, np.arange(len(index) + 1))
+    found = {}
+    for place, (unit, crop) in enumerate(zip(index.unit, index.crops, strict=True)):
+        sample = index.samples[unit]
+        rows = slice(starts[place], starts[place + 1])
+        whole = sample.truth.boxes[cut_objects(sample.truth, crop, objects.annotation[rows], run.counted[rows])]
+        boxes: dict[str, Boxes] = {"context": whole, "hollow": whole, "placebo": sample.truth.boxes}
+        none = np.zeros((0, 4))
+        found[sample.id, int(index.rank[place])] = [
+            Rendering.of(name, fill, crop, boxes.get(name, none)) for fill, name in product(fills, names)
+        ]
+    return found
+
+
+def _batches(plan: Mapping[tuple[str, int], Sequence[Rendering]], windows: Mapping[str, Sequence[Crop]]) -> Batches:
+    """Return what gives the batches of a chunk: one rendering of its crops of one rank."""
+
+    def batches(chunk: Sequence[Sample]) -> Iterator[list[Picture]]:
+        for rank in range(max((len(windows[sample.id]) for sample in chunk), default=0)):
+            shown = [sample for sample in chunk if rank < len(windows[sample.id])]
+            for place in range(len(plan[shown[0].id, rank])):
+                yield [Picture(each.id, rank, windows[each.id][rank], plan[each.id, rank][place]) for each in shown]
+
+    return batches

@@ -1,0 +1,47 @@
+"""The causes of a drop, and what measures at inference win back, sought when they are first asked for."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pytest_cropdet.causes.attribution import Causes
+from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.causes.mitigations.gains import Trials
+
+__all__ = ["Explanation"]
+
+
+class Explanation:
+    """The causes of a drop, sought when they are first asked for; ``seek`` yields what it does, and them.
+
+    ``trials``: of measures at inference, ``None`` where none were to be tried. ``watch`` takes what ``seek`` yields
+    from it, and may show it; ``error`` is why the causes, or the trials, could not be found.
+    ``page`` is where the page about the run will be, for the end of its text.
+    """
+
+    def __init__(self) -> None:
+        self.seek: Callable[[], Iterator[Any]] | None = None
+        self.watch: Callable[[Iterator[Any]], Any] = list
+        self.causes: Causes | None = None
+        self.trials: Trials | None = None
+        self.error: str | None = None
+        self.page: str | None = None
+
+    def events(self) -> Iterator[Any]:
+        """Seek the causes unless they are known, yielding what is done; an error of ours is kept as a sentence."""
+        if self.seek is None or self.causes is not None or self.error is not None:
+            return
+        try:
+            for event in self.seek():
+                if isinstance(event, Causes):
+                    self.causes = event
+                elif isinstance(event, Trials):
+                    self.trials = event
+                else:
+                    yield event
+        except CropdetError as error:
+            self.error = str(error)
+
+    def find(self) -> Causes | None:
+        """Return the causes, sought now if they were not; ``None`` if they cannot be found."""
+        self.watch(self.events())
+        return self.causes

@@ -1,0 +1,1 @@
+"""Measures at inference, run and compared: what each recovers without training."""

@@ -1,0 +1,114 @@
+"""Asks the detector about every measure at inference, and finds what each wins back."""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from pytest_cropdet.causes.attribution import Scored
+from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.inference.batches import Batches, Picture, detect_all
+from pytest_cropdet.causes.explainer import Asked, Explainer
+from pytest_cropdet.causes.mitigations.measures import Mitigation, mitigations, size_of
+from pytest_cropdet.data.samples import Detections, Sample
+from pytest_cropdet.causes.mitigations.gains import Part, Trial, Trials, choose, gains, halves, keep_best, part_of
+
+__all__ = ["Trying", "try_mitigations"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """Measures at inference are about to be tried on half of the crops: so many crops, images to send."""
+
+    crops: int
+    calls: int
+
+
+def try_mitigations(
+    explainer: Explainer, run: Scored, spec: str, known: Mapping[Picture, Detections]
+) -> Iterator[Trying | Asked | Trials]:
+    """Yield what is done, and at the end the trials.
+
+    ``spec``: of the run's windows. ``known``: raw answers that need not be asked for again.
+    """
+    settings, names = explainer.settings, [sample.id for sample in run.objects.index.samples]
+    drawn = halves(names, settings.seed)
+    images = (len(drawn[0]), len(drawn[1]))
+    parts = [part_of(run, half, settings) for half in drawn if half]
+    if len(parts) < 2 or not all(len(part.index) for part in parts):
+        yield Trials((), images)
+        return
+    wanted = mitigations(spec, explainer.handle.description.nms_iou)
+    first = yield from _answers(explainer, parts[0], wanted, known)
+    won = gains(parts[0], settings, first.found)
+    best = keep_best(won)
+    chosen = choose({each: won[each] for each in best}, first.calls)
+    second = yield from _answers(explainer, parts[1], best, known)
+    told = gains(parts[1], settings, second.found)
+    yield Trials(tuple(Trial(each, told[each], second.calls[each], each == chosen, won[each]) for each in best), images)
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What each measure found in each crop, in the window's frame, and what each costs in calls a crop."""
+
+    found: Mapping[Mitigation, Sequence[Detections]]
+    calls: Mapping[Mitigation, float]
+
+
+def _answers(
+    explainer: Explainer, part: Part, wanted: Sequence[Mitigation], known: Mapping[Picture, Detections]
+) -> Generator[Trying | Asked, None, _Answers]:
+    """Ask about every picture of the measures once, and return what each measure makes of the answers."""
+    handle, index = explainer.handle, part.index
+    crops = [(index.samples[unit], crop) for unit, crop in zip(index.unit, index.crops, strict=True)]
+    shown = {each: [each.pictures(*crop, handle.input_shape) for crop in crops] for each in wanted}
+    found = dict[Picture, Detections]()
+    to_ask: dict[str, dict[Picture, None]] = {sample.id: {} for sample in index.samples}  # in order, each once
+    for rows in shown.values():
+        for picture in chain.from_iterable(rows):
+            if picture in known:
+                found[picture] = known[picture]
+            else:
+                to_ask[picture.sample][picture] = None
+    total, done = sum(map(len, to_ask.values())), 0
+    seconds, sent = handle.seconds, handle.images_sent
+    yield Trying(len(index), total)
+    batches = _batches(handle, to_ask)
+    for batch in detect_all(handle, list(index.samples), explainer.windows, explainer.keys, batches):
+        found.update(zip(batch.pictures, batch.found, strict=True))
+        done += len(batch.pictures)
+        yield Asked(done, total, handle.seconds - seconds)
+    explainer.spent.model_calls += handle.images_sent - sent
+    explainer.spent.model_seconds += handle.seconds - seconds
+    if explainer.categories is not None:
+        found = {picture: explainer.categories.translate(each) for picture, each in found.items()}
+    return _Answers(
+        {
+            each: [
+                each.merged(sample, crop, pictures, [found[picture] for picture in pictures])
+                for (sample, crop), pictures in zip(crops, rows, strict=True)
+            ]
+            for each, rows in shown.items()
+        },
+        {each: _calls(each, rows) for each, rows in shown.items()},
+    )
+
+
+def _calls(mitigation: Mitigation, rows: Sequence[Sequence[Picture]]) -> float:
+    """Return the detector calls a crop; ``rows``: the pictures of each."""
+    pictures = list(chain.from_iterable(rows))
+    return len(set(pictures) if mitigation.shares_pictures else pictures) / len(rows)
+
+
+def _batches(handle: DetectorHandle, to_ask: Mapping[str, Mapping[Picture, None]]) -> Batches:
+    """Return what gives the batches of a chunk: its pictures of equal input shape, as many as go into a call."""
+
+    def batches(chunk: Sequence[Sample]) -> Iterator[list[Picture]]:
+        groups: dict[tuple[int, int], list[Picture]] = {}
+        for sample in chunk:
+            for picture in to_ask[sample.id]:
+                groups.setdefault(handle.input_shape(*size_of(picture, sample)), []).append(picture)
+        for group in groups.values():
+            yield from (group[start : start + handle.batch] for start in range(0, len(group), handle.batch))
+
+    return batches

@@ -1,0 +1,1 @@
+"""Which windows: families, plans, and Hypothesis strategies that draw them."""

@@ -1,0 +1,148 @@
+"""Which windows: a seeded choice that depends on the spec, the seed and the sample alone.
+
+Rank k of a sample does not depend on how many ranks are asked for, so asking for more crops keeps the first ones.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, Kind, draw
+from pytest_cropdet.data.samples import Sample
+from pytest_cropdet.crops.window_counts import MAX_CROPS, count_windows, refuse_many
+
+__all__ = [
+    "DEFAULT_SPEC",
+    "Family",
+    "Plan",
+    "choose_samples",
+    "make_plan",
+    "parse_spec",
+    "refuse_without_truth",
+]
+
+DEFAULT_SPEC = "random:keep=0.3-0.9,per_image=4"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One family of windows with its parameters, as written in a spec."""
+
+    name: str
+    parameters: tuple[tuple[str, Any], ...]
+
+    def windows(self, sample: Sample, seed: int) -> list[Crop]:
+        """Return the windows of one sample, rank by rank."""
+        return FAMILIES[self.name].windows(sample, seed, **dict(self.parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The windows of a run: ``windows[sample id]`` lists them by rank. Iterating gives every (sample id, crop).
+
+    ``file``: where they were read from, if a strategy drew them.
+    """
+
+    spec: str
+    seed: int
+    family: str
+    windows: Mapping[str, tuple[Crop, ...]]
+    file: str | None = None
+
+    def __len__(self) -> int:
+        return sum(len(crops) for crops in self.windows.values())
+
+    def __iter__(self) -> Iterator[tuple[str, Crop]]:
+        return ((name, crop) for name, crops in self.windows.items() for crop in crops)
+
+    def __repr__(self) -> str:
+        return f"Plan({self.spec!r}, seed={self.seed}, {len(self)} crops of {len(self.windows)} images)"
+
+
+def make_plan(
+    samples: Iterable[Sample], spec: str = DEFAULT_SPEC, seed: int = 0, max_crops: int | None = MAX_CROPS
+) -> Plan:
+    """Return the windows of ``samples`` by a spec such as ``random:keep=0.3-0.9,per_image=4`` or ``a+b``.
+
+    ``SpecError`` names a family or parameter that is not known, and the known ones; or says how many windows there
+    would be, before any is made, if they may be more than ``max_crops``.
+    """
+    families = parse_spec(spec)
+    samples = list(samples)
+    if max_crops is not None:
+        counts = (count_windows(family.name, dict(family.parameters), samples) for family in families)
+        refuse_many(spec, sum(counts), len(samples), max_crops)
+    windows = {}
+    for sample in samples:
+        crops = [crop for family in families for crop in family.windows(sample, seed)]
+        windows[sample.id] = tuple(crops)
+    return Plan(spec, seed, "+".join(family.name for family in families), windows)
+
+
+def choose_samples(samples: Iterable[Sample], count: int | None, seed: int = 0) -> list[Sample]:
+    """Return ``count`` samples, seeded, by their ids; a larger count contains every smaller one's choice.
+
+    Batches and resamples follow this order, so the order in which a file lists its images changes no number.
+    """
+    everything = sorted(samples, key=lambda sample: sample.id)
+    if count is None or count >= len(everything):
+        return everything
+    ranked = sorted(everything, key=lambda sample: (draw("sample", seed, sample.id), sample.id))
+    chosen = {sample.id for sample in ranked[:count]}
+    return [sample for sample in everything if sample.id in chosen]
+
+
+def parse_spec(spec: str) -> tuple[Family, ...]:
+    """Return the families of a spec, parameters checked and defaults filled in."""
+    return tuple(_parse_family(part.strip(), spec) for part in spec.split("+"))
+
+
+def refuse_without_truth(spec: str) -> None:
+    """Raise ``SpecError`` if windows of the spec follow annotated objects: for images that have no ground truth."""
+    names = [family.name for family in parse_spec(spec) if FAMILIES[family.name].needs_truth]
+    if names:
+        others = ", ".join(name for name, kind in FAMILIES.items() if not kind.needs_truth)
+        raise SpecError(
+            f"crops {spec!r}: {names[0]} cuts round annotated objects, and these images have no ground truth; "
+            f"give --cropdet-data=PATH, or take one of {others}"
+        )
+
+
+def _parse_family(part: str, spec: str) -> Family:
+    name, _, rest = part.partition(":")
+    if name not in FAMILIES:
+        raise SpecError(f"crops {spec!r}: unknown family {name!r}; known are {', '.join(FAMILIES)}")
+    kind = FAMILIES[name]
+    given: dict[str, str] = {}
+    for item in filter(None, (item.strip() for item in rest.split(","))):
+        key, equals, text = item.partition("=")
+        if key not in {*kind.parameters, "severity"} or not equals:
+            known = ", ".join(f"{known}={default}" for known, (default, _) in kind.parameters.items())
+            raise SpecError(f"crops {spec!r}: {name} does not know {item!r}; it takes {known}, or severity=1 to 5")
+        given[key] = text
+    values = {key: default for key, (default, _) in kind.parameters.items()}
+    values |= _without_severity(given, kind, spec)
+    parsed = []
+    for key, value in values.items():
+        try:
+            parsed.append((key, kind.parameters[key][1](value)))
+        except ValueError as error:
+            raise SpecError(f"crops {spec!r}: {key}={value}: {error}") from error
+    return Family(name, tuple(parsed))
+
+
+def _without_severity(given: Mapping[str, str], kind: Kind, spec: str) -> dict[str, str]:
+    """Return the parameters as written, a severity replaced by the value it stands for."""
+    values = dict(given)
+    severity = values.pop("severity", None)
+    if severity is None:
+        return values
+    key, by_severity = kind.severe
+    if severity not in map(str, SEVERITIES):
+        raise SpecError(f"crops {spec!r}: severity={severity}: a whole number from 1 to 5")
+    value = by_severity[int(severity) - 1]
+    if key in values:
+        raise SpecError(f"crops {spec!r}: severity={severity} stands for {key}={value}; leave one of the two out")
+    return {**values, key: value}

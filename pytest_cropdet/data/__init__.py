@@ -1,0 +1,1 @@
+"""Images with their objects: readers of data sets, pseudo-labels, categories by name, the truth in a window."""

@@ -1,0 +1,161 @@
+"""COCO JSON: images, boxes, masks, crowds. Everything is checked when a set is opened, except pixels."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.geometry.boxes import Boxes
+from pytest_cropdet.data.data_warnings import DataWarnings
+from pytest_cropdet.data.coco_json import Tables, read_tables
+from pytest_cropdet.data.coco_truth import DataErrors, Objects, read_objects
+from pytest_cropdet.errors import DataError
+from pytest_cropdet.files import refuse_special
+from pytest_cropdet.data.images import Note, read_image
+from pytest_cropdet.data.samples import GroundTruth, Image, Sample
+
+__all__ = ["Annotations", "CocoDataset", "read_annotations"]
+
+
+class CocoDataset:
+    """A data set read from a COCO JSON file; ``warnings`` counts what is odd in it and in images decoded so far."""
+
+    def __init__(
+        self,
+        name: str,
+        categories: Mapping[int, str],
+        samples: list[Sample],
+        path: Path,
+        found: DataWarnings | None = None,
+    ) -> None:
+        self.name = name
+        self.categories = categories
+        self.path = path
+        self.warnings = DataWarnings() if found is None else found
+        self._samples = samples
+
+    @classmethod
+    def open(cls, path: Path, images: Path | None = None, errors: DataErrors = "fail") -> "CocoDataset":
+        """Read and check ``path``; pictures lie in ``images``, or beside the JSON, or in ``images/`` there.
+
+        ``errors``: "clip" clips boxes that stick out of their image.
+        """
+        tables, found = read_tables(path), DataWarnings()
+        truths = _truths(tables, read_objects(tables, found, errors))
+        files = _image_files(path, images, [entry.file_name for entry in tables.images.values()])
+        samples = []
+        for place, (image_id, entry) in enumerate(tables.images.items()):
+            file = files[entry.file_name]
+            note = partial(found.note, place, f"image {entry.file_name}")
+            read = partial(_read_checked, file, (entry.width, entry.height), note)
+            samples.append(Sample(entry.file_name, entry.width, entry.height, truths[image_id], read, file))
+        found.warn(str(path), stacklevel=4)
+        return cls(str(path), tables.categories, samples, path, found)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._samples[index]
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self._samples)
+
+    def __repr__(self) -> str:
+        return f"CocoDataset({self.name!r}, {len(self)} images, {len(self.categories)} categories)"
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """The boxes of a data set without its pictures; crowds and boxes without area are left out.
+
+    ``sizes``: (images, 2) width and height in pixels. ``image``: (n,) row in ``sizes``. ``boxes``: (n, 4) ``x0 y0 x1
+    y1`` pixels. ``names``: the category of each box.
+    """
+
+    sizes: NDArray[np.int64]
+    image: NDArray[np.int64]
+    boxes: Boxes
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __repr__(self) -> str:
+        return f"Annotations({len(self.sizes)} images, {len(self)} boxes)"
+
+
+def read_annotations(path: Path) -> Annotations:
+    """Return the boxes of a COCO JSON; no picture is sought. ``DataError`` names the file if it holds no boxes.
+
+    Large training sets are rarely clean, so a box that sticks out of its image is clipped to it, however far.
+    """
+    tables = read_tables(path)
+    objects = read_objects(tables, DataWarnings(), "clip", boxes_only=True)
+    places = {image_id: place for place, image_id in enumerate(tables.images)}
+    kept = np.flatnonzero(~objects.crowd)
+    if not len(kept):
+        raise DataError(f"{path} holds no boxes, so it does not show what a detector was trained on")
+    order = kept[np.argsort([places[image] for image in objects.image[kept].tolist()], kind="stable")]
+    return Annotations(
+        np.array([(entry.width, entry.height) for entry in tables.images.values()]),
+        np.array([places[image] for image in objects.image[order].tolist()]),
+        objects.boxes[order],
+        tuple(tables.categories[category] for category in objects.category[order].tolist()),
+    )
+
+
+def _truths(tables: Tables, objects: Objects) -> dict[int, GroundTruth]:
+    """Return the ground truth of each image, objects in the order of the file."""
+    rows: dict[int, list[int]] = {image_id: [] for image_id in tables.images}
+    for row, image_id in enumerate(objects.image.tolist()):
+        rows[image_id].append(row)
+    return {
+        image_id: GroundTruth(
+            boxes=objects.boxes[own].reshape(-1, 4),
+            categories=objects.category[own],
+            ids=objects.ids[own],
+            crowd=objects.crowd[own],
+            areas=objects.areas[own],
+            masks=tuple(objects.masks[row] for row in own),
+        )
+        for image_id, own in ((key, np.array(each, dtype=np.int64)) for key, each in rows.items())
+    }
+
+
+def _image_files(path: Path, images: Path | None, names: list[str]) -> dict[str, Path]:
+    """Return the file of each image by its name, all in one folder."""
+    folders = [path.parent, path.parent / "images"] if images is None else [images]
+    for folder in folders:
+        files = {name: _file(folder, name) for name in names}
+        missing = [name for name, file in files.items() if file is None]
+        if not missing:
+            return {name: file for name, file in files.items() if file is not None}
+        if len(missing) < len(names) or images is not None:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise DataError(f"{path}: missing in {folder}: {', '.join(missing[:3])}{more} (of {len(names)} images)")
+    raise DataError(
+        f"{path}: no picture found in {folders[0]} or {folders[1]} (sought {names[0]}); "
+        "name the folder: --cropdet-images DIR"
+    )
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    """Return the file called ``name``; where there is none, the one that its backslashes lead to as separators."""
+    for each in dict.fromkeys((name, name.replace("\\", "/"))):
+        file = folder / each
+        try:
+            known = file.exists() and not file.is_dir()
+        except (OSError, ValueError):  # a name that no file can have
+            continue
+        if known:
+            refuse_special(file, "the image")
+            return file
+    return None
+
+
+def _read_checked(path: Path, size: tuple[int, int], note: Note) -> Image:
+    return read_image(path, size, note)

@@ -1,0 +1,241 @@
+"""From the annotations of a COCO JSON to boxes, crowds, areas and masks, checked over the whole set at once.
+
+What a set says twice must agree: boxes with the size of their image, masks and areas with their boxes.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.geometry.boxes import areas as areas_of
+from pytest_cropdet.data.data_warnings import DataWarnings
+from pytest_cropdet.data.coco_json import Tables, as_flag, as_number, shown
+from pytest_cropdet.geometry.masks import Mask, boxes_of
+
+__all__ = ["DataErrors", "Objects", "read_objects"]
+
+DataErrors = Literal["fail", "clip"]
+OVERHANG = 1.0  # px by which rounding lets boxes of published sets stick out; they are clipped, larger ones refused
+SCALED = 0.1  # share of contradicting masks or areas from which on none can be trusted
+CROWDED = 0.9  # share of crowds that is nearly all
+FEW = 10  # annotations that are too few to call something their rule
+NEAR = 2.0  # px that a mask may stick out of its box, whatever the overlap
+_CLIP = "COCO boxes are x y width height, in pixels; to clip boxes that stick out: --cropdet-data-errors clip"
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """All annotations of a set with a box that has an area: ``row`` is each one's place in the tables.
+
+    ``boxes``: (n, 4) ``x0 y0 x1 y1`` in pixels, within their image. ``areas``: square pixels.
+    """
+
+    row: NDArray[np.int64]
+    image: NDArray[np.int64]
+    category: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    crowd: NDArray[np.bool_]
+    areas: NDArray[np.float64]
+    masks: tuple[Mask | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def read_objects(
+    tables: Tables, found: DataWarnings, errors: DataErrors = "fail", *, boxes_only: bool = False
+) -> Objects:
+    """Return the objects of a set; ``DataError`` lists what is wrong, ``found`` counts what is odd.
+
+    ``errors``: "clip" clips boxes that stick out of their image, however far. ``boxes_only``: areas and masks are not
+    looked at.
+    """
+    count = len(tables.annotations)
+    given = np.full((count, 4), np.nan)
+    crowd = np.zeros(count, dtype=bool)
+    for row, entry in enumerate(tables.annotations):
+        _read_box(tables, row, entry.get("bbox"), given)
+        flag = as_flag(entry.get("iscrowd"))
+        if flag is None:
+            tables.faults.add(f"{tables.where(row)}: iscrowd must be 0 or 1, is {shown(entry.get('iscrowd'))}")
+        crowd[row] = bool(flag)
+    sizes = {key: (each.width, each.height) for key, each in tables.images.items()}
+    frames = np.array([sizes[image] for _, image, _ in tables.rows], dtype=np.float64).reshape(-1, 2)
+    boxes, advice = _within(tables, given, frames, errors, found)
+    area = areas_of(boxes) if boxes_only else _areas(tables, boxes, found)
+    masks: list[Mask | None] = [None] * count
+    if not boxes_only:
+        masks = [_mask(tables, row, found) for row in range(count)]
+    tables.faults.refuse(advice)
+    if not boxes_only:
+        _check_masks(tables, boxes, masks, found)
+        _check_crowds(tables, crowd, found)
+        _check_percent(tables, boxes, frames, found)
+        inside = (boxes.max(axis=1, initial=0) <= 1) & (boxes % 1 != 0).any(axis=1) & (areas_of(boxes) > 0)
+        for row in np.flatnonzero(inside).tolist():
+            found.add("normalised_box", tables.where(row), row)
+    kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+    flat = np.setdiff1d(np.arange(count), kept)
+    for row in flat.tolist():
+        found.add("flat_box", tables.where(row), row)
+    rows = np.array(tables.rows, dtype=np.int64).reshape(-1, 3)[kept]
+    return Objects(
+        row=kept,
+        image=rows[:, 1],
+        category=rows[:, 2],
+        ids=np.array([tables.annotations[row]["id"] for row in kept], dtype=np.int64),
+        boxes=boxes[kept],
+        crowd=crowd[kept],
+        areas=area[kept],
+        masks=tuple(masks[row] for row in kept),
+    )
+
+
+def _read_box(tables: Tables, row: int, value: Any, given: NDArray[np.float64]) -> None:
+    """Put the four numbers of a ``bbox`` into a row of ``given``, or say what is wrong with them."""
+    numbers = [as_number(each) for each in value] if isinstance(value, list) else []
+    known = [each for each in numbers if each is not None]
+    if len(numbers) != 4 or len(known) != 4:
+        tables.faults.add(f"{tables.where(row)}: bbox must be four numbers x y width height, is {shown(value)}")
+    elif not all(map(math.isfinite, known)):
+        tables.faults.add(f"{tables.where(row)}: bbox {shown(value)} is not finite")
+    elif known[2] < 0 or known[3] < 0:
+        tables.faults.add(f"{tables.where(row)}: bbox {value} has a negative size (COCO boxes are x y width height)")
+    else:
+        given[row] = known
+
+
+def _within(
+    tables: Tables,
+    given: NDArray[np.float64],
+    frames: NDArray[np.float64],
+    errors: DataErrors,
+    found: DataWarnings,
+) -> tuple[NDArray[np.float64], str]:
+    """Return boxes as ``x0 y0 x1 y1`` cut to their images, and advice on those that stick out too far."""
+    with np.errstate(over="ignore"):
+        right, known = given[:, :2] + given[:, 2:], np.isfinite(given).all(axis=1)
+    _refuse_normalised(tables, given[known], right[known], frames[known])
+    beyond = np.nan_to_num(np.concatenate([-given[:, :2], right - frames], axis=1).max(axis=1, initial=-np.inf))
+    advice = ""
+    for row in np.flatnonzero(beyond > OVERHANG).tolist():
+        if errors == "clip":
+            found.add("clipped_box", tables.where(row), row)
+            continue
+        width, height = frames[row]
+        tables.faults.add(
+            f"{tables.where(row)}: bbox {tables.annotations[row]['bbox']} lies {beyond[row]:g} px outside its image "
+            f"of {width:.0f} x {height:.0f}"
+        )
+        advice = _CLIP
+    boxes = np.concatenate([given[:, :2], right], axis=1)
+    return np.clip(np.nan_to_num(boxes), 0.0, np.tile(frames, 2)), advice
+
+
+def _refuse_normalised(
+    tables: Tables, given: NDArray[np.float64], right: NDArray[np.float64], frames: NDArray[np.float64]
+) -> None:
+    """Raise ``DataError`` if all boxes lie in 0 to 1: sides of the image, where pixels are meant."""
+    fractions = bool((given % 1 != 0).any())
+    if not len(given) or not (fractions or len(given) >= FEW) or right.max() > 1.001 or frames.min() < 4:
+        return
+    tables.faults.found.clear()
+    tables.faults.add(
+        f"all {len(given):,} boxes lie between 0 and 1, so they look normalised (0..1); COCO boxes are in pixels: "
+        "multiply x and width by the width of the image, y and height by its height"
+    )
+    tables.faults.refuse()
+
+
+def _areas(tables: Tables, boxes: NDArray[np.float64], found: DataWarnings) -> NDArray[np.float64]:
+    """Return the areas as given, those of the boxes where none is given, or where many cannot be right."""
+    own = areas_of(boxes)
+    area: NDArray[np.float64] = own.copy()
+    given = np.zeros(len(own), dtype=bool)
+    for row, entry in enumerate(tables.annotations):
+        value = entry.get("area")
+        if value is None:
+            continue
+        number = as_number(value)
+        if number is None or not 0 <= number < np.inf:
+            tables.faults.add(f"{tables.where(row)}: area must be a number of pixels, is {shown(value)}")
+            continue
+        area[row], given[row] = number, True
+    odd = given & (own > 0) & ((area > 1.5 * own + 4) | (area < 1e-3 * own))
+    if odd.sum() > SCALED * given.sum():
+        for row in np.flatnonzero(odd).tolist():
+            found.add("area", tables.where(row), row)
+        area[odd] = own[odd]
+    return area
+
+
+def _mask(tables: Tables, row: int, found: DataWarnings) -> Mask | None:
+    """Return the mask of an annotation, if it has one that can be used."""
+    entry = tables.annotations[row]
+    segmentation = entry.get("segmentation")
+    if not segmentation:
+        return None
+    image = tables.images[tables.rows[row][1]]
+    try:
+        mask, left_out = Mask.lenient(segmentation, image.height, image.width)
+    except ValueError as error:
+        tables.faults.add(f"{tables.where(row)}: {error}")
+        return None
+    if left_out:
+        found.add("mask_shape", f"{tables.where(row)}: {left_out}", row)
+    return mask
+
+
+def _check_masks(tables: Tables, boxes: NDArray[np.float64], masks: list[Mask | None], found: DataWarnings) -> None:
+    """Leave out masks that lie elsewhere than their box; all of the set, if they are more than a few."""
+    rows = [row for row, mask in enumerate(masks) if mask is not None]
+    if not rows:
+        return
+    extents, own = boxes_of([mask for mask in masks if mask is not None]), boxes[rows]
+    both = _overlaps(own, extents)
+    far = np.concatenate([own[:, :2] - extents[:, :2], extents[:, 2:] - own[:, 2:]], axis=1).max(axis=1) > NEAR
+    empty = (areas_of(extents) == 0) & ((own[:, 2:] - own[:, :2]).min(axis=1) > NEAR)
+    apart = ((both < 0.5) & far) | empty
+    every = apart.sum() > SCALED * len(rows)
+    for place in np.flatnonzero(apart).tolist():
+        ends = " ".join(f"{edge:g}" for edge in extents[place]), " ".join(f"{edge:g}" for edge in own[place])
+        where = f"{tables.where(rows[place])}: mask {ends[0]}, box {ends[1]} (x0 y0 x1 y1)"
+        found.add("mask_scale_all" if every else "mask_scale", where, rows[place])
+    for place in range(len(rows)) if every else np.flatnonzero(apart).tolist():
+        masks[rows[place]] = None
+
+
+def _overlaps(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the IoU of each box with the one in the same row."""
+    sides = np.clip(np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2]), 0, None)
+    both = sides.prod(axis=1)
+    union = areas_of(one) + areas_of(other) - both
+    overlap: NDArray[np.float64] = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
+    return overlap
+
+
+def _check_crowds(tables: Tables, crowd: NDArray[np.bool_], found: DataWarnings) -> None:
+    """Count crowds where nearly all annotations are some, and an image has several of one category.
+
+    COCO puts the crowd of a category into one annotation an image; single objects that are marked so are many.
+    """
+    if len(crowd) < FEW or crowd.mean() < CROWDED:
+        return
+    pairs = Counter(tables.rows[row][1:] for row in np.flatnonzero(crowd).tolist())
+    if max(pairs.values()) > 1:
+        for row in np.flatnonzero(crowd).tolist():
+            found.add("crowds", tables.where(row), row)
+
+
+def _check_percent(
+    tables: Tables, boxes: NDArray[np.float64], frames: NDArray[np.float64], found: DataWarnings
+) -> None:
+    """Count boxes if all of many lie within 0 to 100 and reach up to it, and every image is far larger."""
+    if len(boxes) >= 3 * FEW and 80 < boxes.max() <= 100.001 and frames.min() >= 200:
+        for row in range(len(boxes)):
+            found.add("percent_boxes", tables.where(row), row)

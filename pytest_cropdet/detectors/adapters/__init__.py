@@ -1,0 +1,1 @@
+"""What runs a model file: one adapter for each runtime, and how its outputs are read."""

@@ -1,0 +1,210 @@
+"""TFLite files: with suppression inside, with raw heads and anchors, or with rows of decoded boxes.
+
+What the file decides is read from it: type, size and quantisation of the input, which output is what, the labels. What
+it does not decide is asked of the user, by the name of the option. Categories count from 0 unless told otherwise. To
+files that end in ``TFLite_Detection_PostProcess`` the conventions of the TF Object Detection API apply: stretched
+images, normalised boxes.
+"""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.data.corners import straightened
+from pytest_cropdet.detectors.anchors import read_anchors
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.resize import Frame, Prepared, fit
+from pytest_cropdet.detectors.adapters.heads import AnchorHead, Found
+from pytest_cropdet.detectors.label_files import Labels, Proof, open_labels
+from pytest_cropdet.detectors.adapters.quiet import quiet
+from pytest_cropdet.detectors.adapters.saved_model import NORMALIZED_LIMIT, import_tensorflow
+from pytest_cropdet.detectors.adapters.tflite_file import TFLiteFile, labels_inside, read_tflite
+from pytest_cropdet.detectors.adapters.tflite_graph import POSTPROCESS, Graph, read_graph
+from pytest_cropdet.detectors.adapters.tflite_heads import choose_head
+from pytest_cropdet.detectors.adapters.tflite_input import Input, Quantization, read_input
+from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.data.samples import Detections, Image
+
+__all__ = ["TFLiteAdapter", "load", "verify"]
+
+RESIZES = ("stretch", "letterbox", "keep_aspect")
+
+
+def verify(path: Path) -> None:
+    """Raise ``DetectorError`` for a file that a runtime must not see, and say where it is damaged."""
+    read_tflite(path)
+
+
+def load(path: Path, description: Description) -> "TFLiteAdapter":
+    """Return the model in ``path``, warmed up.
+
+    ai-edge-litert runs it where that is installed, because it is small and imported quickly; else TensorFlow. Where
+    both are, TensorFlow is tried too with a file that ai-edge-litert cannot run (one with operations of TensorFlow).
+    """
+    file = read_tflite(path)
+    labels = None if description.labels else labels_inside(path)
+    threads = {} if description.threads is None else {"num_threads": description.threads}
+    failure: Exception | None = None
+    for runtime in _runtimes():
+        with quiet():
+            try:
+                return TFLiteAdapter(runtime()(model_path=str(path), **threads), description, labels, file)
+            except DetectorError as error:
+                raise DetectorError(f"{path}: {error}") from error
+            except Exception as error:
+                failure = error
+    raise DetectorError(f"{path} cannot be loaded: {failure}") from failure
+
+
+def _runtimes() -> list[Callable[[], Any]]:
+    interpreters = {"ai_edge_litert": _litert_interpreter, "tensorflow": _tensorflow_interpreter}
+    found = [get for name, get in interpreters.items() if importlib.util.find_spec(name) is not None]
+    if not found:
+        raise DetectorError(
+            "a TFLite file needs ai-edge-litert or TensorFlow: pip install 'pytest-cropdet[tflite]' (or [tensorflow])"
+        )
+    return found
+
+
+def _litert_interpreter() -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    return Interpreter
+
+
+def _tensorflow_interpreter() -> Any:
+    return import_tensorflow().lite.Interpreter
+
+
+class TFLiteAdapter:
+    """A TFLite file in an interpreter, which only ``detect`` calls."""
+
+    fixed_input = True
+
+    def __init__(
+        self,
+        interpreter: Any,
+        description: Description,
+        labels: Labels | None = None,
+        file: TFLiteFile | None = None,
+    ) -> None:
+        self._interpreter = interpreter
+        self._input = read_input(interpreter.get_input_details())
+        self._outputs = [(int(each["index"]), Quantization.of(each)) for each in interpreter.get_output_details()]
+        graph = read_graph(interpreter)
+        interpreter.allocate_tensors()
+        graph = graph.shaped([tensor.shape for tensor in self._warm_up()])
+        filled = _decide(description, graph, self._input)
+        self._first = int(filled.first_category or 0)
+        named, proof = _open_labels(filled, file if graph.is_postprocessed() else None, labels)
+        self._labels = named if proof is None else None  # whose numbers are checked as they come
+        self.categories = None if named is None else named.count(self._first, proof)
+        constants = None if file is None else file.constants
+        self._head, filled = choose_head(graph, self._input.batch, filled, self.categories, constants)
+        self._range = self._input.decide_range(filled)
+        self.description = _decide_resize(filled, graph, self._input).filled(
+            range=self._range, anchors=_anchors_inside(file)
+        )
+        self.batch = int(filled.batch or 1)
+        self.max_detections: int | None = self._head.most
+
+    def _warm_up(self) -> list[NDArray[Any]]:
+        """Run one empty image: the first real call then costs what every call costs, and shapes are known."""
+        return self._call([np.zeros((self._input.height, self._input.width, 3), self._input.dtype)])
+
+    def input_shape(self, width: int, height: int) -> tuple[int, int]:
+        return self._input.height, self._input.width
+
+    def prepare(self, image: Image) -> Prepared:
+        """Return ``image`` (RGB uint8) in the input's size, channels, type and range."""
+        if self.description.channels == "bgr":
+            image = image[:, :, ::-1]
+        dtype = np.uint8 if self._input.holds_pixels and self._range == "0..255" else np.float32
+        pixels = np.ascontiguousarray(image)
+        fitted = fit(pixels, str(self.description.resize), self._input.width, self._input.height, dtype)
+        return Prepared(self._input.values(fitted.pixels, self._range), fitted.frame)
+
+    def detect(self, inputs: Sequence[Prepared]) -> list[Detections]:
+        """Return the detections of one batch; a short one is filled up and the filling thrown away."""
+        tensors = self._call([prepared.pixels for prepared in inputs])
+        return [self._read(self._head.read(tensors, row), each.frame) for row, each in enumerate(inputs)]
+
+    def _call(self, pixels: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        filling = [np.zeros_like(pixels[0])] * (self._input.batch - len(pixels))
+        self._interpreter.set_tensor(self._input.index, np.stack([*pixels, *filling]))
+        self._interpreter.invoke()
+        return [quantization.real(self._interpreter.get_tensor(index)) for index, quantization in self._outputs]
+
+    def _read(self, found: Found, frame: Frame) -> Detections:
+        boxes = found.boxes
+        if self.description.units == "normalized":
+            if not isinstance(self._head, AnchorHead):  # boxes decoded here have the units of the anchors
+                _check_normalized(boxes)
+            boxes = frame.from_normalized(boxes)
+        else:
+            boxes = frame.to_image(boxes)
+        if self._labels is not None:
+            self._labels.check(found.numbers, found.scores, self._first)
+        ids = found.numbers if self.categories is not None else found.numbers - self._first + 1
+        return Detections(straightened(boxes), found.scores, ids, capped=found.capped)
+
+
+def _decide(given: Description, graph: Graph, image: Input) -> Description:
+    """Return the description with the numbers of images and categories; what contradicts the file is refused."""
+    if given.units == "pixels":
+        raise DetectorError(
+            f"units=pixels: {image.fixed}, so it never learns the size of the image; say --cropdet-detector "
+            "units=input for boxes in pixels of the input"
+        )
+    if given.batch is not None and given.batch > image.batch:
+        raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images a call")
+    if graph.follows_the_api() and not graph.is_postprocessed():
+        given.require(
+            "first_category",
+            "its outputs have the names of the Object Detection API, which count categories from 1 or 0",
+        )
+    return given.filled(first_category=0, channels="rgb", batch=image.batch)
+
+
+def _decide_resize(given: Description, graph: Graph, image: Input) -> Description:
+    if given.resize == "inside":
+        raise DetectorError(f"resize=inside: {image.fixed}; say --cropdet-detector resize={'|'.join(RESIZES)}")
+    if not graph.is_postprocessed():
+        given.require("resize", f"{image.fixed}, and the file does not say how images get there", *RESIZES)
+    return given.filled(resize="stretch")
+
+
+def _anchors_inside(file: TFLiteFile | None) -> str | None:
+    """Return the file as the source of its own anchors, where it has them."""
+    if file is None or file.postprocess is None or file.postprocess.anchors is None:
+        return None
+    try:
+        read_anchors(file.path)
+    except DetectorError:  # they matter to a section of the report alone
+        return None
+    return str(file.path)
+
+
+def _open_labels(
+    given: Description, file: TFLiteFile | None, inside: Labels | None
+) -> tuple[Labels | None, Proof | None]:
+    """Return the names, given or inside, and what the file proves of the number of its categories."""
+    labels = open_labels(given.labels) if given.labels else inside
+    found = None if file is None or file.postprocess is None else file.postprocess.categories
+    first = int(given.first_category or 0)
+    if found is None or found <= first:
+        return labels, None
+    # a user who says that it counts from 1, with a name for each, is left to the check of conventions
+    return labels, Proof(found - first, f"num_classes={found} of its {POSTPROCESS}", perhaps=found if first else None)
+
+
+def _check_normalized(boxes: NDArray[np.float64]) -> None:
+    if boxes.size and np.abs(boxes).max() > NORMALIZED_LIMIT:
+        raise DetectorError(
+            f"a box reaches {np.abs(boxes).max():.4g}, so boxes are not normalised to 0..1; say --cropdet-detector "
+            "units=input for pixels of the input"
+        )

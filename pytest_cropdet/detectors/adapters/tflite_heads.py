@@ -1,0 +1,141 @@
+"""Which kind of ending a TFLite file has, and what of it has to be asked of the user."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.detectors.anchors import Anchors, anchors_of, read_anchors
+from pytest_cropdet.detectors.description import NO_ANCHORS, Description
+from pytest_cropdet.detectors.adapters.heads import AnchorHead, Head, ListHead, RowsHead
+from pytest_cropdet.detectors.adapters.tflite_graph import Graph
+from pytest_cropdet.errors import DetectorError
+
+__all__ = ["choose_head"]
+
+NAME_ALL = "--cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
+
+
+def choose_head(
+    graph: Graph,
+    batch: int,
+    given: Description,
+    names: dict[int, str] | None,
+    constants: Mapping[int, NDArray[np.float64]] | None = None,
+) -> tuple[Head, Description]:
+    """Return how the outputs are read, and the description with what their kind decides.
+
+    ``names``: the categories by the model's numbers, where they are known. ``constants``: the outputs that are the same
+    for every image, by the number of their tensor: anchors. Outputs of no known kind are refused with their shapes.
+    """
+    constants = constants or {}
+    roles = graph.roles(given)
+    if {"boxes", "classes", "scores"} <= set(roles):
+        given.refuse("its scores are those of a list of detections, not raw ones", "activation")
+        described = given.filled(boxes="yxyx", units="normalized") if graph.follows_the_api() else given
+        return _list_head(graph, batch, roles, described), described
+    shapes = [output.shape for output in graph.outputs]
+    if not roles and len(shapes) == 1 and shapes[0][0] == batch and shapes[0][2:] == (6,):
+        given.refuse("its output is rows of a box, a score and a category", "activation")
+        order = _order(given)
+        return RowsHead(0, order, shapes[0][1], given.nms_iou), given
+    pair = None
+    if set(roles) == {"boxes", "scores"}:
+        pair = (roles["boxes"], roles["scores"])
+    elif not given.outputs:
+        pair = _raw_pair(graph, batch, constants)
+    if pair is None:
+        raise DetectorError(
+            f"its outputs are {graph.listed()}. Known are boxes, classes, scores, count (name them with {NAME_ALL}), "
+            f"rows [{batch}, N, 6], and raw heads [{batch}, A, 4] with [{batch}, A, C]; for a model with other outputs "
+            "write a function that returns Detections and name it as package.module:factory"
+        )
+    described = given.filled(boxes="yxyx", units="normalized")
+    return _anchor_head(graph, pair, described, names, constants), described
+
+
+def _order(given: Description) -> str:
+    order = given.require("boxes", "the file does not say in which order the four numbers of a box stand")
+    why = "the file does not say whether boxes are in 0..1 or in pixels of its input"
+    given.require("units", why, "normalized", "input")
+    return str(order)
+
+
+def _list_head(graph: Graph, batch: int, roles: dict[str, int], given: Description) -> ListHead:
+    shapes = {role: graph.outputs[place].shape for role, place in roles.items()}
+    rows = shapes["boxes"][1] if len(shapes["boxes"]) == 3 else 0
+    wanted = {"boxes": (batch, rows, 4), "classes": (batch, rows), "scores": (batch, rows)}
+    fits = all(shapes[role] == shape for role, shape in wanted.items())
+    if not fits or ("count" in shapes and int(np.prod(shapes["count"])) != batch):
+        shown = ", ".join(f"{role}: {graph.outputs[place]}" for role, place in roles.items())
+        raise DetectorError(
+            f"its outputs ({shown}) are not boxes [{batch}, N, 4], classes and scores [{batch}, N], count [{batch}]; "
+            f"say {NAME_ALL}"
+        )
+    return ListHead(roles, _order(given), rows, given.nms_iou)
+
+
+def _raw_pair(graph: Graph, batch: int, constants: Mapping[int, NDArray[np.float64]]) -> tuple[int, int] | None:
+    places = [place for place, output in enumerate(graph.outputs) if output.index not in constants]
+    shapes = [graph.outputs[place].shape for place in places]
+    if len(shapes) != 2 or not all(len(shape) == 3 and shape[0] == batch for shape in shapes):
+        return None
+    if shapes[0][1] != shapes[1][1] or 4 not in (shapes[0][2], shapes[1][2]):
+        return None
+    if shapes[0] == shapes[1]:
+        raise DetectorError(
+            f"its outputs are {graph.listed()}, and either may be the boxes; say --cropdet-detector "
+            "outputs=boxes:NAME,scores:NAME"
+        )
+    return (places[0], places[1]) if shapes[0][2] == 4 else (places[1], places[0])
+
+
+def _anchors(graph: Graph, rows: int, given: Description, constants: Mapping[int, NDArray[np.float64]]) -> Anchors:
+    """Return the anchors that the user names, else those among the outputs."""
+    why = f"its outputs are raw heads ({graph.listed()}), which need their anchors"
+    if given.anchors == NO_ANCHORS:
+        raise DetectorError(f"anchors={NO_ANCHORS}: {why}; set --cropdet-detector anchors=FILE")
+    inside = [values.reshape(-1, 4) for values in constants.values() if values.shape in ((rows, 4), (1, rows, 4))]
+    if given.anchors is None and len(inside) == 1:
+        return anchors_of(inside[0], f"the output of {rows} rows")
+    source = str(given.require("anchors", why, "FILE"))
+    anchors = read_anchors(source)
+    if len(anchors.rows) != rows:
+        raise DetectorError(f"anchors={source}: it contains {len(anchors.rows)} anchors, and the head has {rows}")
+    return anchors
+
+
+def _anchor_head(
+    graph: Graph,
+    pair: tuple[int, int],
+    given: Description,
+    names: dict[int, str] | None,
+    constants: Mapping[int, NDArray[np.float64]],
+) -> AnchorHead:
+    boxes, scores = (graph.outputs[place].shape for place in pair)
+    if len(boxes) != 3 or boxes[2] != 4 or len(scores) != 3 or boxes[:2] != scores[:2]:
+        raise DetectorError(
+            f"outputs=: boxes {list(boxes)} and scores {list(scores)} are no raw heads, [1, A, 4] and [1, A, C]; for "
+            "decoded boxes name the classes too, or write a package.module:factory"
+        )
+    if given.boxes != "yxyx":
+        raise DetectorError(f"boxes={given.boxes}: raw heads hold ty tx th tw, decoded here; leave boxes= away")
+    anchors = _anchors(graph, boxes[1], given, constants)
+    nms_iou = given.require("nms_iou", "raw heads find an object many times; duplicates go above a certain IoU")
+    inside = graph.activation_of(pair[1])
+    if inside is not None and given.activation not in (None, "none"):
+        raise DetectorError(
+            f"activation={given.activation}: a {inside} is the last step inside the file, so its class scores are "
+            "probabilities already; remove activation= from --cropdet-detector"
+        )
+    activation = given.activation or ("none" if inside else None)
+    if activation is None:
+        given.require("activation", "the file does not say whether its class scores are probabilities or logits")
+    first = int(given.first_category or 0)
+    columns, known = scores[2], 0 if names is None else max(names) - first + 1
+    if not known or columns not in (known, known + 1):
+        raise DetectorError(
+            f"its scores have {columns} columns and {known or 'no'} names are known, so whether the first is the "
+            f"background is open; say --cropdet-detector labels=FILE with {columns - 1} or {columns} names"
+        )
+    return AnchorHead(*pair, anchors, str(activation), columns == known + 1, first, float(nms_iou))

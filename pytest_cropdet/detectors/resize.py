@@ -1,0 +1,102 @@
+"""Pixels as a model takes them, and the way of its boxes back to the image."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.geometry.boxes import Boxes
+from pytest_cropdet.data.samples import Image
+
+__all__ = ["Frame", "Prepared", "fit", "frame_of", "scale_values"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How an image lies in a model's input: input pixel = image pixel * scale + offset, edges to edges.
+
+    ``width``, ``height``: the image in pixels; ``input_width``, ``input_height``: the input in pixels.
+    """
+
+    width: int
+    height: int
+    input_width: int
+    input_height: int
+    scale: tuple[float, float] = (1.0, 1.0)
+    offset: tuple[int, int] = (0, 0)
+
+    def to_image(self, boxes: Boxes) -> Boxes:
+        """Return boxes ``x0 y0 x1 y1`` in input pixels as boxes in image pixels."""
+        offset = np.array([*self.offset, *self.offset], dtype=np.float64)
+        return np.asarray((boxes - offset) / np.array([*self.scale, *self.scale]))
+
+    def to_input(self, boxes: Boxes) -> Boxes:
+        """Return boxes in image pixels as boxes in input pixels: the way back of :meth:`to_image`."""
+        offset = np.array([*self.offset, *self.offset], dtype=np.float64)
+        return np.asarray(boxes * np.array([*self.scale, *self.scale]) + offset)
+
+    def from_normalized(self, boxes: Boxes) -> Boxes:
+        """Return boxes in 0 to 1 of the input as boxes in image pixels."""
+        size = [self.input_width, self.input_height, self.input_width, self.input_height]
+        return self.to_image(boxes * np.array(size, dtype=np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One picture as the model takes it, with its frame."""
+
+    pixels: NDArray[Any]
+    frame: Frame
+
+
+def frame_of(width: int, height: int, resize: str, input_width: int, input_height: int) -> Frame:
+    """Return how an image of ``width`` by ``height`` pixels lies in a fixed input.
+
+    ``stretch`` fills the input; ``letterbox`` keeps the aspect and centres the picture; ``keep_aspect`` puts it at
+    the left top. Sides of the scaled picture are whole pixels, and the frame holds the scales that really come out.
+
+    >>> frame_of(200, 100, "letterbox", 320, 320)
+    Frame(width=200, height=100, input_width=320, input_height=320, scale=(1.6, 1.6), offset=(0, 80))
+    """
+    if resize == "stretch":
+        inner_width, inner_height = input_width, input_height
+    else:
+        factor = min(input_width / width, input_height / height)
+        inner_width = min(input_width, max(1, round(width * factor)))
+        inner_height = min(input_height, max(1, round(height * factor)))
+    left, top = 0, 0
+    if resize == "letterbox":
+        left, top = (input_width - inner_width) // 2, (input_height - inner_height) // 2
+    scale = (inner_width / width, inner_height / height)
+    return Frame(width, height, input_width, input_height, scale, (left, top))
+
+
+def fit(image: Image, resize: str, input_width: int, input_height: int, dtype: Any) -> Prepared:
+    """Return ``image`` resized to a fixed input as :func:`frame_of` says: bilinear, no antialiasing, black borders."""
+    import cv2
+
+    height, width = image.shape[:2]
+    frame = frame_of(width, height, resize, input_width, input_height)
+    inner_width, inner_height = round(width * frame.scale[0]), round(height * frame.scale[1])
+    pixels: NDArray[Any] = image
+    if (inner_width, inner_height) != (width, height):
+        source = image if dtype == np.uint8 else image.astype(np.float32)
+        pixels = cv2.resize(source, (inner_width, inner_height), interpolation=cv2.INTER_LINEAR)
+    pixels = np.asarray(pixels, dtype=dtype)
+    if (inner_width, inner_height) != (input_width, input_height):
+        left, top = frame.offset
+        canvas = np.zeros((input_height, input_width, 3), dtype)
+        canvas[top : top + inner_height, left : left + inner_width] = pixels
+        pixels = canvas
+    return Prepared(pixels, frame)
+
+
+def scale_values(pixels: NDArray[Any], value_range: str) -> NDArray[Any]:
+    """Return 0..255 pixels in the range a model was trained on, in their own float type (whole numbers as float32)."""
+    kind = pixels.dtype.type if pixels.dtype.kind == "f" else np.float32
+    if value_range == "0..1":
+        return np.asarray(pixels / kind(255.0), dtype=kind)
+    if value_range == "-1..1":
+        return np.asarray(pixels / kind(127.5) - kind(1.0), dtype=kind)
+    return pixels

@@ -1,0 +1,181 @@
+"""The picture of a comparison: the whole image with the window on the left, the crop on the right.
+
+It is drawn with matplotlib's objects alone, without pyplot, so it changes no backend and no open figure.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pytest_cropdet.geometry.boxes import Boxes, Floats, areas
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.evaluation.pairing import STATES, Pair, State
+from pytest_cropdet.plotting import new_figure
+from pytest_cropdet.data.samples import Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["add_box", "draw"]
+
+# colours that the colour-blind can tell apart (Okabe and Ito), and whether white or black is read on them
+COLOURS: dict[State, tuple[str, str]] = {
+    "found": ("#009E73", "white"),
+    "moved": ("#F0E442", "black"),
+    "relabelled": ("#CC79A7", "black"),
+    "lost": ("#D55E00", "white"),
+    "new": ("#56B4E9", "black"),
+}
+FONT = 8.0  # points
+LETTER = 0.57 * FONT / 72  # the mean width of a letter, in inches
+LINE = 1.5 * FONT / 72  # the height of a label, in inches
+LONGEST = 24  # letters of a category's name
+SMALL = 6.0  # boxes of less than that many labels are not to be hidden
+CROWDED = 0.25  # a label that hides more than that, weighed against its own area, is cut short
+OUTSIDE = 0.55  # brightness of what the window leaves out
+
+Rect = tuple[float, float, float, float]
+
+
+class _Label(NamedTuple):
+    """What is written beside a box; ``rest`` is left out in a crowd."""
+
+    box: Rect
+    state: State
+    number: str
+    rest: str = ""
+
+
+def draw(image: Image, crop: Crop, pairs: Sequence[Pair], min_visibility: float) -> "Figure":
+    """Return a figure of ``image`` (RGB uint8), ``crop`` and ``pairs``, each with its number, from 1.
+
+    What was lost and is less visible than ``min_visibility`` is called cut away.
+    """
+    high, wide = image.shape[:2]
+    shapes = [wide / high, crop.width / crop.height]
+    height = float(np.clip(12.5 / sum(shapes), 2.5, 6.0))  # of the pictures, in inches
+    widths = [float(np.clip(height * shape, 2.5, 12.5)) for shape in shapes]
+    size = (sum(widths) + 0.6, height + 0.9)
+    figure = new_figure(*size)
+    axes = [
+        figure.add_axes((left / size[0], 0.5 / size[1], width / size[0], height / size[1]))
+        for left, width in ((0.2, widths[0]), (0.4 + widths[0], widths[1]))
+    ]
+    shaded = (np.arange(256) * OUTSIDE).astype(np.uint8)[image]
+    crop.of(shaded)[:] = crop.of(image)
+    _show(axes[0], shaded, f"whole image, {wide} x {high}")
+    _show(axes[1], crop.of(image), f"crop, {crop.width} x {crop.height} at ({crop.left}, {crop.top})")
+    window = (crop.left, crop.top, crop.right, crop.bottom)
+    add_box(axes[0], window, "white", "window")
+    _draw_whole(axes[0], image, pairs, max(wide / widths[0], high / height))
+    _draw_crop(axes[1], crop, pairs, min_visibility, max(crop.width / widths[1], crop.height / height))
+    _add_legend(figure, pairs, min_visibility)
+    return figure
+
+
+def _show(axes: "Axes", pixels: Image, title: str) -> None:
+    axes.imshow(pixels)
+    axes.set_title(title, fontsize=FONT + 1)
+    axes.set_axis_off()
+
+
+def _draw_whole(axes: "Axes", image: Image, pairs: Sequence[Pair], per_inch: float) -> None:
+    labels = []
+    for number, pair in enumerate(pairs, 1):
+        if pair.whole is not None:
+            add_box(axes, pair.whole.box, COLOURS[pair.state][0], pair.state)
+            labels.append(_Label(pair.whole.box, pair.state, f"{number}"))
+    _add_labels(axes, labels, image.shape[1], image.shape[0], per_inch)
+
+
+def _draw_crop(axes: "Axes", crop: Crop, pairs: Sequence[Pair], min_visibility: float, per_inch: float) -> None:
+    labels = []
+    for number, pair in enumerate(pairs, 1):
+        seen = pair.sides[-1]
+        cut_away = pair.is_cut_away(min_visibility)
+        style = "-" if pair.crop is not None else ":" if cut_away else "--"
+        add_box(axes, seen.box_in_crop, COLOURS[pair.state][0], pair.state, style)
+        name = pair.category if len(pair.category) <= LONGEST else f"{pair.category[: LONGEST - 3]}..."
+        end = f"{seen.score:.2f}" if pair.crop is not None else "cut away" if cut_away else "lost"
+        labels.append(_Label(seen.box_in_crop, pair.state, f"{number}", f" {name} {end}"))
+    _add_labels(axes, labels, crop.width, crop.height, per_inch)
+
+
+def add_box(axes: "Axes", box: Rect, colour: str, name: str, style: str = "-", width: float = 1.8) -> None:
+    """Draw a box, ``x0 y0 x1 y1`` in pixels, with a dark rim; ``name`` is its id in the picture."""
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
+
+    # pixel 0 is drawn from -0.5 to 0.5, boxes are measured from the pixels' edges
+    corner, across, down = (box[0] - 0.5, box[1] - 0.5), box[2] - box[0], box[3] - box[1]
+    patch = Rectangle(corner, across, down, fill=False, edgecolor=colour, linewidth=width, linestyle=style, gid=name)
+    patch.set_path_effects([withStroke(linewidth=width + 1.4, foreground="black")])
+    axes.add_patch(patch)
+
+
+def _add_labels(axes: "Axes", labels: Sequence[_Label], width: int, height: int, per_inch: float) -> None:
+    """Write labels beside their boxes, where they hide the least; in a crowd the number alone has to do.
+
+    ``width`` and ``height`` of the picture are in pixels, of which ``per_inch`` are drawn on an inch. The last states
+    come first: what is new or lost is what one looks for.
+    """
+    boxes = np.array([label.box for label in labels]).reshape(-1, 4)
+    taken = np.zeros((0, 4))
+    for label in sorted(labels, key=lambda label: -STATES.index(label.state)):
+        for text in (label.number + label.rest, label.number):
+            size = ((len(text) + 0.8) * LETTER * per_inch, LINE * per_inch)
+            places = _places(label.box, size, width, height)
+            small = boxes[areas(boxes) < SMALL * size[0] * size[1]]
+            # to hide a label is much worse than to hide a box
+            hidden = 4.0 * _shared(places, taken) + 0.5 * _shared(places, small)
+            rect, least = places[hidden.argmin()], hidden.min()
+            if least <= CROWDED * size[0] * size[1]:
+                break
+        taken = np.vstack([taken, rect])
+        back, letters = COLOURS[label.state]
+        axes.text(
+            (rect[0] + rect[2]) / 2 - 0.5,
+            (rect[1] + rect[3]) / 2 - 0.5,
+            text,
+            fontsize=FONT,
+            color=letters,
+            ha="center",
+            va="center_baseline",
+            parse_math=False,
+            bbox={"boxstyle": "square,pad=0.15", "facecolor": back, "edgecolor": "none", "alpha": 0.9},
+            gid=label.state,
+        )
+
+
+def _places(box: Rect, size: tuple[float, float], width: float, height: float) -> Boxes:
+    """Return where a label of ``size`` may stand, the best place first, all inside of the picture."""
+    (left, top, right, bottom), (wide, high) = box, size
+    rows = [top - high, top, bottom, bottom - high, *np.linspace(top, bottom - high, 9)]
+    columns = [left, right - wide, *np.linspace(left, right - wide, 7)[1:-1]]
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    x = np.clip(x.ravel(), 0, max(0.0, width - wide))
+    y = np.clip(y.ravel(), 0, max(0.0, height - high))
+    return np.column_stack([x, y, x + wide, y + high])
+
+
+def _shared(places: Boxes, others: Boxes) -> Floats:
+    """Return the area that each of ``places`` shares with all of ``others``, shape (n,)."""
+    low = np.maximum(places[:, None, :2], others[None, :, :2])
+    high = np.minimum(places[:, None, 2:], others[None, :, 2:])
+    return np.asarray(np.maximum(high - low, 0.0).prod(axis=2).sum(axis=1))
+
+
+def _add_legend(figure: "Figure", pairs: Sequence[Pair], min_visibility: float) -> None:
+    from matplotlib.patches import Patch
+
+    cut_away = sum(pair.is_cut_away(min_visibility) for pair in pairs)
+    shown = []
+    for state in STATES:
+        count = sum(pair.state == state for pair in pairs)
+        more = f" ({cut_away} cut away)" if state == "lost" and cut_away else ""
+        if count:
+            shown.append(Patch(color=COLOURS[state][0], label=f"{state} {count}{more}"))
+    if shown:
+        figure.legend(handles=shown, loc="lower center", ncols=len(shown), frameon=False, fontsize=FONT + 1)

@@ -1,0 +1,61 @@
+"""Bars with bounds on one axis, a row each; and one bar in parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_cropdet.figures.svg.shapes import Scale, Svg, chart, line, rect, signed, text, whisker
+
+__all__ = ["Bar", "bars", "stack"]
+
+ROW = 40.0
+LONGEST = 40  # letters of a label
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One row: its label, what it rests on, its value with bounds (``None`` where undefined), its colour's class."""
+
+    label: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    kind: str = "loss"
+
+
+def bars(title: str, rows: Sequence[Bar], scale: Scale | None = None) -> Svg:
+    """Return the rows below one another, on one axis that holds 0; ``scale`` where several charts share one."""
+    shared = scale or Scale.around([0.0, *(end for row in rows for end in (row.value, row.low, row.high))], 0.02)
+    shapes = []
+    for place, row in enumerate(rows):
+        top = place * ROW
+        shapes += [
+            text(0, top + 14, _short(row.label)),
+            text(100, top + 14, signed(row.value, row.low, row.high), anchor="end"),
+        ]
+        if row.value is None:
+            shapes.append(text(0, top + 31, f"too few to say; {row.note}", "muted"))
+            continue
+        kind = "gain" if row.value < 0 and row.kind == "loss" else row.kind
+        shapes += [
+            line(shared.at(0), top + 18, shared.at(0), top + 36, "rule"),
+            rect(shared.at(0), shared.at(row.value), top + 20, 12, kind),
+            *whisker(shared, row.low, row.high, top + 26),
+        ]
+    told = "; ".join(f"{row.label}: {signed(row.value, row.low, row.high)} ({row.note})" for row in rows)
+    return chart(title, told, ROW * len(rows) + 2, shapes)
+
+
+def stack(title: str, parts: Sequence[tuple[str, int, str]]) -> Svg:
+    """Return one bar whose parts are ``(name, count, class)``, in proportion."""
+    total, place, shapes = max(1, sum(count for _, count, _ in parts)), 0.0, []
+    for _, count, kind in parts:
+        if count:
+            wide = 100 * count / total
+            shapes.append(rect(place, place + wide, 2, 26, kind))
+            place += wide
+    return chart(title, "; ".join(f"{name}: {count}" for name, count, _ in parts), 30, shapes)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"

@@ -1,0 +1,1 @@
+"""Run, stop early, judge, and word the failure."""

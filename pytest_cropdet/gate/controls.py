@@ -1,0 +1,153 @@
+"""What the rules of the comparison do to the drop: the same drop, measured with one rule changed at a time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import Detected, Matches, Truth, match
+from pytest_cropdet.evaluation.operating_point import at_half
+from pytest_cropdet.data.samples import Bools
+from pytest_cropdet.evaluation.crop_tables import Objects
+
+__all__ = ["CAP_SHARE", "Cap", "cap_of", "controls", "equal_boxes"]
+
+CAP_SHARE = 0.05  # share of whole images at the detector's maximum above which its cap limits the reference
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """How often the detector returned as many rows as it can on whole images.
+
+    ``share``: of the whole images. ``used``: of those the ones whose weakest row still scores the noise score or more,
+    so that more may have been found; the others were filled up. ``None``: all of them. ``drops``: as gated, and with
+    equal numbers of boxes, where both were compared; ``agrees``: whether they came out alike.
+    """
+
+    share: float
+    rows: int | None
+    used: float | None = None
+    drops: tuple[float | None, float | None] | None = None
+    agrees: bool = False
+
+    @property
+    def used_up(self) -> float:
+        """The share of whole images on which the cap may have cut off a detection that matters."""
+        return self.share if self.used is None else self.used
+
+    @property
+    def binds(self) -> bool:
+        """Whether so many answers are cut off that the cap may limit the reference."""
+        return self.used_up > CAP_SHARE
+
+    @property
+    def changes_the_drop(self) -> bool:
+        """Whether the cap binds, and equal numbers of boxes give another drop, or were not compared."""
+        return self.binds and not self.agrees
+
+    @property
+    def text(self) -> str:
+        """What messages say of it."""
+        if self.agrees:
+            most = "of boxes" if self.rows is None else f"of {self.rows} boxes"
+            return f"the detector returned its maximum {most} on {self.used_up:.0%} of the whole images"
+        boxes = "the detector's largest number of" if self.rows is None else f"the detector's {self.rows}"
+        return f"reference limited by {boxes} boxes (on {self.used_up:.0%} of the whole images)"
+
+
+def cap_of(
+    capped: Sequence[bool], lengths: Sequence[int], rows: int | None, filled: Sequence[bool] | None = None
+) -> Cap:
+    """Return the cap as seen on the whole images; ``rows`` is the detector's maximum where it is known.
+
+    ``filled``: which answers end in noise.
+    """
+    share = sum(capped) / max(1, len(capped))
+    seen = max((length for length, full in zip(lengths, capped, strict=True) if full), default=None)
+    noise = [False] * len(capped) if filled is None else filled
+    used = sum(full and not each for full, each in zip(capped, noise, strict=True)) / max(1, len(capped))
+    return Cap(share, seen if rows is None else rows, used)
+
+
+def controls(
+    objects: Objects,
+    detected: Mapping[str, Detected],
+    matches: Mapping[str, Matches],
+    kept: Bools,
+    iou: float | None,
+    max_detections: int = 100,
+) -> dict[str, Any]:
+    """Return the drops under changed rules, AP 0 to 1, over the kept categories.
+
+    ``without_stray``: detections that lie mostly outside the window count as wrong. ``equal_boxes``: each crop cut to
+    its reference's number of boxes, the strongest. ``geometric_floor``: of a perfect detector that draws the tight
+    boxes of cut objects, under clipped truth alone (``None`` without masks). ``ignored``: detections, by rendering,
+    that matched an ignored region (``absorbed``) or lay outside (``stray``), at IoU 0.5.
+    """
+    categories, images = matches["crop"].categories.tolist(), len(objects.index)
+
+    def mean(truth: Truth, table: Detected) -> float | None:
+        table_of = match(truth, table, images=images, categories=categories, max_detections=max_detections)
+        found = average_precision(table_of)
+        value = found.mean(threshold=iou, categories=kept)
+        return None if math.isnan(value) else value
+
+    strict = {
+        name: mean(objects.truth, replace(table, stray=np.zeros(len(table), bool))) for name, table in detected.items()
+    }
+    equal = equal_boxes(detected["crop"], detected["reference"], images)
+    reference = mean(objects.truth, detected["reference"])
+    return {
+        "without_stray": _difference(strict["reference"], strict["crop"]),
+        "equal_boxes": _difference(reference, mean(objects.truth, equal)),
+        "geometric_floor": _floor(objects, mean),
+        "ignored": {name: _ignored(table) for name, table in matches.items()},
+    }
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else before - after
+
+
+def equal_boxes(crop: Detected, reference: Detected, images: int) -> Detected:
+    """Return the crops' detections, in each crop as many of the strongest as its reference has."""
+    allowed = np.bincount(reference.image, minlength=images)
+    order = np.lexsort((np.arange(len(crop)), -crop.score, crop.image))
+    starts = np.searchsorted(crop.image[order], np.arange(images))
+    rank = np.arange(len(order)) - starts[crop.image[order]]
+    rows = np.sort(order[rank < allowed[crop.image[order]]])
+    return _rows(crop, rows)
+
+
+def _rows(table: Detected, rows: NDArray[np.int64]) -> Detected:
+    return Detected(
+        image=table.image[rows],
+        category=table.category[rows],
+        boxes=table.boxes[rows],
+        score=table.score[rows],
+        area=table.area[rows],
+        stray=table.stray[rows],
+    )
+
+
+def _floor(objects: Objects, mean: Any) -> float | None:
+    if not objects.has_masks:
+        return None
+    truth, rows = replace(objects.truth, tight=None), objects.scored
+    score = np.ones(int(rows.sum()))
+    drawn = {}
+    for name, boxes in (("clipped", objects.truth.boxes), ("tight", objects.truth.tight)):
+        if boxes is None:
+            return None
+        drawn[name] = mean(truth, Detected(truth.image[rows], truth.category[rows], boxes[rows], score))
+    return _difference(drawn["clipped"], drawn["tight"])
+
+
+def _ignored(matches: Matches) -> dict[str, int]:
+    half = at_half(matches)
+    ignored, matched = matches.ignored()[half], matches.truth_of()[half] >= 0
+    return {"absorbed": int((ignored & matched).sum()), "stray": int((ignored & ~matched).sum())}

@@ -1,0 +1,99 @@
+"""What a verdict says beside its number: what it rests on, why it dropped, where most was lost."""
+
+from typing import TYPE_CHECKING
+
+from pytest_cropdet.causes.chain import lines as step_lines
+from pytest_cropdet.escapes import one_line
+from pytest_cropdet.evaluation.measure import Verdict
+
+if TYPE_CHECKING:
+    from pytest_cropdet.gate.results import Run
+
+__all__ = ["tell"]
+
+MOST_LABELS = 4
+
+
+def tell(run: "Run", verdict: Verdict) -> str:
+    """Return a verdict's headline and what the run knows about it, a few lines.
+
+    Where the verdict is no pass, the run may be explained for it, which asks the detector.
+    """
+    return "\n".join([verdict.headline, *(f"  {one_line(line)}" for line in _reasons(run, verdict))])
+
+
+def _reasons(run: "Run", verdict: Verdict) -> list[str]:
+    in_mean = sum(category.in_mean for category in run.categories)
+    before, after = (_shown(run.metric_values[name]) for name in ("reference", "crop"))
+    rests_on = f"{run.crops} crops of {run.images} images, {run.scored_objects} objects"
+    lines = [f"whole image {before} -> crop {after} {run.settings.metric}   {in_mean} categories, {rests_on}"]
+    measure = verdict.measure
+    alone = next((each for each in run.categories if measure.name == f"drop of {each.name}"), None)
+    if alone is not None:  # its own numbers, not those of the mean
+        of_it = f"{alone.objects} objects of {alone.name} in {alone.images} images"
+        change = f"{_shown(alone.reference)} -> crop {_shown(alone.crop)} {run.settings.metric}"
+        lines = [f"whole image {change}   {of_it}, {run.crops} crops"]
+    if measure.low is not None and measure.high is not None:
+        lines.append(f"one-sided {measure.level:.0%} bounds {measure.low:.3f} and {measure.high:.3f}")
+    if run.agreement:
+        missed, flips = int(run.lost.over.sum()), int(run.flips.over.sum())
+        lines = [f"{missed} lost, {flips} of them under another label   {rests_on} (the whole image's detections)"]
+    if verdict.doubts:
+        lines[:0] = [f"{'also' if place else 'undecided'}: {each.text}" for place, each in enumerate(verdict.doubts)]
+    elif verdict.outcome == "undecided":
+        needed = verdict.measure.images_to_decide(verdict.limit, run.images)
+        more = f"; about {needed} images (+-30 %) would decide" if needed else ""
+        lines.insert(0, f"undecided: the bounds hold the limit{more} (cropdet_undecided = fail|pass|point)")
+    lines.extend(_why(run, verdict))
+    lines.extend(_caps(run))
+    if run.agreement:
+        lines.append("no ground truth: this measures agreement with the whole image, not accuracy")
+    elif not run.objects.has_masks:
+        lines.append("no masks: cut objects are judged by clipped boxes; one that draws tight boxes loses up to 0.08")
+    lost = [category for category in run.categories if category.in_mean and (category.drop or 0) > 0]
+    lost.sort(key=lambda category: (-(category.drop or 0), category.name))
+    if lost:
+        lines.append("most lost: " + ", ".join(f"{each.name} {each.drop:.3f}" for each in lost[:4]))
+    lines.extend(f"data: {each['text']}" for each in run.data_warnings)
+    if run.worst is not None:
+        lines.append(f"worst crop: {run.worst}")
+    if run.explanation.page is not None:
+        lines.append(f"report: {run.explanation.page}")
+    return lines
+
+
+def _caps(run: "Run") -> list[str]:
+    """Return what a limit on the number of detections does, the detector's and the evaluator's."""
+    told, equal = [], _shown(run.controls["equal_boxes"])
+    if run.cap.changes_the_drop:
+        told.append(f"{run.cap.text}; equal numbers of boxes: drop {equal}")
+    elif run.cap.agrees:
+        told.append(f"{run.cap.text}; with equal numbers of boxes the drop is {equal}, which agrees")
+    if run.caps.evaluator.binds and not run.agreement:
+        told.append(run.caps.evaluator.text)
+    if not told and run.drop.high is not None and run.drop.high < 0:
+        told.append("crops gained: does a limit on the number of boxes starve the whole image?")
+    return told
+
+
+def _why(run: "Run", verdict: Verdict) -> list[str]:
+    """Return the steps of the chain as bars, where they are known or this verdict makes one want to know."""
+    explanation = run.explanation
+    wanted = verdict.outcome != "pass" and run.settings.explain == "auto" and verdict.is_measured
+    causes = explanation.find() if wanted else explanation.causes
+    if causes is None:
+        return [f"not explained: {explanation.error}"] if explanation.error else []
+    told = [*(f"   {line}" for line in step_lines(causes.chain)), *causes.notes]
+    flipped = run.labels.flipped[:MOST_LABELS]
+    if flipped:
+        told.append("labels changed: " + ", ".join(map(str, flipped)))
+    told.extend((run.bias.text or "").splitlines())
+    if verdict.outcome != "pass" and verdict.is_judged:
+        told.append(f"advice: {run.advice.headline}")
+    if explanation.error:  # found after the causes were
+        told.append(f"measures at inference were not tried: {explanation.error}")
+    return told
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

@@ -1,0 +1,50 @@
+"""From the verdicts on single limits to the verdict of a run."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pytest_cropdet.evaluation.measure import Outcome, Verdict
+
+__all__ = ["RunVerdict", "as_records", "of_measure", "once", "worst"]
+
+RunVerdict = Literal["pass", "fail", "undecided", "none"]
+SEVERITY: Mapping[str, int] = {"fail": 0, "undecided": 1, "pass": 2}
+
+
+def worst(outcomes: Iterable[Outcome]) -> RunVerdict:
+    """Return the worst outcome; ``none`` where there is no limit, so that nothing was judged.
+
+    >>> worst(["pass", "undecided"]), worst([])
+    ('undecided', 'none')
+    """
+    return min(outcomes, key=lambda outcome: SEVERITY[outcome], default="none")
+
+
+def as_records(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
+    """Return verdicts as built-in values, each with the numbers of its own measure."""
+    return [
+        {
+            "measure": each.measure.name,
+            "outcome": each.outcome,
+            "limit": each.limit,
+            "value": each.measure.value,
+            "low": each.measure.low,
+            "high": each.measure.high,
+            "reason": each.reason,
+            "why": each.doubt,
+            "passes": each.passes,
+            "text": each.headline,
+        }
+        for each in verdicts
+    ]
+
+
+def once(verdicts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return one record for each limit: a limit that several comparisons name is listed once, by the last of them."""
+    return [*{(each["measure"], each["limit"]): each for each in verdicts}.values()]
+
+
+def of_measure(record: Mapping[str, Any], measure: str = "drop") -> Mapping[str, Any] | None:
+    """Return the worst verdict of a run's record on one measure, ``None`` where it has no limit."""
+    found = [each for each in record["verdicts"] if each["measure"] == measure]
+    return min(reversed(found), key=lambda each: SEVERITY[each["outcome"]], default=None)

@@ -1,0 +1,33 @@
+"""How a run shows itself in a notebook: its verdict, its axis, its steps, and what it rests on."""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from pytest_cropdet.figures.svg import verdict_axis, waterfall
+from pytest_cropdet.gate.limits import as_records, of_measure
+
+if TYPE_CHECKING:
+    from pytest_cropdet.gate.results import Run
+
+__all__ = ["run_html"]
+
+
+def run_html(run: "Run") -> str:
+    """Return a run as HTML; it asks the detector nothing."""
+    verdicts = run.all_verdicts
+    worst = of_measure({"verdicts": as_records(verdicts)}, run.drop.name)
+    drop = {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high}
+    limit, outcome = (None, "none") if worst is None else (worst["limit"], worst["outcome"])
+    gate = {"drop": drop, "limit": limit, "verdict": outcome}
+    words = [*dict.fromkeys(verdict.line for verdict in verdicts)]
+    words = words or [f"crops cost {run.drop}: measured, not judged"]
+    lines = "".join(f"<div>{escape(line)}</div>" for line in words)
+    rests_on = f"{run.crops:,} crops of {run.images:,} images, {run.scored_objects:,} objects, seed {run.plan.seed}"
+    parts = [f"<b>{escape(run.name or run.plan.spec)}</b>", lines, str(verdict_axis(gate))]
+    causes = run.explanation.causes
+    if causes is not None:
+        steps = [step.to_dict() for step in causes.chain.steps]
+        metric = "share found" if run.agreement else run.settings.metric
+        parts.append(str(waterfall(steps, causes.chain.ap.get("whole"), causes.chain.ap.get("crop"), metric) or ""))
+    parts.append(f"<div>{escape(rests_on)}; {escape(run.dataset)}</div>")
+    return f'<div style="max-width:46rem">{"".join(parts)}</div>'

@@ -1,0 +1,97 @@
+"""``run.plot``: the figures of a run, as matplotlib figures that belong to nobody's backend."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.evaluation.operating_point import at_half
+from pytest_cropdet.causes.renderings import CHAIN, Rendering, cut_objects, detected_in, render
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from pytest_cropdet.figures.renderings import Seen
+    from pytest_cropdet.gate.results import Run
+
+__all__ = ["Plots"]
+
+
+class Plots:
+    """The figures of one run; each method returns a new ``matplotlib.figure.Figure``.
+
+    ``steps`` and ``renderings`` need the causes, which are sought if they are not known. Without matplotlib every
+    method is a ``CropdetError`` that says how to install it.
+    """
+
+    def __init__(self, run: "Run") -> None:
+        self._run = run
+
+    def steps(self) -> "Figure":
+        """Return the waterfall from the AP of whole images to that of crops, step by step, with bounds."""
+        from pytest_cropdet.figures.steps import draw_steps
+
+        chain, run = self._run.causes.chain, self._run
+        told = chain.to_dict()
+        metric = "share found" if run.agreement else run.settings.metric
+        return draw_steps(told["steps"], told["ap"], metric, told["placebo"])
+
+    def where(self) -> "Figure":
+        """Return the drop by visibility, distances, size and category, and the map of misses in the window."""
+        from pytest_cropdet.figures.breakdown import draw_where
+
+        return draw_where(self._run.where.to_dict())
+
+    def shift(self) -> "Figure":
+        """Return how sizes, aspects, places and numbers of objects differ between whole images, crops and training."""
+        from pytest_cropdet.figures.distribution_shift import draw_shift
+
+        return draw_shift(self._run.shift.to_dict())
+
+    def renderings(self, crop: int = 0) -> "Figure":
+        """Return what the detector saw in each rendering of crop number ``crop`` of the plan, and what it found."""
+        from pytest_cropdet.figures.renderings import draw_renderings
+
+        run, index = self._run, self._run.objects.index
+        if not -len(index) <= crop < len(index):
+            raise CropdetError(f"there is no crop {crop}: the run has {len(index)}, from 0")
+        place = crop % len(index)
+        sample, window = index.samples[index.unit[place]], index.crops[place]
+        rows = np.flatnonzero((run.objects.truth.image == place) & run.scored.counted)
+        image = sample.image()
+        here = run.objects.truth.image == place
+        cut = cut_objects(sample.truth, window, run.objects.annotation[here], run.scored.counted[here])
+        boxes = sample.truth.boxes[cut]
+        seen = {}
+        for name in CHAIN:
+            pixels = image
+            if name == "crop":
+                pixels = window.of(image)
+            elif name != "whole":
+                pixels = render(image, window, Rendering.of(name, run.causes.chain.fill, window, boxes))
+            seen[name] = self._seen(name, place, rows, pixels, window)
+        return draw_renderings(window, run.objects.truth.boxes[rows], seen, f"{window} of {sample.id}")
+
+    def _seen(self, name: str, place: int, rows: Any, pixels: Any, window: Crop) -> "Seen":
+        from pytest_cropdet.figures.renderings import Seen
+
+        run, causes = self._run, self._run.causes
+        detected, matches = causes.detected[name], causes.matches[name]
+        shown = np.flatnonzero((detected.image == place) & (detected.score >= run.hidden.score))
+        half = at_half(matches)
+        right = np.zeros(len(detected), dtype=bool)
+        ignored = np.zeros(len(detected), dtype=bool)
+        partner = matches.truth_of()[half]
+        right[matches.rows] = (partner >= 0) & np.append(run.objects.scored, False)[partner]
+        ignored[matches.rows] = matches.ignored()[half]
+        shown = shown[~ignored[shown]]
+        return Seen(
+            pixels=pixels,
+            window=(window.left, window.top) if detected_in(name) == "image" else (0, 0),
+            found=causes.found[name][rows],
+            boxes=detected.boxes[shown],
+            scores=detected.score[shown],
+            right=right[shown],
+            labels=tuple(run.scored.names.get(int(key), str(key)) for key in detected.category[shown]),
+        )

@@ -1,0 +1,1 @@
+"""Run a detector in batches, each image once: cache, keys, progress."""

@@ -1,0 +1,1 @@
+"""What every detector must satisfy on crops, and every function that maps boxes."""

@@ -1,0 +1,324 @@
+"""What must hold for a detector on crops, one assertion each, with named tolerances.
+
+Each is a function of an :class:`~pytest_cropdet.invariants.observations.Evidence` and :class:`Tolerances`. It raises its own class of
+:class:`~pytest_cropdet.invariants.failures.BrokenInvariant`, or :class:`CannotTell` with the reason where it cannot be judged.
+docs/invariants.md lists them; benchmarks/invariants.py measures them.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytest_cropdet.invariants import failures as broken
+from pytest_cropdet.geometry.boxes import has_sides, iou
+from pytest_cropdet.invariants.failures import BrokenInvariant
+from pytest_cropdet.invariants.cautions import cautions
+from pytest_cropdet.invariants.convention_check import D15, check_conventions
+from pytest_cropdet.invariants.conventions import FIRST
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.errors import DetectorError, SpecError
+from pytest_cropdet.invariants.observations import Answer, Evidence, difference
+from pytest_cropdet.invariants.outcome import CannotTell, Judged
+from pytest_cropdet.invariants.repeating import spread, with_objects
+from pytest_cropdet.data.samples import Detections, Image
+from pytest_cropdet.invariants.unjudged import few, nothing
+
+__all__ = ["INVARIANTS", "CannotTell", "Tolerances", "check_detector", "judge_detector", "measure"]
+
+MOST = 8  # images that are moved
+FEWEST = 3  # images that a median needs
+CHANGE = "change of a score (the whole of it where a box moved or is gone)"
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerances:
+    """What is still no broken invariant. Shares are of objects or windows, 0 to 1; scores 0 to 1.
+
+    ``repeat``, ``batch``, ``padding``, ``shift``: largest change of a score. ``shift_share``: objects that a shift by
+    some pixels may move below IoU 0.8. ``lost``, ``truncated_lost``: objects that may be lost inside, and cut to three
+    quarters or more. ``made_up``: detections a window. ``score_change``: what counts as a changed score, ``changed``
+    and ``relabelled``: objects that may be. ``rise``: of the mean score when more is cut. ``beyond``: share of the
+    picture's side that a box may reach over its border; ``duplicate``: IoU above the declared one.
+    """
+
+    repeat: float = 1e-6
+    batch: float = 1e-3
+    padding: float = 0.1
+    shift: float = 0.1
+    shift_share: float = 0.25
+    lost: float = 0.2
+    made_up: float = 0.3
+    score_change: float = 0.2
+    changed: float = 0.2
+    relabelled: float = 0.1
+    duplicate: float = 0.02
+    beyond: float = 0.1
+    truncated_lost: float = 0.2
+    rise: float = 0.05
+    stride: int | None = None
+    least: int = 8
+
+
+Check = Callable[[Evidence, Tolerances], tuple[float, float, str]]
+
+
+def _repeat(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    return spread(evidence), allowed.repeat, f"{CHANGE} when the same picture is shown again"
+
+
+def _batch(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    detector = evidence.detector
+    if detector.batch < 2:
+        raise CannotTell(f"{detector.name} takes one picture a call")
+    apart, worst = spread(evidence), 0.0
+    for look in with_objects(evidence):
+        image = look.windows.image()
+        (alone,), (first, _) = evidence.ask(image), evidence.ask(image, image[::-1])
+        worst = max(worst, difference(alone, first, evidence.rules.score) - apart)
+    return worst, allowed.batch, f"{CHANGE} when another picture is in the batch"
+
+
+def _padding(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    if 0 not in evidence.detector.profile.input_size:
+        raise CannotTell(f"{evidence.detector.name} has an input of one size, so that nothing can be added to it")
+    stride = _stride(evidence, allowed)
+    return _moved(evidence, stride, (0, 0)), allowed.padding, f"{CHANGE} by {stride} px of fill at the right"
+
+
+def _shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    fixed = 0 not in evidence.detector.profile.input_size
+    stride = (allowed.stride or 64) if fixed else _stride(evidence, allowed)
+    height, width = evidence.detector.profile.input_size
+    if fixed and min(height, width) <= stride:
+        raise CannotTell(f"an input of {width} x {height} px has no room for a shift of {stride} px")
+    return _moved(evidence, stride, (stride, stride)), allowed.shift, f"{CHANGE} by a shift of {stride} px"
+
+
+def _stride(evidence: Evidence, allowed: Tolerances) -> int:
+    if allowed.stride is None or evidence.detector.description.resize is not None:
+        raise CannotTell(
+            f"{evidence.detector.name} may resize a picture by its size; Tolerances(stride=...) says that it does not"
+        )
+    return allowed.stride
+
+
+def _moved(evidence: Evidence, stride: int, offset: tuple[int, int]) -> float:
+    """Return the median over images of the largest change of a score between two places of a picture on a canvas."""
+    changes: list[float] = []
+    height, width = evidence.detector.profile.input_size
+    for look in evidence.looks:
+        if len(changes) >= MOST:
+            break
+        image = look.windows.image()
+        part = image[: height - stride, : width - stride] if height and width else image
+        size = (height, width) if height and width else (part.shape[0] + stride, part.shape[1] + stride)
+        near = _canvas(part, size, (0, 0)) if height and width else part
+        before, after = evidence.ask(near)[0], evidence.ask(_canvas(part, size, offset))[0]
+        back = Detections(after.boxes - np.array([*offset, *offset]), after.scores, after.categories)
+        keep = [_far(each, part, stride // 2) for each in (before, back)]
+        if any((each.scores >= evidence.rules.confident).any() for each in keep):
+            changes.append(difference(keep[0], keep[1], evidence.rules.confident))
+    if len(changes) < FEWEST:
+        raise CannotTell(f"only {len(changes)} images have an object far enough from their border, {FEWEST} are needed")
+    return float(np.median(changes))
+
+
+def _canvas(part: Image, size: tuple[int, int], offset: tuple[int, int]) -> Image:
+    canvas = np.empty((*size, 3), np.uint8)
+    canvas[:] = part.mean(axis=(0, 1)).astype(np.uint8)
+    left, top = offset
+    canvas[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return canvas
+
+
+def _far(found: Detections, part: Image, gap: int) -> Detections:
+    """Return the detections that keep ``gap`` pixels from the picture's border."""
+    high = np.array([part.shape[1], part.shape[0]]) - gap
+    rows = (found.boxes[:, :2] >= gap).all(axis=1) & (found.boxes[:, 2:] <= high).all(axis=1)
+    return found.take(np.flatnonzero(rows))
+
+
+def _small_shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    answers = [each for look in evidence.looks for each in look.answers(look.shifted()) if each.visibility == 1]
+    return (
+        _share(evidence, answers, lambda each: each.best(0.8, same=False) == 0, allowed),
+        allowed.shift_share,
+        ("share of objects below IoU 0.8 when 1 to 7 px are cut off the left and top"),
+    )
+
+
+def _clear(evidence: Evidence) -> list[Answer]:
+    return [each for look in evidence.looks for crop in look.inside() for each in look.answers(crop) if each.clear]
+
+
+def _interior(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    low = evidence.rules.score
+    share = _share(evidence, _clear(evidence), lambda each: each.best(0.7, same=False) < low, allowed)
+    return share, allowed.lost, "share of objects inside the window that are not found there at IoU 0.7"
+
+
+def _made_up(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    windows = made_up = found_any = 0
+    for look in evidence.looks:
+        whole = look.windows()
+        known = whole.boxes[whole.scores >= evidence.rules.score / 2]
+        for crop in look.inside():
+            found = look.windows(crop)
+            shows = has_sides(Crop(0, 0, crop.width, crop.height).clip(found.boxes))
+            sure = crop.out_of(found.boxes[shows & (found.scores >= evidence.rules.confident)])
+            near = 0.1 * min(crop.width, crop.height)
+            shown = crop.clip(known)
+            windows += 1
+            found_any += len(sure)
+            made_up += sum(look.away(box, crop, near) and iou(box[None], shown).max(initial=0.0) < 0.3 for box in sure)
+    if not found_any and not any(len(look.held) for look in evidence.looks):
+        raise CannotTell(nothing(evidence))
+    return made_up / windows, allowed.made_up, "confident detections a window that the whole image knows nothing of"
+
+
+def _score(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    low = evidence.rules.score
+    found = [each for each in _clear(evidence) if each.best(0.7) >= low]
+    share = _share(evidence, found, lambda each: abs(each.best(0.7) - each.score) > allowed.score_change, allowed)
+    return share, allowed.changed, f"share of objects found whose score changes by more than {allowed.score_change:g}"
+
+
+def _category(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    # of two categories on one place in the whole image, the one with the lower score is no change
+    found = [each for each in _clear(evidence) if each.first and each.best(0.7, same=False) >= evidence.rules.score]
+    share = _share(evidence, found, lambda each: each.best(0.7) < each.best(0.7, same=False), allowed)
+    return share, allowed.relabelled, "share of objects found under another category"
+
+
+def _duplicates(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    declared = evidence.detector.description.nms_iou
+    if declared is None:
+        raise CannotTell("the IoU of the detector's NMS is not known: --cropdet-detector nms_iou=0.6 declares it")
+    worst, count = 0.0, 0
+    for _, answer, (width, height) in evidence.everything():
+        count += len(answer.scores)
+        # what ends at the border may have been cut there after the NMS, and overlap more since
+        within = (answer.boxes[:, :2] > 0.5).all(axis=1)
+        within &= (answer.boxes[:, 2:] < np.array([width, height]) - 0.5).all(axis=1)
+        found = answer.take(np.flatnonzero(within))
+        overlap = np.triu(iou(found.boxes, found.boxes), 1)
+        overlap[found.categories[:, None] != found.categories[None, :]] = 0
+        worst = max(worst, float(overlap.max(initial=0.0)))
+    if not count:
+        raise CannotTell(nothing(evidence))
+    return worst, declared + allowed.duplicate, "IoU of two detections of one category"
+
+
+def _frame(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    worst, count = 0.0, 0
+    for _, found, (width, height) in evidence.everything():
+        boxes = found.boxes[found.scores >= evidence.rules.score] / np.array([width, height, width, height])
+        count += len(boxes)
+        worst = max(worst, float(np.maximum(-boxes, boxes - 1).max(initial=0.0)))
+    if not count:
+        raise CannotTell(nothing(evidence))
+    return worst, allowed.beyond, "share of the picture's side by which a box reaches over its border"
+
+
+def _cut(evidence: Evidence, share: str, least: float) -> dict[tuple[str, int], Answer]:
+    return {
+        (look.sample.id, each.row): each
+        for look in evidence.looks
+        for crop in look.cut(share)
+        for each in look.answers(crop)
+        if least <= each.visibility < 1
+    }
+
+
+def _truncated(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    low, answers = evidence.rules.score, list(_cut(evidence, "less", 0.75).values())
+    share = _share(evidence, answers, lambda each: each.best(0.5, same=False) < low, allowed)
+    return share, allowed.truncated_lost, "share of objects cut to 75 % or more that are not found at IoU 0.5"
+
+
+def _rise(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    less, more = _cut(evidence, "less", 0.75), _cut(evidence, "more", 0.5)
+    both = [key for key in less if key in more and more[key].visibility < less[key].visibility]
+    if len(both) < allowed.least:
+        raise CannotTell(few(evidence, len(both), allowed.least))
+    rise = np.mean([more[key].best(0.5) - less[key].best(0.5) for key in both])
+    return float(rise), allowed.rise, "rise of the mean score when 60 % of an object shows instead of 85 %"
+
+
+def _empty(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    first = evidence.looks[0].windows.image()
+    evidence.ask(first)  # what fails on every picture does not fail for want of objects
+    pictures = {"a gray picture of 64 x 48 px": np.full((48, 64, 3), 114, np.uint8), "a window of 8 px": first[:8, :8]}
+    for name, picture in pictures.items():
+        try:
+            evidence.ask(picture)
+        except DetectorError as error:
+            raise broken.DetectorRaised(f"{name}: {error}") from error
+    return 0.0, 0.0, "failures on pictures without objects"
+
+
+def _conventions(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
+    return check_conventions(evidence, max(allowed.least, FIRST))
+
+
+def _share(evidence: Evidence, answers: list[Answer], fails: Callable[[Answer], bool], allowed: Tolerances) -> float:
+    if len(answers) < allowed.least:
+        raise CannotTell(few(evidence, len(answers), allowed.least))
+    return sum(map(fails, answers)) / len(answers)
+
+
+INVARIANTS: Mapping[str, tuple[Check, type[BrokenInvariant]]] = {
+    "D1-repeatable": (_repeat, broken.NotRepeatable),
+    "D2-alone-as-in-a-batch": (_batch, broken.BatchDependent),
+    "D3-padding": (_padding, broken.MovedByPadding),
+    "D4-shift-by-strides": (_shift, broken.MovedByShift),
+    "D5-shift-by-pixels": (_small_shift, broken.ShiftSensitive),
+    "D6-interior-object-found": (_interior, broken.InteriorObjectLost),
+    "D7-nothing-made-up": (_made_up, broken.ObjectMadeUp),
+    "D8-score-kept": (_score, broken.ScoreChanged),
+    "D9-category-kept": (_category, broken.CategoryChanged),
+    "D10-no-duplicates": (_duplicates, broken.DuplicatesKept),
+    "D11-inside-frame": (_frame, broken.OutsideFrame),
+    "D12-truncated-object-found": (_truncated, broken.TruncatedObjectLost),
+    "D13-score-falls-with-cut": (_rise, broken.ScoreRisesWithCut),
+    "D14-empty-picture": (_empty, broken.DetectorRaised),
+    D15: (_conventions, broken.WrongConvention),
+}
+
+
+def measure(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> tuple[float, float, str]:
+    """Return what an invariant measures, what is allowed, and what it is, in words."""
+    if name not in INVARIANTS:
+        raise SpecError(f"no invariant is called {name!r}; there are {', '.join(INVARIANTS)}")
+    return INVARIANTS[name][0](evidence, allowed or Tolerances())
+
+
+def judge_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> Judged:
+    """Return whether the invariant ``name`` holds, with the number that says so."""
+    allowed = allowed or Tolerances()
+    try:
+        value, most, what = measure(name, evidence, allowed)
+    except CannotTell as error:
+        return Judged(name, "skip", error=error)
+    except BrokenInvariant as error:
+        return Judged(name, "fail", error=error, hint=evidence.hints.get(name))
+    hint = evidence.hints.get(name)
+    known, limit = (float(each) if math.isfinite(each) else None for each in (value, most))
+    if value <= most:
+        return Judged(name, "pass", known, limit, what, hint=hint)
+    cause = INVARIANTS[name][1]
+    text = "\n  ".join(
+        [f"{value:.3g} > {most:.3g}: {what}", f"{name}: {cause.__doc__}", *cautions(name, evidence, allowed.repeat)]
+    )
+    return Judged(name, "fail", known, limit, what, cause(text), hint)
+
+
+def check_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> None:
+    """Raise the class of ``name`` if that invariant does not hold; :class:`CannotTell` if it cannot be judged.
+
+    ``name``: a key of :data:`INVARIANTS`, such as ``D6-interior-object-found``.
+    """
+    __tracebackhide__ = True
+    judge_detector(name, evidence, allowed).check()

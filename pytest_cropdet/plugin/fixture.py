@@ -1,0 +1,293 @@
+"""Between pytest and the runner: run gates, benchmarks and checks for a test, and keep what they found."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from pytest_cropdet.plugin import reports as reporting
+from pytest_cropdet.benchmark.result import Benchmark, Planned, benchmark_events, estimate
+from pytest_cropdet.plugin.configuration import (
+    Chosen,
+    choices,
+    default_limit,
+    folder_of,
+    setting,
+    settings_for,
+    spec_ids,
+    spec_of,
+)
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.crops.drawn_plan import Drawn, draw_plan, plan_name
+from pytest_cropdet.gate.dry_runs import dry_run
+from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.escapes import one_line
+from pytest_cropdet.inference.image_notes import data_warnings
+from pytest_cropdet.plugin.run_records import keep, leave
+from pytest_cropdet.plugin.resources import cache_of, warnings_stay_warnings
+from pytest_cropdet.crops.plan import Plan, choose_samples
+from pytest_cropdet.data.dataset import Dataset
+from pytest_cropdet.report.model_card import benchmark_properties, benchmark_record
+from pytest_cropdet.report.wording import check_properties, invariant_record, search_record
+from pytest_cropdet.plugin.progress import Progress
+from pytest_cropdet.gate.results import Run
+from pytest_cropdet.gate.runner import Event, Finished, describe, events
+from pytest_cropdet.data.samples import Sample
+from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.plugin.stash import BENCHMARK, CHECK, DRY_RUN, current_item, kept_runs
+from pytest_cropdet.crops.window_counts import refuse_many
+
+if TYPE_CHECKING:
+    from pytest_cropdet.search.dataset_search import Search
+    from pytest_cropdet.plugin.search_test import Judging
+
+__all__ = ["Cropdet"]
+
+
+class Cropdet:
+    """A detector on a data set, as the fixture ``cropdet`` hands it to a test."""
+
+    def __init__(self, config: pytest.Config, detector: Any, dataset: Dataset) -> None:
+        self._config = config
+        self.detector = None if detector is None else as_handle(detector)
+        self.dataset = dataset
+        self._made: Judging | None = None
+
+    def run(self, crops: Any = None, *, name: str | None = None, per_image: int | None = None, **changes: Any) -> Run:
+        """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
+
+        ``crops``: a spec of windows, the configured one if not given; or a Hypothesis strategy of windows, or a
+        function of a sample that returns one, with the ``name`` it is kept under and ``per_image`` windows (4): it is
+        drawn once, and from then on its windows are read (:class:`~pytest_cropdet.Drawn`). ``changes``: any field of
+        ``RunSettings``, over the marker, the command line and the ini file.
+
+        A limit that is stated, here or there, is an assertion: what the test does not compare itself is judged when
+        the test ends, and ``run.check()`` judges it at once. Without a limit compare the result to gate it:
+        ``assert run.drop <= 0.05``.
+        """
+        __tracebackhide__ = True
+        return self._run(crops, name, per_image, changes)
+
+    def _run(
+        self, crops: Any, name: str | None, per_image: int | None, changes: Mapping[str, Any], gates: bool = False
+    ) -> Run:
+        """Run; with ``gates`` the mean has a limit, if only by default."""
+        __tracebackhide__ = True
+        item = self._config.stash.get(current_item, None)
+        unknown = sorted(set(changes) - set(RunSettings.__dataclass_fields__))
+        if unknown:
+            raise SpecError(
+                f"cropdet.run takes {', '.join(RunSettings.__dataclass_fields__)}; not {', '.join(unknown)}"
+            )
+        try:
+            if crops is None:
+                crops = setting(self._config, "crops", item)[0]
+            if not isinstance(crops, str | Drawn):
+                crops = Drawn(crops, name=name or "", per_image=4 if per_image is None else per_image)
+            elif name is not None or per_image is not None:
+                raise SpecError(f"name= and per_image= are of a strategy; {spec_of(crops)!r} says its own")
+            settings = settings_for(self._config, item, crops=spec_of(crops), **changes)
+            if gates and settings.max_drop is None and "max_drop" not in changes:
+                settings = replace(settings, max_drop=default_limit())
+            if gates and not settings.states_limits:
+                raise SpecError("cropdet.gate has no limit to check: state one, or measure with cropdet.run")
+            plan = self._plan(crops, settings, item)
+            if self.detector is None or setting(self._config, "dry_run"):
+                self._dry_run(settings, item, plan)
+            called = self._name(crops, item)
+            place = sum(item is not None and each.test == item.nodeid for each in self._config.stash.get(kept_runs, []))
+            if item is not None:
+                reporting.begin(self._config, item.nodeid, place, called)
+            found = self._finish(settings, self.detector, plan)
+        except CropdetError as error:
+            raise error.with_traceback(None) from error.__cause__
+        run = found.named(called)
+        if item is not None:
+            keep(self._config, run, item, place)
+        return run
+
+    def gate(self, crops: Any = None, *, name: str | None = None, per_image: int | None = None, **changes: Any) -> Run:
+        """Run, and fail unless every stated limit holds (``--cropdet-max-drop``, 0.05 unless set otherwise)."""
+        __tracebackhide__ = True
+        run = self._run(crops, name, per_image, changes, gates=True)
+        run.check()
+        return run
+
+    def benchmark(self, mode: str | None = None, **changes: Any) -> Benchmark:
+        """Return the crop benchmark: AP by family and severity, mPC and rPC. It judges nothing.
+
+        ``mode``: "quick" or "full", ``--cropdet-benchmark`` if not given, else "full". ``changes``: any field of
+        ``RunSettings``; its windows and limits are not read.
+        """
+        __tracebackhide__ = True
+        item = self._config.stash.get(current_item, None)
+        mode = mode or setting(self._config, "benchmark") or "full"
+        try:
+            settings = settings_for(self._config, item, **changes)
+            if self.detector is None or setting(self._config, "dry_run"):
+                self._skip_dry(estimate(self.dataset, mode, settings, self.detector), item)
+            found = self._finish_benchmark(mode, settings, self.detector)
+        except CropdetError as error:
+            raise error.with_traceback(None) from error.__cause__
+        found.name = self._name(settings.crops, item, "benchmark")
+        if item is not None:
+            told = {**benchmark_record(found), "data_warnings": self._data_warnings(found.plan.samples)}
+            leave(item, BENCHMARK, told, benchmark_properties(told))
+        return found
+
+    def search(self, **changes: Any) -> "Search":
+        """Return the window that loses an object, with the smallest cut: ``cropdet.search().check()``.
+
+        ``changes``: arguments of :func:`pytest_cropdet.search.dataset_search.search`, over the options. Where no object is found with
+        confidence in a whole image nothing can be lost, and the test is skipped.
+        """
+        __tracebackhide__ = True
+        item = self._config.stash.get(current_item, None)
+        if self.detector is None or setting(self._config, "dry_run"):
+            pytest.skip("dry run: the detector was not judged")
+        from pytest_cropdet.plugin.search_test import search_for
+
+        with warnings_stay_warnings():
+            found = search_for(self._config, item, self.detector, self.dataset, cache_of(self._config), changes)
+        self._leave_check(item, "search", search_record(found), changes.get("seed"))
+        if found.verdict == "skip":
+            pytest.skip(found.nothing)
+        return found
+
+    def check_crop(self, sample: str, crop: Crop) -> None:
+        """Fail if a window loses an object of a sample, named by its id: ``cropdet.check_crop("000.png", Crop(...))``.
+
+        Under Hypothesis it is also what the search climbs by.
+        """
+        __tracebackhide__ = True
+        item = self._config.stash.get(current_item, None)
+        if self.detector is None or setting(self._config, "dry_run"):
+            pytest.skip("dry run: the detector was not judged")
+        with warnings_stay_warnings():
+            found = self._judging(self.detector).losses(item).at(sample, crop)
+        if found is not None:
+            found.check()
+
+    def check_invariant(self, name: str) -> None:
+        """Fail unless an invariant holds, such as ``D6-interior-object-found``; skip where it cannot be judged."""
+        __tracebackhide__ = True
+        item = self._config.stash.get(current_item, None)
+        if self.detector is None or setting(self._config, "dry_run"):
+            pytest.skip("dry run: the detector was not judged")
+        from pytest_cropdet.invariants.detector import judge_detector
+        from pytest_cropdet.invariants.outcome import Judged
+
+        try:
+            with warnings_stay_warnings():
+                judged = judge_detector(name, self._judging(self.detector).evidence(item))
+        except SpecError:
+            raise
+        except Exception as error:
+            self._leave_check(item, name, invariant_record(Judged(name, "fail", error=error)))
+            raise
+        self._leave_check(item, name, invariant_record(judged))
+        if judged.verdict == "skip":
+            pytest.skip(judged.reason or "")
+        judged.check()
+
+    def _judging(self, detector: DetectorHandle) -> "Judging":
+        if self._made is None:
+            from pytest_cropdet.plugin.search_test import Judging
+
+            self._made = Judging(self._config, detector, self.dataset, cache_of(self._config))
+        return self._made
+
+    def _leave_check(
+        self, item: pytest.Item | None, what: str, told: Mapping[str, Any], seed: int | None = None
+    ) -> None:
+        """Let the record of an invariant or a search travel to the controller, with what it was made of."""
+        if item is None or self.detector is None:
+            return
+        made = {
+            "name": self._name(None, item, what),
+            "detector": describe(self.detector),
+            "dataset": self.dataset.name,
+            "data_warnings": self._data_warnings(),
+            "seed": setting(self._config, "seed", item) if seed is None else seed,
+        }
+        record = {**made, **told}
+        leave(item, CHECK, record, check_properties(record))
+
+    def _data_warnings(self, samples: Sequence[Sample] = ()) -> list[dict[str, Any]]:
+        return data_warnings(self.dataset, samples, cache_of(self._config) if samples else None)
+
+    def _plan(self, crops: str | Drawn, settings: RunSettings, item: pytest.Item | None) -> Plan | None:
+        """Return the windows that a strategy draws, or has drawn; ``None`` where they follow from a spec."""
+        if isinstance(crops, str):
+            return None
+        given = setting(self._config, "plan", item)
+        file = None if given is None else Path(given)
+        if file is not None and plan_name(file) != crops.name:
+            file = None  # of another gate's strategy
+        samples = choose_samples(self.dataset, settings.sample_images, settings.seed)
+        refuse_many(crops.spec, crops.per_image * len(samples), len(samples), settings.max_crops)
+        return draw_plan(crops, samples, settings.seed, folder_of(self._config), file)
+
+    def _dry_run(self, settings: RunSettings, item: pytest.Item | None, plan: Plan | None) -> NoReturn:
+        self._skip_dry(dry_run(self.dataset, settings, self.detector, plan).lines(), item)
+
+    def _skip_dry(self, lines: list[str], item: pytest.Item | None) -> NoReturn:
+        if item is not None:
+            item.user_properties.append((DRY_RUN, "\n".join(map(one_line, lines))))
+        pytest.skip("dry run: the detector was not judged")
+
+    def _finish(self, settings: RunSettings, detector: DetectorHandle, plan: Plan | None) -> Run:
+        with self._progress(detector) as progress:
+            for event in events(detector, self.dataset, settings, plan, cache_of(self._config)):
+                if isinstance(event, Finished):
+                    event.run.explanation.watch = self._watch
+                    event.run.explanation.page = reporting.page_name(self._config)
+                    return event.run
+                progress.show(event)
+        raise RuntimeError("the run ended without a result")
+
+    def _finish_benchmark(self, mode: str, settings: RunSettings, detector: DetectorHandle) -> Benchmark:
+        with self._progress(detector) as progress:
+            for event in benchmark_events(detector, self.dataset, mode, settings, cache_of(self._config)):
+                if isinstance(event, Benchmark):
+                    return event
+                if isinstance(event, Planned):
+                    progress.note(event.line)
+                progress.show(event)
+        raise RuntimeError("the benchmark ended without a result")
+
+    @contextmanager
+    def _progress(self, detector: DetectorHandle) -> Iterator[Progress]:
+        with warnings_stay_warnings(), Progress.on(self._config) as progress:
+            if cache_of(self._config) is not None and detector.fingerprint is None:
+                progress.keeps_nothing(f"{detector.name} has no fingerprint, so its detections are not kept")
+            yield progress
+
+    def _watch(self, seeking: Iterator[Event]) -> None:
+        """Show what is done for causes that are asked for after the run."""
+        with warnings_stay_warnings(), Progress.on(self._config) as progress:
+            for event in seeking:
+                progress.show(event)
+
+    def _name(self, crops: Any, item: pytest.Item | None, what: str | None = None) -> str:
+        """Return the name in reports: model and data set where there are several, and the windows or ``what``."""
+        parameters: Mapping[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+        shown = {"cropdet_detector": "model", "cropdet_dataset": "data"}
+        parts = [
+            parameters[fixture].name
+            for fixture, what in shown.items()
+            if isinstance(parameters.get(fixture), Chosen) and len(choices(self._config, what, item)) > 1
+        ]
+        if what is not None:
+            return "-".join([*parts, what])
+        specs = list(setting(self._config, "crops", item))
+        ids = dict(zip(map(spec_of, specs), spec_ids(specs), strict=True))
+        return "-".join([*parts, ids.get(spec_of(crops), spec_ids([crops])[0])])
+
+    def __repr__(self) -> str:
+        name = None if self.detector is None else self.detector.name
+        return f"Cropdet({name!r} on {self.dataset.name!r})"

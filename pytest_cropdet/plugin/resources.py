@@ -1,0 +1,120 @@
+"""What the options name, opened: the detector, the data set, the cache of detections."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pytest
+
+from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.inference.cache import Cache
+from pytest_cropdet.plugin.configuration import WITHOUT_TRUTH, Chosen, choices, folder_of, missing, setting
+from pytest_cropdet.data import load_dataset
+from pytest_cropdet.data.folder import ImageFolder
+from pytest_cropdet.detectors import load_detector
+from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.data.dataset import Dataset
+
+__all__ = [
+    "cache_of",
+    "clear_cache",
+    "dataset_of",
+    "open_dataset",
+    "open_detector",
+    "or_fail",
+    "warnings_stay_warnings",
+]
+
+T = TypeVar("T")
+
+the_cache = pytest.StashKey[Cache | None]()
+opened_data = pytest.StashKey[dict[str, Dataset]]()
+
+
+def or_fail(function: Callable[..., T], *args: Any) -> T:
+    """Return what ``function`` returns; an error of ours becomes one failure with its sentence and no traceback."""
+    try:
+        return function(*args)
+    except CropdetError as error:
+        text = str(error)
+    pytest.fail(text, pytrace=False)  # outside of the clause, or the sentence is shown twice
+
+
+@contextmanager
+def warnings_stay_warnings() -> Iterator[None]:
+    """Show the warnings of detectors and data as such where the project's own filters make errors of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        yield
+
+
+def _chosen(config: pytest.Config, fixture: str, what: str, wanted: Any) -> Chosen:
+    """Return the configured model or data set: the parameter itself, the one of that name, or the only one."""
+    if isinstance(wanted, Chosen):
+        return wanted
+    for each in choices(config, what):
+        if wanted in (None, each.name):
+            return each
+    raise SpecError(missing(config, fixture) or f"no {what} is called {wanted!r}")
+
+
+def open_detector(config: pytest.Config, wanted: Any = None) -> DetectorHandle | None:
+    """Return the configured detector, loaded unless the cache knows all of it; ``None`` in a dry run without one."""
+    if wanted is None and setting(config, "dry_run") and not choices(config, "model"):
+        return None
+    chosen = _chosen(config, "cropdet_detector", "model", wanted)
+    with warnings_stay_warnings():
+        detector = load_detector(chosen.spec, **dict(chosen.said))
+        keys = BatchKeys.of(cache_of(config), detector)
+        if keys is None or not keys.recall_profile(detector):
+            detector.load()
+    return detector
+
+
+def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:
+    """Return the configured data set."""
+    chosen = _chosen(config, "cropdet_dataset", "data", wanted)
+    with warnings_stay_warnings():
+        if chosen.said == WITHOUT_TRUTH:
+            return ImageFolder(Path(chosen.spec))
+        return load_dataset(chosen.spec, **dict(chosen.said))
+
+
+def dataset_of(item: pytest.Item) -> Dataset:
+    """Return the data set of a running test: what its fixture ``cropdet_dataset`` gives, whoever defines it.
+
+    So strategies and fixtures of one test speak of the same data, and a data set is opened once.
+    """
+    asked_for: Mapping[str, Any] = getattr(item, "funcargs", {})
+    if "cropdet_dataset" in asked_for:
+        return cast("Dataset", asked_for["cropdet_dataset"])
+    found = choices(item.config, "data", item)
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        raise SpecError(f"crops_of(): which of {names}? Let the test ask for the fixture cropdet_dataset")
+    request: pytest.FixtureRequest | None = getattr(item, "_request", None)
+    if request is not None and found == choices(item.config, "data"):
+        return cast("Dataset", request.getfixturevalue("cropdet_dataset"))
+    opened = item.config.stash.setdefault(opened_data, {})
+    spec = str(found)
+    if spec not in opened:
+        opened[spec] = open_dataset(item.config, found[0] if found else None)
+    return opened[spec]
+
+
+def cache_of(config: pytest.Config) -> Cache | None:
+    """Return the session's cache of detections, ``None`` where it is off."""
+    if the_cache not in config.stash:
+        given = setting(config, "cache")
+        config.stash[the_cache] = None if given == "off" else Cache(Path(given) if given else folder_of(config))
+    return config.stash[the_cache]
+
+
+def clear_cache(config: pytest.Config) -> None:
+    """Forget every detection, as ``--cache-clear`` asks; on the controller, before any worker starts."""
+    cache = cache_of(config)
+    if cache is not None:
+        cache.clear()

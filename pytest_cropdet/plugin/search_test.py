@@ -1,0 +1,209 @@
+"""The search as a test runs it: what the options say, how far it is, the picture of what was found, and what to run."""
+
+import hashlib
+import re
+import shlex
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from pytest_cropdet.inference.cache import Cache
+from pytest_cropdet.plugin.configuration import folder_of, setting
+from pytest_cropdet.invariants.conventions import is_file
+from pytest_cropdet.inference.sqlite import make_folder
+from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.invariants.observations import Evidence
+from pytest_cropdet.search.loss_rules import LossRules
+from pytest_cropdet.plugin.options import OPTIONS
+from pytest_cropdet.data.dataset import Dataset
+from pytest_cropdet.plugin.progress import LONG, Progress
+from pytest_cropdet.gate.runner import Advanced
+from pytest_cropdet.search.dataset_search import SHRINK_WINDOWS, Losses, Search, search
+from pytest_cropdet.search.worst_crop import WorstCrop
+
+__all__ = ["Judging", "search_for"]
+
+CONVENTION_PICTURES = 160  # ten other ways to read a detector's file, sixteen images each; a function takes none
+OTHER_PICTURES = 40  # beside the windows: moved, padded, empty, in batches
+SUITE = "pytest_cropdet/suite/"  # with which the node ids of the suite begin, run by --pyargs
+WITH_VALUE = ("-c", "-p", "-o", "--config-file", "--override-ini", "--rootdir", "--confcutdir")  # of pytest's own
+
+
+def search_for(
+    config: pytest.Config,
+    item: pytest.Item | None,
+    detector: DetectorHandle,
+    dataset: Dataset,
+    cache: Cache | None,
+    changes: dict[str, Any],
+) -> Search:
+    """Return what the search of a data set came to, with its picture drawn and the command that repeats it."""
+    asked: dict[str, Any] = {
+        "rules": _rules(config, item),
+        "examples": setting(config, "examples", item),
+        "shrink": not setting(config, "no_shrink", item),
+        "seed": setting(config, "seed", item),
+        **changes,
+    }
+    most = asked["examples"] + (SHRINK_WINDOWS if asked["shrink"] else 0) + 1
+    before, told, found = detector.seconds, False, Search(None, 0, 0, 0)
+    with Progress.on(config) as progress:
+        for found in search(detector, dataset, cache=cache, **asked):
+            seconds = detector.seconds - before
+            if found.calls and not told:
+                told = True
+                advice = _advice(seconds / found.calls, most, asked["examples"])
+                if advice:
+                    progress.note(advice)
+            progress.show(Advanced(found.windows, max(most, found.windows), seconds))
+    if found.worst is None or not found.worst.lost:
+        return found
+    again = _command(config, item)
+    try:
+        return replace(found, picture=_picture(config, item, found.worst), again=again)
+    except (CropdetError, OSError) as error:
+        return replace(found, no_picture=str(error), again=again)
+
+
+@dataclass
+class Judging:
+    """What judges single windows and invariants, each made once for the options of the tests that ask."""
+
+    config: pytest.Config
+    detector: DetectorHandle
+    dataset: Dataset
+    cache: Cache | None
+    _losses: dict[LossRules, Losses] = field(default_factory=dict)
+    _evidence: dict[tuple[int, int, LossRules], Evidence] = field(default_factory=dict)
+
+    def losses(self, item: pytest.Item | None) -> Losses:
+        """Return what judges single windows by a test's options."""
+        rules = _rules(self.config, item)
+        if rules not in self._losses:
+            self._losses[rules] = Losses(self.detector, self.dataset, rules, self.cache)
+        return self._losses[rules]
+
+    def evidence(self, item: pytest.Item | None) -> Evidence:
+        """Return what the invariants are judged by, within a test's budget."""
+        examples, seed = setting(self.config, "examples", item), setting(self.config, "seed", item)
+        asked = (examples, seed, _rules(self.config, item))
+        if asked not in self._evidence:
+            names = self.dataset.categories if getattr(self.dataset, "has_truth", True) else None
+            self._evidence[asked] = Evidence(
+                self.detector,
+                list(self.dataset),
+                examples=examples,
+                seed=seed,
+                cache=self.cache,
+                rules=asked[2],
+                names=names,
+            )
+            self._tell_how_long(self._evidence[asked], examples)
+        return self._evidence[asked]
+
+    def _tell_how_long(self, evidence: Evidence, examples: int) -> None:
+        """Say of a slow detector how long the invariants take, after the first picture, which they need anyway."""
+        before = self.detector.seconds
+        with suppress(Exception), Progress.on(self.config) as progress:  # the invariants say what fails
+            windows = evidence.looks[0].windows
+            windows()
+            advice = _advice_on_invariants(
+                (self.detector.seconds - before) / max(windows.calls, 1),
+                examples,
+                CONVENTION_PICTURES if is_file(self.detector) else 0,
+            )
+            if advice:
+                progress.note(advice)
+
+
+def _rules(config: pytest.Config, item: pytest.Item | None) -> LossRules:
+    score = setting(config, "score_threshold", item)
+    return LossRules() if score is None else LossRules(score=score, margin=min(LossRules().margin, 1 - score))
+
+
+def _advice(each: float, most: int, examples: int) -> str | None:
+    """Return what to say of a detector that takes ``each`` seconds a picture, ``None`` where it is quick enough."""
+    if each * most <= LONG:
+        return None
+    fewer = max(5, examples // 5)
+    return (
+        f"the search shows the detector up to {most} pictures at {each:.2f} s each: {each * most:.0f} s if nothing is "
+        f"lost; --cropdet-examples={fewer} takes {each * (most - examples + fewer):.0f} s at most, --cropdet-no-shrink "
+        f"spares {SHRINK_WINDOWS} pictures; what was shown is kept, so that a second run is quick"
+    )
+
+
+def _advice_on_invariants(each: float, examples: int, conventions: int) -> str | None:
+    """Return what to say of a detector that takes ``each`` seconds a picture, ``None`` where it is quick enough.
+
+    ``conventions``: pictures that D15 takes.
+    """
+    others = OTHER_PICTURES + conventions
+    if each * (examples + others) <= LONG:
+        return None
+    fewer, total = max(5, examples // 5), examples + others
+    spares = f", -k 'not D15' spares {conventions} pictures" if conventions else ""
+    return (
+        f"the invariants show the detector about {total} pictures at {each:.2f} s each: {each * total:.0f} s; "
+        f"--cropdet-examples={fewer} takes {each * (fewer + others):.0f} s{spares}; "
+        "windows that were shown are kept, so that a second run is quicker"
+    )
+
+
+def _picture(config: pytest.Config, item: pytest.Item | None, worst: WorstCrop) -> str:
+    """Draw what was found under the plugin's folder; return where it lies, as seen from where pytest runs.
+
+    The file's name tells apart the tests, such as those of two models, and samples whose ids differ in signs alone.
+    """
+    folder = folder_of(config)
+    window = worst.crop
+    of = hashlib.sha256(f"{'' if item is None else item.nodeid}\x1f{worst.sample}".encode()).hexdigest()[:8]
+    name = f"{worst.sample}_{window.left}_{window.top}_{window.width}_{window.height}_{of}.png"
+    name = re.sub(r"[^\w.-]+", "_", name)
+    path = folder / "search" / name
+    figure = worst.plot()
+    make_folder(folder)
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=90)
+    here = config.invocation_params.dir
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _command(config: pytest.Config, item: pytest.Item | None) -> str:
+    """Return the command that searches once more with the same options; what was detected is kept, so it is quick."""
+    words = list(map(str, config.invocation_params.args))
+    said: list[str] = []
+    takes_next: Callable[[str], bool] = _nothing
+    for word in words:
+        if takes_next(word):
+            said.append(word)
+        takes_next = _nothing
+        if word.startswith("--cropdet-") or word in WITH_VALUE:
+            said.append(word)
+            takes_next = _takes(word)
+        elif word.startswith(tuple(f"{option}=" for option in WITH_VALUE)) or word[:2] in ("-c", "-p", "-o"):
+            said.append(word)
+    nodeid = "" if item is None else item.nodeid
+    file, _, name = nodeid.partition("::")
+    if file.startswith(SUITE):
+        module = file.removesuffix(".py").replace("/", ".")
+        return shlex.join(["pytest", "--pyargs", f"{module}::{name}", *said])
+    return shlex.join(["pytest", *([nodeid] if nodeid else []), *said])
+
+
+def _takes(word: str) -> Callable[[str], bool]:
+    """Return which next word is the value of an option that stands on the command line as ``word``."""
+    if "=" in word:
+        return _nothing
+    known = {f"--cropdet-{each.name.replace('_', '-')}": each for each in OPTIONS}.get(word)
+    if known is None or (known.kind != "flag" and known.alone is None):
+        return lambda following: not following.startswith("-")
+    return lambda following: following in known.choices
+
+
+def _nothing(following: str) -> bool:
+    return False

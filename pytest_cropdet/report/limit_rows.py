@@ -1,0 +1,92 @@
+"""The rows of every table of gates: one for each limit, each with the numbers of its own measure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_cropdet.escapes import one_line
+from pytest_cropdet.gate.limits import of_measure, once
+
+__all__ = ["LimitRow", "drop_verdict", "limit_rows", "line", "note"]
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """A limit of a gate, or a gate without any: ``limit`` is ``None`` then.
+
+    ``before``, ``after``: the metric in the whole image and the crop, of what the limit is on, ``None`` where they are
+    undefined or of another kind; ``objects``, ``images``: what it rests on. ``why``: the reason in words.
+    """
+
+    verdict: str
+    gate: str
+    measure: str
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float | None
+    before: float | None
+    after: float | None
+    images: int
+    objects: int
+    why: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The gate, and what its limit is on if that is not the drop of the mean."""
+        return self.gate if self.measure == "drop" else f"{self.gate}, {self.measure}"
+
+
+def limit_rows(record: Record) -> list[LimitRow]:
+    """Return a row for each limit of a gate; one row of the drop where it has none."""
+    limits = once(record["verdicts"]) or [{"measure": "drop", "limit": None}]
+    if record["verdict"] == "error" or len(limits) == 1:
+        return [_row(record, each, record["verdict"]) for each in limits]
+    return [_row(record, each, each["outcome"]) for each in limits]
+
+
+def _row(record: Record, verdict: Record, shown: str) -> LimitRow:
+    measure = verdict["measure"]
+    numbers = verdict if "value" in verdict else record["drop"] if measure == "drop" else {}
+    metric = record["metric"]
+    of_it: Record = {"images": record["images"], "objects": record["objects"]}
+    if metric in ("mAP", "AP50", "AP75"):
+        of_it = {**of_it, **record[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[metric]]}
+    for category in record["categories"]:
+        if measure == f"drop of {category['name']}":
+            of_it = category
+    return LimitRow(
+        verdict=shown,
+        gate=one_line(record["name"] or record["plan"]),
+        measure=one_line(measure),
+        value=numbers.get("value"),
+        low=numbers.get("low"),
+        high=numbers.get("high"),
+        limit=verdict["limit"],
+        before=None if metric == "lost" else of_it["reference"],
+        after=None if metric == "lost" else of_it["crop"],
+        images=of_it["images"],
+        objects=of_it["objects"],
+        why=verdict.get("why") or verdict.get("reason"),
+    )
+
+
+def line(verdict: Record) -> str:
+    """Return a limit in one line: its numbers, its name, and the reason in words where there is one."""
+    return ": ".join(filter(None, [verdict["text"], verdict.get("why")]))
+
+
+def note(record: Record) -> str | None:
+    """Return what a reader of a gate's verdict has to know beside it, ``None`` where nothing."""
+    if record["verdict"] == "none":
+        return "measured, not judged: no limit was stated and none was compared"
+    trouble = record.get("test_error")
+    return None if trouble is None else f"the test failed for another reason: {trouble}"
+
+
+def drop_verdict(record: Record) -> str:
+    """Return the verdict on the drop of the mean, for a chart of it."""
+    found = of_measure(record)
+    return "none" if found is None or record["verdict"] == "error" else str(found["outcome"])
