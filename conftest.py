@@ -14,8 +14,8 @@ os.environ.setdefault("CROPDET_PROBE", "off")
 
 # modules that exist for an optional package: without it there is nothing in them to run
 NEEDS = {
-    "numba": ["pytest_cropdet/evaluation/fast.py"],
-    "tensorflow": [f"pytest_cropdet/augment/{name}.py" for name in ("graph", "generic_graph", "layer")],
+    "numba": ["pytest_cropdet/evaluation/coco/weighted_ap_numba.py"],
+    "tensorflow": [f"pytest_cropdet/augment/{name}.py" for name in ("tf_graph", "tf_generic", "keras_layer")],
 }
 collect_ignore = [file for package, files in NEEDS.items() if find_spec(package) is None for file in files]
 

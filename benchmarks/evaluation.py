@@ -26,9 +26,18 @@ from typing import Any
 
 import numpy as np
 
+from pytest_cropdet.evaluation import (
+    ALL_AREAS,
+    COCO_AREA_RANGES,
+    Detected,
+    Matches,
+    Truth,
+    coco_summary,
+    match,
+    resample,
+)
 from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation.coco import bootstrap as resampling
-from pytest_cropdet.evaluation import ALL_AREAS, COCO_AREA_RANGES, Detected, Matches, Truth, coco_summary, match, resample
 
 CATEGORIES = 80
 WIDTH, HEIGHT = 640.0, 480.0

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_cropdet import Dataset, Detector, load_dataset, load_detector
-from pytest_cropdet.invariants.detector import INVARIANTS, CannotTell, measure
 from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.invariants.detector import INVARIANTS, CannotTell, measure
 from pytest_cropdet.invariants.observations import Evidence
 
 ROOT = Path(__file__).resolve().parents[1]

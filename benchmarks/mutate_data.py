@@ -24,8 +24,8 @@ import numpy as np
 
 from pytest_cropdet import load_dataset
 from pytest_cropdet.data import load_annotations
-from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.data.images import decode_image
+from pytest_cropdet.errors import CropdetError
 
 ODD: tuple[Any, ...] = (
     *(None, True, False, "", "0", "1", "x", "1e400", "\ud800", "a\0b", "a\\b", [], {}, [[]], [[[]]], [None]),

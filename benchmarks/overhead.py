@@ -288,8 +288,8 @@ def sahi(detector: Any, data: Any, images: int) -> tuple[float, int] | None:
 def cached_run(folder: Path) -> None:
     """Run against a cache; print what it took."""
     begun = time.perf_counter()
-    from pytest_cropdet.inference.cache import Cache
     from pytest_cropdet.gate.runner import events
+    from pytest_cropdet.inference.cache import Cache
 
     imported = time.perf_counter()
     detector = open_detector("SSD MobileNet v1 (TFLite)")

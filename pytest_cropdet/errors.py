@@ -1,8 +1,8 @@
 """What a user can get wrong, as exceptions whose text says what, where and how to mend it."""
 
-from pytest_cropdet.escapes import visible
+from pytest_cropdet.terms import visible
 
-__all__ = ["CropdetError", "DataError", "DetectorError", "SpecError", "VerifyError"]
+__all__ = ["CannotTell", "CropdetError", "DataError", "DetectorError", "SpecError", "VerifyError"]
 
 
 class CropdetError(Exception):
@@ -26,3 +26,7 @@ class VerifyError(CropdetError, ArithmeticError):
 
 class SpecError(CropdetError, ValueError):
     """A crop spec or an option's value does not say what it should."""
+
+
+class CannotTell(CropdetError):  # noqa: N818  (no error: there is nothing to judge)
+    """An invariant cannot be judged; the text says why."""

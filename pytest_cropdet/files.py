@@ -1,12 +1,17 @@
 """Files as their bytes; only regular files are read, so that a pipe or a device can neither stop nor fill a run."""
 
+import errno
+import os
+import re
 import stat
+import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from pytest_cropdet.errors import CropdetError, DataError
-from pytest_cropdet.lfs import refuse_pointer
 
-__all__ = ["read_file", "refuse_special"]
+__all__ = ["is_pointer", "make_folder", "read_file", "refuse_pointer", "refuse_special", "write_whole"]
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -43,3 +48,135 @@ def read_file(path: Path, what: str, error: type[CropdetError] = DataError) -> b
 
 def _reason(problem: Exception) -> str:
     return str(getattr(problem, "strerror", None) or problem)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the plugin's folder with what keeps it out of version control and of backups."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore, tag = folder / ".gitignore", folder / "CACHEDIR.TAG"
+    if not ignore.exists():
+        ignore.write_text("# Made by pytest-cropdet.\n*\n", encoding="utf-8")
+    if not tag.exists():
+        tag.write_text("Signature: 8a477f597d28d172789f06886806bc55\n# Made by pytest-cropdet.\n", encoding="utf-8")
+
+
+_BEGINNINGS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+
+
+_LONGEST = 1024  # bytes; a pointer is shorter
+
+
+def is_pointer(content: bytes) -> bool:
+    r"""Return whether a file's content is a Git LFS pointer.
+
+    >>> is_pointer(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 6000000\n")
+    True
+    """
+    return len(content) < _LONGEST and content.startswith(_BEGINNINGS)
+
+
+def refuse_pointer(path: Path, what: str, error: type[CropdetError] = DataError) -> None:
+    """Raise ``error`` if the file ``path`` is a Git LFS pointer; ``what`` is what it should be ("the model").
+
+    Reads nothing of what is no regular file, or longer than a pointer is; a file that cannot be read is left to others.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size >= _LONGEST:
+            return
+        content = path.read_bytes()
+    except OSError:
+        return
+    if is_pointer(content):
+        raise error(f"{what} {path} is a Git LFS pointer, not the file itself{_size(content)}: {_REMEDY}")
+
+
+_REMEDY = "run `git lfs pull` in its repository (on CI, check out with Git LFS: `lfs: true` of actions/checkout)"
+
+
+def _size(content: bytes) -> str:
+    for line in content.splitlines():
+        if line.startswith(b"size ") and line[5:].isdigit() and len(line) < 25:
+            return f" of {int(line[5:]):,} bytes"
+    return ""
+
+
+DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/(?:self|\d+)/fd/(\d+)")
+
+
+STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
+
+
+LINKS = 40  # followed at most, as the kernel does
+
+
+FIXED = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)  # a file that can be written, not replaced
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all, in a folder that is made if need be.
+
+    A link stays, and the file that it points to is replaced. A pipe, a terminal or another device is written to. So is
+    a file that cannot be replaced, such as one that is mounted by itself.
+    """
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    number = _descriptor(path)
+    if number is not None:
+        _write_to(number, data)
+        return
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+        with target.open("wb") as stream:
+            stream.write(data)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _replace(target, data)
+    except OSError as error:
+        if error.errno not in FIXED or not os.access(target, os.W_OK):
+            raise
+        with target.open("wb") as stream:
+            stream.write(data)
+
+
+def _replace(target: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _descriptor(path: Path) -> int | None:
+    """Return the open file that a path stands for, as ``/dev/stdout`` does, ``None`` for any other path."""
+    for _ in range(LINKS):
+        text = os.path.abspath(path)  # noqa: PTH100  (without following links)
+        if text in STREAMS:
+            return STREAMS[text]
+        named = DESCRIPTOR.fullmatch(text)
+        if named:
+            return int(named.group(1) or named.group(2))
+        if not os.path.islink(text):  # noqa: PTH114
+            return None
+        path = Path(text).parent / os.readlink(text)  # noqa: PTH115
+    return None
+
+
+def _write_to(number: int, data: bytes) -> None:
+    """Write to an open file where it stands: opened once more, a file that output was sent to would be cut."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    with os.fdopen(os.dup(number), "wb") as stream:
+        stream.write(data)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,12 +1,13 @@
 """What a run is asked to do: one frozen value, checked when it is made, equal on every worker."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pytest_cropdet.errors import SpecError
 
-__all__ = ["METRICS", "Metric", "RunSettings"]
+__all__ = ["METRICS", "Metric", "RunSettings", "answering", "configured_dataset"]
 
 Metric = Literal["mAP", "AP50", "AP75"]
 METRICS: tuple[Metric, ...] = ("mAP", "AP50", "AP75")
@@ -97,3 +98,26 @@ def _between(name: str, value: float | None) -> None:
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise SpecError(f"cropdet_{name} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+_resolvers: list[Callable[[], Any]] = []
+
+
+@contextmanager
+def answering(resolver: Callable[[], Any]) -> Iterator[None]:
+    """Let ``resolver`` say which data set is configured while the context lasts; the innermost one is asked."""
+    _resolvers.append(resolver)
+    try:
+        yield
+    finally:
+        _resolvers.remove(resolver)
+
+
+def configured_dataset() -> Any:
+    """Return the data set of the running test; ``SpecError`` says what to configure where there is none."""
+    if not _resolvers:
+        raise SpecError(
+            "crops_of() without a data set takes the configured one, which only a test that pytest runs has: "
+            "write crops_of(dataset), for example with load_dataset('instances.json')"
+        )
+    return _resolvers[-1]()

@@ -1,7 +1,120 @@
 """The kinds of detector files there are adapters for, by the word that stands before the path."""
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["KINDS"]
+__all__ = [
+    "BENCHMARK",
+    "CHAIN",
+    "CHECK",
+    "DRY_RUN",
+    "KINDS",
+    "PHRASES",
+    "RECORD",
+    "STEPS",
+    "TROUBLE",
+    "Value",
+    "encodable",
+    "one_line",
+    "visible",
+]
 
 KINDS: Mapping[str, str] = {"saved_model": "a folder with saved_model.pb", "tflite": "a .tflite file"}
+
+
+PHRASES = {
+    "context": "context lost",
+    "cut": "objects cut",
+    "position": "position",
+    "scale": "scale, aspect, frame",
+}
+
+
+CHAIN = ("whole", "context", "cut", "moved", "crop")
+
+
+STEPS = ("context", "cut", "position", "scale")  # step k lies between renderings k and k + 1 of the chain
+
+
+Value = str | float | int | bool  # of a property that travels
+
+
+RECORD = "cropdet.gate"  # the property that carries a run's whole record to the controller
+
+
+BENCHMARK = "cropdet.benchmark"  # the one that carries a benchmark's record
+
+
+CHECK = "cropdet.check"  # the one that carries the record of an invariant or a search
+
+
+DRY_RUN = "cropdet.dry_run"  # the one that carries the report of a dry run
+
+
+TROUBLE = "cropdet.trouble"  # the one that carries what could not be written where the test ran
+
+
+_HIDDEN = (
+    "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\ufff9-\\ufffb"
+)
+
+
+_UNSEEN = re.compile(f"[{_HIDDEN}]")
+
+
+_BREAKING = re.compile(f"[\\t\\n{_HIDDEN}]")
+
+
+_COMMAND = re.compile(r"\n\s*(?:::|##\[)")
+
+
+_SURROGATE = re.compile("[\\ud800-\\udfff]")
+
+
+def one_line(text: object) -> str:
+    r"""Return text with line breaks, controls and surrogates written as escapes: it stays in its line, and is seen.
+
+    >>> one_line("two\nlines"), one_line("\u202ecat"), one_line("größer 🙂")
+    ('two\\nlines', '\\u202ecat', 'größer 🙂')
+    """
+    return _BREAKING.sub(_escape, str(text))
+
+
+def visible(value: Any) -> Any:
+    """Return a record, or a part of one, with what cannot be seen in its texts written as escapes.
+
+    Lines stay lines, but for one that a CI would read as a command.
+    """
+    return _mapped(value, _visible)
+
+
+def _visible(text: str) -> str:
+    text = _UNSEEN.sub(_escape, text.replace("\r\n", "\n"))
+    return _COMMAND.sub(lambda found: found.group().replace("\n", "\\n"), text)
+
+
+def encodable(value: Any) -> Any:
+    r"""Return a record, or a part of one, without what UTF-8 cannot encode, and else as it is.
+
+    >>> encodable({"name": "caf\udce9"})
+    {'name': 'caf\\udce9'}
+    """
+    return _mapped(value, lambda text: _SURROGATE.sub(_escape, text))
+
+
+def _mapped(value: Any, change: Any) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {_mapped(key, change): _mapped(each, change) for key, each in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(_mapped(each, change) for each in value)
+    return value
+
+
+def _escape(match: re.Match[str]) -> str:
+    letter = match.group()
+    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(
+        letter, f"\\x{ord(letter):02x}" if ord(letter) < 256 else f"\\u{ord(letter):04x}"
+    )

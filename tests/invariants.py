@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Boxes, areas
-from pytest_cropdet.geometry.crop import Crop, CroppedTruth
+from pytest_cropdet.data.cropping import CroppedTruth
 from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.geometry.boxes import Boxes, areas
+from pytest_cropdet.geometry.crop import Crop
 
 from .strategies import GRID, Scene, truth_of
 

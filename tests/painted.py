@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from pytest_cropdet.data.samples import Detections, GroundTruth, Image, Sample
+from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
+from pytest_cropdet.geometry.arrays import Image
 
 Box = tuple[int, int, int, int]
 

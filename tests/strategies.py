@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
+from pytest_cropdet.crops.strategies import boxes, crops, ground_truths
+from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.geometry.boxes import Boxes
 from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.geometry.masks import Mask
-from pytest_cropdet.data.samples import Detections, GroundTruth
-from pytest_cropdet.crops.strategies import boxes, crops, ground_truths
 
 GRID = 4  # boxes lie on quarters of a pixel, where sums and products of this size are exact
 LONGEST = 9

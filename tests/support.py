@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from pytest_cropdet.geometry.crop import Crop, crop_detections
-from pytest_cropdet.gate.runner import Run, run
+from pytest_cropdet.data.cropping import crop_detections
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
+from pytest_cropdet.gate.runner import Run, run
+from pytest_cropdet.geometry.crop import Crop
 
 NAMES = {3: "cat", 7: "dog", 12: "bird"}
 WIDTH, HEIGHT = 120, 90

@@ -8,17 +8,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pytest_cropdet.causes.advice import advise
 from pytest_cropdet.augment import Augmentation
-from pytest_cropdet.evaluation.interval import Bounded
+from pytest_cropdet.causes.advice import advise
 from pytest_cropdet.causes.chain import Chain, Step
-from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.evaluation.measure import GateFailure
-from pytest_cropdet.causes.mitigations.measures import Mitigation
-from pytest_cropdet.causes.renderings import STEPS
-from pytest_cropdet.report.records import record
-from pytest_cropdet.gate.runner import run
 from pytest_cropdet.causes.mitigations.gains import Trial, Trials
+from pytest_cropdet.causes.mitigations.measures import Mitigation
+from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.evaluation.interval import Bounded
+from pytest_cropdet.evaluation.measure import GateFailure
+from pytest_cropdet.gate.runner import run
+from pytest_cropdet.report.records import record
+from pytest_cropdet.terms import STEPS
 
 from .causes.built import SIDES, Built, scenes
 

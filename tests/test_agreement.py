@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pytest_cropdet import Detections, GroundTruth, Sample, run
-from pytest_cropdet.data.pseudo_labels import LOW_SHARE, names_for, stand_in_truth
 from pytest_cropdet.data.folder import ImageFolder
+from pytest_cropdet.data.pseudo_labels import LOW_SHARE, names_for, stand_in_truth
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.report.records import record
 

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 
 from pytest_cropdet.causes.diagnostics import anchor_fit as module
 from pytest_cropdet.causes.diagnostics.anchor_fit import AnchorReport, NoAnchors, anchor_report, best_anchors
-from pytest_cropdet.geometry.boxes import iou
-from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.crops.plan import make_plan
 from pytest_cropdet.data import load_dataset
+from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.detectors.anchors import Anchors, read_anchors
 from pytest_cropdet.detectors.resize import frame_of
 from pytest_cropdet.errors import CropdetError, DetectorError
-from pytest_cropdet.figures.anchors import draw_anchors
-from pytest_cropdet.evaluation.object_shares import draw_units
-from pytest_cropdet.crops.plan import make_plan
-from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.evaluation.crop_tables import CropIndex, Objects, build_objects
+from pytest_cropdet.evaluation.object_shares import draw_units
+from pytest_cropdet.figures.anchors import draw_anchors
+from pytest_cropdet.geometry.boxes import iou
+from pytest_cropdet.geometry.crop import Crop
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 MULTISCALE = {

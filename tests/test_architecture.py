@@ -1,8 +1,9 @@
-"""How the package is built: imports point down, importing it costs nothing, and the house rules hold."""
+"""How the package is built: rooms in their order, no circle of files, nothing heavy at import, and the house rules."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,255 +14,173 @@ import pytest
 import pytest_cropdet
 
 ROOT = Path(pytest_cropdet.__file__).parent
+PAGE = ROOT.parent / "docs" / "architecture.md"
 FILES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in ROOT.rglob("*.py")}
 LONGEST = 350
-
-# A module, or a package by its name, may import only from rows above its own. Inside a package its modules may import
-# one another; the last row is pytest's side of the house, whose two modules know each other.
-ROWS = (
-    (
-        "__init__",
-        "boxes",
-        "columns",
-        "corners",
-        "data_warnings",
-        "database",
-        "escapes",
-        "evaluation",
-        "image_headers",
-        "kinds",
-        "masks",
-        "seeking",
-        "standard_error",
-        "stash",
-    ),
-    (
-        "bounded",
-        "broken",
-        "errors",
-        "samples",
-        "verify",
-    ),
-    (
-        "agreement",
-        "cache",
-        "categories",
-        "crops",
-        "extremes",
-        "gate",
-        "judged",
-        "lfs",
-        "margins",
-        "options",
-        "painted",
-        "plotting",
-        "protocols",
-        "ratios",
-        "remap_errors",
-        "resolver",
-        "settings",
-    ),
-    (
-        "families",
-        "files",
-        "image_notes",
-        "ini",
-        "limits",
-        "losing",
-        "mistakes",
-        "pairs",
-        "remap_picture",
-        "renderings",
-        "rootdir",
-        "strategies",
-    ),
-    (
-        "chain",
-        "detectors",
-        "images",
-        "invariants",
-        "picture",
-        "window_counts",
-    ),
-    (
-        "batch_keys",
-        "charts",
-        "comparison",
-        "datasets",
-        "figures",
-        "model_input",
-        "plan",
-        "readings",
-        "remap_checks",
-        "story",
-        "weakness",
-    ),
-    (
-        "augment",
-        "configured",
-        "conventions",
-        "drawn",
-        "engines",
-        "notebook",
-        "scoring",
-        "worst",
-    ),
-    (
-        "benchmark_plan",
-        "determinism",
-        "dry_run",
-        "looks",
-        "mitigations",
-        "opening",
-        "operating",
-        "subsets",
-        "windows",
-    ),
-    (
-        "bias",
-        "controls",
-        "error_types",
-        "evidence",
-        "hidden",
-        "labels",
-        "plots",
-        "search",
-        "shift",
-        "where",
-    ),
-    (
-        "anchors",
-        "doubts",
-        "evaluator_cap",
-        "fates",
-        "unjudged",
-    ),
-    (
-        "caps",
-        "causes",
-        "convention_check",
-        "repeating",
-    ),
-    (
-        "benchmark_scores",
-        "cautions",
-        "details",
-        "object_table",
-        "trials",
-    ),
-    (
-        "advice",
-        "detector_invariants",
-        "explanation",
-    ),
-    ("results",),
-    (
-        "explaining",
-        "measures",
-    ),
-    (
-        "summary",
-        "trying",
-    ),
-    ("runner",),
-    ("benchmark_asking",),
-    ("benchmark",),
-    ("report",),
-    (
-        "reporting",
-        "searching",
-    ),
-    ("kept",),
-    ("ledger",),
-    (
-        "plugin",
-        "session",
-        "suite",
-    ),
-)
-ROW = {name: number for number, row in enumerate(ROWS) for name in row}
-NEIGHBOURS = {("plugin", "session"), ("session", "plugin")}
-PYTESTS_SIDE = {
-    "stash",
-    "ini",
-    "rootdir",
-    "configured",
-    "report",
-    "reporting",
-    "kept",
-    "ledger",
-    "opening",
-    "searching",
-    "session",
-    "plugin",
-    "suite",
-}
-IN_THE_GRAPH = {"augment/graph.py", "augment/generic_graph.py", "augment/layer.py"}
+MOST_ROOMS, MOST_LOOSE = 16, 5
+KNOWS_PYTEST = {"plugin", "suite"}
+IN_THE_GRAPH = {"augment/tf_graph.py", "augment/tf_generic.py", "augment/keras_layer.py"}
 HEAVY = ("numpy", "tensorflow", "cv2", "hypothesis", "pycocotools", "matplotlib")
 
 
-def unit(file: str) -> str:
-    """The row's word for a file: its package's name, or its own."""
-    return file.partition("/")[0].removesuffix(".py")
+def rooms_of(page: str) -> list[str]:
+    """The rooms in the order of the page's list: one line each, ``1. `geometry`: ...``."""
+    return re.findall(r"^\d+\. `([a-z_]+)`", page, flags=re.MULTILINE)
 
 
-def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Every module that a file imports, with the line, however deep; what only a type checker reads is left out."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            yield from imports(ast.Module(node.orelse, []))
-            continue
+ROOMS = rooms_of(PAGE.read_text(encoding="utf-8"))
+FLOOR = {name: number for number, name in enumerate(ROOMS)}
+
+
+def module_of(file: str) -> str:
+    """The dotted name of a file below the package; a package is named by itself."""
+    return file.removesuffix(".py").replace("/", ".").removesuffix(".__init__").removesuffix("__init__")
+
+
+MODULES = {module_of(file): file for file in FILES}
+
+
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, str, str | None]]:
+    """Every import of a file, however deep and for whom: line, module, and the name taken from it."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            yield from ((node.lineno, alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            module = "." * node.level + (node.module or "")
-            inside = [f"{module}.{alias.name}" for alias in node.names] if module == "pytest_cropdet" else [module]
-            yield from ((node.lineno, name) for name in inside)
-        yield from imports(node)
+            yield from ((node.lineno, "." * node.level + (node.module or ""), alias.name) for alias in node.names)
 
 
-def own_imports(file: str) -> Iterator[tuple[int, str]]:
-    for line, name in imports(FILES[file]):
-        if name.startswith("pytest_cropdet."):
-            yield line, name.split(".")[1]
+def own_imports(tree: ast.AST) -> Iterator[tuple[int, str, str | None]]:
+    """The imports of modules of ours: line, dotted name below the package, the name taken (``None``: the module)."""
+    for line, module, name in imports(tree):
+        parts = module.split(".")
+        if parts[0] != "pytest_cropdet":
+            continue
+        base = ".".join(parts[1:])
+        inner = f"{base}.{name}".strip(".")
+        yield (line, inner, None) if inner in MODULES else (line, base, name)
 
 
-def test_every_module_has_a_row():
-    missing = sorted({unit(file) for file in FILES} - set(ROW))
-    assert not missing, f"give {', '.join(missing)} a row in ROWS: below everything it imports"
-    gone = sorted(set(ROW) - {unit(file) for file in FILES})
-    assert not gone, f"{', '.join(gone)} in ROWS: no such module"
-    assert len(ROW) == sum(map(len, ROWS)), "a module stands in two rows"
+def interface(name: str) -> tuple[set[str], set[str]]:
+    """What a room lets others use: the names of its ``__all__``, and the modules its docstring names as public."""
+    tree = FILES[f"{name}/__init__.py"]
+    lists = [node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"]
+    names = set(ast.literal_eval(lists[0].value)) if lists else set()
+    line = re.search(r"^Public modules: ([^\n]*(?:\n[^\n]+)*)", ast.get_docstring(tree) or "", flags=re.MULTILINE)
+    return names, set(re.findall(r"`([a-z_.]+)`", line.group(1))) if line else set()
+
+
+def reaches(tree: ast.AST, here: str) -> list[str]:
+    """The imports that reach into another room past its interface."""
+    wrong = []
+    for line, module, name in own_imports(tree):
+        there = room(module)
+        if there == here or f"{there}/__init__.py" not in FILES:
+            continue
+        names, public = interface(there)
+        inner = module.partition(".")[2]
+        if inner in public or (not inner and name in names):
+            continue
+        wrong.append(f"line {line}: {module}{'' if name is None else ':' + name}")
+    return wrong
+
+
+def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of files of which each can be reached from each other one."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(one: str) -> None:
+        number[one] = lowest[one] = len(number)
+        path.append(one)
+        for other in sorted(edges[one]):
+            if other not in number:
+                visit(other)
+                lowest[one] = min(lowest[one], lowest[other])
+            elif other in path:
+                lowest[one] = min(lowest[one], number[other])
+        if lowest[one] == number[one]:
+            group = path[path.index(one) :]
+            del path[path.index(one) :]
+            if len(group) > 1 or one in edges[one]:
+                found.append(sorted(group))
+
+    for one in sorted(edges):
+        if one not in number:
+            visit(one)
+    return found
+
+
+def test_the_page_lists_every_room_and_no_other():
+    there = {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()}
+    loose = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
+    assert set(ROOMS) == there | loose
+    assert len(ROOMS) == len(set(ROOMS))
+    assert len(there) <= MOST_ROOMS
+    assert len(loose) <= MOST_LOOSE
 
 
 @pytest.mark.parametrize("file", sorted(FILES))
 def test_imports_point_down(file):
-    here = unit(file)
+    here = room(module_of(file))
+    if not here:
+        return  # the package's own __init__ opens every door, when it is asked for a name
     wrong = [
-        f"{file}:{line} (row {ROW.get(here)}) imports {name} (row {ROW.get(name)})"
-        for line, name in own_imports(file)
-        if name != here and (here, name) not in NEIGHBOURS and not ROW.get(name, 99) < ROW.get(here, -1)
+        f"{file}:{line} ({here}) imports {module} ({room(module)})"
+        for line, module, _ in own_imports(FILES[file])
+        if room(module) != here and not FLOOR.get(room(module), 99) < FLOOR[here]
     ]
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("file", sorted(FILES))
+def test_another_room_is_entered_by_its_door(file):
+    if module_of(file):
+        assert not reaches(FILES[file], room(module_of(file)))
+
+
+@pytest.mark.parametrize("name", [name for name in ROOMS if f"{name}/__init__.py" in FILES])
+def test_a_door_says_what_is_behind_it_and_names_modules_that_are_there(name):
+    door = (ast.get_docstring(FILES[f"{name}/__init__.py"]) or "").splitlines()[0]
+    assert door.endswith(".")
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert f"`{name}`: {door}".lower() in page.lower()
+    assert interface(name)[1] <= {module.partition(".")[2] for module in MODULES if room(module) == name}
+
+
+def test_no_files_import_one_another_in_a_circle():
+    edges = {
+        module: {other for _, other, _ in own_imports(FILES[file]) if other in MODULES and other}
+        for module, file in MODULES.items()
+        if module
+    }
+    assert circles(edges) == []
+
+
 def test_no_import_is_relative():
-    assert not [
-        f"{file}:{line}" for file, tree in FILES.items() for line, name in imports(tree) if name.startswith(".")
-    ]
+    assert not [f"{file}:{line}" for file, tree in FILES.items() for line, name, _ in imports(tree) if name[:1] == "."]
 
 
 def test_only_pytests_side_knows_pytest():
-    knows = {unit(file) for file, tree in FILES.items() for _, name in imports(tree) if name.split(".")[0] == "pytest"}
-    assert knows <= PYTESTS_SIDE
+    knows = {file for file, tree in FILES.items() for _, name, _ in imports(tree) if name.split(".")[0] == "pytest"}
+    assert {file for file in knows if room(module_of(file)) not in KNOWS_PYTEST} <= {"report/terminal.py"}
 
 
 def test_only_adapters_of_detectors_and_the_augmentation_in_a_graph_know_a_framework():
     words = ("tensorflow", "keras", "torch", "onnxruntime", "ai_edge_litert", "tflite_runtime")
-    files = {file for file, tree in FILES.items() for _, name in imports(tree) if name.split(".")[0] in words}
-    knows = {unit(file) for file in files}
-    assert knows <= {"detectors", "augment"}
-    assert {file for file in files if unit(file) == "augment"} == IN_THE_GRAPH
+    files = {file for file, tree in FILES.items() for _, name, _ in imports(tree) if name.split(".")[0] in words}
+    assert {file for file in files if not file.startswith("detectors/adapters/")} == IN_THE_GRAPH
+
+
+def test_no_name_of_a_door_is_a_module_behind_it():
+    doors = {name: interface(name)[0] for name in ROOMS if f"{name}/__init__.py" in FILES}
+    both = {f"{name}.{one}" for name, names in doors.items() for one in names if f"{name}.{one}" in MODULES}
+    assert not both, "of the two, an import gives the one or the other"
 
 
 def calls_to_print(tree: ast.AST) -> list[int]:
@@ -278,7 +197,9 @@ def test_a_module_is_short_and_has_no_print_no_bare_assert_and_a_docstring(file)
     lines = len((ROOT / file).read_text(encoding="utf-8").splitlines())
     assert lines <= LONGEST, f"{file} has {lines} lines: it is two modules"
     assert not calls_to_print(FILES[file]), f"print in {file}"
-    assert not asserts(FILES[file]) or unit(file) == "suite", f"assert in {file}: it vanishes under python -O"
+    assert not asserts(FILES[file]) or room(module_of(file)) == "suite", (
+        f"assert in {file}: it vanishes under python -O"
+    )
     assert ast.get_docstring(FILES[file]), f"{file} does not say what it is for"
 
 
@@ -293,14 +214,16 @@ def loaded_after(code: str) -> set[str]:
     return set(run.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["pytest_cropdet", "pytest_cropdet.plugin.hooks", "pytest_cropdet.plugin.options"])
+@pytest.mark.parametrize("module", ["pytest_cropdet", "pytest_cropdet.plugin", "pytest_cropdet.plugin.options"])
 def test_importing_what_every_project_imports_loads_nothing_heavy(module):
     loaded = loaded_after(f"import {module}")
     assert module in loaded
     assert not loaded & set(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["datasets.coco", "detectors", "engines", "detectors.frames", "plan", "augment"])
+@pytest.mark.parametrize(
+    "module", ["data", "crops", "detectors", "inference", "evaluation", "augment", "gate", "report"]
+)
 def test_the_framework_and_the_decoder_are_loaded_when_they_are_used(module):
     assert not loaded_after(f"import pytest_cropdet.{module}") & {"tensorflow", "cv2", "hypothesis", "matplotlib"}
 
@@ -344,12 +267,21 @@ def test_the_checks_see_what_they_look_for():
         "if TYPE_CHECKING:\n    import a\nelse:\n    import b\n"
         "def f():\n    from pytest_cropdet import c\n    from pytest_cropdet.x.y import z\n    print(1)\nassert f\n"
     )
-    assert list(imports(tree)) == [(4, "b"), (6, "pytest_cropdet.c"), (7, "pytest_cropdet.x.y")]
+    assert sorted(imports(tree)) == [
+        (2, "a", None),
+        (4, "b", None),
+        (6, "pytest_cropdet", "c"),
+        (7, "pytest_cropdet.x.y", "z"),
+    ]
     assert (calls_to_print(tree), asserts(tree)) == ([8], [9])
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"d"}}) == [["b", "c"], ["d"]]
+    into = ast.parse("from pytest_cropdet.gate.results import Run\nfrom pytest_cropdet.gate import Run, nothing\n")
+    assert reaches(into, "report") == ["line 1: gate.results:Run", "line 2: gate:nothing"]
+    assert reaches(into, "gate") == []
 
 
 def test_the_page_of_options_is_that_of_the_table():
-    page = ROOT.parent / "docs" / "options.md"
+    page = PAGE.with_name("options.md")
     script = page.with_name("make_options.py")
     space: dict[str, object] = {"__name__": "make_options", "__file__": str(script)}
     exec(compile(script.read_text(encoding="utf-8"), str(script), "exec"), space)

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from pytest_cropdet import Detections, GroundTruth, run_benchmark
-from pytest_cropdet.benchmark.result import Planned, benchmark_events
 from pytest_cropdet.benchmark.cells import MODES, plan_benchmark
+from pytest_cropdet.benchmark.result import Planned, benchmark_events
 from pytest_cropdet.benchmark.scores import Rules, moved
+from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
-from pytest_cropdet.report.model_card import benchmark_record, model_card
+from pytest_cropdet.report.model_card import model_card
+from pytest_cropdet.report.records import benchmark_record
 from pytest_cropdet.settings import RunSettings
 from tests import test_families_built as built
 from tests.support import (

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_cropdet.crops.strategies import boxes as drawn_boxes
 from pytest_cropdet.geometry.boxes import (
     FORMATS,
     areas,
@@ -19,7 +20,6 @@ from pytest_cropdet.geometry.boxes import (
     translate,
     visible_fraction,
 )
-from pytest_cropdet.crops.strategies import boxes as drawn_boxes
 
 from .invariants import same
 from .strategies import framed_boxes, lengths

@@ -23,19 +23,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.inference import cache_keys as batch_keys
-from pytest_cropdet.inference import cache
-from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.inference.cache import Cache, CacheWarning, pack, unpack
-from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.data.data_warnings import DataWarning
+from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
 from pytest_cropdet.detectors import load_detector
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.report.records import record
 from pytest_cropdet.gate.runner import Finished, events
-from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.inference import cache
+from pytest_cropdet.inference import cache_keys as batch_keys
+from pytest_cropdet.inference.cache import Cache, CacheWarning, pack, unpack
+from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.report.records import record
 from pytest_cropdet.settings import RunSettings
 
 from .pictures import coco, encoded, quadrants, write_set

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.benchmark.result import run_benchmark
-from pytest_cropdet.gate.caps import NOISE, noise_score
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.gate.dry_runs import dry_run
-from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import Detected, Truth, coco_summary, match, recall, resample
-from pytest_cropdet.evaluation.coco.tables import COCO_AREA_RANGES
-from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
-from pytest_cropdet.report.records import record
 from pytest_cropdet.data.samples import Detections, GroundTruth
+from pytest_cropdet.evaluation import Detected, Truth, coco_summary, match, recall, resample
+from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation.coco.tables import COCO_AREA_RANGES
+from pytest_cropdet.gate.caps import NOISE, noise_score
+from pytest_cropdet.gate.dry_runs import dry_run
+from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.report.records import record
 from pytest_cropdet.settings import RunSettings
 
 from .support import Data, Fake, is_whole, made, opinions, same, sample, shown_in, small_run, strongest

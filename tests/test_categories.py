@@ -7,8 +7,8 @@ import re
 import pytest
 
 from pytest_cropdet.data.categories import reconcile, select_categories
-from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.errors import DetectorError, SpecError
 
 PETS = {17: "cat", 18: "dog"}
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from pytest_cropdet import Crop, CropdetError, RemapError, check_remap, crop_truth
-from pytest_cropdet.invariants import remap_errors
-from pytest_cropdet.geometry.boxes import areas, has_sides, visible_fraction
-from pytest_cropdet.errors import SpecError
-from pytest_cropdet.invariants.remap_rules import RemapCase, Rules, assert_remap
-from pytest_cropdet.invariants.remap_checks import find_remap_errors, remap_cases
 from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.geometry.boxes import areas, has_sides, visible_fraction
+from pytest_cropdet.invariants import remap_errors
+from pytest_cropdet.invariants.remap_checks import find_remap_errors, remap_cases
+from pytest_cropdet.invariants.remap_rules import RemapCase, Rules, assert_remap
 
 
 def right(image, boxes, labels, crop, crowd):

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.search.comparison import Comparison, Pair, Seen, compare
-from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.errors import CropdetError, DataError, DetectorError
 from pytest_cropdet.evaluation.pairing import STATES
-from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.search.comparison import Comparison, Pair, Seen, compare
 
 WIDTH, HEIGHT = 200, 100
 CROP = Crop(40, 20, 100, 60)

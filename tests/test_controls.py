@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from pytest_cropdet.geometry.boxes import areas
-from pytest_cropdet.gate.controls import cap_of
-from pytest_cropdet.geometry.crop import Crop, crop_truth
 from pytest_cropdet.data.coco import CocoDataset
-from pytest_cropdet.geometry.masks import Mask
+from pytest_cropdet.data.cropping import crop_truth
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
+from pytest_cropdet.gate.controls import cap_of
+from pytest_cropdet.geometry.boxes import areas
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.geometry.masks import Mask
 
 from .support import Data, Fake, detections, made, objects, opinions, same, sample, small_run
 

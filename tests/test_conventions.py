@@ -11,12 +11,12 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from pytest_cropdet import Detections, GroundTruth, load_dataset, load_detector
-from pytest_cropdet.invariants import failures as broken
-from pytest_cropdet.geometry.boxes import to_format
-from pytest_cropdet.invariants.conventions import Mistaken, Z, suspects
-from pytest_cropdet.invariants.detector import CannotTell, check_detector, judge_detector
 from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.detectors.resize import Frame, frame_of
+from pytest_cropdet.geometry.boxes import to_format
+from pytest_cropdet.invariants import failures as broken
+from pytest_cropdet.invariants.conventions import Mistaken, Z, suspects
+from pytest_cropdet.invariants.detector import CannotTell, check_detector, judge_detector
 from pytest_cropdet.invariants.observations import Evidence
 
 from .painted import Finder, Painted, painted_data, sample

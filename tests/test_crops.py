@@ -9,10 +9,11 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from pytest_cropdet.geometry.crop import Crop, crop_detections, crop_truth
-from pytest_cropdet.geometry.masks import Mask
-from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.crops.strategies import boxes, crops
+from pytest_cropdet.data.cropping import crop_detections, crop_truth
+from pytest_cropdet.data.samples import Detections, GroundTruth
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.geometry.masks import Mask
 
 from .invariants import CHECKS, EXACT, MASKED, ODD, same
 from .strategies import detections_of, scenes, truth_of

@@ -12,8 +12,8 @@ import warnings
 import numpy as np
 import pytest
 
-from pytest_cropdet.data.data_warnings import KINDS, DataWarning, DataWarnings
 from pytest_cropdet.data import load_annotations, load_dataset
+from pytest_cropdet.data.data_warnings import KINDS, DataWarning, DataWarnings
 from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.errors import DataError, SpecError
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_cropdet.invariants import failures as broken
-from pytest_cropdet.plugin import options
-from pytest_cropdet.invariants.conventions import Mistaken
-from pytest_cropdet.invariants.detector import INVARIANTS, CannotTell, Tolerances, check_detector, judge_detector
+from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import CallableAdapter, DetectorHandle
 from pytest_cropdet.errors import DataError, DetectorError, SpecError
+from pytest_cropdet.invariants import failures as broken
+from pytest_cropdet.invariants.conventions import Mistaken
+from pytest_cropdet.invariants.detector import INVARIANTS, CannotTell, Tolerances, check_detector, judge_detector
 from pytest_cropdet.invariants.observations import Evidence, difference
-from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.plugin import options
 
 from .painted import Finder, find, painted_data
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.gate.repeatability import differ
-from pytest_cropdet.report.records import record
 from pytest_cropdet.data.samples import Detections, GroundTruth
+from pytest_cropdet.gate.repeatability import differ
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.report.records import record
 
 from .support import Data, Fake, is_whole, made, opinions, same, shown_in, small_run
 

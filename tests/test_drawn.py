@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from pytest_cropdet import Crop, Drawn
 from pytest_cropdet.crops.drawn_plan import draw_plan
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.crops.strategies import crops
+from pytest_cropdet.errors import SpecError
 
 from .support import HEIGHT, WIDTH, made, perfect, small_run
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pytest_cropdet.gate.dry_runs import DryRun, dry_run
 from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.gate.dry_runs import DryRun, dry_run
 from pytest_cropdet.settings import RunSettings
 
 from .support import NAMES, Data, Fake, made, objects, opinions, same, sample, small_run

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.description import Description
-from pytest_cropdet.detectors.resize import fit
-from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
-from pytest_cropdet.inference.batches import Picture, chunks, detect_all
-from pytest_cropdet.errors import DataError, DetectorError
 from pytest_cropdet.crops.plan import make_plan
 from pytest_cropdet.data.samples import GroundTruth, Sample
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.detectors.resize import fit
+from pytest_cropdet.errors import DataError, DetectorError
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.inference.batches import Picture, chunks, detect_all
 
 from .invariants import same
 from .painted import find, sample

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation import Detected, Truth, match
+from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation.coco.best_worst import extreme_ap
 
 from .support import loses_cut, opinions, small_run

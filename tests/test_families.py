@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_cropdet.geometry.boxes import visible_fraction
-from pytest_cropdet.geometry.crop import Crop, crop_truth
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
 from pytest_cropdet.crops.plan import make_plan, parse_spec, refuse_without_truth
-from pytest_cropdet.gate.runner import run
+from pytest_cropdet.data.cropping import crop_truth
 from pytest_cropdet.data.samples import GroundTruth, Sample
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.gate.runner import run
+from pytest_cropdet.geometry.boxes import visible_fraction
+from pytest_cropdet.geometry.crop import Crop
 from tests.support import Data, made, perfect
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "families.md"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_cropdet.geometry.boxes import clip
-from pytest_cropdet.geometry.crop import Crop, crop_detections
 from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
+from pytest_cropdet.data.cropping import crop_detections
 from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.geometry.boxes import clip
+from pytest_cropdet.geometry.crop import Crop
 from tests.support import HEIGHT, WIDTH, Fake, loses_cut, made, perfect, shown_in, small_run
 
 DATA = made(images=30)

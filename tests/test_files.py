@@ -6,8 +6,7 @@ import socket
 import pytest
 
 from pytest_cropdet.errors import DataError, DetectorError
-from pytest_cropdet.files import read_file, refuse_special
-from pytest_cropdet.lfs import is_pointer, refuse_pointer
+from pytest_cropdet.files import is_pointer, read_file, refuse_pointer, refuse_special
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 6000000\n"
 

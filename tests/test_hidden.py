@@ -7,10 +7,10 @@ and a third of C (dog) in the left half, where it is ignored, and two thirds in 
 import numpy as np
 import pytest
 
-from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.evaluation.object_shares import draw_units, share
 from pytest_cropdet.evaluation.operating_point import best_f1_score
-from pytest_cropdet.data.samples import Detections, GroundTruth
+from pytest_cropdet.geometry.crop import Crop
 
 from .support import Data, Fake, Row, detections, objects, perfect, sample, small_run
 

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pytest_cropdet.errors import DataError
 from pytest_cropdet.data.image_headers import png_without_animation, read_header
 from pytest_cropdet.data.images import decode_image, read_image
 from pytest_cropdet.data.standard_error import listen
+from pytest_cropdet.errors import DataError
 
 from .invariants import same
 from .pictures import encoded, quadrants, with_exif

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pytest_cropdet.errors import DataError
 from pytest_cropdet.data.images import decode_image, decoder_version, read_image
+from pytest_cropdet.errors import DataError
 
 from .invariants import same
 from .pictures import encoded, palette_png, quadrants, with_exif

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.gate.early_stopping import look_levels, look_points, shuffled
-from pytest_cropdet.report.records import record
+from pytest_cropdet.crops.plan import shuffled
 from pytest_cropdet.data.samples import Detections, GroundTruth
+from pytest_cropdet.gate.early_stopping import look_levels, look_points
+from pytest_cropdet.report.records import record
 
 from .support import Data, loses_cut, made, same, sample, small_run
 

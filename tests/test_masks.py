@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from pytest_cropdet.geometry.masks import Mask, window_mask
 from pytest_cropdet.crops.strategies import crops
+from pytest_cropdet.geometry.masks import Mask, window_mask
 
 from .invariants import same
 from .strategies import lengths

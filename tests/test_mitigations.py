@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_cropdet.causes.mitigations import gains as trials
-from pytest_cropdet.causes.mitigations import detect as trying
 from pytest_cropdet.causes.advice import advise
-from pytest_cropdet.evaluation.interval import Bounded
-from pytest_cropdet.geometry.crop import Crop, crop_detections
-from pytest_cropdet.inference.batches import Picture
-from pytest_cropdet.causes.mitigations.measures import MARGINS, Mitigation, Padded, Shrunk, mitigations, size_of
-from pytest_cropdet.gate.runner import Asked, Finished, Trying, events, run
-from pytest_cropdet.data.samples import Detections
-from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.causes.mitigations import detect as trying
+from pytest_cropdet.causes.mitigations import gains as trials
 from pytest_cropdet.causes.mitigations.gains import choose, halves, keep_best
+from pytest_cropdet.causes.mitigations.measures import MARGINS, Mitigation, Padded, Shrunk, mitigations, size_of
+from pytest_cropdet.data.cropping import crop_detections
+from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.evaluation.interval import Bounded
+from pytest_cropdet.gate.runner import Asked, Finished, Trying, events, run
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.inference.batches import Picture
+from pytest_cropdet.settings import RunSettings
 
 from .causes.built import SIDES, Built, scenes
 from .painted import Finder, find, paint, painted_data, sample

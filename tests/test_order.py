@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.benchmark.result import run_benchmark
-from pytest_cropdet.data import load_dataset
-from pytest_cropdet.gate.dry_runs import dry_run
 from pytest_cropdet.crops.plan import choose_samples
-from pytest_cropdet.report.records import record
-from pytest_cropdet.gate.runner import run
+from pytest_cropdet.data import load_dataset
 from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.gate.dry_runs import dry_run
+from pytest_cropdet.gate.runner import run
+from pytest_cropdet.report.records import record
 from pytest_cropdet.settings import RunSettings
 
 from .painted import find

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.crops.families import side
 from pytest_cropdet.crops.plan import DEFAULT_SPEC, choose_samples, make_plan, parse_spec
 from pytest_cropdet.data.samples import GroundTruth, Sample
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.geometry.crop import Crop
 
 GOLDEN_RANDOM = (
     Crop(left=15, top=51, width=418, height=279),

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.evaluation.measure import Doubt, Measure
 from pytest_cropdet.geometry.masks import Mask
 from pytest_cropdet.report.records import record
-from pytest_cropdet.data.samples import Detections, GroundTruth
 
 from .support import Data, Fake, blind, loses_cut, made, objects, opinions, perfect, same, sample, shown_in, small_run
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 
-from pytest_cropdet.geometry.boxes import areas
-from pytest_cropdet.geometry.crop import Crop, CroppedTruth, crop_truth
+from pytest_cropdet.data.cropping import CroppedTruth, crop_truth
 from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.geometry.boxes import areas
+from pytest_cropdet.geometry.crop import Crop
 
 from . import invariants
 from .invariants import CHECKS, MASKED, ODD, Check, Remap

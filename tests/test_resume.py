@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_cropdet.inference.cache import Cache, CacheWarning
 from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.inference.cache import Cache, CacheWarning
 
 from . import resumable
 from .pictures import coco, encoded

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, target
 
 from pytest_cropdet import Crop, LossRules, ObjectLost, find_worst_crop
-from pytest_cropdet.errors import DetectorError, SpecError
-from pytest_cropdet.invariants.outcome import CannotTell
-from pytest_cropdet.search.loss_rules import held_objects
-from pytest_cropdet.report.wording import search_record
-from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
-from pytest_cropdet.search.dataset_search import Losses, search
 from pytest_cropdet.crops.strategies import crops
+from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
+from pytest_cropdet.errors import CannotTell, DetectorError, SpecError
+from pytest_cropdet.report.records import search_record
+from pytest_cropdet.search.dataset_search import Losses, search
+from pytest_cropdet.search.loss_rules import held_objects
 
 from .support import HEIGHT, NAMES, WIDTH, Data, Fake, blind, detections, objects, perfect, sample, shown_in
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from pytest_cropdet import Crop, crop_truth, crops_of
-from pytest_cropdet.geometry.boxes import has_sides
-from pytest_cropdet.errors import DataError, SpecError
-from pytest_cropdet.geometry.masks import Mask
+from pytest_cropdet.crops.strategies import boxes, crops, detections, ground_truths, samples
 from pytest_cropdet.data.painted import PaintedSample, paint
 from pytest_cropdet.data.samples import Detections, GroundTruth
-from pytest_cropdet.crops.strategies import boxes, crops, detections, ground_truths, samples
+from pytest_cropdet.errors import DataError, SpecError
+from pytest_cropdet.geometry.boxes import has_sides
+from pytest_cropdet.geometry.masks import Mask
 
 from .support import Data, objects, sample
 
@@ -352,7 +352,7 @@ def test_no_picture_is_read():
 
 
 def test_importing_the_strategies_loads_no_framework_and_no_decoder():
-    code = "from pytest_cropdet.crops.strategies import crops, samples; samples(); import sys; print(*sys.modules, sep='\\n')"
+    code = "from pytest_cropdet.strategies import crops, samples; samples(); import sys; print(*sys.modules, sep='\\n')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     assert {"numpy", "hypothesis", "pytest_cropdet.crops.strategies"} <= loaded

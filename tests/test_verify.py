@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_cropdet.gate import summary
-from pytest_cropdet.errors import VerifyError
-from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import Detected, Truth, match
 from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.errors import VerifyError
+from pytest_cropdet.evaluation import Detected, Truth, match
+from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation.coco.pycocotools_check import TOLERANCE, pycocotools_precision
+from pytest_cropdet.gate import summary
 
 from .evaluation.made import CATEGORIES, IMAGES, sets
 from .support import Data, loses_cut, made, opinions, sample, small_run

@@ -7,13 +7,13 @@ import pytest
 
 from pytest_cropdet.benchmark.result import estimate, run_benchmark
 from pytest_cropdet.data.categories import reconcile
-from pytest_cropdet.gate.dry_runs import dry_run
-from pytest_cropdet.report.records import record
-from pytest_cropdet.report.github import summary
-from pytest_cropdet.report.terminal import paired_by, pairings
 from pytest_cropdet.data.samples import Detections, GroundTruth
-from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.gate.dry_runs import dry_run
 from pytest_cropdet.gate.weakness import Answers
+from pytest_cropdet.report.github import summary
+from pytest_cropdet.report.records import record
+from pytest_cropdet.report.terminal import paired_by, pairings
+from pytest_cropdet.settings import RunSettings
 
 from .support import HEIGHT, NAMES, WIDTH, Data, Fake, blind, is_whole, made, objects, opinions, same, sample, small_run
 

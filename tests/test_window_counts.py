@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pytest_cropdet.crops import families
-from pytest_cropdet.gate.dry_runs import dry_run
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.crops.plan import make_plan, parse_spec
-from pytest_cropdet.data.samples import GroundTruth
-from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.crops.window_counts import count_windows
+from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.gate.dry_runs import dry_run
+from pytest_cropdet.settings import RunSettings
 
 from .support import made, perfect, sample, small_run
 

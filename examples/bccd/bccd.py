@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 
 from pytest_cropdet import Run, load_dataset, load_detector
-from pytest_cropdet.causes.chain import PHRASES
 from pytest_cropdet.crops.plan import choose_samples
-from pytest_cropdet.gate.runner import run
 from pytest_cropdet.data.samples import Sample
+from pytest_cropdet.gate.runner import run
+from pytest_cropdet.terms import PHRASES
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "fixtures"))  # scripts, no package

@@ -1,4 +1,6 @@
-"""Crop augmentation for training, by the gate's geometry: in NumPy for any loader, in a graph, as a Keras layer.
+"""The geometry of the gate as augmentation for training.
+
+Crop augmentation for training, by the gate's geometry: in NumPy for any loader, in a graph, as a Keras layer.
 
 What needs TensorFlow (``padded_map``, ``ragged_map``, ``CropAugmentation``) is imported when it is first used.
 """
@@ -13,18 +15,18 @@ from pytest_cropdet.augment.recipes import Context, Cut, Position, Recipe, Scale
 from pytest_cropdet.errors import DetectorError
 
 if TYPE_CHECKING:
+    from pytest_cropdet.augment.keras_layer import CropAugmentation as CropAugmentation
     from pytest_cropdet.augment.tf_generic import generic_map as generic_map
     from pytest_cropdet.augment.tf_graph import padded_map as padded_map
     from pytest_cropdet.augment.tf_graph import ragged_map as ragged_map
-    from pytest_cropdet.augment.keras_layer import CropAugmentation as CropAugmentation
 
 __all__ = ["Augmentation", "Augmented", "Context", "Cut", "Generic", "Matched", "Position", "Recipe", "Scale", "Window"]
 
 _WITH_TENSORFLOW = {
-    "CropAugmentation": "layer",
-    "generic_map": "generic_graph",
-    "padded_map": "graph",
-    "ragged_map": "graph",
+    "CropAugmentation": "keras_layer",
+    "generic_map": "tf_generic",
+    "padded_map": "tf_graph",
+    "ragged_map": "tf_graph",
 }
 
 

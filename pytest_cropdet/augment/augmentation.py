@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from pytest_cropdet.augment.draws import MILLION, Draws, Whole
 from pytest_cropdet.augment.matched import Matched
 from pytest_cropdet.augment.recipes import LEAVE, OBJECT, RECIPE, Box, Recipe, Window
-from pytest_cropdet.geometry.boxes import Boxes, Floats, clip, has_sides
-from pytest_cropdet.geometry.crop import MIN_VISIBILITY, Crop, crop_truth
+from pytest_cropdet.data import MIN_VISIBILITY, GroundTruth, Sample, crop_truth
 from pytest_cropdet.errors import DataError, SpecError
-from pytest_cropdet.data.samples import Bools, GroundTruth, Ints, Sample
+from pytest_cropdet.geometry import Bools, Boxes, Crop, Floats, Ints, clip, has_sides
 
 __all__ = ["Augmentation", "Augmented"]
 

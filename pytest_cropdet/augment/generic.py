@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.augment.augmentation import Augmented, Fill, check_fill, colour
 from pytest_cropdet.augment.draws import MILLION, Draws
-from pytest_cropdet.geometry.boxes import Boxes, Floats, clip, has_sides, visible_fraction
-from pytest_cropdet.geometry.crop import MIN_VISIBILITY
+from pytest_cropdet.data import MIN_VISIBILITY, GroundTruth
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.geometry.masks import Mask
-from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.geometry import Boxes, Floats, Mask, clip, has_sides, visible_fraction
 
 __all__ = ["Generic"]
 

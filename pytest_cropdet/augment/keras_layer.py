@@ -6,8 +6,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pytest_cropdet.augment import Context, Cut, Matched, Position, Scale
 from pytest_cropdet.augment.augmentation import Augmentation
+from pytest_cropdet.augment.matched import Matched
+from pytest_cropdet.augment.recipes import Context, Cut, Position, Scale
 from pytest_cropdet.augment.tf_graph import padded_map
 from pytest_cropdet.errors import SpecError
 

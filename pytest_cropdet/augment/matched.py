@@ -20,9 +20,8 @@ from pytest_cropdet.augment.recipes import (
     placed,
     side_of,
 )
+from pytest_cropdet.crops import FAMILIES, Family, parse_spec
 from pytest_cropdet.errors import DataError, SpecError
-from pytest_cropdet.crops.families import FAMILIES
-from pytest_cropdet.crops.plan import Family, parse_spec
 
 __all__ = ["Matched"]
 

@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.handle import DetectorHandle
-from pytest_cropdet.inference.batches import Batches, Picture, chunks, plain_batches
+from pytest_cropdet.crops import FAMILIES, SEVERITIES, Plan, choose_samples, make_plan
+from pytest_cropdet.data import Dataset, Sample
+from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
-from pytest_cropdet.crops.plan import Plan, choose_samples, make_plan
-from pytest_cropdet.data.dataset import Dataset
-from pytest_cropdet.data.samples import Sample
+from pytest_cropdet.geometry import Crop
+from pytest_cropdet.inference import Batches, Picture, chunks, plain_batches
 
 __all__ = ["DEFINITION", "MODES", "VERSION", "BenchmarkPlan", "Cell", "Mode", "Shared", "check_mode", "plan_benchmark"]
 

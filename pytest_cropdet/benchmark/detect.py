@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pytest_cropdet.inference.cache_keys import BatchKeys
 from pytest_cropdet.benchmark.cells import BenchmarkPlan, Place, Shared
-from pytest_cropdet.detectors.handle import DetectorHandle
-from pytest_cropdet.inference.batches import Batch, Batches, Picture, detect_all
-from pytest_cropdet.gate.results import Spent
-from pytest_cropdet.gate.runner import Advanced
-from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.data import Detections
+from pytest_cropdet.detectors import DetectorHandle
+from pytest_cropdet.inference import Advanced, Batch, Batches, BatchKeys, Picture, Spent, detect_all
 
 __all__ = ["Asking"]
 

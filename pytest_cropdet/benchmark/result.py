@@ -9,10 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.data.pseudo_labels import HIGH, LOW_SHARE, names_for, stand_in_truth
-from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.benchmark.detect import Asking
 from pytest_cropdet.benchmark.cells import DEFINITION, BenchmarkPlan, Shared, plan_benchmark
+from pytest_cropdet.benchmark.detect import Asking
 from pytest_cropdet.benchmark.scores import (
     JITTER,
     MOST_SHIFTS,
@@ -25,20 +23,23 @@ from pytest_cropdet.benchmark.scores import (
     score,
     shifts,
 )
-from pytest_cropdet.evaluation.interval import Bounded
-from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.gate.caps import cap_on, noise_score
-from pytest_cropdet.data.categories import CategoryMap, reconcile, select_categories
-from pytest_cropdet.gate.controls import Cap
-from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
-from pytest_cropdet.gate.repeatability import Repeat, check_repeat
-from pytest_cropdet.gate.dry_runs import try_detector
+from pytest_cropdet.data import (
+    HIGH,
+    LOW_SHARE,
+    CategoryMap,
+    Dataset,
+    Detections,
+    Sample,
+    names_for,
+    reconcile,
+    select_categories,
+    stand_in_truth,
+)
+from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.evaluation.operating_point import best_f1_score
-from pytest_cropdet.data.dataset import Dataset
-from pytest_cropdet.gate.results import Spent
-from pytest_cropdet.gate.runner import Advanced, Started, describe
-from pytest_cropdet.data.samples import Detections, Sample
+from pytest_cropdet.evaluation import Bounded, best_f1_score
+from pytest_cropdet.gate import Cap, Repeat, cap_on, check_repeat, noise_score, try_detector
+from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Spent, Started
 from pytest_cropdet.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Benchmark:
 
     def plot(self) -> "Figure":
         """Return AP by family and severity as a new ``matplotlib.figure.Figure``."""
-        from pytest_cropdet.figures.benchmark import draw_benchmark
+        from pytest_cropdet.figures import draw_benchmark
 
         return draw_benchmark(self.to_dict(), str(self.detector["name"]))
 
@@ -164,7 +165,7 @@ def run_benchmark(
 ) -> Benchmark:
     """Return the crop benchmark of a detector on a data set; ``mode``: "quick" or "full".
 
-    ``detector``: anything :class:`~pytest_cropdet.data.dataset.Detector` describes. ``changes``: fields of
+    ``detector``: anything :class:`~pytest_cropdet.Detector` describes. ``changes``: fields of
     :class:`~pytest_cropdet.settings.RunSettings`; its windows and limits are not read.
     """
     finished: Benchmark | None = None

@@ -8,18 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.benchmark.cells import Cell
-from pytest_cropdet.evaluation.interval import Bounded
-from pytest_cropdet.causes.attribution import IOU_OF
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import Detected, Matches, match, resample
-from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
-from pytest_cropdet.evaluation.coco.best_worst import extreme_ap
-from pytest_cropdet.crops.families import draw
-from pytest_cropdet.crops.plan import Plan
-from pytest_cropdet.evaluation.ratios import divide
-from pytest_cropdet.data.samples import Bools, Detections, Ints, Sample
-from pytest_cropdet.evaluation.crop_tables import CropIndex, build_detected, build_objects, kept_categories
+from pytest_cropdet.crops import Plan, draw
+from pytest_cropdet.data import Detections, Sample
+from pytest_cropdet.evaluation import (
+    IOU_OF,
+    Bounded,
+    CropIndex,
+    Detected,
+    Matches,
+    average_precision,
+    build_detected,
+    build_objects,
+    divide,
+    extreme_ap,
+    kept_categories,
+    match,
+    resample,
+)
+from pytest_cropdet.gate import cut_off_pairs
+from pytest_cropdet.geometry import Bools, Crop, Ints
 from pytest_cropdet.settings import RunSettings
 
 __all__ = [

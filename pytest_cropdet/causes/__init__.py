@@ -1,1 +1,48 @@
 """Why AP was lost: the chain of renderings, what became of each object, and what recovers it."""
+
+from pytest_cropdet.causes.advice import Advice, advise
+from pytest_cropdet.causes.attribution import Causes, Scored
+from pytest_cropdet.causes.chain import Step, lines
+from pytest_cropdet.causes.diagnostics.anchor_fit import AnchorReport, NoAnchors, anchor_report, best_anchors
+from pytest_cropdet.causes.diagnostics.box_bias import Bias
+from pytest_cropdet.causes.diagnostics.breakdown import Where
+from pytest_cropdet.causes.diagnostics.details import Details
+from pytest_cropdet.causes.diagnostics.distribution_shift import Shift
+from pytest_cropdet.causes.diagnostics.error_types import ErrorTypes
+from pytest_cropdet.causes.diagnostics.label_changes import LabelChanges
+from pytest_cropdet.causes.diagnostics.object_table import COLUMNS, FATES, fate_of, object_table, to_frame
+from pytest_cropdet.causes.explainer import Explainer
+from pytest_cropdet.causes.explanation import Explanation
+from pytest_cropdet.causes.mitigations.detect import try_mitigations
+from pytest_cropdet.causes.renderings import Rendering, cut_objects, detected_in, render
+
+__all__ = [
+    "COLUMNS",
+    "FATES",
+    "Advice",
+    "AnchorReport",
+    "Bias",
+    "Causes",
+    "Details",
+    "ErrorTypes",
+    "Explainer",
+    "Explanation",
+    "LabelChanges",
+    "NoAnchors",
+    "Rendering",
+    "Scored",
+    "Shift",
+    "Step",
+    "Where",
+    "advise",
+    "anchor_report",
+    "best_anchors",
+    "cut_objects",
+    "detected_in",
+    "fate_of",
+    "lines",
+    "object_table",
+    "render",
+    "to_frame",
+    "try_mitigations",
+]

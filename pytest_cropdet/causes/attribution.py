@@ -8,22 +8,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.boxes import iou
 from pytest_cropdet.causes.chain import Chain, Scores, agreeing, build_chain
-from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import Detected, Matches, match, resample
 from pytest_cropdet.causes.fates import Fates, fates
-from pytest_cropdet.evaluation.object_shares import Hidden
-from pytest_cropdet.evaluation.operating_point import FOUND_IOU, OperatingPoint
-from pytest_cropdet.evaluation.ratios import ratio, resampled_ratio
-from pytest_cropdet.causes.renderings import CHAIN, detected_in
-from pytest_cropdet.data.samples import Bools, Detections
-from pytest_cropdet.evaluation.crop_tables import Objects, build_detected
+from pytest_cropdet.causes.renderings import detected_in
+from pytest_cropdet.data import Detections
+from pytest_cropdet.evaluation import (
+    FOUND_IOU,
+    IOU_OF,
+    Detected,
+    Hidden,
+    Matches,
+    Objects,
+    OperatingPoint,
+    average_precision,
+    build_detected,
+    match,
+    ratio,
+    resample,
+    resampled_ratio,
+)
+from pytest_cropdet.geometry import Bools, iou
 from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.terms import CHAIN
 
 __all__ = ["Causes", "Scored", "find_causes", "rendered_names", "scores_of"]
-
-IOU_OF = {"mAP": None, "AP50": 0.5, "AP75": 0.75}
 
 
 def rendered_names(settings: RunSettings) -> tuple[str, ...]:

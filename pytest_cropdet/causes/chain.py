@@ -11,18 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation.interval import Interval, bounds_of
-from pytest_cropdet.causes.renderings import CHAIN, STEPS
+from pytest_cropdet.evaluation import Interval, bounds_of
+from pytest_cropdet.terms import CHAIN, PHRASES, STEPS
 
-__all__ = ["PHRASES", "Chain", "Scores", "Step", "build_chain", "conclusion"]
+__all__ = ["Chain", "Scores", "Step", "build_chain", "conclusion"]
 
 Floats = NDArray[np.float64]
-PHRASES = {
-    "context": "context lost",
-    "cut": "objects cut",
-    "position": "position",
-    "scale": "scale, aspect, frame",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,36 +9,15 @@ from itertools import product
 
 import numpy as np
 
-from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.geometry.boxes import Boxes
-from pytest_cropdet.data.categories import CategoryMap
 from pytest_cropdet.causes.attribution import Causes, Scored, find_causes, rendered_names
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.handle import DetectorHandle
-from pytest_cropdet.inference.batches import Batches, Picture, View, detect_all
 from pytest_cropdet.causes.renderings import Rendering, cut_objects
-from pytest_cropdet.gate.results import Spent
-from pytest_cropdet.data.samples import Detections, Sample
+from pytest_cropdet.data import CategoryMap, Detections, Sample
+from pytest_cropdet.detectors import DetectorHandle
+from pytest_cropdet.geometry import Boxes, Crop
+from pytest_cropdet.inference import Asked, Batches, BatchKeys, Explaining, Picture, Spent, View, detect_all
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["Asked", "Explainer", "Explaining"]
-
-
-@dataclass(frozen=True, slots=True)
-class Explaining:
-    """Renderings are about to be sent, to say why a gate did not pass: so many crops, images to send."""
-
-    crops: int
-    calls: int
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A batch of renderings is done: images sent so far, of how many, and the seconds the detector took."""
-
-    done: int
-    calls: int
-    model_seconds: float
+__all__ = ["Explainer"]
 
 
 @dataclass(frozen=True, eq=False)

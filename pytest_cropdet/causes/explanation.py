@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytest_cropdet.causes.attribution import Causes
-from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.causes.mitigations.gains import Trials
+from pytest_cropdet.errors import CropdetError
 
 __all__ = ["Explanation"]
 

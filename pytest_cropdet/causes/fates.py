@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation import COCO_SIZES, size_classes
-from pytest_cropdet.evaluation.object_shares import Share, share
-from pytest_cropdet.causes.renderings import CHAIN, STEPS
-from pytest_cropdet.data.samples import Bools
-from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.evaluation import COCO_SIZES, Objects, Share, share, size_classes
+from pytest_cropdet.geometry import Bools
+from pytest_cropdet.terms import CHAIN, STEPS
 
 __all__ = ["NEVER", "SIZES", "Fates", "fates", "original_area", "sizes_of"]
 

@@ -17,16 +17,13 @@ from typing import Literal
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Boxes, areas
-from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.data import GroundTruth
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.data.samples import Bools, GroundTruth, Image, Ints
+from pytest_cropdet.geometry import Bools, Boxes, Crop, Image, Ints, areas
 from pytest_cropdet.settings import FILLS
 
-__all__ = ["CHAIN", "STEPS", "Rendering", "cut_objects", "detected_in", "fill_image", "render"]
+__all__ = ["Rendering", "cut_objects", "detected_in", "fill_image", "render"]
 
-CHAIN = ("whole", "context", "cut", "moved", "crop")
-STEPS = ("context", "cut", "position", "scale")  # step k lies between renderings k and k + 1 of the chain
 GRAY = 128
 BLUR_CELLS = 8  # the blurred image is its own mean in that many cells a side, interpolated
 PLACEBO_MARGIN = 32.0  # px that the placebo leaves around every box, or half of its longer side

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.inference.sqlite import make_folder
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.crops.families import draw
 from pytest_cropdet.crops.plan import Plan
-from pytest_cropdet.data.samples import Sample
+from pytest_cropdet.data import Sample
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.files import make_folder
+from pytest_cropdet.geometry import Crop
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_cropdet.geometry.boxes import clip
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.data.samples import Sample
+from pytest_cropdet.data import Sample
+from pytest_cropdet.geometry import Crop, clip
 
 __all__ = ["FAMILIES", "SEVERITIES", "Kind", "below", "draw", "side", "tile_step"]
 

@@ -3,15 +3,16 @@
 Rank k of a sample does not depend on how many ranks are asked for, so asking for more crops keeps the first ones.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, Kind, draw
-from pytest_cropdet.data.samples import Sample
 from pytest_cropdet.crops.window_counts import MAX_CROPS, count_windows, refuse_many
+from pytest_cropdet.data import Sample
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.geometry import Crop
 
 __all__ = [
     "DEFAULT_SPEC",
@@ -21,6 +22,7 @@ __all__ = [
     "make_plan",
     "parse_spec",
     "refuse_without_truth",
+    "shuffled",
 ]
 
 DEFAULT_SPEC = "random:keep=0.3-0.9,per_image=4"
@@ -146,3 +148,12 @@ def _without_severity(given: Mapping[str, str], kind: Kind, spec: str) -> dict[s
     if key in values:
         raise SpecError(f"crops {spec!r}: severity={severity} stands for {key}={value}; leave one of the two out")
     return {**values, key: value}
+
+
+def shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:
+    """Return samples in an order that depends on the seed and their ids alone."""
+
+    def key(sample: Sample) -> tuple[bytes, str]:
+        return hashlib.sha256(f"look\x1f{seed}\x1f{sample.id}".encode()).digest(), sample.id
+
+    return sorted(samples, key=key)

@@ -12,15 +12,11 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-from pytest_cropdet.geometry.boxes import Boxes, areas, as_boxes
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.crops.margins import Margins, Range
-from pytest_cropdet.geometry.masks import Mask
-from pytest_cropdet.data.painted import PaintedSample
-from pytest_cropdet.data.dataset import Dataset
-from pytest_cropdet.resolver import configured_dataset
-from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
+from pytest_cropdet.data import Dataset, Detections, GroundTruth, PaintedSample, Sample
+from pytest_cropdet.errors import DataError, SpecError
+from pytest_cropdet.geometry import Boxes, Crop, Mask, areas, as_boxes
+from pytest_cropdet.settings import configured_dataset
 
 __all__ = ["boxes", "crops", "crops_of", "detections", "ground_truths", "samples"]
 
@@ -197,7 +193,7 @@ def samples(
     """Painted pictures, sides of ``min_side`` to ``max_side`` pixels, with their objects.
 
     Shrinks towards the smallest picture, without objects and on the first background. The pixels follow from the
-    sizes, the objects and one number (:func:`pytest_cropdet.data.painted.paint`); objects as :func:`ground_truths` draws.
+    sizes, the objects and one number (:func:`pytest_cropdet.data.paint`); objects as :func:`ground_truths` draws.
     """
     width, height = draw(st.integers(min_side, max_side)), draw(st.integers(min_side, max_side))
     objects = partial(ground_truths, min_count=min_count, max_count=max_count, categories=categories)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.crops.families import side, tile_step
-from pytest_cropdet.data.samples import Sample
+from pytest_cropdet.data import Sample
+from pytest_cropdet.errors import SpecError
 
 __all__ = ["MAX_CROPS", "count_windows", "refuse_many"]
 

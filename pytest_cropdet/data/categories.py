@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.errors import DetectorError, SpecError
 
 __all__ = ["CategoryMap", "Pairing", "reconcile", "select_categories"]
 

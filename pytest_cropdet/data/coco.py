@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.boxes import Boxes
-from pytest_cropdet.data.data_warnings import DataWarnings
 from pytest_cropdet.data.coco_json import Tables, read_tables
 from pytest_cropdet.data.coco_truth import DataErrors, Objects, read_objects
+from pytest_cropdet.data.data_warnings import DataWarnings
+from pytest_cropdet.data.images import Note, read_image
+from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import refuse_special
-from pytest_cropdet.data.images import Note, read_image
-from pytest_cropdet.data.samples import GroundTruth, Image, Sample
+from pytest_cropdet.geometry import Boxes, Image
 
 __all__ = ["Annotations", "CocoDataset", "read_annotations"]
 

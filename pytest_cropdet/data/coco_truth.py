@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.boxes import areas as areas_of
-from pytest_cropdet.data.data_warnings import DataWarnings
 from pytest_cropdet.data.coco_json import Tables, as_flag, as_number, shown
-from pytest_cropdet.geometry.masks import Mask, boxes_of
+from pytest_cropdet.data.data_warnings import DataWarnings
+from pytest_cropdet.geometry import Mask, boxes_of
+from pytest_cropdet.geometry import areas as areas_of
 
 __all__ = ["DataErrors", "Objects", "read_objects"]
 

@@ -57,7 +57,9 @@ def _likely(boxes: NDArray[np.float64], turned: NDArray[np.bool_]) -> str:
     if (size >= 0).all():
         fits.append(("x y width height", "boxes[:, 2:] += boxes[:, :2] makes corners of them"))
         if (start - size / 2 >= -0.01 * np.abs(start)).all():
-            fits.append(("the centre's x y, width height", "pytest_cropdet.geometry.boxes.from_format(boxes, 'cxcywh') does"))
+            fits.append(
+                ("the centre's x y, width height", "pytest_cropdet.geometry.boxes.from_format(boxes, 'cxcywh') does")
+            )
     if turned.all():
         fits.append(("x1 y1 x0 y0", "boxes[:, [2, 3, 0, 1]] is in order"))
     for axis, columns in enumerate(("[2, 1, 0, 3]", "[0, 3, 2, 1]")):

@@ -1,28 +1,11 @@
 """The two seams that are open to users: anything with these methods is a detector or a data set."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
-from pytest_cropdet.data.samples import Detections, Image, Sample
+from pytest_cropdet.data.samples import Sample
 
-__all__ = ["Dataset", "Detector"]
-
-
-class Detector(Protocol):
-    """Anything that is called with RGB uint8 images of shape (height, width, 3) and answers one ``Detections`` each.
-
-    These attributes are read where an object has them:
-
-    - ``categories``: mapping of its category ids to names; with it, detector and data set are reconciled by name;
-      without it, its ids are taken for the data set's.
-    - ``batch``: the most images it takes in one call (1 without the attribute).
-    - ``fingerprint``: a string that changes whenever its answers may change; without one nothing is cached.
-    - ``max_detections``: the most rows it ever returns for an image.
-    """
-
-    def __call__(self, images: Sequence[Image], /) -> Sequence[Detections]:
-        """Return the detections of each image, in pixels of that image, in the order of ``images``."""
-        ...
+__all__ = ["Dataset"]
 
 
 @runtime_checkable

@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 
 from pytest_cropdet.data.data_warnings import DataWarnings
-from pytest_cropdet.errors import DataError
 from pytest_cropdet.data.images import read_image
 from pytest_cropdet.data.samples import GroundTruth, Sample
+from pytest_cropdet.errors import DataError
 
 __all__ = ["ImageFolder"]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from pytest_cropdet.data.image_headers import ANIMATION, Header, png_without_animation, read_header
+from pytest_cropdet.data.standard_error import listen
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import read_file
-from pytest_cropdet.data.image_headers import ANIMATION, Header, png_without_animation, read_header
-from pytest_cropdet.data.samples import Image
-from pytest_cropdet.data.standard_error import listen
+from pytest_cropdet.geometry import Image
 
 __all__ = ["MOST_PIXELS", "decode_image", "decoder_version", "read_image"]
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.data.dataset import Dataset
+from pytest_cropdet.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from pytest_cropdet.data.coco import Annotations

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_cropdet.data.samples import GroundTruth, Image, Sample
+from pytest_cropdet.data.samples import GroundTruth, Sample
+from pytest_cropdet.geometry import Image
 
 __all__ = ["PaintedSample", "paint"]
 

@@ -12,16 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats, areas, as_boxes
 from pytest_cropdet.data.columns import as_column, as_scores
 from pytest_cropdet.data.corners import in_order
-from pytest_cropdet.geometry.masks import Mask
+from pytest_cropdet.geometry import Bools, Boxes, Floats, Image, Ints, Mask, areas, as_boxes
 
-__all__ = ["Bools", "Detections", "GroundTruth", "Image", "Ints", "Sample"]
+__all__ = ["Detections", "GroundTruth", "Sample"]
 
-Image = NDArray[np.uint8]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 _NO_IDS: Ints = np.zeros(0, np.int64)  # stand for "not given" in a ground truth
 _NO_CROWD: Bools = np.zeros(0, np.bool_)

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.boxes import Boxes, from_format
-from pytest_cropdet.detectors.anchor_generators import generate_rows
 from pytest_cropdet.detectors.adapters.tflite_file import POSTPROCESS, read_tflite
+from pytest_cropdet.detectors.anchor_generators import generate_rows
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.files import refuse_special
-from pytest_cropdet.lfs import refuse_pointer
+from pytest_cropdet.files import refuse_pointer, refuse_special
+from pytest_cropdet.geometry import Boxes, from_format
 
 __all__ = ["SCALES", "Anchors", "anchors_of", "read_anchors"]
 

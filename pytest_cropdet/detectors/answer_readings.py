@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import FORMATS, Boxes, Floats, from_format, iou
-from pytest_cropdet.data.corners import straightened
+from pytest_cropdet.data import Detections, Sample, straightened
 from pytest_cropdet.detectors.resize import frame_of
-from pytest_cropdet.data.samples import Detections, Sample
+from pytest_cropdet.geometry import FORMATS, Boxes, Floats, from_format, iou
 
 __all__ = ["Reading", "is_sharp", "readings", "whole_numbers"]
 
@@ -20,7 +19,10 @@ ORDERS = {
     "xyxy": ("x0 y0 x1 y1", ""),
     "yxyx": ("y0 x0 y1 x1", "return boxes[:, [1, 0, 3, 2]]"),
     "xywh": ("x y width height", "add the corner: boxes[:, 2:] += boxes[:, :2]"),
-    "cxcywh": ("centre x, centre y, width, height", "return pytest_cropdet.geometry.boxes.from_format(boxes, 'cxcywh')"),
+    "cxcywh": (
+        "centre x, centre y, width, height",
+        "return pytest_cropdet.geometry.boxes.from_format(boxes, 'cxcywh')",
+    ),
 }
 EDGES = {
     "inclusive": ("boxes end 1 px early, as if x1 y1 were the last pixels inside", "add 1 to x1 and y1", (0, 0, 1, 1)),

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pytest_cropdet.geometry.boxes import FORMATS
 from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.geometry import FORMATS
 
 __all__ = ["NO_ANCHORS", "Description", "alternatives", "outputs_by_role", "read_labels"]
 

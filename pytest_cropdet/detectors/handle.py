@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pytest_cropdet.data import Detections
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.resize import Frame, Prepared
 from pytest_cropdet.errors import CropdetError, DetectorError
-from pytest_cropdet.data.samples import Detections, Image
+from pytest_cropdet.geometry import Image
 
 __all__ = ["Adapter", "DetectorHandle", "Memory", "Profile", "as_handle", "fingerprint_of_files"]
 
@@ -40,7 +41,7 @@ class Adapter(Protocol):
 
 
 class Memory(Protocol):
-    """What outlives the process and is shared by many: a :class:`~pytest_cropdet.inference.cache.Cache`."""
+    """What outlives the process and is shared by many: a :class:`~pytest_cropdet.inference.Cache`."""
 
     def fact(self, name: str) -> Any: ...
 
@@ -96,7 +97,7 @@ class Profile:
 
 
 class DetectorHandle:
-    """A detector, loaded on its first call; it is a :class:`~pytest_cropdet.data.dataset.Detector`."""
+    """A detector, loaded on its first call; it is a :class:`~pytest_cropdet.Detector`."""
 
     def __init__(
         self, name: str, load: Callable[[], Adapter], description: Description, fingerprint: str | None = None
@@ -273,3 +274,10 @@ def fingerprint_of_files(root: Path, files: Iterable[Path], *parts: object) -> s
                 hashlib.file_digest(stream, "sha256").digest() if hasattr(hashlib, "file_digest") else stream.read()
             )
     return digest.hexdigest()
+
+
+def describe(handle: DetectorHandle) -> dict[str, Any]:
+    """Return a detector's name and its decided conventions, for reports."""
+    known = handle.description.known()
+    fixed = {"max_detections": handle.max_detections, "input_size": list(handle.profile.input_size)}
+    return {"name": handle.name, "fingerprint": handle.fingerprint, **fixed, **known}

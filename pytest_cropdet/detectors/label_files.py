@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_cropdet.geometry.boxes import Floats
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import read_file
-from pytest_cropdet.data.samples import Ints
+from pytest_cropdet.geometry import Floats, Ints
 
 __all__ = ["Labels", "Proof", "open_labels", "parse_labels", "read_labels"]
 

@@ -10,9 +10,8 @@ from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
 from pytest_cropdet.detectors.probe import try_out
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.files import refuse_special
+from pytest_cropdet.files import refuse_pointer, refuse_special
 from pytest_cropdet.terms import KINDS
-from pytest_cropdet.lfs import refuse_pointer
 
 __all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
 
@@ -26,7 +25,7 @@ def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
     returns a detector), the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare path whose
     kind is recognised.
     ``description``: its conventions where the file does not tell, see
-    :class:`~pytest_cropdet.detectors.description.Description`. ``DetectorError`` says what is missing or wrong.
+    :class:`~pytest_cropdet.detectors.Description`. ``DetectorError`` says what is missing or wrong.
     """
     text = str(spec)
     known = Description.of(**description)
@@ -71,7 +70,7 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
     fingerprint = fingerprint_of_files(path, files, kind, description, *_contents(description))
 
     def load() -> Adapter:
-        module = import_module(f"pytest_cropdet.detectors.{kind}")
+        module = import_module(f"pytest_cropdet.detectors.adapters.{kind}")
         module.verify(path)
         try_out(kind, path, files, description, handle.memory)
         adapter: Adapter = module.load(path, description)

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats, iou
-from pytest_cropdet.data.samples import Ints
+from pytest_cropdet.geometry import Boxes, Floats, Ints, iou
 
 __all__ = ["suppress"]
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.boxes import Boxes
-from pytest_cropdet.data.samples import Image
+from pytest_cropdet.geometry import Boxes, Image
 
 __all__ = ["Frame", "Prepared", "fit", "frame_of", "scale_values"]
 

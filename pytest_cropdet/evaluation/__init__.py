@@ -1,1 +1,111 @@
-"""Matching, AP and resampling; numbers with bounds, and what a limit makes of them."""
+"""Matching, AP and resampling; numbers with bounds, and what a limit makes of them.
+
+Public modules: `coco.pycocotools_check`, which imports pycocotools' evaluator.
+"""
+
+from pytest_cropdet.evaluation.coco.average_precision import (
+    IOU_OF,
+    RECALL_POINTS,
+    AveragePrecision,
+    average_precision,
+    coco_summary,
+    recall,
+)
+from pytest_cropdet.evaluation.coco.best_worst import extreme_ap
+from pytest_cropdet.evaluation.coco.bootstrap import Replicates, percentile_bounds, resample
+from pytest_cropdet.evaluation.coco.matching import match
+from pytest_cropdet.evaluation.coco.one_box import OneBox, one_box
+from pytest_cropdet.evaluation.coco.tables import (
+    ALL_AREAS,
+    COCO_AREA_RANGES,
+    COCO_SIZES,
+    COCO_THRESHOLDS,
+    Detected,
+    Floats,
+    Matches,
+    Truth,
+    size_classes,
+)
+from pytest_cropdet.evaluation.crop_tables import (
+    MIN_IMAGES_PER_CATEGORY,
+    CropIndex,
+    Objects,
+    build_detected,
+    build_objects,
+    kept_categories,
+)
+from pytest_cropdet.evaluation.interval import Bounded, Interval, bounds_of, bounds_text, digits
+from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Outcome, Reading, Verdict
+from pytest_cropdet.evaluation.object_shares import Hidden, Share, hidden_numbers, share
+from pytest_cropdet.evaluation.operating_point import (
+    FATES,
+    FOUND_IOU,
+    OperatingPoint,
+    at_half,
+    best_f1_score,
+    covering_detections,
+)
+from pytest_cropdet.evaluation.pairing import STATES, Pair, Seen, State, make_pairs
+from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio, resampled_ratio
+
+__all__ = [
+    "ALL_AREAS",
+    "COCO_AREA_RANGES",
+    "COCO_SIZES",
+    "COCO_THRESHOLDS",
+    "FATES",
+    "FOUND_IOU",
+    "IOU_OF",
+    "MIN_IMAGES_PER_CATEGORY",
+    "RECALL_POINTS",
+    "STATES",
+    "AveragePrecision",
+    "Bounded",
+    "CropIndex",
+    "Detected",
+    "Doubt",
+    "Floats",
+    "GateFailure",
+    "Hidden",
+    "Interval",
+    "Matches",
+    "Measure",
+    "Objects",
+    "OneBox",
+    "OperatingPoint",
+    "Outcome",
+    "Pair",
+    "Reading",
+    "Replicates",
+    "Seen",
+    "Share",
+    "State",
+    "Truth",
+    "Verdict",
+    "at_half",
+    "average_precision",
+    "best_f1_score",
+    "bounded_ratio",
+    "bounds_of",
+    "bounds_text",
+    "build_detected",
+    "build_objects",
+    "coco_summary",
+    "covering_detections",
+    "digits",
+    "divide",
+    "draw_units",
+    "extreme_ap",
+    "hidden_numbers",
+    "kept_categories",
+    "make_pairs",
+    "match",
+    "one_box",
+    "percentile_bounds",
+    "ratio",
+    "recall",
+    "resample",
+    "resampled_ratio",
+    "share",
+    "size_classes",
+]

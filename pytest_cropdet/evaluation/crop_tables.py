@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.crop import Crop, crop_detections, crop_truth
-from pytest_cropdet.evaluation import Detected, Truth
-from pytest_cropdet.crops.plan import Plan
-from pytest_cropdet.data.samples import Bools, Detections, Ints, Sample
+from pytest_cropdet.crops import Plan
+from pytest_cropdet.data import Detections, Sample, crop_detections, crop_truth
+from pytest_cropdet.evaluation.coco.tables import Detected, Truth
+from pytest_cropdet.geometry import Bools, Crop, Ints
 
 __all__ = ["CropIndex", "Objects", "build_detected", "build_objects", "kept_categories"]
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from numpy.typing import ArrayLike
 
-from pytest_cropdet.evaluation import percentile_bounds
+from pytest_cropdet.evaluation.coco.bootstrap import percentile_bounds
 
 __all__ = ["Bounded", "Interval", "bounds_of", "bounds_text", "digits"]
 

@@ -12,9 +12,9 @@ from html import escape
 from numbers import Real
 from typing import Any, Literal, NoReturn, TypeVar
 
-from pytest_cropdet.evaluation.interval import Interval
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.escapes import one_line
+from pytest_cropdet.evaluation.interval import Interval
+from pytest_cropdet.terms import one_line
 
 __all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Reading", "Undecided", "Verdict", "check_limit"]
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation import Detected, Matches
+from pytest_cropdet.evaluation.coco.tables import Detected, Matches
+from pytest_cropdet.evaluation.crop_tables import Objects
 from pytest_cropdet.evaluation.measure import Doubt, Measure, Reading, Undecided
 from pytest_cropdet.evaluation.operating_point import OperatingPoint, at_half, covering_detections
 from pytest_cropdet.evaluation.ratios import bounded_ratio, draw_units
-from pytest_cropdet.data.samples import Bools
-from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.geometry import Bools
 
 __all__ = ["Hidden", "Share", "draw_units", "hidden_numbers", "share"]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.boxes import iou
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.evaluation import Detected, Matches, match
-from pytest_cropdet.data.samples import Bools, Detections, Ints, Sample
+from pytest_cropdet.data import Detections, Sample
+from pytest_cropdet.evaluation.coco.matching import match
+from pytest_cropdet.evaluation.coco.tables import Detected, Matches
 from pytest_cropdet.evaluation.crop_tables import CropIndex, Objects, build_detected, build_objects
+from pytest_cropdet.geometry import Bools, Crop, Ints, iou
 
 __all__ = [
     "FATES",

@@ -10,9 +10,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Boxes, iou
-from pytest_cropdet.geometry.crop import Crop, crop_detections
-from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.data import Detections, crop_detections
+from pytest_cropdet.geometry import Boxes, Crop, iou
 
 __all__ = ["STATES", "Pair", "Seen", "State", "make_pairs"]
 

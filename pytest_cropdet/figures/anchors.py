@@ -5,12 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats, has_sides, iou
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.anchors import Anchors
-from pytest_cropdet.detectors.resize import Frame, frame_of
+from pytest_cropdet.detectors import Anchors, Frame, frame_of
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.data.samples import Image
+from pytest_cropdet.geometry import Boxes, Crop, Floats, Image, has_sides, iou
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.evaluation.interval import bounds_text, digits
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.figures.canvas import FONT, GROUPS, MUTED, calm
-from pytest_cropdet.plotting import new_figure
+from pytest_cropdet.evaluation import bounds_text, digits
+from pytest_cropdet.figures.canvas import FONT, GROUPS, MUTED, calm, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

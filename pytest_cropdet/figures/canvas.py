@@ -2,10 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from pytest_cropdet.errors import CropdetError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["FONT", "GROUPS", "MUTED", "STEPS", "calm"]
+__all__ = ["FONT", "GROUPS", "MUTED", "STEPS", "calm", "new_figure"]
 
 FONT = 8.0  # points
 MUTED = "#767676"
@@ -19,3 +22,12 @@ def calm(axes: "Axes", title: str) -> None:
     axes.tick_params(labelsize=FONT, length=2, color=MUTED)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure, in inches; without matplotlib ``CropdetError`` says how to install it."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise CropdetError(f"a plot needs matplotlib ({error}): pip install 'pytest-cropdet[plot]'") from error
+    return Figure(figsize=(width, height), dpi=120)

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats, areas
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.evaluation.pairing import STATES, Pair, State
-from pytest_cropdet.plotting import new_figure
-from pytest_cropdet.data.samples import Image
+from pytest_cropdet.evaluation import STATES, Pair, State
+from pytest_cropdet.figures.canvas import new_figure
+from pytest_cropdet.geometry import Boxes, Crop, Floats, Image, areas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.figures.canvas import FONT, GROUPS, MUTED, calm
-from pytest_cropdet.plotting import new_figure
+from pytest_cropdet.figures.canvas import FONT, GROUPS, MUTED, calm, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.figures.canvas import FONT
+from pytest_cropdet.figures.canvas import FONT, new_figure
 from pytest_cropdet.figures.comparison import add_box
-from pytest_cropdet.plotting import new_figure
-from pytest_cropdet.data.samples import Bools, Image
+from pytest_cropdet.geometry import Bools, Boxes, Crop, Floats, Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.causes.chain import PHRASES
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.figures.canvas import FONT, GROUPS, MUTED, STEPS, calm
-from pytest_cropdet.plotting import new_figure
+from pytest_cropdet.figures.canvas import FONT, GROUPS, MUTED, STEPS, calm, new_figure
+from pytest_cropdet.terms import PHRASES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,1 +1,38 @@
 """Run, stop early, judge, and word the failure."""
+
+from pytest_cropdet.evaluation import Doubt, GateFailure, Measure, Outcome, Verdict
+from pytest_cropdet.gate.caps import cap_on, noise_score
+from pytest_cropdet.gate.controls import Cap
+from pytest_cropdet.gate.dry_runs import dry_run, try_detector
+from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
+from pytest_cropdet.gate.limits import as_records, of_measure, once
+from pytest_cropdet.gate.repeatability import Repeat, check_repeat
+from pytest_cropdet.gate.results import Run
+from pytest_cropdet.gate.runner import Asked, Event, Explaining, Finished, Trying, events, run
+
+__all__ = [
+    "Asked",
+    "Cap",
+    "Doubt",
+    "Event",
+    "Explaining",
+    "Finished",
+    "GateFailure",
+    "Measure",
+    "Outcome",
+    "Repeat",
+    "Run",
+    "Trying",
+    "Verdict",
+    "as_records",
+    "cap_on",
+    "check_repeat",
+    "cut_off_pairs",
+    "dry_run",
+    "events",
+    "noise_score",
+    "of_measure",
+    "once",
+    "run",
+    "try_detector",
+]

@@ -21,14 +21,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation.interval import Bounded, bounds_of
+from pytest_cropdet.data import Detections
+from pytest_cropdet.evaluation import (
+    AveragePrecision,
+    Bounded,
+    Detected,
+    Matches,
+    Objects,
+    Replicates,
+    at_half,
+    average_precision,
+    bounds_of,
+    match,
+    resample,
+)
 from pytest_cropdet.gate.controls import Cap, cap_of, equal_boxes
-from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import AveragePrecision, Detected, Matches, Replicates, match, resample
 from pytest_cropdet.gate.evaluator_cap import SIDES, EvaluatorCap, evaluator_cap
-from pytest_cropdet.evaluation.operating_point import at_half
-from pytest_cropdet.data.samples import Bools, Detections
-from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.geometry import Bools
 from pytest_cropdet.settings import RunSettings
 
 __all__ = [

@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import Detected, Matches, Truth, match
-from pytest_cropdet.evaluation.operating_point import at_half
-from pytest_cropdet.data.samples import Bools
-from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.evaluation import Detected, Matches, Objects, Truth, at_half, average_precision, match
+from pytest_cropdet.geometry import Bools
 
 __all__ = ["CAP_SHARE", "Cap", "cap_of", "controls", "equal_boxes"]
 

@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pytest_cropdet.evaluation import MIN_IMAGES_PER_CATEGORY, Doubt, Hidden, Measure, Objects
 from pytest_cropdet.gate.controls import Cap
-from pytest_cropdet.evaluation.measure import Doubt, Measure
-from pytest_cropdet.evaluation.object_shares import Hidden
-from pytest_cropdet.data.samples import Bools
-from pytest_cropdet.evaluation.crop_tables import MIN_IMAGES_PER_CATEGORY, Objects
+from pytest_cropdet.geometry import Bools
 from pytest_cropdet.settings import RunSettings
 
 __all__ = [

@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.data.categories import reconcile, select_categories
-from pytest_cropdet.detectors.handle import as_handle
+from pytest_cropdet.crops import Plan, choose_samples, make_plan
+from pytest_cropdet.data import Dataset, Detections, Sample, reconcile, select_categories
+from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.errors import DetectorError, SpecError
-from pytest_cropdet.crops.plan import Plan, choose_samples, make_plan
-from pytest_cropdet.data.dataset import Dataset
-from pytest_cropdet.data.samples import Detections, Sample
-from pytest_cropdet.evaluation.crop_tables import MIN_IMAGES_PER_CATEGORY, CropIndex, build_objects
+from pytest_cropdet.evaluation import MIN_IMAGES_PER_CATEGORY, CropIndex, build_objects
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["DryRun", "Trial", "dry_run", "try_detector"]

@@ -6,7 +6,6 @@ Biometrika 1983), and the boundary of each look follows by integrating over the 
 (Armitage, McPherson & Rowe, JRSS A 1969).
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -14,10 +13,10 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.data.samples import Bools, Sample
-from pytest_cropdet.evaluation.crop_tables import MIN_IMAGES_PER_CATEGORY, Objects
+from pytest_cropdet.evaluation import MIN_IMAGES_PER_CATEGORY, Objects
+from pytest_cropdet.geometry import Bools
 
-__all__ = ["LOOK_REPLICATES", "enough_categories", "look_levels", "look_points", "shuffled"]
+__all__ = ["LOOK_REPLICATES", "enough_categories", "look_levels", "look_points"]
 
 FIRST = 50
 LOOK_REPLICATES = 4000  # bounds at a spent level lie far out, so they need more resamples
@@ -38,15 +37,6 @@ def look_points(images: int) -> list[int]:
         points.append(point)
         point *= 2
     return [*points, images]
-
-
-def shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:
-    """Return samples in an order that depends on the seed and their ids alone."""
-
-    def key(sample: Sample) -> tuple[bytes, str]:
-        return hashlib.sha256(f"look\x1f{seed}\x1f{sample.id}".encode()).digest(), sample.id
-
-    return sorted(samples, key=key)
 
 
 def look_levels(points: Sequence[int], level: float = 0.95) -> list[float]:

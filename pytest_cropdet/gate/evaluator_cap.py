@@ -11,12 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from pytest_cropdet.evaluation import Doubt, Matches, Objects, at_half
 from pytest_cropdet.gate.controls import CAP_SHARE
-from pytest_cropdet.evaluation import Matches
-from pytest_cropdet.evaluation.measure import Doubt
-from pytest_cropdet.evaluation.operating_point import at_half
-from pytest_cropdet.data.samples import Bools, Ints
-from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.geometry import Bools, Ints
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["SIDES", "EvaluatorCap", "cut_off", "cut_off_pairs", "evaluator_cap"]

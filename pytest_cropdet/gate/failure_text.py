@@ -1,20 +1,16 @@
 """What a verdict says beside its number: what it rests on, why it dropped, where most was lost."""
 
-from typing import TYPE_CHECKING
-
-from pytest_cropdet.causes.chain import lines as step_lines
-from pytest_cropdet.escapes import one_line
-from pytest_cropdet.evaluation.measure import Verdict
-
-if TYPE_CHECKING:
-    from pytest_cropdet.gate.results import Run
+from pytest_cropdet.causes import lines as step_lines
+from pytest_cropdet.evaluation import Verdict
+from pytest_cropdet.gate.facts import RunFacts
+from pytest_cropdet.terms import one_line
 
 __all__ = ["tell"]
 
 MOST_LABELS = 4
 
 
-def tell(run: "Run", verdict: Verdict) -> str:
+def tell(run: RunFacts, verdict: Verdict) -> str:
     """Return a verdict's headline and what the run knows about it, a few lines.
 
     Where the verdict is no pass, the run may be explained for it, which asks the detector.
@@ -22,7 +18,7 @@ def tell(run: "Run", verdict: Verdict) -> str:
     return "\n".join([verdict.headline, *(f"  {one_line(line)}" for line in _reasons(run, verdict))])
 
 
-def _reasons(run: "Run", verdict: Verdict) -> list[str]:
+def _reasons(run: RunFacts, verdict: Verdict) -> list[str]:
     in_mean = sum(category.in_mean for category in run.categories)
     before, after = (_shown(run.metric_values[name]) for name in ("reference", "crop"))
     rests_on = f"{run.crops} crops of {run.images} images, {run.scored_objects} objects"
@@ -62,7 +58,7 @@ def _reasons(run: "Run", verdict: Verdict) -> list[str]:
     return lines
 
 
-def _caps(run: "Run") -> list[str]:
+def _caps(run: RunFacts) -> list[str]:
     """Return what a limit on the number of detections does, the detector's and the evaluator's."""
     told, equal = [], _shown(run.controls["equal_boxes"])
     if run.cap.changes_the_drop:
@@ -76,7 +72,7 @@ def _caps(run: "Run") -> list[str]:
     return told
 
 
-def _why(run: "Run", verdict: Verdict) -> list[str]:
+def _why(run: RunFacts, verdict: Verdict) -> list[str]:
     """Return the steps of the chain as bars, where they are known or this verdict makes one want to know."""
     explanation = run.explanation
     wanted = verdict.outcome != "pass" and run.settings.explain == "auto" and verdict.is_measured

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pytest_cropdet.evaluation.measure import Outcome, Verdict
+from pytest_cropdet.evaluation import Outcome, Verdict
 
 __all__ = ["RunVerdict", "as_records", "of_measure", "once", "worst"]
 

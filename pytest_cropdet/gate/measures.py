@@ -7,15 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation.interval import bounds_of
+from pytest_cropdet.evaluation import IOU_OF, Doubt, Measure, Reading, Replicates, bounds_of, divide
 from pytest_cropdet.gate.caps import Caps
-from pytest_cropdet.causes.attribution import IOU_OF
 from pytest_cropdet.gate.doubts import category_doubts
-from pytest_cropdet.evaluation import Replicates
-from pytest_cropdet.evaluation.measure import Doubt, Measure, Reading
-from pytest_cropdet.evaluation.ratios import divide
-from pytest_cropdet.gate.results import CategoryResult
-from pytest_cropdet.data.samples import Bools
+from pytest_cropdet.gate.facts import CategoryResult
+from pytest_cropdet.geometry import Bools
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["category_drop", "crop_ap", "drop", "ratio", "with_readings"]

@@ -1,18 +1,15 @@
 """How a run shows itself in a notebook: its verdict, its axis, its steps, and what it rests on."""
 
 from html import escape
-from typing import TYPE_CHECKING
 
-from pytest_cropdet.figures.svg import verdict_axis, waterfall
+from pytest_cropdet.figures import verdict_axis, waterfall
+from pytest_cropdet.gate.facts import RunFacts
 from pytest_cropdet.gate.limits import as_records, of_measure
-
-if TYPE_CHECKING:
-    from pytest_cropdet.gate.results import Run
 
 __all__ = ["run_html"]
 
 
-def run_html(run: "Run") -> str:
+def run_html(run: RunFacts) -> str:
     """Return a run as HTML; it asks the detector nothing."""
     verdicts = run.all_verdicts
     worst = of_measure({"verdicts": as_records(verdicts)}, run.drop.name)

@@ -4,16 +4,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.causes import Rendering, cut_objects, detected_in, render
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.evaluation.operating_point import at_half
-from pytest_cropdet.causes.renderings import CHAIN, Rendering, cut_objects, detected_in, render
+from pytest_cropdet.evaluation import at_half
+from pytest_cropdet.gate.facts import RunFacts
+from pytest_cropdet.geometry import Crop
+from pytest_cropdet.terms import CHAIN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pytest_cropdet.figures.renderings import Seen
-    from pytest_cropdet.gate.results import Run
+    from pytest_cropdet.figures import Seen
 
 __all__ = ["Plots"]
 
@@ -25,12 +26,12 @@ class Plots:
     method is a ``CropdetError`` that says how to install it.
     """
 
-    def __init__(self, run: "Run") -> None:
+    def __init__(self, run: RunFacts) -> None:
         self._run = run
 
     def steps(self) -> "Figure":
         """Return the waterfall from the AP of whole images to that of crops, step by step, with bounds."""
-        from pytest_cropdet.figures.steps import draw_steps
+        from pytest_cropdet.figures import draw_steps
 
         chain, run = self._run.causes.chain, self._run
         told = chain.to_dict()
@@ -39,19 +40,19 @@ class Plots:
 
     def where(self) -> "Figure":
         """Return the drop by visibility, distances, size and category, and the map of misses in the window."""
-        from pytest_cropdet.figures.breakdown import draw_where
+        from pytest_cropdet.figures import draw_where
 
         return draw_where(self._run.where.to_dict())
 
     def shift(self) -> "Figure":
         """Return how sizes, aspects, places and numbers of objects differ between whole images, crops and training."""
-        from pytest_cropdet.figures.distribution_shift import draw_shift
+        from pytest_cropdet.figures import draw_shift
 
         return draw_shift(self._run.shift.to_dict())
 
     def renderings(self, crop: int = 0) -> "Figure":
         """Return what the detector saw in each rendering of crop number ``crop`` of the plan, and what it found."""
-        from pytest_cropdet.figures.renderings import draw_renderings
+        from pytest_cropdet.figures import draw_renderings
 
         run, index = self._run, self._run.objects.index
         if not -len(index) <= crop < len(index):
@@ -74,7 +75,7 @@ class Plots:
         return draw_renderings(window, run.objects.truth.boxes[rows], seen, f"{window} of {sample.id}")
 
     def _seen(self, name: str, place: int, rows: Any, pixels: Any, window: Crop) -> "Seen":
-        from pytest_cropdet.figures.renderings import Seen
+        from pytest_cropdet.figures import Seen
 
         run, causes = self._run, self._run.causes
         detected, matches = causes.detected[name], causes.matches[name]

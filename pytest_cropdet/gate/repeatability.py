@@ -11,15 +11,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.evaluation.interval import bounds_of
-from pytest_cropdet.data.categories import CategoryMap
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.handle import DetectorHandle
-from pytest_cropdet.inference.batches import WAIT, chunks
-from pytest_cropdet.evaluation import match, resample
-from pytest_cropdet.data.samples import Detections, Sample
-from pytest_cropdet.evaluation.crop_tables import CropIndex, build_detected, build_objects
+from pytest_cropdet.data import CategoryMap, Detections, Sample
+from pytest_cropdet.detectors import DetectorHandle
+from pytest_cropdet.evaluation import CropIndex, bounds_of, build_detected, build_objects, match, resample
+from pytest_cropdet.geometry import Crop
+from pytest_cropdet.inference import WAIT, BatchKeys, chunks
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["Repeat", "check_repeat", "differ"]

@@ -7,90 +7,49 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pytest_cropdet.causes.advice import Advice, advise
-from pytest_cropdet.causes.diagnostics.anchor_fit import AnchorReport, NoAnchors
-from pytest_cropdet.causes.diagnostics.box_bias import Bias
-from pytest_cropdet.gate.caps import Caps
-from pytest_cropdet.causes.attribution import Causes, Scored
-from pytest_cropdet.causes.chain import Step
-from pytest_cropdet.gate.controls import Cap
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.causes.diagnostics.details import Details
-from pytest_cropdet.gate.repeatability import Repeat
-from pytest_cropdet.causes.diagnostics.error_types import ErrorTypes
+from pytest_cropdet.causes import (
+    Advice,
+    AnchorReport,
+    Bias,
+    Causes,
+    Details,
+    ErrorTypes,
+    Explanation,
+    LabelChanges,
+    NoAnchors,
+    Scored,
+    Shift,
+    Step,
+    Where,
+    advise,
+    to_frame,
+)
+from pytest_cropdet.crops import Plan
 from pytest_cropdet.errors import CropdetError, SpecError
-from pytest_cropdet.evaluation import Detected, Matches
-from pytest_cropdet.causes.explanation import Explanation
-from pytest_cropdet.evaluation.coco.best_worst import extreme_ap
-from pytest_cropdet.evaluation.measure import GateFailure, Measure, Verdict
-from pytest_cropdet.evaluation.object_shares import Hidden, Share
-from pytest_cropdet.causes.diagnostics.label_changes import LabelChanges
+from pytest_cropdet.evaluation import (
+    Detected,
+    GateFailure,
+    Hidden,
+    Matches,
+    Measure,
+    Objects,
+    Share,
+    Verdict,
+    extreme_ap,
+)
+from pytest_cropdet.gate.caps import Caps
+from pytest_cropdet.gate.controls import Cap
+from pytest_cropdet.gate.facts import CategoryResult, CropLoss, Look
+from pytest_cropdet.gate.failure_text import tell
 from pytest_cropdet.gate.limits import RunVerdict, worst
 from pytest_cropdet.gate.notebook import run_html
-from pytest_cropdet.causes.diagnostics.object_table import to_frame
-from pytest_cropdet.crops.plan import Plan
 from pytest_cropdet.gate.plots import Plots
-from pytest_cropdet.evaluation.crop_tables import Objects
-from pytest_cropdet.settings import RunSettings
-from pytest_cropdet.causes.diagnostics.distribution_shift import Shift
-from pytest_cropdet.gate.failure_text import tell
+from pytest_cropdet.gate.repeatability import Repeat
 from pytest_cropdet.gate.weakness import Answers
-from pytest_cropdet.causes.diagnostics.breakdown import Where
+from pytest_cropdet.inference import Spent
+from pytest_cropdet.settings import RunSettings
 
-__all__ = ["CategoryResult", "Look", "Run", "Spent", "WorstCrop"]
-
-
-@dataclass(slots=True)
-class Spent:
-    """What a run cost: images sent to the detector, its seconds, the seconds of everything, and calls spared."""
-
-    model_calls: int
-    model_seconds: float
-    total_seconds: float = 0.0
-    spared: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryResult:
-    """One category: AP in the reference and in the crops (``None`` where undefined), and what they rest on."""
-
-    id: int
-    name: str
-    reference: float | None
-    crop: float | None
-    objects: int
-    images: int
-    in_mean: bool
-
-    @property
-    def drop(self) -> float | None:
-        """AP lost, ``None`` where undefined."""
-        return None if self.reference is None or self.crop is None else self.reference - self.crop
-
-
-@dataclass(frozen=True, slots=True)
-class WorstCrop:
-    """The crop that lost most objects: found in the whole image and not in the crop, at the operating point."""
-
-    sample: str
-    crop: Crop
-    lost: int
-    found: int
-
-    def __str__(self) -> str:
-        return f"{self.crop} of {self.sample}: {self.lost} of {self.found} objects lost"
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One look at a run that may stop early: after how many source images, at which level, and what it saw."""
-
-    images: int
-    level: float
-    value: float | None
-    low: float | None
-    high: float | None
-    decided: bool
+__all__ = ["Run"]
 
 
 @dataclass(eq=False)
@@ -125,7 +84,7 @@ class Run:
     scored: Scored
     details: Details
     repeat: Repeat | None = None
-    worst: WorstCrop | None = None
+    worst: CropLoss | None = None
     name: str = ""
     verdicts: list[Verdict] = field(default_factory=list)
     looks: tuple[Look, ...] = ()

@@ -6,63 +6,45 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from pytest_cropdet.data.pseudo_labels import HIGH, names_for, stand_in_truth
-from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.data.categories import CategoryMap, reconcile, select_categories
-from pytest_cropdet.data import load_annotations
-from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
-from pytest_cropdet.gate.repeatability import Repeat, check_repeat
-from pytest_cropdet.inference.batches import Picture, detect_all
+from pytest_cropdet.causes import Explainer, try_mitigations
+from pytest_cropdet.crops import Plan, choose_samples, make_plan, refuse_without_truth, shuffled
+from pytest_cropdet.data import (
+    HIGH,
+    CategoryMap,
+    Dataset,
+    Detections,
+    Sample,
+    load_annotations,
+    names_for,
+    reconcile,
+    select_categories,
+    stand_in_truth,
+)
+from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import DataError, SpecError
-from pytest_cropdet.causes.explainer import Asked, Explainer, Explaining
-from pytest_cropdet.inference.image_notes import data_warnings
-from pytest_cropdet.gate.early_stopping import LOOK_REPLICATES, enough_categories, look_levels, look_points, shuffled
-from pytest_cropdet.crops.plan import Plan, choose_samples, make_plan, refuse_without_truth
-from pytest_cropdet.data.dataset import Dataset
-from pytest_cropdet.gate.results import Look, Run, Spent
-from pytest_cropdet.data.samples import Detections, Sample
-from pytest_cropdet.evaluation.crop_tables import CropIndex, build_objects, kept_categories
-from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.evaluation import CropIndex, build_objects, kept_categories
+from pytest_cropdet.gate.early_stopping import LOOK_REPLICATES, enough_categories, look_levels, look_points
+from pytest_cropdet.gate.facts import Look
+from pytest_cropdet.gate.repeatability import Repeat, check_repeat
+from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.summary import summarise
-from pytest_cropdet.causes.mitigations.detect import Trying, try_mitigations
 from pytest_cropdet.gate.weakness import answers_of
+from pytest_cropdet.inference import (
+    Advanced,
+    Asked,
+    BatchKeys,
+    Cache,
+    Explaining,
+    Picture,
+    Spent,
+    Started,
+    Trying,
+    data_warnings,
+    detect_all,
+)
+from pytest_cropdet.settings import RunSettings
 
-__all__ = [
-    "Advanced",
-    "Asked",
-    "Event",
-    "Explaining",
-    "Finished",
-    "Run",
-    "Started",
-    "Trying",
-    "estimate_seconds",
-    "events",
-    "run",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A run is about to call the detector: this many source images, crops and images to send.
-
-    ``paired_by``: how categories are paired, ``name`` or ``id``, where that is known.
-    """
-
-    images: int
-    crops: int
-    calls: int
-    paired_by: str | None = field(default=None, compare=False, kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Advanced:
-    """A batch is done: images sent so far, of how many, and the seconds the detector took."""
-
-    done: int
-    calls: int
-    model_seconds: float
+__all__ = ["Asked", "Event", "Explaining", "Finished", "Run", "Trying", "events", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +86,7 @@ class _Found:
 def run(detector: Any, dataset: Dataset, settings: RunSettings | None = None, **changes: Any) -> Run:
     """Return what crops cost a detector on a data set.
 
-    ``detector``: anything :class:`~pytest_cropdet.data.dataset.Detector` describes. ``changes``: fields of
+    ``detector``: anything :class:`~pytest_cropdet.Detector` describes. ``changes``: fields of
     :class:`~pytest_cropdet.settings.RunSettings`. ``run.check()`` judges the limits that they state, and so does
     ``run.verdict``; without a limit compare ``run.drop <= 0.05`` to gate it.
     """
@@ -305,15 +287,3 @@ def _chosen_categories(settings: RunSettings, dataset: Dataset) -> list[int]:
     named = settings.categories or tuple(dataset.categories.values())
     select_categories(settings.by_category, dataset.categories)
     return select_categories(named, dataset.categories)
-
-
-def estimate_seconds(event: Advanced | Asked) -> float:
-    """Return how many seconds the detector still needs, from what it has needed so far."""
-    return event.model_seconds / max(1, event.done) * (event.calls - event.done)
-
-
-def describe(handle: DetectorHandle) -> dict[str, Any]:
-    """Return a detector's name and its decided conventions, for reports."""
-    known = handle.description.known()
-    fixed = {"max_detections": handle.max_detections, "input_size": list(handle.profile.input_size)}
-    return {"name": handle.name, "fingerprint": handle.fingerprint, **fixed, **known}

@@ -7,31 +7,41 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from pytest_cropdet.gate import measures
-from pytest_cropdet.data.pseudo_labels import LOW_SHARE
-from pytest_cropdet.gate.caps import Tables, find_caps
-from pytest_cropdet.causes.attribution import IOU_OF, Scored
-from pytest_cropdet.gate.controls import controls
-from pytest_cropdet.causes.diagnostics.details import Details
-from pytest_cropdet.gate.repeatability import Repeat
-from pytest_cropdet.gate.doubts import cap_doubts, is_weak, mean_doubts, object_doubts, speaks_for, unseen_doubts
+from pytest_cropdet.causes import Details, Explanation, Scored
+from pytest_cropdet.crops import Plan
+from pytest_cropdet.data import LOW_SHARE, Detections
 from pytest_cropdet.errors import VerifyError
-from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import AveragePrecision, Detected, Matches, match, resample
-from pytest_cropdet.causes.explanation import Explanation
-from pytest_cropdet.evaluation.measure import Measure, Verdict
-from pytest_cropdet.evaluation.object_shares import hidden_numbers
-from pytest_cropdet.evaluation.operating_point import OperatingPoint, best_f1_score
-from pytest_cropdet.crops.plan import Plan
-from pytest_cropdet.evaluation.ratios import draw_units
-from pytest_cropdet.gate.results import CategoryResult, Run, Spent, WorstCrop
-from pytest_cropdet.data.samples import Bools, Detections
-from pytest_cropdet.evaluation.crop_tables import Objects, build_detected
-from pytest_cropdet.settings import METRICS, RunSettings
+from pytest_cropdet.evaluation import (
+    IOU_OF,
+    AveragePrecision,
+    Detected,
+    Matches,
+    Measure,
+    Objects,
+    OperatingPoint,
+    Verdict,
+    average_precision,
+    best_f1_score,
+    build_detected,
+    draw_units,
+    hidden_numbers,
+    match,
+    resample,
+)
+from pytest_cropdet.gate import measures
+from pytest_cropdet.gate.caps import Tables, find_caps
+from pytest_cropdet.gate.controls import controls
+from pytest_cropdet.gate.doubts import cap_doubts, is_weak, mean_doubts, object_doubts, speaks_for, unseen_doubts
+from pytest_cropdet.gate.facts import CategoryResult, CropLoss
+from pytest_cropdet.gate.repeatability import Repeat
+from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.weakness import Answers
+from pytest_cropdet.geometry import Bools
+from pytest_cropdet.inference import Spent
+from pytest_cropdet.settings import METRICS, RunSettings
 
 if TYPE_CHECKING:
-    from pytest_cropdet.data.coco import Annotations
+    from pytest_cropdet.data import Annotations
 
 __all__ = ["summarise"]
 
@@ -288,9 +298,9 @@ def _categories(
     )
 
 
-def _worst_crop(objects: Objects, point: OperatingPoint) -> WorstCrop | None:
+def _worst_crop(objects: Objects, point: OperatingPoint) -> CropLoss | None:
     """Return the crop that lost most objects; on a tie the larger share, then the plan's order."""
     index = objects.index
     for worst, lost, before in point.losing_crops(objects)[:1]:
-        return WorstCrop(index.samples[index.unit[worst]].id, index.crops[worst], lost, before)
+        return CropLoss(index.samples[index.unit[worst]].id, index.crops[worst], lost, before)
     return None

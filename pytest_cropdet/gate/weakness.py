@@ -1,7 +1,8 @@
 """What a weak detector's answers would be worth if they were read in another way; the detector is not called for it.
 
 How well each annotated object is found, score times IoU of the best detection of its category, is summed over an image,
-as answered and as read in another way, in pairs (as :mod:`pytest_cropdet.invariants.conventions` does with new calls). A reading
+as answered and as read in another way, in pairs (as :mod:`pytest_cropdet.invariants.conventions` does with new calls).
+A reading
 is likely right if it gains surely and much. Which category each of the detector's ids lies on is learnt on one half of
 the images and judged on the other.
 """
@@ -14,12 +15,10 @@ from operator import itemgetter
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats, from_format, iou
-from pytest_cropdet.data.categories import CategoryMap, Pairing
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.data import CategoryMap, Detections, Pairing, Sample
+from pytest_cropdet.detectors import DetectorHandle
+from pytest_cropdet.geometry import Boxes, Crop, Floats, Ints, from_format, iou
 from pytest_cropdet.terms import KINDS
-from pytest_cropdet.data.samples import Detections, Ints, Sample
 
 __all__ = ["CONVENTIONS_CHECK", "Answers", "Suspicion", "answers_of"]
 

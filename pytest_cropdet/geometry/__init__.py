@@ -1,1 +1,41 @@
 """Boxes, masks and windows as arithmetic."""
+
+from pytest_cropdet.geometry.arrays import Bools, Image, Ints
+from pytest_cropdet.geometry.boxes import (
+    FORMATS,
+    Boxes,
+    Floats,
+    areas,
+    as_boxes,
+    clip,
+    from_format,
+    has_sides,
+    iou,
+    to_format,
+    translate,
+    visible_fraction,
+)
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.geometry.masks import Mask, boxes_of, window_mask
+
+__all__ = [
+    "FORMATS",
+    "Bools",
+    "Boxes",
+    "Crop",
+    "Floats",
+    "Image",
+    "Ints",
+    "Mask",
+    "areas",
+    "as_boxes",
+    "boxes_of",
+    "clip",
+    "from_format",
+    "has_sides",
+    "iou",
+    "to_format",
+    "translate",
+    "visible_fraction",
+    "window_mask",
+]

@@ -16,12 +16,11 @@ from typing import Protocol
 
 import numpy as np
 
-from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.resize import Prepared
-from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.data import Detections, Sample
+from pytest_cropdet.detectors import DetectorHandle, Prepared
 from pytest_cropdet.errors import CropdetError, DataError
-from pytest_cropdet.data.samples import Detections, Image, Sample
+from pytest_cropdet.geometry import Crop, Image
+from pytest_cropdet.inference.cache_keys import BatchKeys
 
 __all__ = ["Batch", "Batches", "Picture", "View", "chunks", "detect_all", "plain_batches"]
 

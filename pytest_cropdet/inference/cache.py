@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from pytest_cropdet.data import Detections
 from pytest_cropdet.inference.sqlite import CacheWarning, Database
-from pytest_cropdet.data.samples import Detections
 
 __all__ = ["Cache", "CacheWarning", "pack", "unpack"]
 

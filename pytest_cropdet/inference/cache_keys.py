@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from pytest_cropdet.data import Sample, decoder_version
+from pytest_cropdet.detectors import DetectorHandle, Profile
+from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.handle import DetectorHandle, Profile
-from pytest_cropdet.data.images import decoder_version
-from pytest_cropdet.data.samples import Sample
 
 __all__ = ["BatchKeys"]
 

@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from pytest_cropdet.data import KINDS, Dataset, DataWarnings, Sample, warnings_of
 from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.data.data_warnings import KINDS, DataWarnings, warnings_of
-from pytest_cropdet.data.dataset import Dataset
-from pytest_cropdet.data.samples import Sample
 
 __all__ = ["data_warnings"]
 

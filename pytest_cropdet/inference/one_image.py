@@ -1,13 +1,11 @@
 """A detector's answers to windows of one image, each asked for once."""
 
-from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.data.categories import CategoryMap
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.data import CategoryMap, Detections, Sample
+from pytest_cropdet.detectors import Detector, DetectorHandle, as_handle
+from pytest_cropdet.geometry import Crop, Image
 from pytest_cropdet.inference.batches import Picture, detect_all
-from pytest_cropdet.data.dataset import Detector
-from pytest_cropdet.data.samples import Detections, Image, Sample
+from pytest_cropdet.inference.cache import Cache
+from pytest_cropdet.inference.cache_keys import BatchKeys
 
 __all__ = ["Windows"]
 

@@ -14,7 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["CacheWarning", "Database", "make_folder"]
+from pytest_cropdet.files import make_folder
+
+__all__ = ["CacheWarning", "Database"]
 
 T = TypeVar("T")
 
@@ -180,13 +182,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _warn(text: str) -> None:
     warnings.warn(text, CacheWarning, stacklevel=3)
-
-
-def make_folder(folder: Path) -> None:
-    """Make the plugin's folder with what keeps it out of version control and of backups."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ignore, tag = folder / ".gitignore", folder / "CACHEDIR.TAG"
-    if not ignore.exists():
-        ignore.write_text("# Made by pytest-cropdet.\n*\n", encoding="utf-8")
-    if not tag.exists():
-        tag.write_text("Signature: 8a477f597d28d172789f06886806bc55\n# Made by pytest-cropdet.\n", encoding="utf-8")

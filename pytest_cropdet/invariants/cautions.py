@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from pytest_cropdet.invariants.convention_check import D15, misread
 from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.invariants.convention_check import D15, misread
 from pytest_cropdet.invariants.observations import Evidence
 from pytest_cropdet.invariants.repeating import spread
 

@@ -2,14 +2,12 @@
 
 import math
 
-from pytest_cropdet.invariants.failures import WrongConvention
-from pytest_cropdet.data.categories import reconcile
+from pytest_cropdet.data import Detections, Sample, reconcile
+from pytest_cropdet.detectors import whole_numbers
+from pytest_cropdet.errors import CannotTell, CropdetError
 from pytest_cropdet.invariants.conventions import Mistaken, can_change, is_file, suspects
-from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.invariants.failures import WrongConvention
 from pytest_cropdet.invariants.observations import Evidence
-from pytest_cropdet.invariants.outcome import CannotTell
-from pytest_cropdet.detectors.answer_readings import whole_numbers
-from pytest_cropdet.data.samples import Detections, Sample
 from pytest_cropdet.invariants.unjudged import nothing_found
 
 __all__ = ["D15", "check_conventions", "misread"]

@@ -5,7 +5,8 @@ it found by 0.046, six standard errors. So how well each annotated object is fou
 detection of its category, is summed over an image, and compared as declared and with one convention changed, in pairs.
 
 A detector's file is read again with each other value, and shown the images again. A function has its conventions
-inside: what it returned is read in other ways (:mod:`pytest_cropdet.detectors.answer_readings`), for which it is not called again.
+inside: what it returned is read in other ways (:mod:`pytest_cropdet.detectors.answer_readings`), for which it is not
+called again.
 """
 
 import math
@@ -14,16 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Floats, iou
-from pytest_cropdet.data.categories import CategoryMap, reconcile
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors import load_detector
-from pytest_cropdet.detectors.description import alternatives
-from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.data import CategoryMap, Detections, Sample, reconcile
+from pytest_cropdet.detectors import DetectorHandle, alternatives, is_sharp, load_detector, readings
 from pytest_cropdet.errors import CropdetError, DetectorError
+from pytest_cropdet.geometry import Crop, Floats, iou
 from pytest_cropdet.terms import KINDS
-from pytest_cropdet.detectors.answer_readings import is_sharp, readings
-from pytest_cropdet.data.samples import Detections, Sample
 
 __all__ = ["FIRST", "Mistaken", "Z", "can_change", "is_file", "suspects"]
 

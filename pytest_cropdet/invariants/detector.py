@@ -1,8 +1,9 @@
 """What must hold for a detector on crops, one assertion each, with named tolerances.
 
-Each is a function of an :class:`~pytest_cropdet.invariants.observations.Evidence` and :class:`Tolerances`. It raises its own class of
-:class:`~pytest_cropdet.invariants.failures.BrokenInvariant`, or :class:`CannotTell` with the reason where it cannot be judged.
-docs/invariants.md lists them; benchmarks/invariants.py measures them.
+Each is a function of an :class:`~pytest_cropdet.invariants.observations.Evidence` and :class:`Tolerances`. It raises
+its own class of
+:class:`~pytest_cropdet.invariants.failures.BrokenInvariant`, or :class:`CannotTell` with the reason where it cannot be
+judged. docs/invariants.md lists them; benchmarks/invariants.py measures them.
 """
 
 import math
@@ -11,18 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pytest_cropdet.data import Detections
+from pytest_cropdet.errors import CannotTell, DetectorError, SpecError
+from pytest_cropdet.geometry import Crop, Image, has_sides, iou
 from pytest_cropdet.invariants import failures as broken
-from pytest_cropdet.geometry.boxes import has_sides, iou
-from pytest_cropdet.invariants.failures import BrokenInvariant
 from pytest_cropdet.invariants.cautions import cautions
 from pytest_cropdet.invariants.convention_check import D15, check_conventions
 from pytest_cropdet.invariants.conventions import FIRST
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.errors import DetectorError, SpecError
+from pytest_cropdet.invariants.failures import BrokenInvariant
 from pytest_cropdet.invariants.observations import Answer, Evidence, difference
-from pytest_cropdet.invariants.outcome import CannotTell, Judged
+from pytest_cropdet.invariants.outcome import Judged
 from pytest_cropdet.invariants.repeating import spread, with_objects
-from pytest_cropdet.data.samples import Detections, Image
 from pytest_cropdet.invariants.unjudged import few, nothing
 
 __all__ = ["INVARIANTS", "CannotTell", "Tolerances", "check_detector", "judge_detector", "measure"]

@@ -1,6 +1,6 @@
 """What a detector may do wrong on crops, one class each: the names under which its invariants fail."""
 
-from pytest_cropdet.escapes import visible
+from pytest_cropdet.terms import visible
 
 __all__ = [
     "BatchDependent",

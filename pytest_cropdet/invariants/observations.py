@@ -10,18 +10,13 @@ from functools import cached_property
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import iou
-from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.crops import draw, make_plan, shuffled
+from pytest_cropdet.data import Detections, Sample
+from pytest_cropdet.detectors import Detector, DetectorHandle, as_handle
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.crops.families import draw
-from pytest_cropdet.gate.early_stopping import shuffled
-from pytest_cropdet.search.loss_rules import Held, LossRules, held_objects
-from pytest_cropdet.crops.plan import make_plan
-from pytest_cropdet.data.dataset import Detector
-from pytest_cropdet.data.samples import Detections, Image, Sample
-from pytest_cropdet.inference.one_image import Windows
+from pytest_cropdet.geometry import Crop, Image, iou
+from pytest_cropdet.inference import Cache, Windows
+from pytest_cropdet.search import Held, LossRules, held_objects
 
 __all__ = ["CALLS_PER_IMAGE", "Answer", "Evidence", "Look", "difference"]
 

@@ -3,13 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pytest_cropdet.errors import CropdetError
-
-__all__ = ["CannotTell", "Judged"]
-
-
-class CannotTell(CropdetError):  # noqa: N818  (no error: there is nothing to judge)
-    """An invariant cannot be judged; the text says why."""
+__all__ = ["Judged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +11,8 @@ class Judged:
     """What came of an invariant: ``pass``, ``fail``, or ``skip`` where it cannot be judged.
 
     ``value`` of ``what``, and what is ``allowed``; ``None`` where nothing was measured, ``allowed`` also where no
-    number is the limit. ``error``: what :meth:`check` raises, a :class:`~pytest_cropdet.invariants.failures.BrokenInvariant` or a
+    number is the limit. ``error``: what :meth:`check` raises, a
+    :class:`~pytest_cropdet.invariants.failures.BrokenInvariant` or a
     :class:`CannotTell`; or what the detector raised. ``hint``: what was noticed that breaks nothing.
     """
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from pytest_cropdet.errors import SpecError
-from pytest_cropdet.invariants.remap_rules import Cause, Fault, Remap, RemapCase, Rules, explained, faults, takes_crowd
-from pytest_cropdet.invariants.remap_mistakes import MISTAKES
-from pytest_cropdet.invariants.remap_errors import RemapError
 from pytest_cropdet.crops.hypothesis_find import smallest
 from pytest_cropdet.crops.strategies import boxes, crops
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.invariants.remap_errors import RemapError
+from pytest_cropdet.invariants.remap_mistakes import MISTAKES
+from pytest_cropdet.invariants.remap_rules import Cause, Fault, Remap, RemapCase, Rules, explained, faults, takes_crowd
 
 __all__ = ["check_remap", "find_remap_errors", "remap_cases"]
 
@@ -37,8 +37,8 @@ def check_remap(
 
     ``function(image, boxes, labels, crop)`` returns ``(boxes, labels)``, or a mapping that may also have
     ``visibility``, ``crowd``, ``kept`` and ``image``; it is given ``crowd=`` if it has such a parameter
-    (:mod:`pytest_cropdet.invariants.remap_rules` says it all). The error's class names the cause, its text the smallest case in
-    numbers; ``others`` holds what else was found.
+    (:mod:`pytest_cropdet.invariants.remap_rules` says it all). The error's class names the cause, its text the smallest
+    case in numbers; ``others`` holds what else was found.
 
     - ``min_visibility``: the share of an object, 0 to 1, below which it must be dropped; at it it must stay.
     - ``tolerance``: pixels by which a coordinate may differ.

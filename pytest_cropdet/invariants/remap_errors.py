@@ -34,7 +34,8 @@ __all__ = [
 class RemapError(CropdetError, AssertionError):
     """A remap is wrong. The first line names the cause, the others give the smallest case in numbers.
 
-    ``case``: the :class:`~pytest_cropdet.invariants.remap_rules.RemapCase`; ``answer``: what the function returned, if it did;
+    ``case``: the :class:`~pytest_cropdet.invariants.remap_rules.RemapCase`; ``answer``: what the function returned, if
+    it did;
     ``others``: what else :func:`~pytest_cropdet.check_remap` found, each an error with a case of its own.
     """
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import has_sides
 from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.geometry import has_sides
 from pytest_cropdet.invariants.remap_errors import RemapError
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Boxes, clip
-from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.geometry import Boxes, Crop, clip
 from pytest_cropdet.invariants.remap_errors import (
     BoxesNotClipped,
     BoxesNotMoved,

@@ -18,10 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats, has_sides, visible_fraction
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.invariants.remap_mistakes import MISTAKES
-from pytest_cropdet.data.painted import paint
+from pytest_cropdet.data import GroundTruth, paint
+from pytest_cropdet.geometry import Bools, Boxes, Crop, Floats, Image, Ints, has_sides, visible_fraction
 from pytest_cropdet.invariants.remap_errors import (
     CrowdDropped,
     CrowdMisaligned,
@@ -39,7 +37,7 @@ from pytest_cropdet.invariants.remap_errors import (
     WrongImage,
     WrongVisibility,
 )
-from pytest_cropdet.data.samples import Bools, GroundTruth, Image, Ints
+from pytest_cropdet.invariants.remap_mistakes import MISTAKES
 
 __all__ = ["Answer", "Fault", "Remap", "RemapCase", "Rules", "assert_remap", "explained", "faults", "takes_crowd"]
 

@@ -2,10 +2,9 @@
 
 from itertools import islice
 
+from pytest_cropdet.errors import CannotTell, DetectorError
 from pytest_cropdet.invariants.failures import NotRepeatable
-from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.invariants.observations import Evidence, Look, difference
-from pytest_cropdet.invariants.outcome import CannotTell
 from pytest_cropdet.invariants.unjudged import nothing
 
 __all__ = ["spread", "with_objects"]

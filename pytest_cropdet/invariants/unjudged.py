@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import has_sides
+from pytest_cropdet.geometry import has_sides
 from pytest_cropdet.invariants.observations import Evidence
 
 __all__ = ["few", "nothing", "nothing_found"]

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.detectors import load_detector
-from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.crops import parse_spec, refuse_without_truth
+from pytest_cropdet.detectors import Description, load_detector
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.ini import from_ini
-from pytest_cropdet.terms import KINDS
 from pytest_cropdet.plugin.options import (
     OPTIONS,
     Option,
@@ -26,9 +25,9 @@ from pytest_cropdet.plugin.options import (
     parse_limits,
     resolve_paths,
 )
-from pytest_cropdet.crops.plan import parse_spec, refuse_without_truth
 from pytest_cropdet.plugin.rootdir_check import base_folder
 from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.terms import KINDS
 
 __all__ = [
     "WITHOUT_TRUTH",

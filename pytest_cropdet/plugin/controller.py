@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_cropdet.escapes import one_line
 from pytest_cropdet.plugin.rootdir_check import base_folder
-from pytest_cropdet.plugin.stash import BENCHMARK, CHECK, DRY_RUN, RECORD, TROUBLE, Taken, session_token
+from pytest_cropdet.plugin.stash import Taken, session_token
+from pytest_cropdet.terms import BENCHMARK, CHECK, DRY_RUN, RECORD, TROUBLE, one_line
 
 if TYPE_CHECKING:
     from pytest_cropdet.plugin.reports import Written
@@ -55,8 +55,8 @@ class Ledger:
         from pytest_cropdet.plugin.ini import in_use
 
         if self.taken or in_use(self.config):
-            from pytest_cropdet.plugin.run_records import unread_plan, write_results
             from pytest_cropdet.plugin.reports import write_reports
+            from pytest_cropdet.plugin.run_records import unread_plan, write_results
 
             trouble = [unread_plan(self.config, self.taken), write_results(self.config, self.taken)]
             self.written = write_reports(self.config, self.taken)
@@ -65,14 +65,13 @@ class Ledger:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         taken = self.taken
         if self.written is not None and (taken or self.written.page):
-            from pytest_cropdet.report.wording import checks_summary, in_order
-            from pytest_cropdet.report.terminal import write_summary
+            from pytest_cropdet.report import checks_summary, in_order, write_summary
 
             checks, gates = in_order(taken.checks.values()), [*taken.gates.values()]
             checks_summary(terminalreporter, checks)
             write_summary(terminalreporter, gates, self.written.unfinished, self.written.page, checks)
         if taken.benchmarks:
-            from pytest_cropdet.report.model_card import benchmark_summary
+            from pytest_cropdet.report import benchmark_summary
 
             benchmark_summary(terminalreporter, list(taken.benchmarks.values()))
         if self.dry_runs:

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from pytest_cropdet.benchmark import Benchmark, Planned, benchmark_events, estimate
+from pytest_cropdet.crops import Drawn, Plan, choose_samples, draw_plan, plan_name, refuse_many
+from pytest_cropdet.data import Dataset, Sample
+from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
+from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.gate import Event, Finished, Run, dry_run, events
+from pytest_cropdet.geometry import Crop
+from pytest_cropdet.inference import data_warnings
 from pytest_cropdet.plugin import reports as reporting
-from pytest_cropdet.benchmark.result import Benchmark, Planned, benchmark_events, estimate
 from pytest_cropdet.plugin.configuration import (
     Chosen,
     choices,
@@ -20,30 +27,23 @@ from pytest_cropdet.plugin.configuration import (
     spec_ids,
     spec_of,
 )
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
-from pytest_cropdet.crops.drawn_plan import Drawn, draw_plan, plan_name
-from pytest_cropdet.gate.dry_runs import dry_run
-from pytest_cropdet.errors import CropdetError, SpecError
-from pytest_cropdet.escapes import one_line
-from pytest_cropdet.inference.image_notes import data_warnings
-from pytest_cropdet.plugin.run_records import keep, leave
-from pytest_cropdet.plugin.resources import cache_of, warnings_stay_warnings
-from pytest_cropdet.crops.plan import Plan, choose_samples
-from pytest_cropdet.data.dataset import Dataset
-from pytest_cropdet.report.model_card import benchmark_properties, benchmark_record
-from pytest_cropdet.report.wording import check_properties, invariant_record, search_record
 from pytest_cropdet.plugin.progress import Progress
-from pytest_cropdet.gate.results import Run
-from pytest_cropdet.gate.runner import Event, Finished, describe, events
-from pytest_cropdet.data.samples import Sample
+from pytest_cropdet.plugin.resources import cache_of, warnings_stay_warnings
+from pytest_cropdet.plugin.run_records import keep, leave
+from pytest_cropdet.plugin.stash import current_item, kept_runs
+from pytest_cropdet.report import (
+    benchmark_properties,
+    benchmark_record,
+    check_properties,
+    invariant_record,
+    search_record,
+)
 from pytest_cropdet.settings import RunSettings
-from pytest_cropdet.plugin.stash import BENCHMARK, CHECK, DRY_RUN, current_item, kept_runs
-from pytest_cropdet.crops.window_counts import refuse_many
+from pytest_cropdet.terms import BENCHMARK, CHECK, DRY_RUN, one_line
 
 if TYPE_CHECKING:
-    from pytest_cropdet.search.dataset_search import Search
     from pytest_cropdet.plugin.search_test import Judging
+    from pytest_cropdet.search.dataset_search import Search
 
 __all__ = ["Cropdet"]
 
@@ -142,8 +142,8 @@ class Cropdet:
     def search(self, **changes: Any) -> "Search":
         """Return the window that loses an object, with the smallest cut: ``cropdet.search().check()``.
 
-        ``changes``: arguments of :func:`pytest_cropdet.search.dataset_search.search`, over the options. Where no object is found with
-        confidence in a whole image nothing can be lost, and the test is skipped.
+        ``changes``: arguments of :func:`pytest_cropdet.search.dataset_search.search`, over the options. Where no object
+        is found with confidence in a whole image nothing can be lost, and the test is skipped.
         """
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
@@ -178,8 +178,8 @@ class Cropdet:
         item = self._config.stash.get(current_item, None)
         if self.detector is None or setting(self._config, "dry_run"):
             pytest.skip("dry run: the detector was not judged")
+        from pytest_cropdet.invariants import Judged
         from pytest_cropdet.invariants.detector import judge_detector
-        from pytest_cropdet.invariants.outcome import Judged
 
         try:
             with warnings_stay_warnings():

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_cropdet.escapes import one_line
 from pytest_cropdet.plugin.controller import Ledger
-from pytest_cropdet.resolver import answering
 from pytest_cropdet.plugin.stash import current_item, failed_by, kept_runs, setting_up
+from pytest_cropdet.settings import answering
+from pytest_cropdet.terms import one_line
 
 if TYPE_CHECKING:
-    from pytest_cropdet.detectors.handle import DetectorHandle
-    from pytest_cropdet.data.dataset import Dataset
+    from pytest_cropdet.data import Dataset
+    from pytest_cropdet.detectors import DetectorHandle
     from pytest_cropdet.plugin.fixture import Cropdet
 
-SUITE = Path(__file__).parent / "suite"
+SUITE = Path(__file__).parent.parent / "suite"
 SUITE_MODULE = "pytest_cropdet.suite"
 OURS = ("cropdet", "cropdet_detector", "cropdet_dataset", "cropdet_crops")
 
@@ -317,7 +317,7 @@ def pytest_report_teststatus(
         or not any(key.startswith("cropdet.") for key, _ in report.user_properties)
     ):
         return None
-    from pytest_cropdet.report.terminal import short_verdict
+    from pytest_cropdet.report import short_verdict
 
     found = short_verdict(report, config)
     return None if found is None else ("failed", "F", (f"FAILED {found}", {"red": True}))

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.escapes import one_line
-from pytest_cropdet.gate.runner import Advanced, Asked, Event, Explaining, Started, Trying, estimate_seconds
+from pytest_cropdet.gate import Asked, Event, Explaining, Trying
+from pytest_cropdet.inference import Advanced, Started, estimate_seconds
+from pytest_cropdet.terms import one_line
 
 __all__ = ["Progress"]
 

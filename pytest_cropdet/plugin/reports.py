@@ -18,21 +18,14 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.plugin.configuration import folder_of, setting
-from pytest_cropdet.inference.sqlite import make_folder
+from pytest_cropdet.causes import object_table
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.escapes import encodable, visible
-from pytest_cropdet.causes.diagnostics.object_table import object_table
-from pytest_cropdet.report.wording import in_order
-from pytest_cropdet.report.coco_export import write_detections
-from pytest_cropdet.report.files import write_whole
-from pytest_cropdet.report.worst_crops import gallery
-from pytest_cropdet.report.html import Unfinished, page
-from pytest_cropdet.report.github import summary
-from pytest_cropdet.report.object_file import write_objects
-from pytest_cropdet.report.worker_files import Parts
-from pytest_cropdet.gate.results import Run
+from pytest_cropdet.files import make_folder, write_whole
+from pytest_cropdet.gate import Run
+from pytest_cropdet.plugin.configuration import folder_of, setting
 from pytest_cropdet.plugin.stash import Taken, session_token
+from pytest_cropdet.report import Parts, Unfinished, gallery, in_order, page, summary, write_detections, write_objects
+from pytest_cropdet.terms import encodable, visible
 
 __all__ = ["Written", "begin", "leave", "page_name", "plan", "write_reports"]
 

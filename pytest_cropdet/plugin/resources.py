@@ -8,15 +8,11 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.plugin.configuration import WITHOUT_TRUTH, Chosen, choices, folder_of, missing, setting
-from pytest_cropdet.data import load_dataset
-from pytest_cropdet.data.folder import ImageFolder
-from pytest_cropdet.detectors import load_detector
-from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.data import Dataset, ImageFolder, load_dataset
+from pytest_cropdet.detectors import DetectorHandle, load_detector
 from pytest_cropdet.errors import CropdetError, SpecError
-from pytest_cropdet.data.dataset import Dataset
+from pytest_cropdet.inference import BatchKeys, Cache
+from pytest_cropdet.plugin.configuration import WITHOUT_TRUTH, Chosen, choices, folder_of, missing, setting
 
 __all__ = [
     "cache_of",

@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
+from pytest_cropdet.crops import plan_name
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.evaluation import GateFailure
+from pytest_cropdet.gate import Run
 from pytest_cropdet.plugin import reports as reporting
 from pytest_cropdet.plugin.configuration import setting
-from pytest_cropdet.crops.drawn_plan import plan_name
-from pytest_cropdet.errors import SpecError
-from pytest_cropdet.evaluation.measure import GateFailure
-from pytest_cropdet.report.wording import in_order
-from pytest_cropdet.report.records import write_json
-from pytest_cropdet.report.junit import properties
-from pytest_cropdet.gate.results import Run
-from pytest_cropdet.plugin.stash import TROUBLE, Taken, Value, failed_by, fixtures_in_setup, kept_runs
+from pytest_cropdet.plugin.stash import Taken, failed_by, fixtures_in_setup, kept_runs
+from pytest_cropdet.report import in_order, properties, write_json
+from pytest_cropdet.terms import TROUBLE, Value
 
 __all__ = [
     "Kept",

@@ -10,20 +10,18 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.plugin.configuration import folder_of, setting
-from pytest_cropdet.invariants.conventions import is_file
-from pytest_cropdet.inference.sqlite import make_folder
-from pytest_cropdet.detectors.handle import DetectorHandle
+from pytest_cropdet.data import Dataset
+from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.files import make_folder
+from pytest_cropdet.inference import Advanced, Cache
+from pytest_cropdet.invariants import is_file
 from pytest_cropdet.invariants.observations import Evidence
-from pytest_cropdet.search.loss_rules import LossRules
+from pytest_cropdet.plugin.configuration import folder_of, setting
 from pytest_cropdet.plugin.options import OPTIONS
-from pytest_cropdet.data.dataset import Dataset
 from pytest_cropdet.plugin.progress import LONG, Progress
-from pytest_cropdet.gate.runner import Advanced
+from pytest_cropdet.search import LossRules, WorstCrop
 from pytest_cropdet.search.dataset_search import SHRINK_WINDOWS, Losses, Search, search
-from pytest_cropdet.search.worst_crop import WorstCrop
 
 __all__ = ["Judging", "search_for"]
 

@@ -7,29 +7,8 @@ from typing import Any
 
 import pytest
 
-__all__ = [
-    "BENCHMARK",
-    "CHECK",
-    "DRY_RUN",
-    "RECORD",
-    "TROUBLE",
-    "Taken",
-    "Value",
-    "current_item",
-    "failed_by",
-    "fixtures_in_setup",
-    "kept_runs",
-    "session_token",
-    "setting_up",
-]
+__all__ = ["Taken", "current_item", "failed_by", "fixtures_in_setup", "kept_runs", "session_token", "setting_up"]
 
-Value = str | float | int | bool  # of a property that travels
-
-RECORD = "cropdet.gate"  # the property that carries a run's whole record to the controller
-BENCHMARK = "cropdet.benchmark"  # the one that carries a benchmark's record
-CHECK = "cropdet.check"  # the one that carries the record of an invariant or a search
-DRY_RUN = "cropdet.dry_run"  # the one that carries the report of a dry run
-TROUBLE = "cropdet.trouble"  # the one that carries what could not be written where the test ran
 
 current_item = pytest.StashKey[pytest.Item]()
 kept_runs = pytest.StashKey[list[Any]]()

@@ -1,1 +1,37 @@
-"""What a run looks like: terminal, JSON, properties of tests. Nothing is computed here."""
+"""Records, JUnit, terminal, GitHub, page, COCO and object files.
+
+Nothing is computed here: a record holds what a run found, and everything else shows the record.
+"""
+
+from pytest_cropdet.report.coco_export import write_detections
+from pytest_cropdet.report.github import summary
+from pytest_cropdet.report.html.page import page
+from pytest_cropdet.report.junit import benchmark_properties, check_properties, properties
+from pytest_cropdet.report.object_file import write_objects
+from pytest_cropdet.report.records import Unfinished, benchmark_record, invariant_record, search_record, write_json
+from pytest_cropdet.report.terminal import benchmark_summary, checks_summary, short_verdict, write_summary
+from pytest_cropdet.report.wording import in_order
+from pytest_cropdet.report.worker_files import Parts
+from pytest_cropdet.report.worst_crops import gallery
+
+__all__ = [
+    "Parts",
+    "Unfinished",
+    "benchmark_properties",
+    "benchmark_record",
+    "benchmark_summary",
+    "check_properties",
+    "checks_summary",
+    "gallery",
+    "in_order",
+    "invariant_record",
+    "page",
+    "properties",
+    "search_record",
+    "short_verdict",
+    "summary",
+    "write_detections",
+    "write_json",
+    "write_objects",
+    "write_summary",
+]

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_cropdet.figures.svg import Svg, verdict_axis
-from pytest_cropdet.report.html import causes as why
+from pytest_cropdet.figures import Svg, verdict_axis
+from pytest_cropdet.gate import Run
+from pytest_cropdet.report.html import causes
 from pytest_cropdet.report.html.blocks import Chart
 from pytest_cropdet.report.html.page import AFTER
-from pytest_cropdet.report.records import record
 from pytest_cropdet.report.limit_rows import drop_verdict
-from pytest_cropdet.gate.results import Run
+from pytest_cropdet.report.records import record
 
 __all__ = ["figures"]
 
@@ -21,7 +21,7 @@ def figures(run: Run | Mapping[str, Any]) -> dict[str, Svg]:
     """
     told = record(run) if isinstance(run, Run) else run
     found = {"verdict": verdict_axis({**told, "verdict": drop_verdict(told)})}
-    sections = [why.chain(told), why.fates(told, None), *(each(told) for each in AFTER)]
+    sections = [causes.chain(told), causes.fates(told, None), *(each(told) for each in AFTER)]
     for section in filter(None, sections):
         charts = [block for block in section.blocks if isinstance(block, Chart)]
         for chart in charts:

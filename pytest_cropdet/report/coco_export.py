@@ -18,14 +18,20 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.causes.attribution import IOU_OF
-from pytest_cropdet.escapes import encodable
-from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import AveragePrecision, Detected, Truth, match
-from pytest_cropdet.evaluation.coco.one_box import OneBox, one_box
-from pytest_cropdet.report.files import write_whole
-from pytest_cropdet.gate.results import Run
+from pytest_cropdet.evaluation import (
+    IOU_OF,
+    AveragePrecision,
+    Detected,
+    OneBox,
+    Truth,
+    average_precision,
+    match,
+    one_box,
+)
+from pytest_cropdet.files import write_whole
+from pytest_cropdet.gate import Run
 from pytest_cropdet.settings import METRICS
+from pytest_cropdet.terms import encodable
 
 __all__ = ["write_detections"]
 

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.evaluation.interval import bounds_text, digits
-from pytest_cropdet.data.categories import Pairing
-from pytest_cropdet.causes.chain import PHRASES
-from pytest_cropdet.escapes import one_line, visible
-from pytest_cropdet.gate.limits import once
-from pytest_cropdet.report.wording import hints_of, said, why
-from pytest_cropdet.report.html.page import Unfinished
+from pytest_cropdet.data import Pairing
+from pytest_cropdet.evaluation import bounds_text, digits
+from pytest_cropdet.gate import once
 from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, line, note
+from pytest_cropdet.report.records import Unfinished
+from pytest_cropdet.report.wording import hints_of, said, why
+from pytest_cropdet.terms import PHRASES, one_line, visible
 
 __all__ = ["annotations", "summary"]
 

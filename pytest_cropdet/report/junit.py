@@ -1,15 +1,15 @@
 """The results of a test's runs as properties that travel with its report: built-in values only."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
-from pytest_cropdet.escapes import one_line
-from pytest_cropdet.gate.limits import once
-from pytest_cropdet.report.records import record
+from pytest_cropdet.gate import Run, once
 from pytest_cropdet.report.limit_rows import line
-from pytest_cropdet.gate.results import Run
-from pytest_cropdet.plugin.stash import RECORD, Value
+from pytest_cropdet.report.records import record
+from pytest_cropdet.terms import RECORD, Value, one_line
 
-__all__ = ["properties"]
+__all__ = ["benchmark_properties", "check_properties", "properties"]
 
 
 def properties(run: Run, test: str, place: int, trouble: str | None = None) -> list[tuple[str, Value]]:
@@ -39,3 +39,19 @@ def properties(run: Run, test: str, place: int, trouble: str | None = None) -> l
         key: value if isinstance(value, str) else float(value) for key, value in flat.items() if value is not None
     }
     return [(RECORD, whole), *((one_line(f"cropdet.{run.name}.{key}"), value) for key, value in built_in.items())]
+
+
+def benchmark_properties(record: Mapping[str, Any]) -> dict[str, Value]:
+    """Return mPC and rPC of a benchmark, flat, by their names in JUnit."""
+    numbers = {name: record["benchmark"][name]["value"] for name in ("mpc", "rpc")}
+    return {one_line(f"cropdet.{record['name']}.{name}"): value for name, value in numbers.items() if value is not None}
+
+
+FLAT = ("verdict", "value", "allowed", "score_whole", "score_crop", "visibility", "images", "windows", "calls")
+
+
+def check_properties(record: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the numbers and the verdict of a check, flat, by their names in JUnit."""
+    told = {**(record.get("worst") or {}), **record}
+    flat = {key: told.get(key) for key in FLAT}
+    return {one_line(f"cropdet.{record['name']}.{key}"): each for key, each in flat.items() if each is not None}

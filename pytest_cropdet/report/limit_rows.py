@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_cropdet.escapes import one_line
-from pytest_cropdet.gate.limits import of_measure, once
+from pytest_cropdet.gate import of_measure, once
+from pytest_cropdet.terms import one_line
 
 __all__ = ["LimitRow", "drop_verdict", "limit_rows", "line", "note"]
 

@@ -3,46 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import pytest
+from pytest_cropdet.evaluation import bounds_text, digits
+from pytest_cropdet.terms import one_line
 
-from pytest_cropdet.benchmark.result import Benchmark
-from pytest_cropdet.evaluation.interval import bounds_text, digits
-from pytest_cropdet.escapes import one_line
-from pytest_cropdet.plugin.stash import Value
-
-__all__ = ["benchmark_lines", "benchmark_properties", "benchmark_record", "benchmark_summary", "model_card"]
-
-
-def benchmark_record(found: Benchmark) -> dict[str, Any]:
-    """Return a benchmark as built-in values, ready for JSON; what is undefined is ``None``."""
-    return {
-        "name": found.name,
-        "detector": dict(found.detector),
-        "dataset": found.dataset,
-        "seed": found.plan.seed,
-        "model_calls": found.spent.model_calls,
-        "seconds": {"model": found.spent.model_seconds, "total": found.spent.total_seconds},
-        "deterministic": {"same": found.repeat.same, "spread": found.repeat.spread, "images": found.repeat.images},
-        "evaluator": "pytest_cropdet",
-        "benchmark": found.to_dict(),
-    }
-
-
-def benchmark_properties(record: Mapping[str, Any]) -> dict[str, Value]:
-    """Return mPC and rPC of a benchmark, flat, by their names in JUnit."""
-    numbers = {name: record["benchmark"][name]["value"] for name in ("mpc", "rpc")}
-    return {one_line(f"cropdet.{record['name']}.{name}"): value for name, value in numbers.items() if value is not None}
-
-
-def benchmark_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:
-    """Write the section; with ``-q`` nothing."""
-    if reporter.verbosity < 0:
-        return
-    reporter.section("crop benchmark")
-    for place, record in enumerate(records):
-        reporter.write_line("\n".join(map(one_line, [*([""] if place else []), *benchmark_lines(record)])))
-    reporter.write_line("")
-    reporter.write_line(model_card(records))
+__all__ = ["benchmark_lines", "model_card"]
 
 
 def benchmark_lines(record: Mapping[str, Any]) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_cropdet.escapes import encodable
-from pytest_cropdet.causes.diagnostics.object_table import COLUMNS
-from pytest_cropdet.report.files import write_whole
+from pytest_cropdet.causes import COLUMNS
+from pytest_cropdet.files import write_whole
+from pytest_cropdet.terms import encodable
 
 __all__ = ["write_objects"]
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.evaluation.interval import bounds_text, digits
-from pytest_cropdet.data.categories import Pairing
-from pytest_cropdet.causes.chain import PHRASES
-from pytest_cropdet.escapes import one_line
-from pytest_cropdet.report.html.page import Unfinished
-from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, note
+from pytest_cropdet.data import Pairing
+from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.report.github import annotations
+from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, note
+from pytest_cropdet.report.model_card import benchmark_lines, model_card
+from pytest_cropdet.report.records import Unfinished
+from pytest_cropdet.report.wording import hints_of
+from pytest_cropdet.terms import PHRASES, one_line
 
-__all__ = ["short_verdict", "table", "write_summary"]
+__all__ = ["benchmark_summary", "checks_summary", "short_verdict", "table", "write_summary"]
 
 COLOURS: Mapping[str, dict[str, bool]] = {
     "pass": {"green": True},
@@ -214,3 +215,47 @@ def _bounds(drop: Mapping[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return digits(value)
+
+
+def benchmark_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write the section; with ``-q`` nothing."""
+    if reporter.verbosity < 0:
+        return
+    reporter.section("crop benchmark")
+    for place, record in enumerate(records):
+        reporter.write_line("\n".join(map(one_line, [*([""] if place else []), *benchmark_lines(record)])))
+    reporter.write_line("")
+    reporter.write_line(model_card(records))
+
+
+def checks_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write what the invariants measured, also where they hold, with ``-v`` only: pytest itself shows the failures.
+
+    Hints are written without it, too: nothing else on the terminal shows them.
+    """
+    measured = [record for record in records if record["kind"] == "invariant" and record["value"] is not None]
+    measured = measured if reporter.verbosity >= 1 else []
+    hints = hints_of(records) if reporter.verbosity >= 0 else []
+    if not measured and not hints:
+        return
+    reporter.section("invariants on crops")
+    if measured:
+        _write_measured(reporter, measured)
+    for name, hint in hints:
+        wide = max(20, reporter.config.get_terminal_writer().fullwidth)
+        for line in wrap(f"hint  {name}: {hint}", wide, subsequent_indent="      ", break_on_hyphens=False):
+            reporter.write_line(line)
+
+
+def _write_measured(reporter: pytest.TerminalReporter, measured: Sequence[Mapping[str, Any]]) -> None:
+    colours = {"pass": {"green": True}, "fail": {"red": True}}
+    wide = max(len(record["name"]) for record in measured)
+    width = reporter.config.get_terminal_writer().fullwidth
+    for record in measured:
+        allowed = "-" if record["allowed"] is None else f"{record['allowed']:.3g}"
+        line = (
+            f"{record['verdict']}  {record['name']:<{wide}}  {record['value']:>9.3g}  of {allowed:<6}  {record['what']}"
+        )
+        line = one_line(line)
+        line = line if len(line) <= width else f"{line[: width - 3]}..."
+        reporter.write_line(line, **colours[record["verdict"]])

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pytest_cropdet.report.files import write_whole
+from pytest_cropdet.files import write_whole
 
 __all__ = ["Parts"]
 

@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import iou
-from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.causes import FATES, fate_of
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.causes.diagnostics.object_table import FATES, fate_of
-from pytest_cropdet.evaluation.operating_point import FOUND_IOU, covering_detections
-from pytest_cropdet.gate.results import Run
-from pytest_cropdet.data.samples import Bools, Image
+from pytest_cropdet.evaluation import FOUND_IOU, covering_detections
+from pytest_cropdet.gate import Run
+from pytest_cropdet.geometry import Bools, Crop, Image, iou
 
 __all__ = ["MOST", "MOST_OF_A_PASS", "gallery"]
 

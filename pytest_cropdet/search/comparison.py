@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.crop import MIN_VISIBILITY, Crop
-from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
-from pytest_cropdet.escapes import one_line
-from pytest_cropdet.data.images import read_image
-from pytest_cropdet.evaluation.pairing import STATES, Pair, Seen, State, make_pairs
-from pytest_cropdet.figures.comparison import draw
-from pytest_cropdet.data.dataset import Detector
-from pytest_cropdet.data.samples import Detections, Image
+from pytest_cropdet.data import MIN_VISIBILITY, Detections, read_image
+from pytest_cropdet.detectors import Detector, DetectorHandle, as_handle
+from pytest_cropdet.evaluation import STATES, Pair, Seen, State, make_pairs
+from pytest_cropdet.figures import draw
+from pytest_cropdet.geometry import Crop, Image
+from pytest_cropdet.terms import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,21 +18,17 @@ from hypothesis import currently_in_test_context, target
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 
-from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.data.categories import reconcile
-from pytest_cropdet.search.comparison import Comparison
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
-from pytest_cropdet.errors import SpecError
-from pytest_cropdet.invariants.outcome import CannotTell
-from pytest_cropdet.gate.early_stopping import shuffled
-from pytest_cropdet.search.loss_rules import Held, LossRules, Shown, held_objects
-from pytest_cropdet.evaluation.pairing import make_pairs
-from pytest_cropdet.data.dataset import Dataset, Detector
-from pytest_cropdet.data.samples import Detections, Sample
+from pytest_cropdet.crops import shuffled
 from pytest_cropdet.crops.hypothesis_find import smallest
 from pytest_cropdet.crops.strategies import crops
-from pytest_cropdet.inference.one_image import Windows
+from pytest_cropdet.data import Dataset, Detections, Sample, reconcile
+from pytest_cropdet.detectors import Detector, DetectorHandle, as_handle
+from pytest_cropdet.errors import CannotTell, SpecError
+from pytest_cropdet.evaluation import make_pairs
+from pytest_cropdet.geometry import Crop
+from pytest_cropdet.inference import Cache, Windows
+from pytest_cropdet.search.comparison import Comparison
+from pytest_cropdet.search.loss_rules import Held, LossRules, Shown, held_objects
 from pytest_cropdet.search.worst_crop import WorstCrop
 
 __all__ = ["Losses", "Search", "find_worst_crop", "search"]
@@ -81,7 +77,7 @@ class Search:
     def check(self) -> None:
         """Raise :class:`~pytest_cropdet.ObjectLost` if an object is lost, with the smallest cut that is enough.
 
-        Where no object was found with confidence nothing was judged: :class:`~pytest_cropdet.invariants.outcome.CannotTell`.
+        Where no object was found with confidence nothing was judged: :class:`~pytest_cropdet.errors.CannotTell`.
         """
         __tracebackhide__ = True
         if self.worst is None:

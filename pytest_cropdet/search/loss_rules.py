@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats, has_sides, iou
-from pytest_cropdet.geometry.crop import Crop, crop_truth
+from pytest_cropdet.data import Detections, GroundTruth, crop_truth
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.data.samples import Detections, GroundTruth, Ints
+from pytest_cropdet.geometry import Boxes, Crop, Floats, Ints, has_sides, iou
 
 __all__ = ["Held", "LossRules", "Shown", "held_objects"]
 

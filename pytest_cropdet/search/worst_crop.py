@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_cropdet.geometry import Crop
 from pytest_cropdet.search.comparison import Comparison
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.escapes import one_line
 from pytest_cropdet.search.loss_rules import LossRules
+from pytest_cropdet.terms import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

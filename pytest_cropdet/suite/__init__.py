@@ -1,4 +1,6 @@
-"""The ready-made tests. ``pytest --pyargs pytest_cropdet.suite`` runs them; so does, in a test file with fixtures of
+"""The ready-made tests.
+
+``pytest --pyargs pytest_cropdet.suite`` runs them; so does, in a test file with fixtures of
 one's own, ``from pytest_cropdet.suite import *``. Either way ``--cropdet-checks`` says which.
 """
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import strategies as st
 
 from pytest_cropdet.augment import Augmentation, Context, Cut, Matched, Position, Scale, Window
-from pytest_cropdet.geometry.crop import Crop, CroppedTruth
-from pytest_cropdet.data.samples import GroundTruth
 from pytest_cropdet.crops.strategies import ground_truths
+from pytest_cropdet.data.cropping import CroppedTruth
+from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.geometry.crop import Crop
 
 from ..strategies import truth_of
 

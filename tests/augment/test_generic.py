@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_cropdet.augment import Generic
+from pytest_cropdet.data.samples import GroundTruth
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry.masks import Mask
-from pytest_cropdet.data.samples import GroundTruth
 
 from ..invariants import same
 from .made import needs_tensorflow

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 
 from pytest_cropdet.augment import Augmentation, Context, Cut, Matched, Position, Scale
 from pytest_cropdet.augment.draws import Draws, hash_words
-from pytest_cropdet.geometry.crop import Crop, crop_truth
-from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.crops.plan import make_plan
+from pytest_cropdet.data.cropping import crop_truth
 from pytest_cropdet.data.samples import GroundTruth, Sample
+from pytest_cropdet.errors import DataError, SpecError
+from pytest_cropdet.geometry.crop import Crop
 
 from ..invariants import EXACT, ODD, same
 from ..strategies import scenes

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pytest_cropdet.data.samples import Detections, GroundTruth, Image, Sample
+from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
+from pytest_cropdet.geometry.arrays import Image
 
 NAMES = {1: "cup", 2: "mug", 3: "book", 4: "box"}
 BODIES, FRAMES = ((200, 40, 40), (40, 40, 200)), ((120, 10, 10), (10, 10, 120))  # cup and mug, book and box

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.causes.attribution import _count_new
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.evaluation import Detected
 from pytest_cropdet.causes.explainer import _rendered
-from pytest_cropdet.causes.renderings import STEPS, Rendering, cut_objects
-from pytest_cropdet.gate.runner import Run, run
+from pytest_cropdet.causes.renderings import Rendering, cut_objects
 from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.evaluation import Detected
+from pytest_cropdet.gate.runner import Run, run
+from pytest_cropdet.geometry.crop import Crop
+from pytest_cropdet.terms import STEPS
 
 from .built import SIDES, Built, scenes
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.causes.chain import Chain, Scores, Step, agreeing, build_chain, conclusion, lines
-from pytest_cropdet.causes.renderings import CHAIN, STEPS
+from pytest_cropdet.terms import CHAIN, STEPS
 
 
 def scores(values, spread=0.0, names=CHAIN, seed=0):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.errors import CropdetError, DataError
-from pytest_cropdet.report.records import record
 from pytest_cropdet.gate.runner import run
+from pytest_cropdet.report.records import record
 
 from ..painted import Finder, painted_data
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.causes.diagnostics.error_types import FALSE_POSITIVES, KINDS, error_types, find_errors
-from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation import Detected, Truth, match
+from pytest_cropdet.evaluation.coco import average_precision
 
 from . import tide
 

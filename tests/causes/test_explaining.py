@@ -8,8 +8,8 @@ import pytest
 from pytest_cropdet.causes.attribution import rendered_names
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.evaluation.measure import GateFailure
-from pytest_cropdet.report.records import record
 from pytest_cropdet.gate.runner import Asked, Explaining, Finished, events, run
+from pytest_cropdet.report.records import record
 from pytest_cropdet.settings import RunSettings
 
 from ..painted import Finder, painted_data

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cropdet.causes.fates import fates, original_area, sizes_of
-from pytest_cropdet.evaluation.object_shares import draw_units
 from pytest_cropdet.crops.plan import make_plan
-from pytest_cropdet.causes.renderings import CHAIN, STEPS
 from pytest_cropdet.data.samples import GroundTruth
 from pytest_cropdet.evaluation.crop_tables import CropIndex, build_objects
+from pytest_cropdet.evaluation.object_shares import draw_units
+from pytest_cropdet.terms import CHAIN, STEPS
 
 from ..support import NAMES, Data, made, sample
 

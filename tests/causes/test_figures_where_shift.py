@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.figures.distribution_shift import draw_shift
-from pytest_cropdet.figures.breakdown import draw_where
-from pytest_cropdet.data.samples import GroundTruth
-from pytest_cropdet.causes.diagnostics.distribution_shift import shift
 from pytest_cropdet.causes.diagnostics.breakdown import where
+from pytest_cropdet.causes.diagnostics.distribution_shift import shift
+from pytest_cropdet.data.samples import GroundTruth
+from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.figures.breakdown import draw_where
+from pytest_cropdet.figures.distribution_shift import draw_shift
 
 from ..support import NAMES, Data, blind, loses_cut, made, opinions, sample, small_run
 from .test_where import CHAIN, tables

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.causes.diagnostics.label_changes import label_changes
 from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.geometry.crop import Crop
 
 from ..support import NAMES, Data, Fake, detections, objects, opinions, same, sample, shown_in, small_run
 from ..support import made as data_of

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.causes.renderings import Rendering, detected_in, fill_image, render
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.geometry.crop import Crop
 
 WIDTH, HEIGHT = 90, 60
 IMAGE = np.random.default_rng(5).integers(0, 120, (HEIGHT, WIDTH, 3)).astype(np.uint8)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_cropdet.causes.diagnostics.distribution_shift import MIN_BASE, shift, wasserstein
+from pytest_cropdet.causes.diagnostics.model_input import at_input
 from pytest_cropdet.data import load_annotations
 from pytest_cropdet.detectors.resize import fit
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.causes.diagnostics.model_input import at_input
-from pytest_cropdet.causes.diagnostics.distribution_shift import MIN_BASE, shift, wasserstein
 
 from ..pictures import coco
 from ..support import NAMES, Fake, made, opinions, perfect, same, shown_in, small_run

@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
+from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.detectors import as_handle, load_detector
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DataError, DetectorError
-from pytest_cropdet.data.samples import Detections
 
 from ..invariants import same
 from ..painted import find, paint

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.geometry.boxes import iou
 from pytest_cropdet.detectors.nms import suppress
+from pytest_cropdet.geometry.boxes import iou
 
 
 def kept(boxes: list[list[float]], scores: list[float], categories: list[int] | None = None, **how: float) -> list[int]:

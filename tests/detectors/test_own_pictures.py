@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pytest_cropdet import Crop, compare, run_benchmark
+from pytest_cropdet.data.samples import Detections, Sample
+from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.geometry.boxes import clip
 from pytest_cropdet.invariants.detector import INVARIANTS, judge_detector
-from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.invariants.observations import Evidence
-from pytest_cropdet.data.samples import Detections, Sample
 from pytest_cropdet.search.dataset_search import search
 
 from ..painted import Finder, Painted, find, painted_data

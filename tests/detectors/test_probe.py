@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from pytest_cropdet import load_detector
-from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.inference.cache import Cache
 from pytest_cropdet.detectors import probe as probing
 from pytest_cropdet.detectors.adapters import tflite
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import CallableAdapter
 from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.inference.cache import Cache
+from pytest_cropdet.inference.cache_keys import BatchKeys
 
 MODELS = Path(__file__).parents[2] / "fixtures" / "models"
 WELL = "print('chatter'); print('cropdet: loaded \"\"')"

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from pytest_cropdet import load_detector
-from pytest_cropdet.geometry.boxes import iou
+from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.detectors.adapters import tflite
 from pytest_cropdet.detectors.anchors import read_anchors
 from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.geometry.boxes import iou
 
 from . import tflite_models as models
 
@@ -567,7 +567,8 @@ CENTERNET: dict[str, Any] = {
 def test_a_quantised_ssd_with_labels_inside_runs_on_photographs(assets: Path) -> None:
     from pytest_cropdet import load_dataset
     from pytest_cropdet.data.categories import reconcile
-    from pytest_cropdet.geometry.crop import Crop, crop_detections
+    from pytest_cropdet.data.cropping import crop_detections
+    from pytest_cropdet.geometry.crop import Crop
 
     dataset = load_dataset(assets / "data" / "coco-open-dev")
     (path,) = (assets / "models" / "ssd_mobilenet_v1_coco").glob("*.tflite")

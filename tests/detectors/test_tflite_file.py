@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from pytest_cropdet import load_detector
-from pytest_cropdet.detectors.anchors import read_anchors
 from pytest_cropdet.detectors.adapters.flatbuffer import DamagedError, read_flatbuffer
 from pytest_cropdet.detectors.adapters.flexbuffer import read_map
 from pytest_cropdet.detectors.adapters.tflite_file import PostProcess, read_tflite
 from pytest_cropdet.detectors.adapters.tflite_schema import TABLES, UNIONS
+from pytest_cropdet.detectors.anchors import read_anchors
 from pytest_cropdet.errors import DetectorError
 from tests.detectors import tflite_models as models
 

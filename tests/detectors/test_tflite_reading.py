@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_cropdet.detectors.anchors import read_anchors
-from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.detectors.adapters.heads import ListHead, RowsHead
 from pytest_cropdet.detectors.adapters.tflite_graph import Graph, Output
 from pytest_cropdet.detectors.adapters.tflite_heads import choose_head
 from pytest_cropdet.detectors.adapters.tflite_input import Quantization, read_input
+from pytest_cropdet.detectors.anchors import read_anchors
+from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
 SUFFIXED = "TFLite_Detection_PostProcess"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation import COCO_AREA_RANGES, Detected, Truth, coco_summary, match, recall
+from pytest_cropdet.evaluation.coco import average_precision
 
 from . import made, oracle
 

@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pytest_cropdet.evaluation import (
+    COCO_AREA_RANGES,
+    COCO_THRESHOLDS,
+    RECALL_POINTS,
+    Detected,
+    Truth,
+    coco_summary,
+    match,
+)
 from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_THRESHOLDS, RECALL_POINTS, Detected, Truth, coco_summary, match
 
 from . import oracle
 from .made import benchmark, detections_at, objects_at

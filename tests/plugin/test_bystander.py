@@ -4,7 +4,15 @@ import re
 
 import pytest
 
-HEAVY = ("numpy", "tensorflow", "cv2", "hypothesis", "pycocotools", "pytest_cropdet.plugin.fixture", "pytest_cropdet.data.samples")
+HEAVY = (
+    "numpy",
+    "tensorflow",
+    "cv2",
+    "hypothesis",
+    "pycocotools",
+    "pytest_cropdet.plugin.fixture",
+    "pytest_cropdet.data.samples",
+)
 PROJECT = {
     "conftest": f"""
 import sys

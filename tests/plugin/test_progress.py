@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from pytest_cropdet.inference.progress import Advanced, Started
 from pytest_cropdet.plugin import progress
 from pytest_cropdet.plugin.progress import Progress
-from pytest_cropdet.gate.runner import Advanced, Started
 
 
 class Reporter:

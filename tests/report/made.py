@@ -11,13 +11,12 @@ import cv2
 import numpy as np
 
 from pytest_cropdet import Detections, run_benchmark
+from pytest_cropdet.errors import CannotTell
 from pytest_cropdet.invariants.failures import InteriorObjectLost
-from pytest_cropdet.invariants.outcome import CannotTell, Judged
-from pytest_cropdet.report.model_card import benchmark_record
-from pytest_cropdet.report.wording import invariant_record, search_record
-from pytest_cropdet.report.worst_crops import gallery
+from pytest_cropdet.invariants.outcome import Judged
 from pytest_cropdet.report.html import page
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import benchmark_record, invariant_record, record, search_record
+from pytest_cropdet.report.worst_crops import gallery
 from pytest_cropdet.search.dataset_search import search
 
 from ..support import Data, Fake, detections, loses_cut, made, objects, opinions, sample, shown_in, small_run

@@ -11,9 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.figures.svg import bars
-from pytest_cropdet.figures.svg import gaps
-from pytest_cropdet.figures.svg import Bar, Gap, heat, histogram, meter, stack, verdict_axis, waterfall
+from pytest_cropdet.figures.svg import Bar, Gap, bars, gaps, heat, histogram, meter, stack, verdict_axis, waterfall
 from pytest_cropdet.figures.svg.shapes import Scale, number
 from pytest_cropdet.report.charts import figures
 

@@ -9,9 +9,11 @@ from importlib import resources
 
 import pytest
 
-from pytest_cropdet.report.wording import check_properties, checks_summary, in_order
-from pytest_cropdet.report.html import Unfinished, page
 from pytest_cropdet.report.github import annotations, summary
+from pytest_cropdet.report.html import Unfinished, page
+from pytest_cropdet.report.junit import check_properties
+from pytest_cropdet.report.terminal import checks_summary
+from pytest_cropdet.report.wording import in_order
 
 from .made import HOSTILE, invariant, png, searched
 from .test_page import Checked, titles

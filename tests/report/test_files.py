@@ -9,8 +9,8 @@ from importlib import resources
 
 import pytest
 
-from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.causes.diagnostics.object_table import COLUMNS, object_table
+from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.report.coco_export import write_detections
 from pytest_cropdet.report.object_file import write_objects
 from pytest_cropdet.report.worker_files import Parts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from pytest_cropdet.report.html import Unfinished
 from pytest_cropdet.report.github import annotations, summary
+from pytest_cropdet.report.html import Unfinished
 
 from .made import HOSTILE
 

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 import pytest_cropdet
-from pytest_cropdet.evaluation import interval as bounded
-from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_SIZES, Detected, Truth, coco_summary, match, size_classes
 from pytest_cropdet.causes.diagnostics.object_table import object_table
-from pytest_cropdet.report.worst_crops import gallery
+from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_SIZES, Detected, Truth, coco_summary, match, size_classes
+from pytest_cropdet.evaluation import interval as bounded
+from pytest_cropdet.report.github import summary
 from pytest_cropdet.report.html import page
 from pytest_cropdet.report.records import record
-from pytest_cropdet.report.github import summary
 from pytest_cropdet.report.terminal import table
-from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.report.worst_crops import gallery
 
 from ..support import Data, Fake, loses_cut, made, objects, opinions, sample, shown_in, small_run
 
@@ -244,8 +244,8 @@ def test_every_text_shows_the_same_drop(ours, told):
     ],
 )
 def test_one_text_for_a_number_with_bounds(value, low, high, text):
-    from pytest_cropdet.figures.svg.shapes import signed
     from pytest_cropdet.evaluation.measure import Measure
+    from pytest_cropdet.figures.svg.shapes import signed
 
     assert str(bounded.Bounded(value, low, high)) == str(Measure("x", value, low, high)) == text
     assert signed(value, low, high).replace("−", "-") == text  # noqa: RUF001  (the page has a minus as wide as a plus)

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cropdet.errors import DataError
-from pytest_cropdet.escapes import encodable, one_line, visible
+from pytest_cropdet import files
 from pytest_cropdet.causes.diagnostics.object_table import COLUMNS
-from pytest_cropdet.report import files
-from pytest_cropdet.report.files import write_whole
-from pytest_cropdet.report.html import Unfinished, page
-from pytest_cropdet.report.records import write_json
+from pytest_cropdet.errors import DataError
+from pytest_cropdet.files import write_whole
 from pytest_cropdet.report.github import annotations, summary
-from pytest_cropdet.report.object_file import write_objects
+from pytest_cropdet.report.html import Unfinished, page
 from pytest_cropdet.report.junit import properties
+from pytest_cropdet.report.object_file import write_objects
+from pytest_cropdet.report.records import write_json
 from pytest_cropdet.report.terminal import write_summary
+from pytest_cropdet.terms import encodable, one_line, visible
 
 from ..support import loses_cut, made, opinions, small_run
 from .test_terminal import Reporter

@@ -13,14 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation.interval import Bounded, Interval
-from pytest_cropdet.geometry.boxes import Boxes, Floats, iou
-from pytest_cropdet.detectors.anchors import Anchors
-from pytest_cropdet.detectors.resize import frame_of
+from pytest_cropdet.detectors import Anchors, frame_of
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.evaluation.object_shares import Share, share
-from pytest_cropdet.data.samples import Bools, Ints
-from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.evaluation import Bounded, Interval, Objects, Share, share
+from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints, iou
 
 __all__ = ["RECALL_IOU", "AnchorReport", "Fits", "NoAnchors", "OddsRatio", "anchor_report", "best_anchors"]
 
@@ -152,7 +148,7 @@ def anchor_report(
 
     ``input_size``: width and height of the model's input in pixels; ``resize``: ``stretch``, ``letterbox`` or
     ``keep_aspect``. ``lost`` (G,): found in the whole image and not in the crop; ``at_risk`` (G,): found in the whole
-    image, all where it is not given. ``draws``: of :func:`~pytest_cropdet.evaluation.ratios.draw_units`. ``counted`` (G,): the
+    image, all where it is not given. ``draws``: of :func:`~pytest_cropdet.evaluation.draw_units`. ``counted`` (G,): the
     objects to count, those that are scored where it is not given. ``level``: of the bounds.
     """
     if anchors is None:

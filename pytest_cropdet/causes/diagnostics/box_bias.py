@@ -32,13 +32,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation.interval import Bounded
-from pytest_cropdet.geometry.boxes import Boxes, Floats, areas
-from pytest_cropdet.evaluation import Detected, Matches
-from pytest_cropdet.evaluation.operating_point import at_half
-from pytest_cropdet.evaluation.ratios import bounded_ratio
-from pytest_cropdet.data.samples import Bools, Ints
-from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.evaluation import Bounded, Detected, Matches, Objects, at_half, bounded_ratio
+from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints, areas
 
 __all__ = ["Bias", "Mistake", "RenderingBias", "box_bias"]
 

@@ -22,11 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats
-from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_SIZES, Matches, size_classes
-from pytest_cropdet.data.samples import Bools, Ints
-from pytest_cropdet.evaluation.crop_tables import Objects
 from pytest_cropdet.causes.diagnostics.subsets import Subset, Subsets
+from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_SIZES, Matches, Objects, size_classes
+from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints
 
 __all__ = ["CELLS", "Bin", "Originals", "Where", "distance_to_border", "distance_to_cut", "where"]
 

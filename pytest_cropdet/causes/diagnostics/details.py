@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_cropdet.causes.attribution import Causes, Scored
 from pytest_cropdet.causes.diagnostics.anchor_fit import AnchorReport, NoAnchors, anchor_report
 from pytest_cropdet.causes.diagnostics.box_bias import Bias, box_bias
-from pytest_cropdet.causes.attribution import IOU_OF, Causes, Scored
-from pytest_cropdet.detectors.anchors import read_anchors
-from pytest_cropdet.detectors.description import NO_ANCHORS
-from pytest_cropdet.causes.diagnostics.error_types import ErrorTypes, error_types
-from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.evaluation import Matches
-from pytest_cropdet.causes.diagnostics.label_changes import LabelChanges, label_changes
-from pytest_cropdet.data.samples import Bools
-from pytest_cropdet.settings import RunSettings
-from pytest_cropdet.causes.diagnostics.distribution_shift import Shift, shift
 from pytest_cropdet.causes.diagnostics.breakdown import Where, where
+from pytest_cropdet.causes.diagnostics.distribution_shift import Shift, shift
+from pytest_cropdet.causes.diagnostics.error_types import ErrorTypes, error_types
+from pytest_cropdet.causes.diagnostics.label_changes import LabelChanges, label_changes
+from pytest_cropdet.detectors import NO_ANCHORS, read_anchors
+from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.evaluation import IOU_OF, Matches
+from pytest_cropdet.geometry import Bools
+from pytest_cropdet.settings import RunSettings
 
 if TYPE_CHECKING:
-    from pytest_cropdet.data.coco import Annotations
+    from pytest_cropdet.data import Annotations
 
 __all__ = ["Details"]
 

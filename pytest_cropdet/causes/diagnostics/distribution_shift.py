@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pytest_cropdet.evaluation.interval import Bounded
-from pytest_cropdet.geometry.boxes import Floats
-from pytest_cropdet.evaluation import Matches
 from pytest_cropdet.causes.diagnostics.model_input import AtInput, at_input, input_note, is_known
-from pytest_cropdet.data.samples import Bools
-from pytest_cropdet.evaluation.crop_tables import Objects
 from pytest_cropdet.causes.diagnostics.subsets import MIN_IMAGES, MIN_OBJECTS, Subset, Subsets
+from pytest_cropdet.evaluation import Bounded, Matches, Objects
+from pytest_cropdet.geometry import Bools, Floats
 
 if TYPE_CHECKING:
-    from pytest_cropdet.data.coco import Annotations
+    from pytest_cropdet.data import Annotations
 
 __all__ = ["QUANTITIES", "Group", "Outside", "Shift", "shift", "wasserstein"]
 
@@ -147,7 +144,8 @@ def shift(
 ) -> Shift:
     """Return how far the objects in crops are from those in whole images and in training.
 
-    The first arguments are those of :class:`~pytest_cropdet.causes.diagnostics.subsets.Subsets`, the next those of :func:`at_input`.
+    The first arguments are those of :class:`~pytest_cropdet.causes.diagnostics.subsets.Subsets`, the next those of
+    :func:`at_input`.
     Objects are those of the matched categories, ``names`` by id; in crops the scored ones, as much of their box as
     shows. ``training``: boxes of the same categories, by name. ``level``: of the bounds.
     """

@@ -30,14 +30,18 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.evaluation.interval import bounds_of
-from pytest_cropdet.geometry.boxes import iou
-from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import Detected, Matches, resample
-from pytest_cropdet.evaluation.coco.tables import Floats
-from pytest_cropdet.evaluation.operating_point import FOUND_IOU, at_half
-from pytest_cropdet.data.samples import Bools, Ints
-from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.evaluation import (
+    FOUND_IOU,
+    Detected,
+    Floats,
+    Matches,
+    Objects,
+    at_half,
+    average_precision,
+    bounds_of,
+    resample,
+)
+from pytest_cropdet.geometry import Bools, Ints, iou
 
 __all__ = ["KINDS", "ErrorCost", "ErrorTypes", "Errors", "error_types", "find_errors"]
 

@@ -12,11 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.evaluation import Detected, Matches
-from pytest_cropdet.evaluation.operating_point import OperatingPoint, covering_detections
-from pytest_cropdet.data.samples import Bools
-from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.evaluation import Detected, Matches, Objects, OperatingPoint, covering_detections
+from pytest_cropdet.geometry import Bools, Crop
 
 __all__ = ["LabelChange", "LabelChanges", "LabelExample", "label_changes"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats
-from pytest_cropdet.detectors.resize import frame_of
+from pytest_cropdet.detectors import frame_of
+from pytest_cropdet.geometry import Boxes, Floats
 
 __all__ = ["AtInput", "at_input", "input_note", "is_known"]
 
@@ -30,8 +30,8 @@ def at_input(boxes: Boxes, sides: ArrayLike, input_size: tuple[int, int], resize
 
     ``boxes``: (n, 4) pixels, with area. ``sides``: (n, 2) width and height of the picture of each. ``input_size``:
     (height, width) in pixels, 0 where the model takes any. ``resize``: as in
-    :class:`~pytest_cropdet.detectors.description.Description`. With a fixed input and a known resize the frame is that
-    of :func:`~pytest_cropdet.detectors.resize.frame_of`; else boxes are measured in sides of their picture, which is
+    :class:`~pytest_cropdet.detectors.Description`. With a fixed input and a known resize the frame is that
+    of :func:`~pytest_cropdet.detectors.frame_of`; else boxes are measured in sides of their picture, which is
     right up to a factor for a model that stretches every picture to one size.
 
     >>> round(float(2 ** at_input(np.array([[0.0, 0, 50, 50]]), [[200, 100]], (320, 320), "letterbox").size[0]), 6)

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.causes.attribution import Causes, Scored
 from pytest_cropdet.causes.fates import NEVER
-from pytest_cropdet.evaluation.operating_point import FATES
-from pytest_cropdet.causes.renderings import STEPS
-from pytest_cropdet.data.samples import Bools
+from pytest_cropdet.evaluation import FATES
+from pytest_cropdet.geometry import Bools
+from pytest_cropdet.terms import STEPS
 
 __all__ = ["COLUMNS", "FATES", "fate_of", "object_table", "to_frame"]
 

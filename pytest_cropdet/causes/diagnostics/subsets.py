@@ -17,12 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation.interval import Bounded
-from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import Matches
-from pytest_cropdet.evaluation.ratios import bounded_ratio
-from pytest_cropdet.data.samples import Bools
-from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.evaluation import Bounded, Matches, Objects, average_precision, bounded_ratio
+from pytest_cropdet.geometry import Bools
 
 __all__ = ["MIN_IMAGES", "MIN_OBJECTS", "STEPS", "Subset", "Subsets"]
 

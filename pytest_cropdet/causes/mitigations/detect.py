@@ -5,22 +5,14 @@ from dataclasses import dataclass
 from itertools import chain
 
 from pytest_cropdet.causes.attribution import Scored
-from pytest_cropdet.detectors.handle import DetectorHandle
-from pytest_cropdet.inference.batches import Batches, Picture, detect_all
-from pytest_cropdet.causes.explainer import Asked, Explainer
-from pytest_cropdet.causes.mitigations.measures import Mitigation, mitigations, size_of
-from pytest_cropdet.data.samples import Detections, Sample
+from pytest_cropdet.causes.explainer import Explainer
 from pytest_cropdet.causes.mitigations.gains import Part, Trial, Trials, choose, gains, halves, keep_best, part_of
+from pytest_cropdet.causes.mitigations.measures import Mitigation, mitigations, size_of
+from pytest_cropdet.data import Detections, Sample
+from pytest_cropdet.detectors import DetectorHandle
+from pytest_cropdet.inference import Asked, Batches, Picture, Trying, detect_all
 
-__all__ = ["Trying", "try_mitigations"]
-
-
-@dataclass(frozen=True, slots=True)
-class Trying:
-    """Measures at inference are about to be tried on half of the crops: so many crops, images to send."""
-
-    crops: int
-    calls: int
+__all__ = ["try_mitigations"]
 
 
 def try_mitigations(

@@ -12,15 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.evaluation.interval import Bounded
 from pytest_cropdet.causes.attribution import Scored, scores_of
-from pytest_cropdet.evaluation import Detected, match
-from pytest_cropdet.crops.families import draw
 from pytest_cropdet.causes.mitigations.measures import Mitigation
-from pytest_cropdet.evaluation.operating_point import OperatingPoint
-from pytest_cropdet.evaluation.ratios import draw_units
-from pytest_cropdet.data.samples import Detections, Ints
-from pytest_cropdet.evaluation.crop_tables import CropIndex, build_detected, build_objects
+from pytest_cropdet.crops import draw
+from pytest_cropdet.data import Detections
+from pytest_cropdet.evaluation import (
+    Bounded,
+    CropIndex,
+    Detected,
+    OperatingPoint,
+    build_detected,
+    build_objects,
+    draw_units,
+    match,
+)
+from pytest_cropdet.geometry import Ints
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["WORTH_A_CALL", "Part", "Trial", "Trials", "choose", "gains", "halves", "keep_best", "part_of"]

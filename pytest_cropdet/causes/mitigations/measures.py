@@ -18,13 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.geometry.boxes import Boxes, clip, translate
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.detectors.nms import suppress
-from pytest_cropdet.inference.batches import Picture
-from pytest_cropdet.crops.families import FAMILIES
-from pytest_cropdet.crops.plan import parse_spec
-from pytest_cropdet.data.samples import Detections, Image, Sample
+from pytest_cropdet.crops import FAMILIES, parse_spec
+from pytest_cropdet.data import Detections, Sample
+from pytest_cropdet.detectors import suppress
+from pytest_cropdet.geometry import Boxes, Crop, Image, clip, translate
+from pytest_cropdet.inference import Picture
 
 __all__ = ["MARGINS", "NMS_IOU", "Mitigation", "Padded", "Shrunk", "mitigations", "size_of"]
 

@@ -33,8 +33,8 @@ def read_flatbuffer(
 ) -> Table:
     """Return the table ``root`` of a file with all that hangs on it; ``DamagedError`` says what points outside it.
 
-    ``tables`` and ``unions`` are declared as in :mod:`~pytest_cropdet.detectors.adapters.tflite_schema`. Vectors of numbers are
-    arrays over ``data``.
+    ``tables`` and ``unions`` are declared as in :mod:`~pytest_cropdet.detectors.adapters.tflite_schema`. Vectors of
+    numbers are arrays over ``data``.
     """
     return _Reader(data, tables, unions).root(root)
 

@@ -7,11 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.boxes import Boxes, Floats, from_format
 from pytest_cropdet.detectors.anchors import Anchors
 from pytest_cropdet.detectors.nms import suppress
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.data.samples import Ints
+from pytest_cropdet.geometry import Boxes, Floats, Ints, from_format
 
 __all__ = ["AnchorHead", "Found", "Head", "ListHead", "RowsHead"]
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pytest_cropdet.data.standard_error import LOCK
+from pytest_cropdet.data import LOCK
 
 __all__ = ["quiet"]
 

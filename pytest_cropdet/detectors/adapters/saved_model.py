@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.geometry.boxes import from_format
-from pytest_cropdet.data.corners import straightened
-from pytest_cropdet.detectors.description import Description
-from pytest_cropdet.detectors.resize import Frame, Prepared, fit, scale_values
-from pytest_cropdet.detectors.label_files import Proof, open_labels
+from pytest_cropdet.data import Detections, straightened
 from pytest_cropdet.detectors.adapters.quiet import quiet
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.label_files import Proof, open_labels
+from pytest_cropdet.detectors.resize import Frame, Prepared, fit, scale_values
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_special
-from pytest_cropdet.data.samples import Detections, Image
+from pytest_cropdet.geometry import Image, from_format
 
 __all__ = ["SavedModelAdapter", "load", "verify"]
 

@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.data.corners import straightened
-from pytest_cropdet.detectors.anchors import read_anchors
-from pytest_cropdet.detectors.description import Description
-from pytest_cropdet.detectors.resize import Frame, Prepared, fit
+from pytest_cropdet.data import Detections, straightened
 from pytest_cropdet.detectors.adapters.heads import AnchorHead, Found
-from pytest_cropdet.detectors.label_files import Labels, Proof, open_labels
 from pytest_cropdet.detectors.adapters.quiet import quiet
 from pytest_cropdet.detectors.adapters.saved_model import NORMALIZED_LIMIT, import_tensorflow
 from pytest_cropdet.detectors.adapters.tflite_file import TFLiteFile, labels_inside, read_tflite
 from pytest_cropdet.detectors.adapters.tflite_graph import POSTPROCESS, Graph, read_graph
 from pytest_cropdet.detectors.adapters.tflite_heads import choose_head
 from pytest_cropdet.detectors.adapters.tflite_input import Input, Quantization, read_input
+from pytest_cropdet.detectors.anchors import read_anchors
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.label_files import Labels, Proof, open_labels
+from pytest_cropdet.detectors.resize import Frame, Prepared, fit
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.data.samples import Detections, Image
+from pytest_cropdet.geometry import Image
 
 __all__ = ["TFLiteAdapter", "load", "verify"]
 

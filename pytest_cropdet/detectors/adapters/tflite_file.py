@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.detectors.adapters.flatbuffer import DamagedError, Table, read_flatbuffer
 from pytest_cropdet.detectors.adapters.flexbuffer import read_map
-from pytest_cropdet.detectors.label_files import Labels, parse_labels
 from pytest_cropdet.detectors.adapters.tflite_schema import IDENTIFIER, ROOT, TABLES, UNIONS
+from pytest_cropdet.detectors.label_files import Labels, parse_labels
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import read_file
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.detectors.anchors import Anchors, anchors_of, read_anchors
-from pytest_cropdet.detectors.description import NO_ANCHORS, Description
 from pytest_cropdet.detectors.adapters.heads import AnchorHead, Head, ListHead, RowsHead
 from pytest_cropdet.detectors.adapters.tflite_graph import Graph
+from pytest_cropdet.detectors.anchors import Anchors, anchors_of, read_anchors
+from pytest_cropdet.detectors.description import NO_ANCHORS, Description
 from pytest_cropdet.errors import DetectorError
 
 __all__ = ["choose_head"]

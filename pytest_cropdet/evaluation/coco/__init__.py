@@ -14,8 +14,8 @@ from pytest_cropdet.evaluation.coco.average_precision import (
     coco_summary,
     recall,
 )
-from pytest_cropdet.evaluation.coco.matching import match
 from pytest_cropdet.evaluation.coco.bootstrap import Replicates, percentile_bounds, resample
+from pytest_cropdet.evaluation.coco.matching import match
 from pytest_cropdet.evaluation.coco.tables import (
     ALL_AREAS,
     COCO_AREA_RANGES,

@@ -192,3 +192,6 @@ def _hits_and_changes(matches: Matches, area: str) -> tuple[Bools, NDArray[np.in
 
 
 __all__ = ["RECALL_POINTS", "AveragePrecision", "average_precision", "coco_summary", "recall"]
+
+
+IOU_OF = {"mAP": None, "AP50": 0.5, "AP75": 0.75}

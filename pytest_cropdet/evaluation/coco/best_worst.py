@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from pytest_cropdet.evaluation.coco import average_precision
-from pytest_cropdet.evaluation import Matches
-from pytest_cropdet.data.samples import Bools, Ints
+from pytest_cropdet.evaluation.coco.tables import Matches
+from pytest_cropdet.geometry import Bools, Ints
 
 __all__ = ["extreme_ap"]
 

@@ -11,8 +11,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from pytest_cropdet.geometry.boxes import areas, to_format
-from pytest_cropdet.evaluation import Detected, Truth
+from pytest_cropdet.evaluation.coco.tables import Detected, Truth
+from pytest_cropdet.geometry import areas, to_format
 
 __all__ = ["TOLERANCE", "pycocotools_precision"]
 

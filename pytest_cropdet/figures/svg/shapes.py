@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
-from pytest_cropdet.evaluation.interval import bounds_text, digits
+from pytest_cropdet.evaluation import bounds_text, digits
 
 __all__ = ["COLOURS", "Scale", "Svg", "chart", "line", "number", "rect", "signed", "text"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.causes.chain import PHRASES
 from pytest_cropdet.figures.svg.shapes import Scale, Svg, chart, dot, line, number, rect, signed, text, whisker
+from pytest_cropdet.terms import PHRASES
 
 __all__ = ["waterfall"]
 

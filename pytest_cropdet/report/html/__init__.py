@@ -1,5 +1,6 @@
 """The page that shows what broke: one file, made from the records of gates and the pictures that runs left."""
 
-from pytest_cropdet.report.html.page import Unfinished, page
+from pytest_cropdet.report.html.page import page
+from pytest_cropdet.report.records import Unfinished
 
 __all__ = ["Unfinished", "page"]

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.figures.svg import gaps
-from pytest_cropdet.figures.svg import Gap
-from pytest_cropdet.figures.svg.shapes import Scale, number, signed
-from pytest_cropdet.report.model_card import model_card
+from pytest_cropdet.figures import Gap, Scale, gaps, number, signed
 from pytest_cropdet.report.html.blocks import Block, Cell, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.report.model_card import model_card
 
 __all__ = ["headline", "measured", "numbers"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_cropdet.figures.svg.shapes import Svg, number, signed
+from pytest_cropdet.figures import Svg, number, signed
 
 __all__ = [
     "Block",

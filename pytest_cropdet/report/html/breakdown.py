@@ -4,10 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.figures.svg import bars
-from pytest_cropdet.figures.svg import Bar, heat, histogram
-from pytest_cropdet.figures.svg.grids import used
-from pytest_cropdet.figures.svg.shapes import Scale
+from pytest_cropdet.figures import Bar, Scale, bars, heat, histogram, used
 from pytest_cropdet.report.html.blocks import LONG, Block, Chart, Section, Table, Text, bounded, cell, value
 
 __all__ = ["labels", "miss_map", "shift", "where"]

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_cropdet.causes.chain import PHRASES
-from pytest_cropdet.figures.svg import stack, waterfall
+from pytest_cropdet.figures import stack, waterfall
 from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.terms import PHRASES
 
 __all__ = ["chain", "controls", "fates"]
 

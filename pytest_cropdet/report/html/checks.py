@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.figures.svg import meter
-from pytest_cropdet.report.wording import hints_of, why
+from pytest_cropdet.figures import meter
 from pytest_cropdet.report.html.blocks import Block, Cell, Facts, Picture, Section, Table, Text, cell, sentence
+from pytest_cropdet.report.wording import hints_of, why
 
 __all__ = ["invariants", "searched"]
 

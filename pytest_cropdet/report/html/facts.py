@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.data.categories import Pairing
-from pytest_cropdet.causes.chain import PHRASES
-from pytest_cropdet.figures.svg.shapes import number, signed
+from pytest_cropdet.data import Pairing
+from pytest_cropdet.figures import number, signed
 from pytest_cropdet.report.html.blocks import Block, Section, Table, Text, cell
+from pytest_cropdet.terms import PHRASES
 
 __all__ = ["facts", "hidden_facts", "in_short", "made_of", "measured_with", "repeat", "what_was_run"]
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_cropdet.figures.svg import bars
-from pytest_cropdet.figures.svg import Bar
+from pytest_cropdet.figures import Bar, bars
 from pytest_cropdet.report.html.blocks import Block, Cell, Chart, Section, Table, Text, bounded, cell, sentence, value
 
 __all__ = ["anchors", "bias", "errors"]

@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from pytest_cropdet.figures.svg import verdict_axis
-from pytest_cropdet.figures.svg.shapes import signed
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.gate.limits import once
-from pytest_cropdet.report.wording import counted, said
-from pytest_cropdet.report.html import mistakes
-from pytest_cropdet.report.html import breakdown as places
-from pytest_cropdet.report.html import causes as why
+from pytest_cropdet.figures import signed, verdict_axis
+from pytest_cropdet.gate import once
+from pytest_cropdet.report.html import breakdown, causes, mistakes
 from pytest_cropdet.report.html.benchmark import headline, measured, numbers
 from pytest_cropdet.report.html.blocks import Section
 from pytest_cropdet.report.html.checks import invariants, searched
@@ -28,23 +24,17 @@ from pytest_cropdet.report.html.facts import (
     what_was_run,
 )
 from pytest_cropdet.report.limit_rows import LimitRow, drop_verdict, limit_rows, line, note
+from pytest_cropdet.report.records import Unfinished
+from pytest_cropdet.report.wording import counted, said
 
-__all__ = ["Unfinished", "page"]
+__all__ = ["page"]
 
 ORDER = {"fail": 0, "error": 1, "undecided": 2, "none": 3, "pass": 4}
 AFTER = (
-    *(places.where, places.miss_map, places.labels, places.shift),
-    *(mistakes.anchors, mistakes.errors, mistakes.bias, why.controls),
+    *(breakdown.where, breakdown.miss_map, breakdown.labels, breakdown.shift),
+    *(mistakes.anchors, mistakes.errors, mistakes.bias, causes.controls),
 )
 MOST_PICTURES = 3_400_000  # letters of base64 on one page, so that it stays below 5 MB
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """A test that gave no result, and why."""
-
-    test: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +120,7 @@ def page(
     """Return the page as HTML, in one file without any address in it.
 
     ``records``, ``benchmarks``, ``checks``: as in the JSON; failures are shown first. ``left``: what each gate left of
-    pictures (its :func:`~pytest_cropdet.report.worst_crops.gallery` under ``gallery``), and ``pictures``: of each check, as
+    pictures (its :func:`~pytest_cropdet.report.gallery` under ``gallery``), and ``pictures``: of each check, as
     base64 PNG, in the same order. ``CropdetError`` if Jinja2 is missing.
     """
     try:
@@ -202,7 +192,7 @@ def _gate(
     versions: Sequence[tuple[str, str]],
 ) -> _Gate:
     counts = None if gallery is None else gallery["fates"]
-    before = [why.chain(record), why.fates(record, counts)]
+    before = [causes.chain(record), causes.fates(record, counts)]
     after = [each(record) for each in AFTER]
     after.append(what_was_run(record, command, versions))
     return _Gate(
