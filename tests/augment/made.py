@@ -16,8 +16,7 @@ from pytest_cropdet.crops.strategies import ground_truths
 from pytest_cropdet.data.cropping import CroppedTruth
 from pytest_cropdet.data.samples import GroundTruth
 from pytest_cropdet.geometry.crop import Crop
-
-from ..strategies import truth_of
+from tests.strategies import truth_of
 
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None, reason="needs TensorFlow: pip install 'pytest-cropdet[tensorflow]'"

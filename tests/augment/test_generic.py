@@ -12,9 +12,8 @@ from pytest_cropdet.augment import Generic
 from pytest_cropdet.data.samples import GroundTruth
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry.masks import Mask
-
-from ..invariants import same
-from .made import needs_tensorflow
+from tests.augment.made import needs_tensorflow
+from tests.geometry.invariants import same
 
 NOTHING = {"rotation": 0.0, "shift": 0.0, "shear": 0.0, "zoom": 0.0, "flip": 0.0}
 HEIGHT, WIDTH = 60, 80

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 
 from pytest_cropdet.augment import Augmentation, Context, Cut, Matched, Position, Scale
 from pytest_cropdet.errors import DataError, SpecError
-
-from ..invariants import EXACT, ODD, same
-from ..strategies import scenes
-from .made import ALL, RECIPES, crop_truth_in_graph, in_graph, needs_tensorflow, numbers, pictures
+from tests.augment.made import ALL, RECIPES, crop_truth_in_graph, in_graph, needs_tensorflow, numbers, pictures
+from tests.geometry.invariants import EXACT, ODD, same
+from tests.strategies import scenes
 
 pytestmark = needs_tensorflow
 quick = settings(max_examples=40, deadline=None)
@@ -63,8 +62,7 @@ def test_bit_for_bit_where_no_box_is_exact_and_the_picture_is_resized(picture, i
 def test_of_a_large_picture():
     rng = np.random.default_rng(0)
     from pytest_cropdet.data.samples import GroundTruth
-
-    from .made import Picture
+    from tests.augment.made import Picture
 
     corners = rng.uniform(0, 400, (20, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(1, 200, (20, 2))], axis=1)

@@ -17,10 +17,9 @@ from pytest_cropdet.data.cropping import crop_truth
 from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.geometry.crop import Crop
-
-from ..invariants import EXACT, ODD, same
-from ..strategies import scenes
-from .made import ALL, LARGEST, RECIPES, Fixed, crop_truth_in_numpy, numbers, pictures
+from tests.augment.made import ALL, LARGEST, RECIPES, Fixed, crop_truth_in_numpy, numbers, pictures
+from tests.geometry.invariants import EXACT, ODD, same
+from tests.strategies import scenes
 
 quick = settings(max_examples=60, deadline=None)
 ONE = GroundTruth([[40, 30, 60, 70]], [3])

@@ -10,8 +10,7 @@ import pytest
 from pytest_cropdet.causes.diagnostics.box_bias import box_bias
 from pytest_cropdet.evaluation import Detected, match
 from pytest_cropdet.evaluation.object_shares import draw_units
-
-from ..support import NAMES, made, perfect, small_run
+from tests.support import NAMES, made, perfect, small_run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 

@@ -15,8 +15,7 @@ from pytest_cropdet.evaluation import Detected
 from pytest_cropdet.gate.runner import Run, run
 from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.terms import STEPS
-
-from .built import SIDES, Built, scenes
+from tests.causes.built import SIDES, Built, scenes
 
 WEAKNESSES = {  # step: the same weakness, weak and strong
     "context": ("context", Built(rings=("left",)), Built(rings=SIDES)),

@@ -10,8 +10,7 @@ import pytest
 from pytest_cropdet.errors import CropdetError, DataError
 from pytest_cropdet.gate.runner import run
 from pytest_cropdet.report.records import record
-
-from ..painted import Finder, painted_data
+from tests.painted import Finder, painted_data
 
 SPEC = "random:keep=0.5,per_image=2"
 KEYS = ("errors", "labels", "bias", "where", "shift", "anchors")

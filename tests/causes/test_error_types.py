@@ -9,8 +9,7 @@ import pytest
 from pytest_cropdet.causes.diagnostics.error_types import FALSE_POSITIVES, KINDS, error_types, find_errors
 from pytest_cropdet.evaluation import Detected, Truth, match
 from pytest_cropdet.evaluation.coco import average_precision
-
-from . import tide
+from tests.causes import tide
 
 STORED = json.loads(tide.STORED.read_text(encoding="utf-8"))
 CAT, DOG, BIRD = tide.CATEGORIES

@@ -11,8 +11,7 @@ from pytest_cropdet.evaluation.measure import GateFailure
 from pytest_cropdet.gate.runner import Asked, Explaining, Finished, events, run
 from pytest_cropdet.report.records import record
 from pytest_cropdet.settings import RunSettings
-
-from ..painted import Finder, painted_data
+from tests.painted import Finder, painted_data
 
 SPEC = "random:keep=0.5,per_image=2"
 

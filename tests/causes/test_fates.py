@@ -13,8 +13,7 @@ from pytest_cropdet.data.samples import GroundTruth
 from pytest_cropdet.evaluation.crop_tables import CropIndex, build_objects
 from pytest_cropdet.evaluation.object_shares import draw_units
 from pytest_cropdet.terms import CHAIN, STEPS
-
-from ..support import NAMES, Data, made, sample
+from tests.support import NAMES, Data, made, sample
 
 
 def table(data, spec="random:keep=1.0,per_image=1"):

@@ -7,9 +7,8 @@ import pytest
 from pytest_cropdet.causes.diagnostics.label_changes import label_changes
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.geometry.crop import Crop
-
-from ..support import NAMES, Data, Fake, detections, objects, opinions, same, sample, shown_in, small_run
-from ..support import made as data_of
+from tests.support import NAMES, Data, Fake, detections, objects, opinions, same, sample, shown_in, small_run
+from tests.support import made as data_of
 
 CAT, DOG, BIRD = NAMES
 A, B = (10, 10, 30, 30), (70, 10, 90, 30)

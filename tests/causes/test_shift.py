@@ -15,10 +15,9 @@ from pytest_cropdet.causes.diagnostics.model_input import at_input
 from pytest_cropdet.data import load_annotations
 from pytest_cropdet.detectors.resize import fit
 from pytest_cropdet.errors import DataError
-
-from ..pictures import coco
-from ..support import NAMES, Fake, made, opinions, perfect, same, shown_in, small_run
-from .test_where import tables
+from tests.causes.test_where import tables
+from tests.data.pictures import coco
+from tests.support import NAMES, Fake, made, opinions, perfect, same, shown_in, small_run
 
 BOX = np.array([[20.0, 10.0, 60.0, 30.0]])  # 40 x 20 in a picture of 200 x 100
 numbers = st.lists(st.integers(-40, 40).map(lambda value: value / 4), min_size=1, max_size=30)

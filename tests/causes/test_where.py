@@ -20,8 +20,7 @@ from pytest_cropdet.evaluation.crop_tables import CropIndex, build_detected, bui
 from pytest_cropdet.evaluation.object_shares import draw_units
 from pytest_cropdet.evaluation.operating_point import found_objects
 from pytest_cropdet.geometry.crop import Crop
-
-from ..support import NAMES, Data, Fake, detections, loses_cut, made, objects, opinions, sample, small_run
+from tests.support import NAMES, Data, Fake, detections, loses_cut, made, objects, opinions, sample, small_run
 
 CAT, DOG, BIRD = 3, 7, 12
 A, B, C = (10, 10, 30, 30), (80, 10, 100, 30), (40, 10, 100, 50)

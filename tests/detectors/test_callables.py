@@ -12,9 +12,8 @@ from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.detectors import as_handle, load_detector
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DataError, DetectorError
-
-from ..invariants import same
-from ..painted import find, paint
+from tests.geometry.invariants import same
+from tests.painted import find, paint
 
 IMAGE = paint(40, 30, {1: (3, 4, 20, 25), 3: (22, 0, 40, 12)})
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.detectors.resize import Frame, fit, scale_values
-
-from ..invariants import same
-from ..painted import find, paint
+from tests.geometry.invariants import same
+from tests.painted import find, paint
 
 SIZES = [(64, 48), (61, 83), (127, 40), (200, 151), (33, 32), (48, 64)]
 INPUTS = [(64, 64), (96, 48)]

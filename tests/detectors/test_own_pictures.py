@@ -12,9 +12,8 @@ from pytest_cropdet.geometry.boxes import clip
 from pytest_cropdet.invariants.detector import INVARIANTS, judge_detector
 from pytest_cropdet.invariants.observations import Evidence
 from pytest_cropdet.search.dataset_search import search
-
-from ..painted import Finder, Painted, find, painted_data
-from ..support import small_run
+from tests.painted import Finder, Painted, find, painted_data
+from tests.support import small_run
 
 
 def shared(data):

@@ -15,9 +15,8 @@ import pytest
 from pytest_cropdet.detectors import load_detector
 from pytest_cropdet.detectors.adapters.saved_model import import_tensorflow
 from pytest_cropdet.errors import DetectorError
-
-from ..painted import paint
-from .saved_models import ROWS, export
+from tests.detectors.saved_models import ROWS, export
+from tests.painted import paint
 
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None, reason="needs TensorFlow: pip install 'pytest-cropdet[tensorflow]'"

@@ -22,8 +22,7 @@ from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry.boxes import iou
-
-from . import tflite_models as models
+from tests.detectors import tflite_models as models
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*tf.lite.Interpreter:UserWarning")
 

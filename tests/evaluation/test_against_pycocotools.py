@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_cropdet.evaluation import COCO_AREA_RANGES, Detected, Truth, coco_summary, match, recall
 from pytest_cropdet.evaluation.coco import average_precision
-
-from . import made, oracle
+from tests.evaluation import made, oracle
 
 AREAS = tuple(COCO_AREA_RANGES)
 equal = {"rtol": 0, "atol": 1e-12, "equal_nan": True}

@@ -12,8 +12,7 @@ from pytest_cropdet.evaluation import Detected, Truth, match
 from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation.coco import one_box as module
 from pytest_cropdet.evaluation.coco.one_box import one_box
-
-from .made import CATEGORIES, IMAGES, sets
+from tests.evaluation.made import CATEGORIES, IMAGES, sets
 
 CLIPPED, TIGHT = [0.0, 0.0, 100.0, 40.0], [20.0, 0.0, 80.0, 40.0]
 

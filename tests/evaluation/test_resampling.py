@@ -12,9 +12,8 @@ from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation.coco import bootstrap as resampling_module
 from pytest_cropdet.evaluation.coco import weighted_ap as weighted
 from pytest_cropdet.evaluation.coco.events import plans_of
-
-from . import made, oracle
-from .made import detections_at, objects_at
+from tests.evaluation import made, oracle
+from tests.evaluation.made import detections_at, objects_at
 
 BOX = [0.0, 0.0, 100.0, 100.0]
 EIGHTY = list(range(1, 81))

@@ -15,9 +15,8 @@ from pytest_cropdet.evaluation import (
     match,
 )
 from pytest_cropdet.evaluation.coco import average_precision
-
-from . import oracle
-from .made import benchmark, detections_at, objects_at
+from tests.evaluation import oracle
+from tests.evaluation.made import benchmark, detections_at, objects_at
 
 A, B, FAR = [0, 0, 100, 100], [0, 0, 100, 90], [300, 300, 400, 400]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .test_own_tests import OWN_FIXTURES
+from tests.plugin.test_own_tests import OWN_FIXTURES
 
 SEARCH = """
 from hypothesis import HealthCheck, example, given, settings

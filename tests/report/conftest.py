@@ -2,7 +2,7 @@
 
 import pytest
 
-from .made import benchmark, lossy, told
+from tests.report.made import benchmark, lossy, told
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,7 @@ from pytest_cropdet.report.html import page
 from pytest_cropdet.report.records import benchmark_record, invariant_record, record, search_record
 from pytest_cropdet.report.worst_crops import gallery
 from pytest_cropdet.search.dataset_search import search
-
-from ..support import Data, Fake, detections, loses_cut, made, objects, opinions, sample, shown_in, small_run
+from tests.support import Data, Fake, detections, loses_cut, made, objects, opinions, sample, shown_in, small_run
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from .made import HOSTILE, anchors, many_categories, picture, png, searched, write_page
-from .test_checks import CHECKS, hostile
+from tests.report.made import HOSTILE, anchors, many_categories, picture, png, searched, write_page
+from tests.report.test_checks import CHECKS, hostile
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

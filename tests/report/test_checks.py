@@ -14,10 +14,9 @@ from pytest_cropdet.report.html import Unfinished, page
 from pytest_cropdet.report.junit import check_properties
 from pytest_cropdet.report.terminal import checks_summary
 from pytest_cropdet.report.wording import in_order
-
-from .made import HOSTILE, invariant, png, searched
-from .test_page import Checked, titles
-from .test_terminal import Reporter
+from tests.report.made import HOSTILE, invariant, png, searched
+from tests.report.test_page import Checked, titles
+from tests.report.test_terminal import Reporter
 
 CHECKS = [
     invariant("pass", "D1-repeatable", 0.0, 1e-6),

@@ -17,9 +17,8 @@ from pytest_cropdet import run as gate
 from pytest_cropdet.evaluation.coco import one_box
 from pytest_cropdet.report.coco_export import write_detections
 from pytest_cropdet.report.records import record
-
-from ..support import Data, blind, loses_cut, made, objects, opinions, sample, small_run
-from .made import lossy
+from tests.report.made import lossy
+from tests.support import Data, blind, loses_cut, made, objects, opinions, sample, small_run
 
 ROOT = Path(__file__).parents[2]
 METRICS = ("mAP", "AP50", "AP75")

@@ -14,8 +14,7 @@ from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.report.coco_export import write_detections
 from pytest_cropdet.report.object_file import write_objects
 from pytest_cropdet.report.worker_files import Parts
-
-from .made import lossy, told, without
+from tests.report.made import lossy, told, without
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import copy
 
 from pytest_cropdet.report.github import annotations, summary
 from pytest_cropdet.report.html import Unfinished
-
-from .made import HOSTILE
+from tests.report.made import HOSTILE
 
 
 def test_a_row_a_gate_failures_first_and_the_steps_of_what_did_not_pass(gate):

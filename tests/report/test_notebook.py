@@ -6,9 +6,8 @@ import dataclasses
 from xml.etree import ElementTree
 
 from pytest_cropdet import Crop, compare
-
-from ..support import made, perfect
-from .made import HOSTILE, lossy
+from tests.report.made import HOSTILE, lossy
+from tests.support import made, perfect
 
 
 def test_a_run_shows_its_verdict_axis_and_steps(run):

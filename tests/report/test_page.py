@@ -11,8 +11,7 @@ import pytest
 
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.report.html import Unfinished, page
-
-from .made import HOSTILE, anchors, lossy, many_categories, picture, told, without
+from tests.report.made import HOSTILE, anchors, lossy, many_categories, picture, told, without
 
 SECTIONS = {
     "steps": "Why it dropped",

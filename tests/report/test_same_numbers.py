@@ -22,8 +22,7 @@ from pytest_cropdet.report.html import page
 from pytest_cropdet.report.records import record
 from pytest_cropdet.report.terminal import table
 from pytest_cropdet.report.worst_crops import gallery
-
-from ..support import Data, Fake, loses_cut, made, objects, opinions, sample, shown_in, small_run
+from tests.support import Data, Fake, loses_cut, made, objects, opinions, sample, shown_in, small_run
 
 EXACT = 1e-12
 SIZES = {"small": 24.0, "border": 32.0, "medium": 40.0}

@@ -10,8 +10,7 @@ from _pytest._io import TerminalWriter
 
 from pytest_cropdet.report.html import Unfinished
 from pytest_cropdet.report.terminal import steps, table, write_summary
-
-from .made import without
+from tests.report.made import without
 
 
 class Reporter:

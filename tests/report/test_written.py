@@ -25,9 +25,8 @@ from pytest_cropdet.report.object_file import write_objects
 from pytest_cropdet.report.records import write_json
 from pytest_cropdet.report.terminal import write_summary
 from pytest_cropdet.terms import encodable, one_line, visible
-
-from ..support import loses_cut, made, opinions, small_run
-from .test_terminal import Reporter
+from tests.report.test_terminal import Reporter
+from tests.support import loses_cut, made, opinions, small_run
 
 EVIL = "cat\n::error::no\u202egnp.exe\x1b[31m\udcff\t|"
 

@@ -1,0 +1,20 @@
+"""Data sets and images with mistakes drawn at random, in a process of their own, so that a crash is a failure."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "mutate_data.py"
+
+
+def test_whatever_is_changed_it_is_read_or_refused_by_name():
+    """``CROPDET_MUTATE_SECONDS`` makes it longer, ``CROPDET_MUTATE_SEED`` draws other mistakes."""
+    seconds, seed = os.environ.get("CROPDET_MUTATE_SECONDS", "6"), os.environ.get("CROPDET_MUTATE_SEED", "0")
+    command = [sys.executable, str(SCRIPT), "--seconds", seconds, "--seed", seed]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=float(seconds) + 120, check=False)
+    assert done.returncode == 0, (done.stdout or done.stderr)[-4000:]
+    assert "0 neither" in done.stdout
+    assert int(done.stdout.split(" tried:")[0]) > 100
