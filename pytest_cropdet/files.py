@@ -1,4 +1,8 @@
-"""Files as their bytes; only regular files are read, so that a pipe or a device can neither stop nor fill a run."""
+"""Which files are read, and how files are written: whole or not at all.
+
+Only regular files are read, so that a pipe or a device can neither stop nor fill a run; a Git LFS pointer is refused by
+name. Files are written beside their place and moved there, through links, and straight to what is no regular file.
+"""
 
 import errno
 import os

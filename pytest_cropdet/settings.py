@@ -1,4 +1,7 @@
-"""What a run is asked to do: one frozen value, checked when it is made, equal on every worker."""
+"""What a run is asked to do: one frozen value, checked when it is made, equal on every worker.
+
+And which data set the running test has, for strategies that are given none: whoever runs the test answers.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

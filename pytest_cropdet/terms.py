@@ -1,4 +1,8 @@
-"""The kinds of detector files there are adapters for, by the word that stands before the path."""
+"""The words of results, names that options and rooms share, and how names that others chose are shown.
+
+Names of categories, files and models come from anywhere. A line break in one begins a line of its own, which a CI may
+read as a command; a bidirectional control turns what follows round; a lone surrogate cannot be written in UTF-8.
+"""
 
 import re
 from collections.abc import Mapping
@@ -20,9 +24,12 @@ __all__ = [
     "visible",
 ]
 
+# Kinds of detector files that have an adapter, by the word before the path.
 KINDS: Mapping[str, str] = {"saved_model": "a folder with saved_model.pb", "tflite": "a .tflite file"}
 
-
+# The chain of renderings, and its steps: step k lies between renderings k and k + 1.
+CHAIN = ("whole", "context", "cut", "moved", "crop")
+STEPS = ("context", "cut", "position", "scale")
 PHRASES = {
     "context": "context lost",
     "cut": "objects cut",
@@ -30,45 +37,20 @@ PHRASES = {
     "scale": "scale, aspect, frame",
 }
 
-
-CHAIN = ("whole", "context", "cut", "moved", "crop")
-
-
-STEPS = ("context", "cut", "position", "scale")  # step k lies between renderings k and k + 1 of the chain
-
-
-Value = str | float | int | bool  # of a property that travels
-
-
-RECORD = "cropdet.gate"  # the property that carries a run's whole record to the controller
-
-
-BENCHMARK = "cropdet.benchmark"  # the one that carries a benchmark's record
-
-
-CHECK = "cropdet.check"  # the one that carries the record of an invariant or a search
-
-
-DRY_RUN = "cropdet.dry_run"  # the one that carries the report of a dry run
-
-
-TROUBLE = "cropdet.trouble"  # the one that carries what could not be written where the test ran
-
+# Properties of tests' reports that carry what a test left to the controller, and what they may hold.
+Value = str | float | int | bool
+RECORD = "cropdet.gate"
+BENCHMARK = "cropdet.benchmark"
+CHECK = "cropdet.check"
+DRY_RUN = "cropdet.dry_run"
+TROUBLE = "cropdet.trouble"
 
 _HIDDEN = (
     "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\ufff9-\\ufffb"
 )
-
-
 _UNSEEN = re.compile(f"[{_HIDDEN}]")
-
-
 _BREAKING = re.compile(f"[\\t\\n{_HIDDEN}]")
-
-
 _COMMAND = re.compile(r"\n\s*(?:::|##\[)")
-
-
 _SURROGATE = re.compile("[\\ud800-\\udfff]")
 
 
