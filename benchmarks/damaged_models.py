@@ -12,11 +12,11 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
+from pytest_cropdet.detectors.adapters import import_adapter
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.probe import limit_memory
 from pytest_cropdet.errors import DetectorError
@@ -82,7 +82,7 @@ def forked(kind: str, path: Path, description: Description, *, limited: bool) ->
             limit_memory()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
-            import_module(f"pytest_cropdet.detectors.{kind}").load(path, description)
+            import_adapter(kind).load(path, description)
             text = "works"
         except DetectorError as error:
             text = f"error {error}"
@@ -100,7 +100,7 @@ def forked(kind: str, path: Path, description: Description, *, limited: bool) ->
 def ending(kind: str, path: Path, description: Description, model: Path) -> str:
     """Return which gate a damaged model ends at."""
     try:
-        import_module(f"pytest_cropdet.detectors.{kind}").verify(path)
+        import_adapter(kind).verify(path)
     except DetectorError as error:
         return "refused by the verifier" if str(path) in str(error) else f"UNNAMED {error}"
     tried = forked(kind, path, description, limited=True)

@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from pytest_cropdet.detectors.adapters import import_adapter
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
 from pytest_cropdet.detectors.probe import try_out
@@ -70,7 +71,7 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
     fingerprint = fingerprint_of_files(path, files, kind, description, *_contents(description))
 
     def load() -> Adapter:
-        module = import_module(f"pytest_cropdet.detectors.adapters.{kind}")
+        module = import_adapter(kind)
         module.verify(path)
         try_out(kind, path, files, description, handle.memory)
         adapter: Adapter = module.load(path, description)

@@ -12,10 +12,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pytest_cropdet.detectors.adapters import import_adapter
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import Memory, fingerprint_of_files
 from pytest_cropdet.errors import DetectorError
@@ -131,8 +131,7 @@ def main() -> None:
     task = json.loads(sys.stdin.read())
     report, text = LOADED, ""
     try:
-        module = import_module(f"pytest_cropdet.detectors.{task['kind']}")
-        module.load(Path(task["path"]), Description.of(**task["description"]))
+        import_adapter(task["kind"]).load(Path(task["path"]), Description.of(**task["description"]))
     except Exception as error:
         report, text = REFUSED if _is_ours(error) else FAILED, str(error)
     sys.stdout.write(f"\n{report}{json.dumps(text)}\n")
