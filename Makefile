@@ -17,6 +17,14 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+.PHONY: docs
+docs: $(VENV)/.docs
+	@command -v dot > /dev/null || { echo "cropdet: docs/architecture.md has a drawing that Graphviz makes, and there is no" \
+	  "'dot': apt-get install graphviz (Debian, Ubuntu) or brew install graphviz (macOS)"; exit 1; }
+	@echo "cropdet: building the pages; a warning is an error"
+	$(BIN)/python -m sphinx -q -E -W --keep-going docs docs/_build
+	@echo "cropdet: they are in docs/_build/index.html"
+
 $(VENV)/.base: pyproject.toml
 	@echo "cropdet: making the virtual environment $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -30,10 +38,15 @@ $(VENV)/.test: $(VENV)/.base
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,tensorflow]'
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.base
+	@echo "cropdet: installing the package and Sphinx into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
 $(VENV)/.demo: $(VENV)/.base
 	@echo "cropdet: installing the package and TensorFlow into $(VENV) (some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tensorflow,plot,report]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .cropdet
+	rm -rf $(VENV) build dist docs/_build .cropdet

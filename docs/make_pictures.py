@@ -97,7 +97,7 @@ def draw_causes() -> None:
 
 
 def draw_search() -> None:
-    """Draw the picture of docs/search.md, and print what the search says of twelve scenes."""
+    """Draw the picture of docs/worst_crop.md, and print what the search says of twelve scenes."""
     detector = load_detector(MODELS / "saved_model", labels=MODELS / "labels.txt")
     data = load_dataset(ROOT / "fixtures" / "scenes")
     for sample in list(data)[:12]:
@@ -114,7 +114,7 @@ def draw_search() -> None:
 
 
 def tell_searches(name: str, detector: Detector, data: Dataset, seeds: int) -> None:
-    """Print the rows of docs/search.md: what the search of a data set finds, by seed."""
+    """Print the rows of docs/worst_crop.md: what the search of a data set finds, by seed."""
     for seed in range(seeds):
         *_, found = search(detector, data, seed=seed)
         print(f"{name}, seed {seed}: {found.images} images, {found.calls} calls: {found.worst}; {found.worst.cut}")

@@ -1,7 +1,7 @@
 """What every detector must satisfy on crops, and every function that maps boxes.
 
 Public modules: `detector` and `observations` (of a detector), `remap_checks`, `remap_rules` and `remap_mistakes` (of a
-function that maps boxes), which import Hypothesis.
+function that maps boxes), which import Hypothesis; `failures`, the classes that an invariant fails with.
 """
 
 from pytest_cropdet.invariants.conventions import is_file

@@ -1,6 +1,8 @@
 """Records, JUnit, terminal, GitHub, page, COCO and object files.
 
 Nothing is computed here: a record holds what a run found, and everything else shows the record.
+
+Public modules: `charts`, the page's charts of a run for a notebook.
 """
 
 from pytest_cropdet.report.coco_export import write_detections

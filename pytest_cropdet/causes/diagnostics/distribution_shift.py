@@ -33,7 +33,7 @@ MOST_OBJECTS = 30  # a picture, beyond which the histogram counts them together
 def wasserstein(first: ArrayLike, second: ArrayLike) -> float:
     """Return the 1-Wasserstein distance of two samples: the area between their distribution functions.
 
-    W1 = integral of |F(x) - G(x)| dx, which on a line is the least mean way by which one sample becomes the other
+    W1 = integral of ``|F(x) - G(x)|`` dx, which on a line is the least mean way by which one sample becomes the other
     (S. S. Vallender, "Calculation of the Wasserstein distance between probability distributions on the line", 1974).
     On a log2 scale 1 is a factor of two.
 
