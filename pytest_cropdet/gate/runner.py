@@ -1,4 +1,4 @@
-"""The one loop: plan, detect, score, judge. It yields events; who shows them is another's affair."""
+"""A run: plan, detect, score, judge. It yields events; who shows them is another's affair."""
 
 import time
 from collections.abc import Iterator, Sequence

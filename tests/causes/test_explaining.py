@@ -121,7 +121,9 @@ def test_a_detector_that_fails_while_it_is_asked_why_leaves_the_gate_its_verdict
                 raise RuntimeError("out of memory")
             return super().__call__(images)
 
-    result = run(Breaking(half), data, crops=SPEC, max_drop=0.05)
+    detector = Breaking(half)
+    result = run(detector, data, crops=SPEC, max_drop=0.05)
+    assert result.spent.model_calls == detector.shown - result.repeat.images > 60 + 120
     with pytest.raises(GateFailure, match=r"(?s)0\.\d+ > 0\.050.*not explained: .*out of memory"):
         result.check()
     with pytest.raises(CropdetError, match=r"cannot be explained: .*out of memory"):
