@@ -2,11 +2,13 @@
 
 Only regular files are read, so that a pipe or a device can neither stop nor fill a run; a Git LFS pointer is refused by
 name. Files are written beside their place and moved there, through links, and straight to what is no regular file.
+Of a process that left its name in a file, the machine's table of processes says whether it is still there.
 """
 
 import errno
 import os
 import re
+import socket
 import stat
 import sys
 import tempfile
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from pytest_cropdet.errors import CropdetError, DataError
 
-__all__ = ["is_pointer", "make_folder", "read_file", "refuse_pointer", "refuse_special", "write_whole"]
+__all__ = ["is_pointer", "make_folder", "may_live", "read_file", "refuse_pointer", "refuse_special", "write_whole"]
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -184,3 +186,23 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def may_live(host: str, pid: int | str) -> bool:
+    """Return whether a process may still be at work; one that has ended and was not waited for yet is not.
+
+    ``host``: the machine it runs on; of another one, and where a system cannot be asked, nobody can tell.
+    """
+    if os.name != "posix" or host != socket.gethostname():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError, ValueError):
+        return False
+    except OSError:
+        return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+    except OSError:
+        return True
+    return not state.startswith(" Z")

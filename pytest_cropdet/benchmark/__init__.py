@@ -1,5 +1,5 @@
 """Families of crops at five severities: mPC and rPC."""
 
-from pytest_cropdet.benchmark.result import Benchmark, Planned, benchmark_events, estimate, run_benchmark
+from pytest_cropdet.benchmark.result import Benchmark, benchmark_events, estimate, run_benchmark
 
-__all__ = ["Benchmark", "Planned", "benchmark_events", "estimate", "run_benchmark"]
+__all__ = ["Benchmark", "benchmark_events", "estimate", "run_benchmark"]

@@ -3,12 +3,12 @@
 docs/benchmark.md is the definition. Whoever changes what is measured here raises ``VERSION``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pytest_cropdet.crops import FAMILIES, SEVERITIES, Plan, choose_samples, make_plan
-from pytest_cropdet.data import Dataset, Sample
+from pytest_cropdet.data import Dataset, Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry import Crop
@@ -116,7 +116,8 @@ class Shared:
 
     def __init__(self, detector: DetectorHandle, plan: BenchmarkPlan) -> None:
         self.calls = len(plan.samples)
-        self.last_use: dict[Place, int] = {}
+        self._plan = plan
+        self._last_use: dict[Place, int] = {}
         self._batches: list[dict[str, list[list[Picture]]]] = []
         self._places: list[dict[tuple[str, int], Place]] = []
         known: dict[tuple[tuple[str, Crop], ...], list[Place]] = {}
@@ -139,7 +140,7 @@ class Shared:
                         self.calls += len(shown)
                     for each, place in zip(pictures, known[shown], strict=True):
                         places[each.sample, each.rank] = place
-                        self.last_use[place] = number
+                        self._last_use[place] = number
             self._batches.append(new)
             self._places.append(places)
 
@@ -147,6 +148,17 @@ class Shared:
         """Return what gives the batches of a chunk that cell number ``cell`` needs and no cell before it had."""
         return lambda chunk: iter(self._batches[cell][chunk[0].id])
 
-    def place(self, cell: int, sample: str, rank: int) -> Place:
-        """Return whose answer is that of a cell's window: a sample and the number of one of its pictures."""
-        return self._places[cell][sample, rank]
+    def answers(self, cell: int, found: Mapping[Picture, Detections]) -> list[Detections]:
+        """Return the raw detections in the windows of cell number ``cell``, by sample and rank."""
+        windows, places = self._plan.cells[cell].plan.windows, self._places[cell]
+        return [
+            found[Picture(*places[sample.id, rank], crop)]
+            for sample in self._plan.samples
+            for rank, crop in enumerate(windows[sample.id])
+        ]
+
+    def forget(self, cell: int, found: MutableMapping[Picture, Detections]) -> None:
+        """Drop the detections in windows that no cell after number ``cell`` needs."""
+        for picture in [*found]:
+            if picture.crop is not None and self._last_use[picture.sample, picture.rank] <= cell:
+                del found[picture]

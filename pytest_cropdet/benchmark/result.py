@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.benchmark.cells import DEFINITION, BenchmarkPlan, Shared, plan_benchmark
-from pytest_cropdet.benchmark.detect import Asking
 from pytest_cropdet.benchmark.scores import (
     JITTER,
     MOST_SHIFTS,
@@ -23,44 +22,27 @@ from pytest_cropdet.benchmark.scores import (
     score,
     shifts,
 )
-from pytest_cropdet.data import (
-    HIGH,
-    LOW_SHARE,
-    CategoryMap,
-    Dataset,
-    Detections,
-    Sample,
-    names_for,
-    reconcile,
-    select_categories,
-    stand_in_truth,
-)
-from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
+from pytest_cropdet.data import HIGH, LOW_SHARE, Dataset, Sample, select_categories
+from pytest_cropdet.detectors import as_handle, describe
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.evaluation import Bounded, best_f1_score
-from pytest_cropdet.gate import Cap, Repeat, cap_on, check_repeat, noise_score, try_detector
-from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Spent, Started
+from pytest_cropdet.gate import (
+    Cap,
+    Repeat,
+    Targets,
+    cap_on,
+    check_answers,
+    has_truth,
+    noise_score,
+    try_detector,
+)
+from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Spent, Started
 from pytest_cropdet.settings import RunSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Benchmark", "Planned", "benchmark_events", "estimate", "run_benchmark"]
-
-
-@dataclass(frozen=True, slots=True)
-class Planned(Started):
-    """A benchmark is about to begin; ``seconds_a_call``: what a picture took the last time, where that is known."""
-
-    mode: str
-    seconds_a_call: float | None
-
-    @property
-    def line(self) -> str:
-        """The estimate, in one line."""
-        size = f"{self.crops:,} crops of {self.images:,} images, {self.calls:,} detector calls"
-        each, begin = self.seconds_a_call, f"{DEFINITION} {self.mode}: {size}"
-        return begin if each is None else f"{begin}: about {each * self.calls / 60:.1f} min at {each:.3f} s a call"
+__all__ = ["Benchmark", "benchmark_events", "estimate", "run_benchmark"]
 
 
 @dataclass(eq=False)
@@ -144,20 +126,26 @@ def estimate(dataset: Dataset, mode: str, settings: RunSettings, detector: Any =
         handle = as_handle(detector)
         trial = try_detector(handle, plan.samples)
         calls, seconds = Shared(handle, plan).calls, trial.seconds
-        if getattr(dataset, "has_truth", True):
+        if has_truth(dataset):
             chosen = select_categories(settings.categories or tuple(dataset.categories.values()), dataset.categories)
-            paired = trial.pairing(dataset.categories, _with_objects(plan.samples, chosen))
-    lines = [Planned(len(plan.samples), plan.crops, calls, plan.mode, seconds).line]
+            paired = trial.pairing(dataset.categories, sorted(_with_objects(plan.samples) & {*chosen}))
+    lines = [_announcement(plan, calls, seconds)]
     for family in dict.fromkeys(cell.family for cell in plan.cells):
         counts = ", ".join(f"{len(cell.plan):,} at {cell.severity}" for cell in plan.cells if cell.family == family)
         lines.append(f"  {family}: {counts}")
     return [*lines, *(f"  {line}" for line in paired), *(f"  left out: {each}" for each in plan.left_out)]
 
 
-def _with_objects(samples: Sequence[Sample], chosen: Sequence[int]) -> list[int]:
-    """Return those of the ids in ``chosen`` of which there are objects, in order."""
-    present = {int(key) for sample in samples for key in sample.truth.categories[~sample.truth.crowd]}
-    return sorted(present & set(chosen))
+def _announcement(plan: BenchmarkPlan, calls: int, seconds: float | None) -> str:
+    """Return what a benchmark is about to do; ``seconds``: what a picture takes, where that is known."""
+    size = f"{plan.crops:,} crops of {len(plan.samples):,} images, {calls:,} detector calls"
+    begin = f"{DEFINITION} {plan.mode}: {size}"
+    return begin if seconds is None else f"{begin}: about {seconds * calls / 60:.1f} min at {seconds:.3f} s a call"
+
+
+def _with_objects(samples: Sequence[Sample]) -> set[int]:
+    """Return the ids of the categories of which there are objects."""
+    return {int(key) for sample in samples for key in sample.truth.categories[~sample.truth.crowd]}
 
 
 def run_benchmark(
@@ -179,8 +167,8 @@ def run_benchmark(
 
 def benchmark_events(
     detector: Any, dataset: Dataset, mode: str, settings: RunSettings, cache: Cache | None = None
-) -> Iterator[Planned | Advanced | Benchmark]:
-    """Run a benchmark, yielding :class:`Planned`, an :class:`Advanced` for each batch, and the :class:`Benchmark`."""
+) -> Iterator[Started | Advanced | Benchmark]:
+    """Run a benchmark, yielding :class:`Started`, an :class:`Advanced` for each batch, and the :class:`Benchmark`."""
     begun = time.perf_counter()
     handle = as_handle(detector)
     keys = BatchKeys.of(cache, handle)
@@ -189,64 +177,49 @@ def benchmark_events(
     plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed)
     if not plan.samples:
         raise DataError(f"the data set {dataset.name} has no images")
-    asking = Asking(handle, keys, plan)
-    yield Planned(len(plan.samples), plan.crops, asking.shared.calls, plan.mode, None if keys is None else keys.speed())
-    yield from asking.whole_images()
-    judge = _Judge(handle, dataset, plan, settings, asking.whole)
-    repeat = judge.check_first(keys, settings)
+    shared = Shared(handle, plan)
+    meter = Meter(handle, keys, "benchmark", shared.calls)
+    note = _announcement(plan, meter.calls, None if keys is None else keys.speed())
+    yield meter.start(len(plan.samples), plan.crops, note=note)
+    yield from meter.detect(plan.samples, {sample.id: () for sample in plan.samples})
+    scorer = BenchmarkScorer(dataset, plan, settings, meter)
     scores: list[CellScore] = []
     of_shift = []
     for number, cell in enumerate(plan.cells):
-        yield from asking.cell(number)
-        answers = [*map(judge.translate, asking.answers(number))]
-        scores.append(score(cell, judge.whole, answers, judge.rules))
+        yield from meter.detect(plan.samples, {}, shared.batches(number))
+        answers = [*map(scorer.targets.translate, shared.answers(number, meter.found))]
+        scores.append(score(cell, scorer.whole, answers, scorer.rules))
         if cell.family == "shift" and len(cell.plan) <= MOST_SHIFTS:
             of_shift.append((cell, answers))
-        asking.forget(number)
-    if keys is not None and asking.spent.model_calls:
-        keys.keep_speed(asking.spent.model_seconds / asking.spent.model_calls)
-    result = judge.result(scores, shifts(of_shift, judge.rules), repeat, asking.spent)
-    asking.spent.total_seconds = time.perf_counter() - begun
+        shared.forget(number, meter.found)
+    if keys is not None and meter.spent.model_calls:
+        keys.keep_speed(meter.spent.model_seconds / meter.spent.model_calls)
+    result = scorer.result(scores, shifts(of_shift, scorer.rules), meter.spent)
+    meter.spent.total_seconds = time.perf_counter() - begun
     yield result
 
 
-class _Judge:
-    """What is known once the whole images were seen: the categories, the truth, and the rules by which cells count."""
+class BenchmarkScorer:
+    """What is known once the whole images were seen: the truth and the rules by which cells count; and the result."""
 
-    def __init__(
-        self,
-        handle: DetectorHandle,
-        dataset: Dataset,
-        plan: BenchmarkPlan,
-        settings: RunSettings,
-        whole: Mapping[str, Detections],
-    ) -> None:
-        self.handle, self.dataset, self.plan, self.raw = handle, dataset, plan, whole
-        self.agreement = not getattr(dataset, "has_truth", True)
-        samples: Sequence[Sample] = plan.samples
-        self.names: Mapping[int, str] = dataset.categories
-        self.categories: CategoryMap | None = None
-        if self.agreement:
-            samples = stand_in_truth(samples, whole, settings.score_threshold or HIGH)
-            self.names = names_for(handle.categories, whole)
-        chosen = select_categories(settings.categories or tuple(self.names.values()), self.names)
-        if not self.agreement:
-            self.categories = reconcile(handle.categories, dataset.categories, _with_objects(samples, chosen))
-            self.categories.check_ids(whole.values())
-        self.rules = Rules(tuple(samples), tuple(chosen), settings)
-        self.whole = [self.translate(whole[sample.id]) for sample in samples]
-
-    def translate(self, found: Detections) -> Detections:
-        """Return detections with the categories that are scored."""
-        return found if self.categories is None else self.categories.translate(found)
-
-    def check_first(self, keys: BatchKeys | None, settings: RunSettings) -> Repeat:
-        """Return whether the detector answers the same twice."""
-        return check_repeat(
-            self.handle, self.plan.samples, self.raw, self.categories, self.rules.chosen, settings, keys
+    def __init__(self, dataset: Dataset, plan: BenchmarkPlan, settings: RunSettings, meter: Meter) -> None:
+        self.handle, self.dataset, self.plan, self.raw = meter.handle, dataset, plan, meter.whole_images()
+        names = self.handle.categories
+        self.targets = (
+            Targets.annotated(names, dataset.categories, settings, _with_objects(plan.samples))
+            if has_truth(dataset)
+            else Targets.pseudo(names, self.raw, settings)
         )
+        self.repeat = check_answers(self.handle, plan.samples, self.raw, self.targets, settings, meter.keys)
+        self.rules = Rules(tuple(self.targets.samples(plan.samples, self.raw)), tuple(self.targets.chosen), settings)
+        self.whole = [self.targets.translate(self.raw[sample.id]) for sample in plan.samples]
 
-    def result(self, scores: Sequence[CellScore], bounds: Shifts | None, repeat: Repeat, spent: Spent) -> Benchmark:
+    @property
+    def agreement(self) -> bool:
+        """Whether pseudo-labels stand in for truth."""
+        return self.targets.high is not None
+
+    def result(self, scores: Sequence[CellScore], bounds: Shifts | None, spent: Spent) -> Benchmark:
         """Return everything put together."""
         means, families = mean_scores(scores, self.rules)
         detector = describe(self.handle)
@@ -267,7 +240,7 @@ class _Judge:
             rules=self.rules,
             detector=detector,
             dataset=self.dataset.name,
-            categories=self.names,
+            categories=self.targets.names,
             cells=tuple(scores),
             means=means,
             families=families,
@@ -275,20 +248,21 @@ class _Judge:
             jitter=lost,
             shifts=bounds,
             left_out=tuple(left_out),
-            notes=tuple(_notes(self, scores, cap, repeat)),
+            notes=tuple(_notes(self, scores, cap)),
             agreement=self.agreement,
-            repeat=repeat,
+            repeat=self.repeat,
             spent=spent,
         )
 
 
-def _notes(judge: _Judge, scores: Sequence[CellScore], cap: Cap, repeat: Repeat) -> Iterator[str]:
+def _notes(scorer: BenchmarkScorer, scores: Sequence[CellScore], cap: Cap) -> Iterator[str]:
     """Yield what a reader of the numbers must know."""
-    settings, images = judge.rules.settings, len(judge.plan.samples)
-    if judge.agreement:
+    settings, images = scorer.rules.settings, len(scorer.plan.samples)
+    pairing, repeat = scorer.targets.pairing, scorer.repeat
+    if scorer.agreement:
         yield "no ground truth: AP is against the whole images' confident detections, agreement and not accuracy"
-    if judge.categories is not None and judge.categories.by == "id":
-        yield judge.categories.pairing(judge.raw[sample.id] for sample in judge.plan.samples).text
+    if pairing is not None and pairing.by == "id":
+        yield pairing.pairing(scorer.raw[sample.id] for sample in scorer.plan.samples).text
     if images < settings.min_images:
         yield f"{images} images: bounds from fewer than {settings.min_images} are rough (cropdet_min_images)"
     undefined = [f"{each.cell.family} {each.cell.severity}" for each in scores if not each.is_defined]

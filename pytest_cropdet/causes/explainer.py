@@ -14,7 +14,7 @@ from pytest_cropdet.causes.renderings import Rendering, cut_objects
 from pytest_cropdet.data import CategoryMap, Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.geometry import Boxes, Crop
-from pytest_cropdet.inference import Asked, Batches, BatchKeys, Explaining, Picture, Spent, View, detect_all
+from pytest_cropdet.inference import Advanced, Batches, BatchKeys, Meter, Picture, Spent, Started
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["Explainer"]
@@ -32,29 +32,26 @@ class Explainer:
     settings: RunSettings
     spent: Spent
 
-    def causes(self, run: Scored) -> Iterator[Explaining | Asked | Causes]:
+    def causes(self, run: Scored) -> Iterator[Started | Advanced | Causes]:
         """Yield what is done, and at the end the causes."""
         index, names = run.objects.index, rendered_names(self.settings)
         plan = _rendered(run, names, self.settings.fill)
-        calls, done = sum(len(each) for each in plan.values()), 0
-        seconds, sent = self.handle.seconds, self.handle.images_sent
-        yield Explaining(len(index), calls)
-        found: dict[tuple[str, int, View], Detections] = {}
+        meter = Meter(self.handle, self.keys, "explain", sum(map(len, plan.values())), self.spent)
+        yield meter.start(len(index.samples), len(index))
         for part in self.parts:
-            for batch in detect_all(self.handle, part, self.windows, self.keys, _batches(plan, self.windows)):
-                for picture, detections in zip(batch.pictures, batch.found, strict=True):
-                    if picture.rendering is not None:
-                        found[picture.sample, picture.rank, picture.rendering] = detections
-                        done += 1
-                yield Asked(done, calls, self.handle.seconds - seconds)
-        self.spent.model_calls += self.handle.images_sent - sent
-        self.spent.model_seconds += self.handle.seconds - seconds
+            yield from meter.detect(part, self.windows, _batches(plan, self.windows))
         translate: Callable[[Detections], Detections] = (
             (lambda each: each) if self.categories is None else self.categories.translate
         )
-        places = [(index.samples[unit].id, int(rank)) for unit, rank in zip(index.unit, index.rank, strict=True)]
+        places = [
+            (index.samples[unit].id, int(rank), crop)
+            for unit, rank, crop in zip(index.unit, index.rank, index.crops, strict=True)
+        ]
         rendered = {
-            (fill, name): [translate(found[where[0], where[1], plan[where][place]]) for where in places]
+            (fill, name): [
+                translate(meter.found[Picture(sample, rank, crop, plan[sample, rank][place])])
+                for sample, rank, crop in places
+            ]
             for place, (fill, name) in enumerate(product(self.settings.fill, names))
         }
         yield find_causes(run, self.settings, rendered)

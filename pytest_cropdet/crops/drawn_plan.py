@@ -23,7 +23,7 @@ from pytest_cropdet.crops.families import draw
 from pytest_cropdet.crops.plan import Plan
 from pytest_cropdet.data import Sample
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.files import make_folder
+from pytest_cropdet.files import make_folder, may_live
 from pytest_cropdet.geometry import Crop
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def _alone(path: Path) -> Iterator[bool]:
                 stream.write(f"{socket.gethostname()} {os.getpid()}")
             mine = True
         except FileExistsError:
-            if _is_left(lock):
+            if not may_live(*_holder(lock)):
                 lock.unlink(missing_ok=True)
             elif time.monotonic() > until and not _is_here(lock):
                 break
@@ -275,16 +275,3 @@ def _holder(lock: Path) -> tuple[str, int]:
 
 def _is_here(lock: Path) -> bool:
     return os.name == "posix" and _holder(lock)[0] == socket.gethostname()
-
-
-def _is_left(lock: Path) -> bool:
-    """Whether the process that made a lock on this machine is gone."""
-    if not _is_here(lock):
-        return False
-    try:
-        os.kill(_holder(lock)[1], 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False

@@ -8,28 +8,29 @@ from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
 from pytest_cropdet.gate.limits import as_records, of_measure, once
 from pytest_cropdet.gate.repeatability import Repeat, check_repeat
 from pytest_cropdet.gate.results import Run
-from pytest_cropdet.gate.runner import Asked, Event, Explaining, Finished, Trying, events, run
+from pytest_cropdet.gate.runner import Event, Finished, events, run
+from pytest_cropdet.gate.targets import Targets, check_answers, has_truth
 
 __all__ = [
-    "Asked",
     "Cap",
     "Doubt",
     "Event",
-    "Explaining",
     "Finished",
     "GateFailure",
     "Measure",
     "Outcome",
     "Repeat",
     "Run",
-    "Trying",
+    "Targets",
     "Verdict",
     "as_records",
     "cap_on",
+    "check_answers",
     "check_repeat",
     "cut_off_pairs",
     "dry_run",
     "events",
+    "has_truth",
     "noise_score",
     "of_measure",
     "once",

@@ -8,21 +8,37 @@ Biometrika 1983), and the boundary of each look follows by integrating over the 
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.data import Sample
 from pytest_cropdet.evaluation import MIN_IMAGES_PER_CATEGORY, Objects
 from pytest_cropdet.geometry import Bools
 
-__all__ = ["LOOK_REPLICATES", "enough_categories", "look_levels", "look_points"]
+__all__ = ["LOOK_REPLICATES", "LookSchedule", "early_points", "enough_categories", "look_levels", "look_points"]
 
 FIRST = 50
 LOOK_REPLICATES = 4000  # bounds at a spent level lie far out, so they need more resamples
 CATEGORY_SHARE = 0.8
 _GRID = 2001
 _REACH = 8.0  # standard deviations covered by the integration
+
+
+@dataclass(frozen=True)
+class LookSchedule:
+    """After how many of ``samples`` (``points``, rising) a run looks at its result, and the level of each look."""
+
+    samples: Sequence[Sample]
+    points: Sequence[int]
+    levels: Sequence[float]
+
+    @classmethod
+    def once(cls, samples: Sequence[Sample], level: float) -> "LookSchedule":
+        """Return the schedule of one look, at the end."""
+        return cls(samples, [len(samples)], [level])
 
 
 def look_points(images: int) -> list[int]:
@@ -82,3 +98,11 @@ def enough_categories(objects: Objects, rows: Bools, kept: Sequence[int]) -> boo
     images = objects.images_by_category(rows)
     ready = sum(images.get(int(key), 0) >= MIN_IMAGES_PER_CATEGORY for key in kept)
     return ready >= CATEGORY_SHARE * len(kept)
+
+
+def early_points(objects: Objects, kept: Sequence[int]) -> list[int]:
+    """Return after how many of the images of ``objects`` a look has enough categories, and the end."""
+    last = len(objects.index.samples)
+    return [
+        point for point in look_points(last) if point == last or enough_categories(objects, objects.unit < point, kept)
+    ]

@@ -1,50 +1,36 @@
-"""The one loop: plan, detect, score, judge. It yields events; who shows them is another's affair."""
+"""A run: plan, detect, score, judge. It yields events; who shows them is another's affair."""
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pytest_cropdet.causes import Explainer, try_mitigations
 from pytest_cropdet.crops import Plan, choose_samples, make_plan, refuse_without_truth, shuffled
-from pytest_cropdet.data import (
-    HIGH,
-    CategoryMap,
-    Dataset,
-    Detections,
-    Sample,
-    load_annotations,
-    names_for,
-    reconcile,
-    select_categories,
-    stand_in_truth,
-)
+from pytest_cropdet.data import CategoryMap, Dataset, Sample, load_annotations, select_categories
 from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.evaluation import CropIndex, build_objects, kept_categories
-from pytest_cropdet.gate.early_stopping import LOOK_REPLICATES, enough_categories, look_levels, look_points
+from pytest_cropdet.gate.early_stopping import LOOK_REPLICATES, LookSchedule, early_points, look_levels
 from pytest_cropdet.gate.facts import Look
-from pytest_cropdet.gate.repeatability import Repeat, check_repeat
+from pytest_cropdet.gate.repeatability import Repeat
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.summary import summarise
+from pytest_cropdet.gate.targets import Targets, check_answers, has_truth
 from pytest_cropdet.gate.weakness import answers_of
 from pytest_cropdet.inference import (
     Advanced,
-    Asked,
     BatchKeys,
     Cache,
-    Explaining,
+    Meter,
     Picture,
-    Spent,
     Started,
-    Trying,
     data_warnings,
-    detect_all,
 )
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["Asked", "Event", "Explaining", "Finished", "Run", "Trying", "events", "run"]
+__all__ = ["Event", "Finished", "Run", "events", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +40,7 @@ class Finished:
     run: Run
 
 
-Event = Started | Advanced | Explaining | Trying | Asked | Finished
-
-
-@dataclass
-class _Found:
-    """Raw detections so far: of whole images by sample id, of crops by sample id and rank."""
-
-    whole: dict[str, Detections] = field(default_factory=dict)
-    crops: dict[tuple[str, int], Detections] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.whole) + len(self.crops)
-
-    def known(self, plan: Plan) -> dict[Picture, Detections]:
-        """Return every raw answer by its picture."""
-        whole = {Picture(name, -1, None): each for name, each in self.whole.items()}
-        return whole | {Picture(name, 0, plan.windows[name][rank]): each for (name, rank), each in self.crops.items()}
-
-    def translated(self, index: CropIndex, categories: CategoryMap | None) -> dict[str, list[Detections]]:
-        """Return detections with the data set's categories, one list a rendering, in the order of ``index``."""
-        whole = [self.whole[sample.id] for sample in index.samples]
-        crops = [
-            self.crops[index.samples[unit].id, int(rank)] for unit, rank in zip(index.unit, index.rank, strict=True)
-        ]
-        if categories is None:
-            return {"whole": whole, "crop": crops}
-        return {"whole": [categories.translate(each) for each in whole], "crop": [*map(categories.translate, crops)]}
+Event = Started | Advanced | Finished
 
 
 def run(detector: Any, dataset: Dataset, settings: RunSettings | None = None, **changes: Any) -> Run:
@@ -104,8 +64,8 @@ def events(
 ) -> Iterator[Event]:
     """Run a gate, yielding :class:`Started`, an :class:`Advanced` for each batch, and :class:`Finished` at the end.
 
-    Where it is to be explained, :class:`Explaining` and an :class:`Asked` for each batch come before the end; where
-    measures at inference are tried, :class:`Trying` and the same, twice.
+    The same come before the end, with another ``task``, where it is to be explained ("explain"), and twice where
+    measures at inference are tried ("try").
 
     ``cache``: where detections are kept; without it, or for a detector without fingerprint, all are computed.
     """
@@ -117,37 +77,36 @@ def events(
     samples = choose_samples(dataset, settings.sample_images, settings.seed)
     if not samples:
         raise DataError(f"the data set {dataset.name} has no images")
-    judge = _Judge(handle, dataset, samples, settings, plan)
-    if not len(judge.plan):
+    scorer = GateScorer(handle, dataset, samples, settings, plan)
+    plan = scorer.plan
+    if not len(plan):
         raise SpecError(
-            f"crops {judge.plan.spec!r}: no window in {len(samples)} images; object and edge take annotated objects "
+            f"crops {plan.spec!r}: no window in {len(samples)} images; object and edge take annotated objects "
             "that are no crowds, with sides of at least min_side pixels"
         )
-    calls = len(samples) + len(judge.plan)
-    yield Started(len(samples), len(judge.plan), calls, paired_by=judge.paired_by)
-    sent_before, seconds_before = handle.images_sent, handle.seconds
-    found, done = _Found(), 0
-    for number, point in enumerate(judge.points):
-        for batch in detect_all(handle, judge.samples[done:point], judge.plan.windows, keys):
-            for picture, detections in zip(batch.pictures, batch.found, strict=True):
-                if picture.crop is None:
-                    found.whole[picture.sample] = detections
-                else:
-                    found.crops[picture.sample, picture.rank] = detections
-            yield Advanced(len(found), calls, handle.seconds - seconds_before)
-        spent = Spent(handle.images_sent - sent_before, handle.seconds - seconds_before, spared=calls - len(found))
-        if number == 0:
-            judge.check_first(found, judge.samples[:point], keys)
-            sent_before, seconds_before = handle.images_sent - spent.model_calls, handle.seconds - spent.model_seconds
-        done = point
-        result = judge.at(number, found, spent)
+    looking = settings.looks == "auto" and settings.states_limits
+    schedule = (scorer.early_looks() if looking else None) or LookSchedule.once(samples, settings.level)
+    meter = Meter(handle, keys, "run", len(samples) + len(plan))
+    yield meter.start(len(samples), len(plan), paired_by=None if scorer.pairing is None else scorer.pairing.by)
+    looks: list[Look] = []
+    parts: list[Sequence[Sample]] = []
+    for start, point, level in zip([0, *schedule.points], schedule.points, schedule.levels, strict=False):
+        parts.append(schedule.samples[start:point])
+        yield from meter.detect(parts[-1], plan.windows)
+        meter.spent.spared = meter.calls - meter.done
+        if not start:
+            scorer.check_first(parts[0], meter)
+        result = scorer.score(schedule.samples[:point], meter, level)
+        if settings.looks == "auto":
+            drop = result.drop
+            looks.append(Look(point, level, drop.value, drop.low, drop.high, result.is_decided()))
+            result.looks = tuple(looks)
         if point < len(samples) and result.is_decided():
             break
     if settings.looks == "off":
-        result.hint = judge.hint(found, result)
-    parts = [judge.samples[start:end] for start, end in pairwise([0, *judge.points[: number + 1]])]
-    explainer = Explainer(handle, keys, parts, judge.plan.windows, judge.categories, result.settings, spent)
-    judge.explain(result, found, explainer)
+        result.hint = _hint(scorer, meter, result)
+    explainer = Explainer(handle, keys, parts, plan.windows, scorer.pairing, result.settings, meter.spent)
+    result.explanation.seek = partial(_explain, explainer, result, meter)
     result.data_warnings = data_warnings(dataset, samples, None if keys is None else keys.cache)
     if settings.explain == "always" or (settings.explain == "auto" and result.asks_why()):
         yield from result.explanation.events()
@@ -155,8 +114,28 @@ def events(
     yield Finished(result)
 
 
-class _Judge:
-    """What a run knows before the detector is called, and how it judges what was found so far."""
+def _explain(explainer: Explainer, result: Run, meter: Meter) -> Iterator[Any]:
+    """Yield what is done to find a result's causes and what measures at inference win back, and what was found."""
+    yield from explainer.causes(result.scored)
+    if result.settings.try_mitigations:
+        known = {replace(picture, rank=min(picture.rank, 0)): each for picture, each in meter.found.items()}
+        yield from try_mitigations(explainer, result.scored, result.plan.spec, known)
+
+
+def _hint(scorer: "GateScorer", meter: Meter, result: Run) -> str | None:
+    """Return what looks would have spared, ``None`` where nothing."""
+    early = scorer.early_looks() if scorer.settings.states_limits and result.is_decided() else None
+    if early is None:
+        return None
+    for point, level in zip(early.points[:-1], early.levels, strict=False):
+        if scorer.score(early.samples[:point], meter, level).is_decided():
+            spared = sum(1 + len(scorer.plan.windows[sample.id]) for sample in early.samples[point:])
+            return f"--cropdet-looks auto would have decided after {point} images and spared {spared} calls"
+    return None
+
+
+class GateScorer:
+    """Which windows and objects a run is about, and the result of the detections in them."""
 
     def __init__(
         self,
@@ -167,123 +146,66 @@ class _Judge:
         plan: Plan | None,
     ) -> None:
         self.handle, self.dataset, self.settings = handle, dataset, settings
-        if plan is None and not getattr(dataset, "has_truth", True):
+        if plan is None and not has_truth(dataset):
             refuse_without_truth(settings.crops)
         self.plan = make_plan(samples, settings.crops, settings.seed, settings.max_crops) if plan is None else plan
         self._mixed = shuffled(samples, settings.seed)
-        self._looks: list[Look] = []
-        self._repeat: Repeat | None = None
-        self._high = settings.score_threshold or HIGH
         self._training = None if settings.train_data is None else load_annotations(settings.train_data)
-        self.chosen: list[int] = []
-        self.kept: list[int] = []
-        self.categories: CategoryMap | None = None
-        if not getattr(dataset, "has_truth", True):
-            self.samples, self.points, self.levels = list(samples), [len(samples)], [settings.level]
-            self._possible = self.points
-            return
-        self.chosen = _chosen_categories(settings, dataset)
-        index = CropIndex.of(self._mixed, self.plan)
-        objects = build_objects(index, settings.min_visibility)
-        self.kept = kept_categories(objects, self.chosen)
-        scored = {int(key) for key in objects.truth.category[objects.scored]}
-        needed = sorted(scored & {*self.chosen, *select_categories(settings.by_category, dataset.categories)})
-        self.categories = reconcile(handle.categories, dataset.categories, needed)
-        points = [
-            point
-            for point in look_points(len(samples))
-            if point == len(samples) or enough_categories(objects, objects.unit < point, self.kept)
-        ]
-        looking = settings.looks == "auto" and settings.states_limits
-        self.samples = self._mixed if looking else list(samples)
-        self.points = points if looking else [len(samples)]
-        self._possible = points
-        self.levels = look_levels(points, settings.level) if looking else [settings.level]
+        self._repeat: Repeat | None = None
+        self._targets: Targets | None = None  # pseudo-labels are those of detections
+        self._kept: list[int] = []
+        self._points = [len(samples)]
+        if has_truth(dataset):
+            objects = build_objects(CropIndex.of(self._mixed, self.plan), settings.min_visibility)
+            present = {int(key) for key in objects.truth.category[objects.scored]}
+            names, limited = dataset.categories, settings.by_category
+            self._targets = Targets.annotated(handle.categories, names, settings, present, limited)
+            self._kept = kept_categories(objects, self._targets.chosen)
+            self._points = early_points(objects, self._kept)
 
     @property
-    def paired_by(self) -> str | None:
-        """How categories are paired, ``None`` without ground truth."""
-        return None if self.categories is None else self.categories.by
+    def pairing(self) -> CategoryMap | None:
+        """How the detector's categories are paired with the data set's, ``None`` without ground truth."""
+        return None if self._targets is None else self._targets.pairing
 
-    def check_first(self, found: _Found, samples: Sequence[Sample], keys: BatchKeys | None) -> None:
-        """Check what the first answers show: categories that fit, and whether they come out the same twice."""
-        if self.categories is not None:
-            self.categories.check_ids(found.whole.values())
-        self._repeat = check_repeat(
-            self.handle, samples, found.whole, self.categories, self.chosen, self.settings, keys
-        )
-
-    def at(self, number: int, found: _Found, spent: Spent) -> Run:
-        """Return the result after look ``number``."""
-        point, level = self.points[number], self.levels[number]
-        result = self._summarise(self.samples[:point], found, spent, level)
-        if self.settings.looks == "auto":
-            drop = result.drop
-            self._looks.append(Look(point, level, drop.value, drop.low, drop.high, result.is_decided()))
-            result.looks = tuple(self._looks)
-        return result
-
-    def explain(self, result: Run, found: _Found, explainer: Explainer) -> None:
-        """Give a result the way to its causes, and to what measures at inference win back."""
-
-        def seek() -> Iterator[Any]:
-            yield from explainer.causes(result.scored)
-            if self.settings.try_mitigations:
-                yield from try_mitigations(explainer, result.scored, self.plan.spec, found.known(self.plan))
-
-        result.explanation.seek = seek
-
-    def hint(self, found: _Found, result: Run) -> str | None:
-        """Return what looks would have spared, ``None`` where nothing."""
-        if not self.settings.states_limits or len(self._possible) < 2 or not result.is_decided():
+    def early_looks(self) -> LookSchedule | None:
+        """Return when to look at a growing part of the samples, ``None`` without ground truth."""
+        if self._targets is None:
             return None
-        levels = look_levels(self._possible, self.settings.level)
-        for point, level in zip(self._possible[:-1], levels, strict=False):
-            part = self._mixed[:point]
-            if self._summarise(part, found, result.spent, level).is_decided():
-                spared = sum(1 + len(self.plan.windows[sample.id]) for sample in self._mixed[point:])
-                return f"--cropdet-looks auto would have decided after {point} images and spared {spared} calls"
-        return None
+        return LookSchedule(self._mixed, self._points, look_levels(self._points, self.settings.level))
 
-    def _summarise(self, samples: Sequence[Sample], found: _Found, spent: Spent, level: float) -> Run:
-        replicates = self.settings.replicates
-        if level != self.settings.level:
-            replicates = max(replicates, LOOK_REPLICATES)
-        names = self.dataset.categories
-        if self.categories is None:
-            samples = stand_in_truth(samples, found.whole, self._high)
-            names = names_for(self.handle.categories, found.whole)
-            self.chosen = select_categories(self.settings.categories or tuple(names.values()), names)
-        limits = {select_categories([name], names)[0]: limit for name, limit in self.settings.by_category.items()}
-        by_category = {names[key]: limit for key, limit in limits.items()}
-        if self.categories is None:
-            self.chosen = sorted({*self.chosen, *limits})
+    def check_first(self, samples: Sequence[Sample], meter: Meter) -> None:
+        """Check what the first answers show: categories that fit, and whether they come out the same twice."""
+        whole = meter.whole_images()
+        self._repeat = check_answers(self.handle, samples, whole, self._targets, self.settings, meter.keys)
+
+    def score(self, samples: Sequence[Sample], meter: Meter, level: float) -> Run:
+        """Return the result on ``samples``, with bounds of ``level``."""
+        settings, whole = self.settings, meter.whole_images()
+        replicates = settings.replicates if level == settings.level else max(settings.replicates, LOOK_REPLICATES)
+        targets = self._targets or Targets.pseudo(self.handle.categories, whole, settings, settings.by_category)
+        samples = targets.samples(samples, whole)
         index = CropIndex.of(samples, self.plan)
-        objects = build_objects(index, self.settings.min_visibility)
-        answers = None
-        if self.categories is not None:
-            whole = [found.whole[sample.id] for sample in samples]
-            answers = answers_of(self.handle, samples, whole, self.categories)
+        objects = build_objects(index, settings.min_visibility)
+        raw = [whole[sample.id] for sample in samples]
+        places = zip(index.unit, index.rank, index.crops, strict=True)
+        crops = [meter.found[Picture(index.samples[unit].id, int(rank), crop)] for unit, rank, crop in places]
+        limits = {select_categories([name], targets.names)[0]: limit for name, limit in settings.by_category.items()}
+        by_category = {targets.names[key]: limit for key, limit in limits.items()}
         return summarise(
             objects,
-            found.translated(index, self.categories),
-            [found.whole[sample.id] for sample in samples],
+            {"whole": [*map(targets.translate, raw)], "crop": [*map(targets.translate, crops)]},
+            raw,
             self.plan,
-            replace(self.settings, level=level, replicates=replicates, by_category=by_category),
+            replace(settings, level=level, replicates=replicates, by_category=by_category),
             describe(self.handle),
-            (self.dataset.name, names),
-            self.chosen,
-            kept_categories(objects, self.chosen) if self.categories is None else self.kept,
-            spent,
+            (self.dataset.name, targets.names),
+            targets.chosen,
+            kept_categories(objects, targets.chosen) if self._targets is None else self._kept,
+            meter.spent,
             self._repeat,
-            self._high if self.categories is None else None,
-            sorted({*limits} - {*self.chosen}),
+            targets.high,
+            sorted({*limits} - {*targets.chosen}),
             self._training,
-            answers,
+            None if targets.pairing is None else answers_of(self.handle, samples, raw, targets.pairing),
         )
-
-
-def _chosen_categories(settings: RunSettings, dataset: Dataset) -> list[int]:
-    named = settings.categories or tuple(dataset.categories.values())
-    select_categories(settings.by_category, dataset.categories)
-    return select_categories(named, dataset.categories)

@@ -5,21 +5,19 @@ from pytest_cropdet.inference.cache import Cache
 from pytest_cropdet.inference.cache_keys import BatchKeys
 from pytest_cropdet.inference.image_notes import data_warnings
 from pytest_cropdet.inference.one_image import Windows
-from pytest_cropdet.inference.progress import Advanced, Asked, Explaining, Spent, Started, Trying, estimate_seconds
+from pytest_cropdet.inference.progress import Advanced, Meter, Spent, Started, estimate_seconds
 
 __all__ = [
     "WAIT",
     "Advanced",
-    "Asked",
     "Batch",
     "BatchKeys",
     "Batches",
     "Cache",
-    "Explaining",
+    "Meter",
     "Picture",
     "Spent",
     "Started",
-    "Trying",
     "View",
     "Windows",
     "chunks",

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from pytest_cropdet.data import Detections
+from pytest_cropdet.files import may_live
 from pytest_cropdet.inference.sqlite import CacheWarning, Database
 
 __all__ = ["Cache", "CacheWarning", "pack", "unpack"]
@@ -201,19 +202,4 @@ def _holds(owner: object, until: object, now: float) -> bool:
     if not isinstance(owner, str) or not isinstance(until, float) or not now < until <= now + CLAIM_SECONDS + 1:
         return False
     host, _, number = owner.rpartition(":")
-    return host != socket.gethostname() or _lives(number)  # of another machine nobody can tell
-
-
-def _lives(pid: str) -> bool:
-    """Return whether a process of this machine may still be at work; one that only waits to be buried is not."""
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError, ValueError):
-        return False
-    except OSError:
-        return True
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
-    except OSError:
-        return True
-    return not state.startswith(" Z")
+    return may_live(host, number)

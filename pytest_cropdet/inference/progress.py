@@ -1,25 +1,18 @@
-"""What a loop that runs the detector reports while it works: its start, each batch, the seconds left."""
+"""The one loop that runs a detector for a task: it keeps the detections, counts what they cost, and reports batches."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-__all__ = ["Advanced", "Asked", "Explaining", "Spent", "Started", "Trying", "estimate_seconds"]
+from pytest_cropdet.data import Detections, Sample
+from pytest_cropdet.detectors import DetectorHandle
+from pytest_cropdet.geometry import Crop
+from pytest_cropdet.inference.batches import Batches, Picture, detect_all
+from pytest_cropdet.inference.cache_keys import BatchKeys
 
+__all__ = ["Advanced", "Meter", "Spent", "Started", "estimate_seconds"]
 
-@dataclass(frozen=True, slots=True)
-class Explaining:
-    """Renderings are about to be sent, to say why a gate did not pass: so many crops, images to send."""
-
-    crops: int
-    calls: int
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A batch of renderings is done: images sent so far, of how many, and the seconds the detector took."""
-
-    done: int
-    calls: int
-    model_seconds: float
+Task = Literal["run", "explain", "try", "benchmark", "search"]  # "try": measures at inference
 
 
 @dataclass(slots=True)
@@ -34,15 +27,18 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run is about to call the detector: this many source images, crops and images to send.
+    """A task is about to call the detector: this many source images, crops and images to send.
 
-    ``paired_by``: how categories are paired, ``name`` or ``id``, where that is known.
+    ``paired_by``: how categories are paired, ``name`` or ``id``, where that is known. ``note``: what the user should
+    read before the first call.
     """
 
     images: int
     crops: int
     calls: int
+    task: Task = "run"
     paired_by: str | None = field(default=None, compare=False, kw_only=True)
+    note: str | None = field(default=None, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +48,53 @@ class Advanced:
     done: int
     calls: int
     model_seconds: float
+    task: Task = "run"
 
 
-def estimate_seconds(event: Advanced | Asked) -> float:
+@dataclass(eq=False)
+class Meter:
+    """Runs a detector for one task.
+
+    ``calls``: images that the task sends in all. ``spent``: what the run cost, to which the task adds. ``found``: the
+    raw detections so far. ``done``: images so far, those included that a cache knew; ``seconds``: the detector's.
+    """
+
+    handle: DetectorHandle
+    keys: BatchKeys | None
+    task: Task
+    calls: int
+    spent: Spent = field(default_factory=lambda: Spent(0, 0.0))
+    found: dict[Picture, Detections] = field(default_factory=dict)
+    done: int = 0
+    seconds: float = 0.0
+
+    def start(self, images: int, crops: int, *, paired_by: str | None = None, note: str | None = None) -> Started:
+        """Return the event that stands before the first call."""
+        return Started(images, crops, self.calls, self.task, paired_by=paired_by, note=note)
+
+    def detect(
+        self, samples: Sequence[Sample], windows: Mapping[str, Sequence[Crop]], batches: Batches | None = None
+    ) -> Iterator[Advanced]:
+        """Detect in every picture of a plan, as :func:`detect_all` does, and yield how far the task is.
+
+        Only the calls of these pictures count, not what else the detector is shown between two batches.
+        """
+        sent, seconds = self.handle.images_sent, self.handle.seconds
+        for batch in detect_all(self.handle, samples, windows, self.keys, batches):
+            took = self.handle.seconds - seconds
+            self.spent.model_calls += self.handle.images_sent - sent
+            self.spent.model_seconds += took
+            self.seconds += took
+            self.done += len(batch.pictures)
+            self.found.update(zip(batch.pictures, batch.found, strict=True))
+            yield Advanced(self.done, self.calls, self.seconds, self.task)
+            sent, seconds = self.handle.images_sent, self.handle.seconds
+
+    def whole_images(self) -> dict[str, Detections]:
+        """Return the raw detections of whole images by sample id."""
+        return {picture.sample: each for picture, each in self.found.items() if picture.crop is None}
+
+
+def estimate_seconds(event: Advanced) -> float:
     """Return how many seconds the detector still needs, from what it has needed so far."""
     return event.model_seconds / max(1, event.done) * (event.calls - event.done)
-
-
-@dataclass(frozen=True, slots=True)
-class Trying:
-    """Measures at inference are about to be tried on half of the crops: so many crops, images to send."""
-
-    crops: int
-    calls: int

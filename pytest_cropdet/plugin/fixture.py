@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_cropdet.benchmark import Benchmark, Planned, benchmark_events, estimate
+from pytest_cropdet.benchmark import Benchmark, benchmark_events, estimate
 from pytest_cropdet.crops import Drawn, Plan, choose_samples, draw_plan, plan_name, refuse_many
 from pytest_cropdet.data import Dataset, Sample
 from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
@@ -255,8 +255,6 @@ class Cropdet:
             for event in benchmark_events(detector, self.dataset, mode, settings, cache_of(self._config)):
                 if isinstance(event, Benchmark):
                     return event
-                if isinstance(event, Planned):
-                    progress.note(event.line)
                 progress.show(event)
         raise RuntimeError("the benchmark ended without a result")
 

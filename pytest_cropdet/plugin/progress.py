@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.gate import Asked, Event, Explaining, Trying
+from pytest_cropdet.gate import Event
 from pytest_cropdet.inference import Advanced, Started, estimate_seconds
 from pytest_cropdet.terms import one_line
 
@@ -26,8 +26,8 @@ class Progress:
         self._overwrite = overwrite
         self._capture = capture
         self._begun = self._last = time.monotonic()
-        self._started: Started | Explaining | Trying | None = None
-        self._advanced: Advanced | Asked | None = None
+        self._started: Started | None = None
+        self._advanced: Advanced | None = None
         self._goes_on = "they are kept, and the next run goes on from there"
         self._estimated = False
         self._dirty = False
@@ -56,9 +56,11 @@ class Progress:
         """Show one event."""
         if self._reporter is None:
             return
-        if isinstance(event, Started | Explaining | Trying):
+        if isinstance(event, Started):
+            if event.note is not None:
+                self.note(event.note)
             self._started, self._estimated = event, False
-        elif isinstance(event, Advanced | Asked):
+        elif isinstance(event, Advanced):
             self._advanced = event
             with self._uncaptured():
                 self._advance(self._reporter, event)
@@ -77,16 +79,16 @@ class Progress:
     def _uncaptured(self) -> AbstractContextManager[None]:
         return nullcontext() if self._capture is None else self._capture.global_and_fixture_disabled()
 
-    def _advance(self, reporter: pytest.TerminalReporter, event: Advanced | Asked) -> None:
+    def _advance(self, reporter: pytest.TerminalReporter, event: Advanced) -> None:
         now, left = time.monotonic(), estimate_seconds(event)
         if not self._estimated and event.done >= min(8, event.calls):
             self._estimated = True
             if left > LONG and self._started is not None:
                 begun, each = self._started, event.model_seconds / event.done
                 calls = f"{begun.calls} detector calls: about {_duration(left)} at {each:.3f} s a call"
-                if isinstance(begun, Explaining):
+                if begun.task == "explain":
                     self._line(reporter, f"cropdet: to say why, {calls} (--cropdet-explain off leaves that out)")
-                elif isinstance(begun, Trying):
+                elif begun.task == "try":
                     self._line(reporter, f"cropdet: to try measures at inference, {calls}")
                 else:
                     by_id = "; categories are paired by id" if begun.paired_by == "id" else ""

@@ -57,7 +57,7 @@ def search_for(
                 advice = _advice(seconds / found.calls, most, asked["examples"])
                 if advice:
                     progress.note(advice)
-            progress.show(Advanced(found.windows, max(most, found.windows), seconds))
+            progress.show(Advanced(found.windows, max(most, found.windows), seconds, "search"))
     if found.worst is None or not found.worst.lost:
         return found
     again = _command(config, item)

@@ -12,11 +12,12 @@ import pytest
 
 from pytest_cropdet import Detections, GroundTruth, run_benchmark
 from pytest_cropdet.benchmark.cells import MODES, plan_benchmark
-from pytest_cropdet.benchmark.result import Planned, benchmark_events
+from pytest_cropdet.benchmark.result import benchmark_events
 from pytest_cropdet.benchmark.scores import Rules, moved
 from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.inference.progress import Started
 from pytest_cropdet.report.model_card import model_card
 from pytest_cropdet.report.records import benchmark_record
 from pytest_cropdet.settings import RunSettings
@@ -185,11 +186,12 @@ def test_the_estimate_stands_before_the_first_call_and_is_exact():
     detector = perfect(DATA)
     events = benchmark_events(detector, DATA, "quick", RunSettings(replicates=100))
     planned = next(events)
-    assert isinstance(planned, Planned)
+    assert isinstance(planned, Started)
+    assert planned.task == "benchmark"
     assert not detector.shown
     *advanced, found = events
     assert (planned.calls, planned.calls) == (found.spent.model_calls, advanced[-1].done)
-    assert planned.line.startswith(f"cropdet-benchmark 1 quick: {found.plan.crops:,} crops of 30 images, ")
+    assert planned.note.startswith(f"cropdet-benchmark 1 quick: {found.plan.crops:,} crops of 30 images, ")
 
 
 def test_quick_takes_100_images_and_at_most_54_calls_of_each_and_says_what_it_left_out():

@@ -8,7 +8,8 @@ import pytest
 from pytest_cropdet.causes.attribution import rendered_names
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.evaluation.measure import GateFailure
-from pytest_cropdet.gate.runner import Asked, Explaining, Finished, events, run
+from pytest_cropdet.gate.runner import Finished, events, run
+from pytest_cropdet.inference.progress import Advanced, Started
 from pytest_cropdet.report.records import record
 from pytest_cropdet.settings import RunSettings
 from tests.painted import Finder, painted_data
@@ -87,8 +88,8 @@ def test_a_crop_of_everything_costs_nothing_in_any_step(data):
 
 def test_events_tell_what_is_sent_and_how_far_it_is(data):
     seen = list(events(weak(), data, RunSettings(crops=SPEC, max_drop=0.05)))
-    begun = next(each for each in seen if isinstance(each, Explaining))
-    asked = [each for each in seen if isinstance(each, Asked)]
+    begun = next(each for each in seen if isinstance(each, Started) and each.task == "explain")
+    asked = [each for each in seen if isinstance(each, Advanced) and each.task == "explain"]
     assert begun.crops == 120
     assert begun.calls == asked[-1].done == asked[-1].calls == 480
     assert [each.done for each in asked] == sorted(each.done for each in asked)
@@ -116,11 +117,13 @@ def test_the_json_holds_steps_fates_and_the_placebo(data):
 def test_a_detector_that_fails_while_it_is_asked_why_leaves_the_gate_its_verdict(data):
     class Breaking(Finder):
         def __call__(self, images):
-            if self.shown >= 60 + 120 + 8:
+            if self.shown >= 60 + 120 + 8 + 40:
                 raise RuntimeError("out of memory")
             return super().__call__(images)
 
-    result = run(Breaking(half), data, crops=SPEC, max_drop=0.05)
+    detector = Breaking(half)
+    result = run(detector, data, crops=SPEC, max_drop=0.05)
+    assert result.spent.model_calls == detector.shown - result.repeat.images == 60 + 120 + 40
     with pytest.raises(GateFailure, match=r"(?s)0\.\d+ > 0\.050.*not explained: .*out of memory"):
         result.check()
     with pytest.raises(CropdetError, match=r"cannot be explained: .*out of memory"):

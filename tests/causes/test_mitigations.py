@@ -15,9 +15,10 @@ from pytest_cropdet.causes.mitigations.measures import MARGINS, Mitigation, Padd
 from pytest_cropdet.data.cropping import crop_detections
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.evaluation.interval import Bounded
-from pytest_cropdet.gate.runner import Asked, Finished, Trying, events, run
+from pytest_cropdet.gate.runner import Finished, events, run
 from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.inference.batches import Picture
+from pytest_cropdet.inference.progress import Advanced, Started
 from pytest_cropdet.settings import RunSettings
 from tests.causes.built import SIDES, Built, scenes
 from tests.painted import Finder, find, paint, painted_data, sample
@@ -304,12 +305,12 @@ def test_each_picture_is_asked_about_once_and_what_is_known_not_at_all():
     detector = Finder(border_shy)
     settings = RunSettings(crops=RANDOM, max_drop=0.01, replicates=200, try_mitigations=True)
     seen = list(events(detector, painted_data(images=60), settings))
-    begun = [each for each in seen if isinstance(each, Trying)]
+    begun = [each for each in seen if isinstance(each, Started) and each.task == "try"]
     assert [each.crops for each in begun] == [60, 60]
     first, second = (each.calls for each in begun)
     assert first <= 60 * 10  # three paddings twice, three wider windows, the whole image; the crop itself is known
     assert second <= 60 * 4
-    assert [each.done for each in seen if isinstance(each, Asked)][-1] == second
+    assert [each.done for each in seen if isinstance(each, Advanced) and each.task == "try"][-1] == second
     assert isinstance(seen[-1], Finished)
     result = seen[-1].run
     assert result.spent.model_calls == 60 + 120 + 480 + first + second

@@ -141,6 +141,22 @@ def test_a_lock_that_a_killed_process_left_holds_nobody_up(tmp_path):
     assert not kept.with_suffix(".lock").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the state of a process is read in /proc")
+def test_a_lock_of_a_killed_process_that_nobody_waited_for_holds_nobody_up(tmp_path):
+    """A worker that is killed stays in the table of processes until the controller ends."""
+    kept = Path(draw_plan(SOURCE, DATA, 0, tmp_path).file)
+    kept.unlink()
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+        os.kill(killed.pid, 0)  # still there
+        kept.with_suffix(".lock").write_text(f"{socket.gethostname()} {killed.pid}")
+        drawing = threading.Thread(target=draw_plan, args=(SOURCE, DATA, 0, tmp_path), daemon=True)
+        drawing.start()
+        drawing.join(timeout=60)
+        assert not drawing.is_alive(), "it waits for a process that is gone"
+    assert kept.exists()
+
+
 def test_the_first_file_stays_where_two_processes_drew(tmp_path, monkeypatch):
     """Windows that were read are never changed under a run."""
     other = json.dumps({**json.loads(Path(draw_plan(SOURCE, DATA, 0, tmp_path / "one").file).read_text()), "seed": 99})

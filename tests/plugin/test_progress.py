@@ -37,11 +37,11 @@ def clock(monkeypatch):
     return Clock
 
 
-def drive(clock, overwrite, seconds_a_call, calls=200):
+def drive(clock, overwrite, seconds_a_call, calls=200, task="run", **more):
     """Run ``calls`` calls of a detector and return what was shown."""
     reporter = Reporter()
     with Progress(reporter, overwrite, None) as shown:
-        shown.show(Started(images=40, crops=calls - 40, calls=calls))
+        shown.show(Started(images=40, crops=calls - 40, calls=calls, task=task, **more))
         for done in range(1, calls + 1):
             clock.now += seconds_a_call
             shown.show(Advanced(done, calls, done * seconds_a_call))
@@ -54,6 +54,27 @@ def test_where_no_line_can_be_overwritten_there_is_one_each_30_s_after_an_estima
         "cropdet: 60 of 200 detector calls, 1 min left",
         "cropdet: 120 of 200 detector calls, 40 s left",
         "cropdet: 180 of 200 detector calls, 10 s left",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ({"paired_by": "id"}, "160 crops of 40 images, {}; categories are paired by id"),
+        ({"paired_by": "name"}, "160 crops of 40 images, {}"),
+        ({"task": "benchmark"}, "160 crops of 40 images, {}"),
+        ({"task": "explain"}, "to say why, {} (--cropdet-explain off leaves that out)"),
+        ({"task": "try"}, "to try measures at inference, {}"),
+    ],
+)
+def test_the_estimate_says_what_the_calls_are_for(clock, more, line):
+    first, *_ = drive(clock, overwrite=False, seconds_a_call=0.5, **more)
+    assert first == "cropdet: " + line.format("200 detector calls: about 2 min at 0.500 s a call")
+
+
+def test_what_the_user_should_read_first_stands_before_the_first_call_of_a_short_run_too(clock):
+    assert drive(clock, overwrite=False, seconds_a_call=0.05, note="a benchmark begins") == [
+        "cropdet: a benchmark begins"
     ]
 
 

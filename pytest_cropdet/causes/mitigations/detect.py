@@ -10,14 +10,14 @@ from pytest_cropdet.causes.mitigations.gains import Part, Trial, Trials, choose,
 from pytest_cropdet.causes.mitigations.measures import Mitigation, mitigations, size_of
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle
-from pytest_cropdet.inference import Asked, Batches, Picture, Trying, detect_all
+from pytest_cropdet.inference import Advanced, Batches, Meter, Picture, Started
 
 __all__ = ["try_mitigations"]
 
 
 def try_mitigations(
     explainer: Explainer, run: Scored, spec: str, known: Mapping[Picture, Detections]
-) -> Iterator[Trying | Asked | Trials]:
+) -> Iterator[Started | Advanced | Trials]:
     """Yield what is done, and at the end the trials.
 
     ``spec``: of the run's windows. ``known``: raw answers that need not be asked for again.
@@ -49,7 +49,7 @@ class _Answers:
 
 def _answers(
     explainer: Explainer, part: Part, wanted: Sequence[Mitigation], known: Mapping[Picture, Detections]
-) -> Generator[Trying | Asked, None, _Answers]:
+) -> Generator[Started | Advanced, None, _Answers]:
     """Ask about every picture of the measures once, and return what each measure makes of the answers."""
     handle, index = explainer.handle, part.index
     crops = [(index.samples[unit], crop) for unit, crop in zip(index.unit, index.crops, strict=True)]
@@ -62,16 +62,9 @@ def _answers(
                 found[picture] = known[picture]
             else:
                 to_ask[picture.sample][picture] = None
-    total, done = sum(map(len, to_ask.values())), 0
-    seconds, sent = handle.seconds, handle.images_sent
-    yield Trying(len(index), total)
-    batches = _batches(handle, to_ask)
-    for batch in detect_all(handle, list(index.samples), explainer.windows, explainer.keys, batches):
-        found.update(zip(batch.pictures, batch.found, strict=True))
-        done += len(batch.pictures)
-        yield Asked(done, total, handle.seconds - seconds)
-    explainer.spent.model_calls += handle.images_sent - sent
-    explainer.spent.model_seconds += handle.seconds - seconds
+    meter = Meter(handle, explainer.keys, "try", sum(map(len, to_ask.values())), explainer.spent, found)
+    yield meter.start(len(index.samples), len(index))
+    yield from meter.detect(list(index.samples), explainer.windows, _batches(handle, to_ask))
     if explainer.categories is not None:
         found = {picture: explainer.categories.translate(each) for picture, each in found.items()}
     return _Answers(
