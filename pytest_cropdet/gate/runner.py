@@ -1,12 +1,12 @@
 """The one loop: plan, detect, score, judge. It yields events; who shows them is another's affair."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from pytest_cropdet.causes import Explainer, try_mitigations
+from pytest_cropdet.causes import Explainer, Explanation, try_mitigations
 from pytest_cropdet.crops import Plan, choose_samples, make_plan, refuse_without_truth, shuffled
 from pytest_cropdet.data import (
     HIGH,
@@ -24,7 +24,7 @@ from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.evaluation import CropIndex, build_objects, kept_categories
 from pytest_cropdet.gate.early_stopping import LOOK_REPLICATES, enough_categories, look_levels, look_points
-from pytest_cropdet.gate.facts import Look
+from pytest_cropdet.gate.measurements import Look, Measurements
 from pytest_cropdet.gate.repeatability import Repeat, check_repeat
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.summary import summarise
@@ -100,14 +100,23 @@ def run(detector: Any, dataset: Dataset, settings: RunSettings | None = None, **
 
 
 def events(
-    detector: Any, dataset: Dataset, settings: RunSettings, plan: Plan | None = None, cache: Cache | None = None
+    detector: Any,
+    dataset: Dataset,
+    settings: RunSettings,
+    plan: Plan | None = None,
+    cache: Cache | None = None,
+    *,
+    name: str = "",
+    page: str | None = None,
+    watch: Callable[[Iterator[Any]], Any] = list,
 ) -> Iterator[Event]:
     """Run a gate, yielding :class:`Started`, an :class:`Advanced` for each batch, and :class:`Finished` at the end.
 
     Where it is to be explained, :class:`Explaining` and an :class:`Asked` for each batch come before the end; where
     measures at inference are tried, :class:`Trying` and the same, twice.
 
-    ``cache``: where detections are kept; without it, or for a detector without fingerprint, all are computed.
+    ``cache``: where detections are kept; without it, or for a detector without fingerprint, all are computed. ``name``
+    of the run in reports, the ``page`` about it, and what is to ``watch`` while it is explained later on.
     """
     begun = time.perf_counter()
     handle = as_handle(detector)
@@ -140,16 +149,22 @@ def events(
             judge.check_first(found, judge.samples[:point], keys)
             sent_before, seconds_before = handle.images_sent - spent.model_calls, handle.seconds - spent.model_seconds
         done = point
-        result = judge.at(number, found, spent)
-        if point < len(samples) and result.is_decided():
+        measured = judge.at(number, found)
+        if point < len(samples) and measured.is_decided():
             break
-    if settings.looks == "off":
-        result.hint = judge.hint(found, result)
     parts = [judge.samples[start:end] for start, end in pairwise([0, *judge.points[: number + 1]])]
-    explainer = Explainer(handle, keys, parts, judge.plan.windows, judge.categories, result.settings, spent)
-    judge.explain(result, found, explainer)
-    result.data_warnings = data_warnings(dataset, samples, None if keys is None else keys.cache)
-    if settings.explain == "always" or (settings.explain == "auto" and result.asks_why()):
+    explainer = Explainer(handle, keys, parts, judge.plan.windows, judge.categories, measured.settings, spent)
+    result = Run.of(
+        measured,
+        spent=spent,
+        explanation=Explanation(lambda: judge.seek(measured, found, explainer), watch, page),
+        name=name,
+        looks=judge.looks,
+        hint=judge.hint(found, measured) if settings.looks == "off" else None,
+        data_warnings=data_warnings(dataset, samples, None if keys is None else keys.cache),
+        training=judge.training,
+    )
+    if settings.explain == "always" or (settings.explain == "auto" and measured.asks_why()):
         yield from result.explanation.events()
     result.spent.total_seconds = time.perf_counter() - begun
     yield Finished(result)
@@ -171,10 +186,10 @@ class _Judge:
             refuse_without_truth(settings.crops)
         self.plan = make_plan(samples, settings.crops, settings.seed, settings.max_crops) if plan is None else plan
         self._mixed = shuffled(samples, settings.seed)
-        self._looks: list[Look] = []
+        self.looks: tuple[Look, ...] = ()
         self._repeat: Repeat | None = None
         self._high = settings.score_threshold or HIGH
-        self._training = None if settings.train_data is None else load_annotations(settings.train_data)
+        self.training = None if settings.train_data is None else load_annotations(settings.train_data)
         self.chosen: list[int] = []
         self.kept: list[int] = []
         self.categories: CategoryMap | None = None
@@ -213,39 +228,35 @@ class _Judge:
             self.handle, samples, found.whole, self.categories, self.chosen, self.settings, keys
         )
 
-    def at(self, number: int, found: _Found, spent: Spent) -> Run:
-        """Return the result after look ``number``."""
+    def at(self, number: int, found: _Found) -> Measurements:
+        """Return what is measured at look ``number``, and note the look."""
         point, level = self.points[number], self.levels[number]
-        result = self._summarise(self.samples[:point], found, spent, level)
+        measured = self._summarise(self.samples[:point], found, level)
         if self.settings.looks == "auto":
-            drop = result.drop
-            self._looks.append(Look(point, level, drop.value, drop.low, drop.high, result.is_decided()))
-            result.looks = tuple(self._looks)
-        return result
+            drop = measured.drop
+            look = Look(point, level, drop.value, drop.low, drop.high, measured.is_decided())
+            self.looks = (*self.looks, look)
+        return measured
 
-    def explain(self, result: Run, found: _Found, explainer: Explainer) -> None:
-        """Give a result the way to its causes, and to what measures at inference win back."""
+    def seek(self, measured: Measurements, found: _Found, explainer: Explainer) -> Iterator[Any]:
+        """Ask the detector for the causes, and for what measures at inference win back, yielding what is done."""
+        yield from explainer.causes(measured.scored)
+        if self.settings.try_mitigations:
+            yield from try_mitigations(explainer, measured.scored, self.plan.spec, found.known(self.plan))
 
-        def seek() -> Iterator[Any]:
-            yield from explainer.causes(result.scored)
-            if self.settings.try_mitigations:
-                yield from try_mitigations(explainer, result.scored, self.plan.spec, found.known(self.plan))
-
-        result.explanation.seek = seek
-
-    def hint(self, found: _Found, result: Run) -> str | None:
+    def hint(self, found: _Found, measured: Measurements) -> str | None:
         """Return what looks would have spared, ``None`` where nothing."""
-        if not self.settings.states_limits or len(self._possible) < 2 or not result.is_decided():
+        if not self.settings.states_limits or len(self._possible) < 2 or not measured.is_decided():
             return None
         levels = look_levels(self._possible, self.settings.level)
         for point, level in zip(self._possible[:-1], levels, strict=False):
             part = self._mixed[:point]
-            if self._summarise(part, found, result.spent, level).is_decided():
+            if self._summarise(part, found, level).is_decided():
                 spared = sum(1 + len(self.plan.windows[sample.id]) for sample in self._mixed[point:])
                 return f"--cropdet-looks auto would have decided after {point} images and spared {spared} calls"
         return None
 
-    def _summarise(self, samples: Sequence[Sample], found: _Found, spent: Spent, level: float) -> Run:
+    def _summarise(self, samples: Sequence[Sample], found: _Found, level: float) -> Measurements:
         replicates = self.settings.replicates
         if level != self.settings.level:
             replicates = max(replicates, LOOK_REPLICATES)
@@ -274,11 +285,9 @@ class _Judge:
             (self.dataset.name, names),
             self.chosen,
             kept_categories(objects, self.chosen) if self.categories is None else self.kept,
-            spent,
             self._repeat,
             self._high if self.categories is None else None,
             sorted({*limits} - {*self.chosen}),
-            self._training,
             answers,
         )
 
