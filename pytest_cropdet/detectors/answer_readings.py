@@ -1,19 +1,20 @@
-"""In which other ways the numbers that a function returns may be read: order, units, edges, first category.
+"""In which other ways the numbers that a detector returns may be read: order, units, edges, first category.
 
-A function answers in pixels ``x0 y0 x1 y1`` of the picture it is given. What else its numbers may be costs no call of
-the detector: its answers are read again. Input sizes are those that detectors commonly have.
+A function answers in pixels ``x0 y0 x1 y1`` of the picture it is given; of a file it is declared. What else the numbers
+may be costs no call of the detector: its answers are read again, and what that gains is measured in annotated objects.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pytest_cropdet.data import Detections, Sample, straightened
-from pytest_cropdet.detectors.resize import frame_of
-from pytest_cropdet.geometry import FORMATS, Boxes, Floats, from_format, iou
+from pytest_cropdet.detectors.resize import Frame, frame_of
+from pytest_cropdet.geometry import FORMATS, Boxes, Crop, Floats, from_format, iou, to_format
 
-__all__ = ["Reading", "is_sharp", "readings", "whole_numbers"]
+__all__ = ["Declared", "Reading", "is_sharp", "overlaps", "readings", "whole_numbers", "worth", "z_score"]
 
 ORDERS = {
     "xyxy": ("x0 y0 x1 y1", ""),
@@ -24,6 +25,12 @@ ORDERS = {
         "return pytest_cropdet.geometry.boxes.from_format(boxes, 'cxcywh')",
     ),
 }
+SWAPPED = {"xyxy": "yxyx", "yxyx": "xyxy"}
+EXPECTED = {
+    "pixels": "pixels of the picture",
+    "normalized": "numbers from 0 to 1",
+    "input": "pixels of the model's resized input",
+}
 EDGES = {
     "inclusive": ("boxes end 1 px early, as if x1 y1 were the last pixels inside", "add 1 to x1 and y1", (0, 0, 1, 1)),
     "from 1": ("boxes lie 1 px too far right and down, as if pixels were counted from 1", "subtract 1", (-1,) * 4),
@@ -33,7 +40,7 @@ EDGES = {
         (-1, -1, 0, 0),
     ),
 }
-INPUTS = (224, 256, 300, 320, 384, 416, 512, 608, 640, 800, 1024, 1280)  # px a side
+INPUTS = (224, 256, 300, 320, 384, 416, 512, 608, 640, 800, 1024, 1280)  # px a side, as detectors commonly have them
 CLEARLY = (
     0.1  # of a side, by which an input must move the corners of most pictures, to be no habit of a detector's boxes
 )
@@ -41,12 +48,50 @@ PAIRS, IMAGES = 20, 5  # that edges are judged by, at least
 OFF, SCATTER = 0.25, 0.5  # px: the median by which an edge may be off, and scatter, once it is read rightly
 
 
+Scaled = Callable[[Boxes, int, int], Boxes]  # given boxes and the picture's width and height
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """How a detector's boxes were read: their order and units.
+
+    ``input_width``, ``input_height``: of the model's input in pixels, 0 where it is not known; ``resize``: how a
+    picture gets there.
+    """
+
+    order: str = "xyxy"
+    units: str = "pixels"
+    input_width: int = 0
+    input_height: int = 0
+    resize: str = "stretch"
+
+    @property
+    def knows_input(self) -> bool:
+        """Whether the size of the model's input is known."""
+        return self.input_width > 0 and self.input_height > 0
+
+    def frame(self, width: int, height: int) -> Frame:
+        """Return how a picture lies in the input; in itself, where that is not known."""
+        if not self.knows_input:
+            return Frame(width, height, width, height)
+        return frame_of(width, height, self.resize, self.input_width, self.input_height)
+
+    def undone(self, boxes: Boxes, width: int, height: int) -> Boxes:
+        """Return the numbers that were read as these boxes ``x0 y0 x1 y1`` in pixels of the picture."""
+        if self.units != "pixels":
+            frame = self.frame(width, height)
+            boxes = frame.to_input(boxes)
+            if self.units == "normalized":
+                boxes = boxes / np.array([frame.input_width, frame.input_height] * 2, dtype=np.float64)
+        return to_format(boxes, self.order)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Another way to read a function's numbers: what is wrong then, and how to fix it.
+    """Another way to read a detector's numbers: what is wrong then, and how a function is fixed.
 
-    ``boxes``: given boxes and the picture's (width, height), what they are in pixels ``x0 y0 x1 y1``. ``ids``: added to
-    each category.
+    ``boxes``: given boxes as they were read and the picture's (width, height), what they are in pixels ``x0 y0 x1 y1``.
+    ``ids``: added to each category. ``order``, ``units``: of the boxes.
     """
 
     key: str
@@ -54,8 +99,10 @@ class Reading:
     value: str
     wrong: str
     fix: str
-    boxes: Callable[[Boxes, int, int], Boxes]
+    boxes: Scaled
     ids: int = 0
+    order: str = "xyxy"
+    units: str = "pixels"
 
     def of(self, found: Detections, width: int, height: int) -> Detections:
         """Return detections as they are if their numbers are read so."""
@@ -63,48 +110,72 @@ class Reading:
         return Detections(boxes, found.scores, found.categories + self.ids, found.capped)
 
 
-def readings(samples: Sequence[Sample]) -> Iterator[Reading]:
-    """Yield every other way to read what was found in samples."""
+def readings(
+    samples: Sequence[Sample], declared: Declared | None = None, sides: Sequence[int] = INPUTS
+) -> Iterator[Reading]:
+    """Yield every other way to read what was found in samples.
+
+    ``declared``: how it was read, as a function's answers if not given. ``sides``: of inputs that are tried, in pixels,
+    where the input is not known.
+    """
+    was = declared or Declared()
     for order in FORMATS:
-        for key, value, units, scaled in _units(samples):
-            if (order, value) == ("xyxy", "pixels"):
+        for units, value, (said, fix_units), scaled in _units(samples, was, sides):
+            if (order, units) == (was.order, was.units):
                 continue
-            name, fix = ORDERS[order]
-            faults = [f"x0 y0 x1 y1 was expected, but {name} is returned"] if order != "xyxy" else []
-            faults += [f"pixels of the picture were expected, but {units[0]} are returned"] if units[0] else []
-            fixes = ", then ".join(each for each in (fix, units[1]) if each)
-            changed = "boxes" if value == "pixels" else key
-            declared = "xyxy" if value == "pixels" else "pixels"
-            said = order if value == "pixels" else value if order == "xyxy" else f"{order} {value}"
-            yield Reading(changed, declared, said, "; ".join(faults), fixes, _read(order, scaled))
+            name, fix_order = ORDERS[order]
+            faults = [f"{ORDERS[was.order][0]} was expected, but {name} is returned"] if order != was.order else []
+            faults += [f"{EXPECTED[was.units]} were expected, but {said} are returned"] if units != was.units else []
+            fixes = ", then ".join(each for each in (fix_order, fix_units) if each)
+            boxes_only = units == was.units
+            key, before = ("boxes", was.order) if boxes_only else ("units", was.units)
+            full = order if boxes_only else value if order == was.order else f"{order} {value}"
+            yield Reading(key, before, full, "; ".join(faults), fixes, _read(was, order, scaled), 0, order, units)
+    if was.units == "pixels" and was.order in SWAPPED:
+        order = SWAPPED[was.order]
+        wrong = f"{ORDERS[was.order][0]} was expected, but {ORDERS[order][0]} is returned, scaled as if it were that"
+        fix = "swap x and y before boxes are scaled to the picture"
+        yield Reading("boxes", was.order, f"{order}, scaled", wrong, fix, _swapped, 0, order, was.units)
     for value, (wrong, fix, moved) in EDGES.items():
-        yield Reading("edges", "exclusive, from 0", value, wrong, fix, _moved(moved))
+        yield Reading("edges", "exclusive, from 0", value, wrong, fix, _moved(moved), 0, was.order, was.units)
     for ids in (1, -1):
         wrong = f"categories are off by one: each id is {abs(ids)} too {'low' if ids > 0 else 'high'}"
         fix = f"{'add 1 to' if ids > 0 else 'subtract 1 from'} each id, or fix the ids in `categories`"
-        yield Reading("first_category", "0", f"{ids:+d}", wrong, fix, lambda boxes, width, height: boxes, ids)
+        kept = _moved((0, 0, 0, 0))
+        yield Reading("first_category", "0", f"{ids:+d}", wrong, fix, kept, ids, was.order, was.units)
 
 
-Scaled = Callable[[Boxes, int, int], Boxes]
-
-
-def _units(samples: Sequence[Sample]) -> Iterator[tuple[str, str, tuple[str, str], Scaled]]:
-    """Yield key, value, what the numbers are and how to fix it, and what makes pixels of the picture of them."""
-    yield "units", "pixels", ("", ""), lambda boxes, width, height: boxes
+def _units(
+    samples: Sequence[Sample], was: Declared, sides: Sequence[int]
+) -> Iterator[tuple[str, str, tuple[str, str], Scaled]]:
+    """Yield units, which, what the numbers are and how to fix it, and what makes pixels of the picture of them."""
+    if was.units == "input" and not was.knows_input:  # they were made pixels of the picture in a way that is not known
+        yield "input", "input", ("", ""), _same
+        return
+    yield "pixels", "pixels", ("" if was.units == "pixels" else EXPECTED["pixels"], ""), _same
     fix = "multiply x by the picture's width and y by its height"
-    yield "units", "normalized", ("numbers from 0 to 1", fix), _normalized
-    for side in INPUTS:
+    normalized: Scaled = lambda boxes, width, height: was.frame(width, height).from_normalized(boxes)  # noqa: E731
+    yield "normalized", "normalized", (EXPECTED["normalized"], fix), normalized
+    if was.knows_input:
+        known: Scaled = lambda boxes, width, height: was.frame(width, height).to_image(boxes)  # noqa: E731
+        yield "input", "input", (EXPECTED["input"], "scale them back to the picture"), known
+        return
+    for side in sides:
         for resize in ("stretch", "letterbox"):
             scaled = _from_input(resize, side)
             if np.median([_change(scaled, sample) for sample in samples] or [0.0]) < CLEARLY:
                 continue
             said = f"pixels of an input of {side} x {side} px (resized by {resize})"
-            fix = "scale them back to the picture"
-            yield "units", f"input {side} {resize}", (said, fix), scaled
+            yield "input", f"input {side} {resize}", (said, "scale them back to the picture"), scaled
 
 
-def _normalized(boxes: Boxes, width: int, height: int) -> Boxes:
-    return boxes * np.array([width, height, width, height], dtype=np.float64)
+def _same(boxes: Boxes, width: int, height: int) -> Boxes:
+    return boxes
+
+
+def _swapped(boxes: Boxes, width: int, height: int) -> Boxes:
+    size = np.array([width, height] * 2, dtype=np.float64)
+    return np.asarray((boxes / size)[:, [1, 0, 3, 2]] * size)
 
 
 def _from_input(resize: str, side: int) -> Scaled:
@@ -118,12 +189,41 @@ def _change(scaled: Scaled, sample: Sample) -> float:
     return float((np.abs(scaled(frame, sample.width, sample.height) - frame) / sides).max())
 
 
-def _read(order: str, scaled: Scaled) -> Scaled:
-    return lambda boxes, width, height: scaled(from_format(boxes, order), width, height)
+def _read(was: Declared, order: str, scaled: Scaled) -> Scaled:
+    return lambda boxes, width, height: scaled(from_format(was.undone(boxes, width, height), order), width, height)
 
 
 def _moved(by: tuple[int, ...]) -> Scaled:
     return lambda boxes, width, height: boxes + np.array(by, dtype=np.float64)
+
+
+def overlaps(found: Detections, sample: Sample, within_categories: bool = True) -> Floats:
+    """Return (objects, detections) IoU with the annotated objects that are no crowds; 0 between categories."""
+    truth = sample.truth.take(np.flatnonzero(~sample.truth.crowd))
+    overlap = iou(truth.boxes, Crop(0, 0, sample.width, sample.height).clip(found.boxes))
+    if not within_categories:
+        return overlap
+    return np.asarray(np.where(truth.categories[:, None] == found.categories[None, :], overlap, 0.0))
+
+
+def worth(answers: Sequence[Detections], samples: Sequence[Sample], least: float = 0.0) -> Floats:
+    """Return, for each sample, score times IoU of the best detection of each annotated object, summed.
+
+    ``answers``: with the data set's categories. An IoU below ``least`` counts nothing.
+    """
+    sums = []
+    for found, sample in zip(answers, samples, strict=True):
+        overlap = overlaps(found, sample)
+        sums.append((np.where(overlap >= least, overlap, 0.0) * found.scores).max(axis=1, initial=0.0).sum())
+    return np.array(sums, dtype=np.float64)
+
+
+def z_score(gains: Floats) -> float:
+    """Return the mean over its standard error; infinite where all gains are equal and not 0."""
+    mean, spread = float(gains.mean()), float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
+    if spread == 0:
+        return 0.0 if mean == 0 else math.copysign(math.inf, mean)
+    return mean / (spread / math.sqrt(len(gains)))
 
 
 def is_sharp(answers: Sequence[Detections], samples: Sequence[Sample]) -> bool:

@@ -1,124 +1,130 @@
-"""What a run found, as frozen values; and what its texts and figures read of a run."""
+"""What is known of a run, for its texts and figures: its measurements, the verdicts on them, and why it dropped."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.causes import Advice, Bias, Causes, Explanation, LabelChanges, Scored, Shift, Where
-from pytest_cropdet.crops import Plan
-from pytest_cropdet.evaluation import Hidden, Measure, Objects, Share, Verdict
-from pytest_cropdet.gate.caps import Caps
-from pytest_cropdet.gate.controls import Cap
-from pytest_cropdet.gate.limits import RunVerdict
-from pytest_cropdet.geometry import Crop
-from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.causes import (
+    Advice,
+    AnchorReport,
+    Bias,
+    Causes,
+    Details,
+    ErrorTypes,
+    Explanation,
+    LabelChanges,
+    NoAnchors,
+    Shift,
+    Step,
+    Where,
+    advise,
+)
+from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.evaluation import Verdict
+from pytest_cropdet.gate.doubts import is_weak
+from pytest_cropdet.gate.limits import RunVerdict, worst
+from pytest_cropdet.gate.measurements import Look, Measurements, asks_why
+from pytest_cropdet.inference import Spent
 
-__all__ = ["CategoryResult", "CropLoss", "Look", "RunFacts"]
+if TYPE_CHECKING:
+    from pytest_cropdet.data import Annotations
 
-
-@dataclass(frozen=True, slots=True)
-class CategoryResult:
-    """One category: AP in the reference and in the crops (``None`` where undefined), and what they rest on."""
-
-    id: int
-    name: str
-    reference: float | None
-    crop: float | None
-    objects: int
-    images: int
-    in_mean: bool
-
-    @property
-    def drop(self) -> float | None:
-        """AP lost, ``None`` where undefined."""
-        return None if self.reference is None or self.crop is None else self.reference - self.crop
+__all__ = ["RunFacts"]
 
 
-@dataclass(frozen=True, slots=True)
-class CropLoss:
-    """The crop that lost most objects: found in the whole image and not in the crop, at the operating point."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunFacts(Measurements):
+    """A run's measurements, what it cost, the verdicts on it so far, and its explanation.
 
-    sample: str
-    crop: Crop
-    lost: int
-    found: int
+    ``data_warnings``: what is odd in the data, ``kind``, ``count``, ``example`` and ``text`` of each. ``training``: the
+    annotations that the detector was trained on. The detector is called only by ``explanation``, when it is asked for.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.crop} of {self.sample}: {self.lost} of {self.found} objects lost"
+    spent: Spent
+    explanation: Explanation
+    name: str = ""
+    verdicts: list[Verdict] = field(default_factory=list)
+    looks: tuple[Look, ...] = ()
+    hint: str | None = None
+    data_warnings: list[dict[str, Any]] = field(default_factory=list)
+    training: "Annotations | None" = None
 
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One look at a run that may stop early: after how many source images, at which level, and what it saw."""
-
-    images: int
-    level: float
-    value: float | None
-    low: float | None
-    high: float | None
-    decided: bool
-
-
-class RunFacts(Protocol):
-    """What texts, notebook and figures read of a :class:`~pytest_cropdet.Run`; each is described there."""
+    def may_explain(self, verdict: Verdict) -> bool:
+        """Whether a verdict asks for causes that nobody has sought yet: no pass, with ``explain="auto"``."""
+        return self.settings.explain == "auto" and self.explanation.is_open and asks_why(verdict)
 
     @property
-    def name(self) -> str: ...
+    def causes(self) -> Causes:
+        """Why it dropped; found when first asked for, which sends four renderings of each crop to the detector."""
+        found = self.explanation.find()
+        if found is None:
+            raise CropdetError(f"this run cannot be explained: {self.explanation.error or 'its detector is gone'}")
+        return found
+
     @property
-    def settings(self) -> RunSettings: ...
+    def steps(self) -> tuple[Step, ...]:
+        """AP lost by each step of the chain (context, cut, position, scale); their sum is the drop."""
+        return self.causes.chain.steps
+
     @property
-    def plan(self) -> Plan: ...
+    def advice(self) -> Advice:
+        """What to train with against the largest step, and what may help at inference; found as the causes are."""
+        verdicts = self.verdicts or [replace(self.drop, note=None).judge(self.settings.max_drop or 0.0)]
+        judged = any(verdict.is_judged for verdict in verdicts)
+        why_not = None if judged else verdicts[0].doubts[0].text
+        return advise(self.causes, self.plan.spec, self.explanation.trials, why_not)
+
+    @cached_property
+    def details(self) -> Details:
+        """What goes with the drop and costs no call of the detector, each found when it is first asked for."""
+        return Details(
+            self.scored,
+            self.settings,
+            lambda: self.explanation.causes,
+            self.detector["input_size"],
+            self.detector.get("resize"),
+            self.detector.get("anchors"),
+            self.training,
+            is_weak(self.drop, self.hidden, self.settings),
+        )
+
     @property
-    def dataset(self) -> str: ...
+    def errors(self) -> ErrorTypes:
+        """What each kind of mistake (TIDE's) costs in AP50, in the reference and in the crops, and the change."""
+        return self.details.errors
+
     @property
-    def agreement(self) -> bool: ...
+    def labels(self) -> LabelChanges:
+        """Which label became which, from the reference to the crops, with counts and examples."""
+        return self.details.labels
+
     @property
-    def images(self) -> int: ...
+    def bias(self) -> Bias:
+        """Signed offsets and size ratios of matched boxes, in the reference and in the crops."""
+        return self.details.bias
+
     @property
-    def crops(self) -> int: ...
+    def where(self) -> Where:
+        """The drop by visibility, distances, object size and category; with its steps where they are known."""
+        return self.details.where
+
     @property
-    def scored_objects(self) -> int: ...
+    def shift(self) -> Shift:
+        """How far the objects in crops are from those in whole images, and from training where that is given."""
+        return self.details.shift
+
     @property
-    def metric_values(self) -> Mapping[str, float | None]: ...
+    def anchors(self) -> AnchorReport | NoAnchors:
+        """How the detector's anchors fit the objects in whole images and crops; or why that is not known."""
+        return self.details.anchors
+
     @property
-    def categories(self) -> tuple[CategoryResult, ...]: ...
+    def verdict(self) -> RunVerdict:
+        """The worst of :attr:`all_verdicts`; ``"none"`` where there is no limit: measured, not judged."""
+        return worst(each.outcome for each in self.all_verdicts)
+
     @property
-    def objects(self) -> Objects: ...
-    @property
-    def scored(self) -> Scored: ...
-    @property
-    def hidden(self) -> Hidden: ...
-    @property
-    def drop(self) -> Measure: ...
-    @property
-    def lost(self) -> Share: ...
-    @property
-    def flips(self) -> Share: ...
-    @property
-    def verdict(self) -> RunVerdict: ...
-    @property
-    def all_verdicts(self) -> Sequence[Verdict]: ...
-    @property
-    def cap(self) -> Cap: ...
-    @property
-    def caps(self) -> Caps: ...
-    @property
-    def controls(self) -> Mapping[str, Any]: ...
-    @property
-    def data_warnings(self) -> Sequence[Mapping[str, Any]]: ...
-    @property
-    def worst(self) -> CropLoss | None: ...
-    @property
-    def explanation(self) -> Explanation: ...
-    @property
-    def causes(self) -> Causes: ...
-    @property
-    def advice(self) -> Advice: ...
-    @property
-    def labels(self) -> LabelChanges: ...
-    @property
-    def bias(self) -> Bias: ...
-    @property
-    def where(self) -> Where: ...
-    @property
-    def shift(self) -> Shift: ...
+    def all_verdicts(self) -> list[Verdict]:
+        """The comparisons made so far, and a verdict on each stated limit whose measure nobody compared."""
+        compared = {each.measure.name for each in self.verdicts}
+        return [*self.verdicts, *(each for each in self.on_limits() if each.measure.name not in compared)]

@@ -11,10 +11,7 @@ MOST_LABELS = 4
 
 
 def tell(run: RunFacts, verdict: Verdict) -> str:
-    """Return a verdict's headline and what the run knows about it, a few lines.
-
-    Where the verdict is no pass, the run may be explained for it, which asks the detector.
-    """
+    """Return a verdict's headline and what the run knows about it, a few lines; it asks the detector nothing."""
     return "\n".join([verdict.headline, *(f"  {one_line(line)}" for line in _reasons(run, verdict))])
 
 
@@ -73,10 +70,11 @@ def _caps(run: RunFacts) -> list[str]:
 
 
 def _why(run: RunFacts, verdict: Verdict) -> list[str]:
-    """Return the steps of the chain as bars, where they are known or this verdict makes one want to know."""
+    """Return the steps of the chain as bars where they are known; else how to get them, if one wants to know."""
     explanation = run.explanation
-    wanted = verdict.outcome != "pass" and run.settings.explain == "auto" and verdict.is_measured
-    causes = explanation.find() if wanted else explanation.causes
+    causes = explanation.causes
+    if run.may_explain(verdict):
+        return [f"causes: not known yet; {_how(verdict)}"]
     if causes is None:
         return [f"not explained: {explanation.error}"] if explanation.error else []
     told = [*(f"   {line}" for line in step_lines(causes.chain)), *causes.notes]
@@ -89,6 +87,18 @@ def _why(run: RunFacts, verdict: Verdict) -> list[str]:
     if explanation.error:  # found after the causes were
         told.append(f"measures at inference were not tried: {explanation.error}")
     return told
+
+
+def _how(verdict: Verdict) -> str:
+    """Return how to get the causes: by asking, or by stating the limit before the run, where its measure takes one."""
+    name, _, category = verdict.measure.name.partition(" of ")
+    limit = {"drop": "max_drop", "ratio": "min_ratio", "AP(crop)": "min_crop_ap"}.get(name)
+    ways = ["run.causes", "--cropdet-explain=always"]
+    if category and limit == "max_drop":
+        ways.append(f"cropdet.run(..., by_category={{{category!r}: {verdict.limit:g}}})")
+    elif limit is not None:
+        ways.append(f"cropdet.run(..., {limit}={verdict.limit:g})")
+    return f"{', '.join(ways[:-1])} or {ways[-1]} finds them"
 
 
 def _shown(value: float | None) -> str:

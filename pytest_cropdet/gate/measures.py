@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pytest_cropdet.evaluation import IOU_OF, Doubt, Measure, Reading, Replicates, bounds_of, divide
 from pytest_cropdet.gate.caps import Caps
 from pytest_cropdet.gate.doubts import category_doubts
-from pytest_cropdet.gate.facts import CategoryResult
+from pytest_cropdet.gate.measurements import CategoryResult
 from pytest_cropdet.geometry import Bools
 from pytest_cropdet.settings import RunSettings
 

@@ -1,19 +1,19 @@
 """A run: plan, detect, score, judge. It yields events; who shows them is another's affair."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from pytest_cropdet.causes import Explainer, try_mitigations
+from pytest_cropdet.causes import Explainer, Explanation, try_mitigations
 from pytest_cropdet.crops import Plan, choose_samples, make_plan, refuse_without_truth, shuffled
 from pytest_cropdet.data import CategoryMap, Dataset, Sample, load_annotations, select_categories
 from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.evaluation import CropIndex, build_objects, kept_categories
 from pytest_cropdet.gate.early_stopping import LOOK_REPLICATES, LookSchedule, early_points, look_levels
-from pytest_cropdet.gate.facts import Look
+from pytest_cropdet.gate.measurements import Look, Measurements
 from pytest_cropdet.gate.repeatability import Repeat
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.summary import summarise
@@ -60,14 +60,23 @@ def run(detector: Any, dataset: Dataset, settings: RunSettings | None = None, **
 
 
 def events(
-    detector: Any, dataset: Dataset, settings: RunSettings, plan: Plan | None = None, cache: Cache | None = None
+    detector: Any,
+    dataset: Dataset,
+    settings: RunSettings,
+    plan: Plan | None = None,
+    cache: Cache | None = None,
+    *,
+    name: str = "",
+    page: str | None = None,
+    watch: Callable[[Iterator[Any]], Any] = list,
 ) -> Iterator[Event]:
     """Run a gate, yielding :class:`Started`, an :class:`Advanced` for each batch, and :class:`Finished` at the end.
 
     The same come before the end, with another ``task``, where it is to be explained ("explain"), and twice where
     measures at inference are tried ("try").
 
-    ``cache``: where detections are kept; without it, or for a detector without fingerprint, all are computed.
+    ``cache``: where detections are kept; without it, or for a detector without fingerprint, all are computed. ``name``
+    of the run in reports, the ``page`` about it, and what is to ``watch`` while it is explained later on.
     """
     begun = time.perf_counter()
     handle = as_handle(detector)
@@ -96,35 +105,40 @@ def events(
         meter.spent.spared = meter.calls - meter.done
         if not start:
             scorer.check_first(parts[0], meter)
-        result = scorer.score(schedule.samples[:point], meter, level)
+        measured = scorer.score(schedule.samples[:point], meter, level)
         if settings.looks == "auto":
-            drop = result.drop
-            looks.append(Look(point, level, drop.value, drop.low, drop.high, result.is_decided()))
-            result.looks = tuple(looks)
-        if point < len(samples) and result.is_decided():
+            drop = measured.drop
+            looks.append(Look(point, level, drop.value, drop.low, drop.high, measured.is_decided()))
+        if point < len(samples) and measured.is_decided():
             break
-    if settings.looks == "off":
-        result.hint = _hint(scorer, meter, result)
-    explainer = Explainer(handle, keys, parts, plan.windows, scorer.pairing, result.settings, meter.spent)
-    result.explanation.seek = partial(_explain, explainer, result, meter)
-    result.data_warnings = data_warnings(dataset, samples, None if keys is None else keys.cache)
-    if settings.explain == "always" or (settings.explain == "auto" and result.asks_why()):
+    explainer = Explainer(handle, keys, parts, plan.windows, scorer.pairing, measured.settings, meter.spent)
+    result = Run.of(
+        measured,
+        spent=meter.spent,
+        explanation=Explanation(partial(_explain, explainer, measured, meter), watch, page),
+        name=name,
+        looks=tuple(looks),
+        hint=_hint(scorer, meter, measured) if settings.looks == "off" else None,
+        data_warnings=data_warnings(dataset, samples, None if keys is None else keys.cache),
+        training=scorer.training,
+    )
+    if settings.explain == "always" or (settings.explain == "auto" and measured.asks_why()):
         yield from result.explanation.events()
     result.spent.total_seconds = time.perf_counter() - begun
     yield Finished(result)
 
 
-def _explain(explainer: Explainer, result: Run, meter: Meter) -> Iterator[Any]:
-    """Yield what is done to find a result's causes and what measures at inference win back, and what was found."""
-    yield from explainer.causes(result.scored)
-    if result.settings.try_mitigations:
+def _explain(explainer: Explainer, measured: Measurements, meter: Meter) -> Iterator[Any]:
+    """Yield what is done to find the causes and what measures at inference win back, and what was found."""
+    yield from explainer.causes(measured.scored)
+    if measured.settings.try_mitigations:
         known = {replace(picture, rank=min(picture.rank, 0)): each for picture, each in meter.found.items()}
-        yield from try_mitigations(explainer, result.scored, result.plan.spec, known)
+        yield from try_mitigations(explainer, measured.scored, measured.plan.spec, known)
 
 
-def _hint(scorer: "GateScorer", meter: Meter, result: Run) -> str | None:
+def _hint(scorer: "GateScorer", meter: Meter, measured: Measurements) -> str | None:
     """Return what looks would have spared, ``None`` where nothing."""
-    early = scorer.early_looks() if scorer.settings.states_limits and result.is_decided() else None
+    early = scorer.early_looks() if scorer.settings.states_limits and measured.is_decided() else None
     if early is None:
         return None
     for point, level in zip(early.points[:-1], early.levels, strict=False):
@@ -135,7 +149,7 @@ def _hint(scorer: "GateScorer", meter: Meter, result: Run) -> str | None:
 
 
 class GateScorer:
-    """Which windows and objects a run is about, and the result of the detections in them."""
+    """Which windows and objects a run is about, and what is measured on the detections in them."""
 
     def __init__(
         self,
@@ -150,7 +164,7 @@ class GateScorer:
             refuse_without_truth(settings.crops)
         self.plan = make_plan(samples, settings.crops, settings.seed, settings.max_crops) if plan is None else plan
         self._mixed = shuffled(samples, settings.seed)
-        self._training = None if settings.train_data is None else load_annotations(settings.train_data)
+        self.training = None if settings.train_data is None else load_annotations(settings.train_data)
         self._repeat: Repeat | None = None
         self._targets: Targets | None = None  # pseudo-labels are those of detections
         self._kept: list[int] = []
@@ -179,8 +193,8 @@ class GateScorer:
         whole = meter.whole_images()
         self._repeat = check_answers(self.handle, samples, whole, self._targets, self.settings, meter.keys)
 
-    def score(self, samples: Sequence[Sample], meter: Meter, level: float) -> Run:
-        """Return the result on ``samples``, with bounds of ``level``."""
+    def score(self, samples: Sequence[Sample], meter: Meter, level: float) -> Measurements:
+        """Return what is measured on ``samples``, with bounds of ``level``."""
         settings, whole = self.settings, meter.whole_images()
         replicates = settings.replicates if level == settings.level else max(settings.replicates, LOOK_REPLICATES)
         targets = self._targets or Targets.pseudo(self.handle.categories, whole, settings, settings.by_category)
@@ -202,10 +216,8 @@ class GateScorer:
             (self.dataset.name, targets.names),
             targets.chosen,
             kept_categories(objects, targets.chosen) if self._targets is None else self._kept,
-            meter.spent,
             self._repeat,
             targets.high,
             sorted({*limits} - {*targets.chosen}),
-            self._training,
             None if targets.pairing is None else answers_of(self.handle, samples, raw, targets.pairing),
         )

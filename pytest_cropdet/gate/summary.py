@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.causes import Details, Explanation, Scored
+from pytest_cropdet.causes import Scored
 from pytest_cropdet.crops import Plan
 from pytest_cropdet.data import LOW_SHARE, Detections
 from pytest_cropdet.errors import VerifyError
@@ -19,7 +19,6 @@ from pytest_cropdet.evaluation import (
     Measure,
     Objects,
     OperatingPoint,
-    Verdict,
     average_precision,
     best_f1_score,
     build_detected,
@@ -31,21 +30,14 @@ from pytest_cropdet.evaluation import (
 from pytest_cropdet.gate import measures
 from pytest_cropdet.gate.caps import Tables, find_caps
 from pytest_cropdet.gate.controls import controls
-from pytest_cropdet.gate.doubts import cap_doubts, is_weak, mean_doubts, object_doubts, speaks_for, unseen_doubts
-from pytest_cropdet.gate.facts import CategoryResult, CropLoss
+from pytest_cropdet.gate.doubts import cap_doubts, mean_doubts, object_doubts, speaks_for, unseen_doubts
+from pytest_cropdet.gate.measurements import CategoryResult, CropLoss, Measurements
 from pytest_cropdet.gate.repeatability import Repeat
-from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.weakness import Answers
 from pytest_cropdet.geometry import Bools
-from pytest_cropdet.inference import Spent
 from pytest_cropdet.settings import METRICS, RunSettings
 
-if TYPE_CHECKING:
-    from pytest_cropdet.data import Annotations
-
 __all__ = ["summarise"]
-
-M = TypeVar("M", bound=Measure)
 
 _RENDERINGS = {"whole": "reference", "crop": "crop"}  # the whole image's detections, clipped, are the reference
 
@@ -60,21 +52,19 @@ def summarise(
     dataset: tuple[str, Mapping[int, str]],
     chosen: Sequence[int],
     kept_ids: Sequence[int],
-    spent: Spent,
     repeat: Repeat | None = None,
     agreement: float | None = None,
     alone: Sequence[int] = (),
-    training: "Annotations | None" = None,
     answers: Answers | None = None,
-) -> Run:
-    """Return the run's result.
+) -> Measurements:
+    """Return what a run measured.
 
     ``found``: detections by rendering, one an image for ``whole``, one a crop else; ``raw``: those of the whole images
     as the detector gave them, all of its categories. ``chosen``: ids of the categories
     that are scored; ``kept_ids``: those of them that take part in the mean, fixed by the whole plan's truth; ``alone``:
     ids of further categories, which have a limit of their own and are in nothing else. ``agreement``: the whole images'
-    detections from this score on stand in for truth, and the drop is the share lost. ``training``: what the detector
-    was trained on. ``answers``: to the whole images as the detector gave them, ``None`` with ``agreement``.
+    detections from this score on stand in for truth, and the drop is the share lost. ``answers``: to the whole images
+    as the detector gave them, ``None`` with ``agreement``.
     """
     index, metric = objects.index, settings.metric
     detected = {
@@ -182,67 +172,32 @@ def summarise(
             )
             for each in categories
         }
-    explanation = Explanation()
-    scored = Scored(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None, point)
-    details = Details(
-        scored,
-        settings,
-        lambda: explanation.causes,
-        detector["input_size"],
-        detector.get("resize"),
-        detector.get("anchors"),
-        training,
-        is_weak(drop, hidden, settings),
+    return Measurements(
+        settings=settings,
+        plan=plan,
+        detector=detector,
+        dataset=dataset_name,
+        objects=objects,
+        detected=detected,
+        matches=matches,
+        ap=means["mAP"],
+        ap50=means["AP50"],
+        ap75=means["AP75"],
+        categories=categories,
+        drop=drop,
+        by_category=by_category,
+        ratio=ratio,
+        crop_ap=crop_ap,
+        hidden=hidden,
+        caps=caps,
+        controls=controls(objects, detected, of_chosen, kept_of_chosen, IOU_OF[metric], settings.max_detections),
+        speaks_for=speaks_for(objects, kept_of_chosen, chosen),
+        scored=Scored(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None, point),
+        repeat=repeat,
+        worst=_worst_crop(objects, point),
+        agreement=agreement is not None,
+        answers=answers,
     )
-    return _attach(
-        Run(
-            settings=settings,
-            plan=plan,
-            detector=detector,
-            dataset=dataset_name,
-            objects=objects,
-            detected=detected,
-            matches=matches,
-            ap=means["mAP"],
-            ap50=means["AP50"],
-            ap75=means["AP75"],
-            categories=categories,
-            drop=drop,
-            by_category=by_category,
-            agreement=agreement is not None,
-            ratio=ratio,
-            crop_ap=crop_ap,
-            hidden=hidden,
-            caps=caps,
-            controls=controls(objects, detected, of_chosen, kept_of_chosen, IOU_OF[metric], settings.max_detections),
-            speaks_for=speaks_for(objects, kept_of_chosen, chosen),
-            spent=spent,
-            repeat=repeat,
-            worst=_worst_crop(objects, point),
-            scored=scored,
-            details=details,
-            explanation=explanation,
-            answers=answers,
-        )
-    )
-
-
-def _attach(run: Run) -> Run:
-    """Return the run with measures that explain themselves by it and leave their verdicts with it."""
-    complete: list[Run] = []
-
-    def story(verdict: Verdict) -> str:
-        return complete[0].explain(verdict)
-
-    def told(measure: M) -> M:
-        return measure.with_story(story, run.verdicts.append)
-
-    shares = ("lost", "gained", "flips", "new_at_cut", "new", "recall_crop", "precision_crop")
-    hidden = replace(run.hidden, **{name: told(getattr(run.hidden, name)) for name in shares})
-    by_category = {name: told(each) for name, each in run.by_category.items()}
-    drop, ratio, crop_ap = told(run.drop), told(run.ratio), told(run.crop_ap)
-    complete.append(replace(run, drop=drop, ratio=ratio, crop_ap=crop_ap, by_category=by_category, hidden=hidden))
-    return complete[0]
 
 
 def _verify(

@@ -1,14 +1,12 @@
 """What a weak detector's answers would be worth if they were read in another way; the detector is not called for it.
 
 How well each annotated object is found, score times IoU of the best detection of its category, is summed over an image,
-as answered and as read in another way, in pairs (as :mod:`pytest_cropdet.invariants.conventions` does with new calls).
-A reading
-is likely right if it gains surely and much. Which category each of the detector's ids lies on is learnt on one half of
-the images and judged on the other.
+as answered and as read in another way (:mod:`pytest_cropdet.detectors.answer_readings`), in pairs. A reading is likely
+right if it gains surely and much. Which category each of the detector's ids lies on is learnt on one half of the images
+and judged on the other.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -16,8 +14,8 @@ from operator import itemgetter
 import numpy as np
 
 from pytest_cropdet.data import CategoryMap, Detections, Pairing, Sample
-from pytest_cropdet.detectors import DetectorHandle
-from pytest_cropdet.geometry import Boxes, Crop, Floats, Ints, from_format, iou
+from pytest_cropdet.detectors import Declared, DetectorHandle, overlaps, readings, worth, z_score
+from pytest_cropdet.geometry import FORMATS, Floats
 from pytest_cropdet.terms import KINDS
 
 __all__ = ["CONVENTIONS_CHECK", "Answers", "Suspicion", "answers_of"]
@@ -29,6 +27,8 @@ Z, GAIN, TIMES = 4.0, 0.05, 1.5  # standard errors, and by how much and how many
 FITS = 0.5  # IoU from which a box lies on an object
 FIXES = {
     "axes": "x and y of the boxes seem to be swapped",
+    "xyxy": "the boxes seem to be x0 y0 x1 y1, not what was declared",
+    "yxyx": "the boxes seem to be y0 x0 y1 x1, not what was declared",
     "xywh": "the boxes seem to be x y width height, not x0 y0 x1 y1",
     "cxcywh": "the boxes seem to be the middle, width and height, not x0 y0 x1 y1",
     "normalized": "the boxes seem to be 0 to 1 of the image, not pixels",
@@ -36,8 +36,6 @@ FIXES = {
     "pixels": "the boxes seem to be pixels of the image, not of the model's resized input",
 }
 UNITS = ("normalized", "input", "pixels")
-SWAP = [1, 0, 3, 2]
-Reader = Callable[[Boxes, Floats], Boxes]  # boxes, and width height width height of the image
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,64 +107,61 @@ class Answers:
         known = [(self.samples[row], self.whole[row]) for row in rows]
         if len(known) < 2:
             return
-        count = sum(np.count_nonzero(~sample.truth.crowd) for sample, _ in known)
-        before = _worth([(sample, self.categories.translate(found)) for sample, found in known])
-
-        def reading(kind: str, read: Iterable[Detections]) -> Suspicion:
-            pairs = zip(known, read, strict=True)
-            after = _worth([(sample, self.categories.translate(each)) for (sample, _), each in pairs])
-            return Suspicion(kind, float(before.sum()) / count, float(after.sum()) / count, _z(after - before))
-
-        for step in (1, -1):
-            yield reading(f"ids{step:+d}", [_with_ids(found, found.categories + step) for _, found in known])
-        for kind, read in self._boxes():
-            yield reading(kind, [_with_boxes(found, read(found.boxes, _size(sample))) for sample, found in known])
+        samples, whole = [sample for sample, _ in known], [found for _, found in known]
+        before, was = self._worth(samples, whole, self.categories), self._declared
+        for reading in readings(samples, was, sides=()):
+            both = reading.order != was.order and reading.units != was.units
+            if both or reading.key == "edges":  # one change at a time, and a pixel makes no reference weak
+                continue
+            kind = reading.order if reading.key == "boxes" else reading.units
+            if reading.key == "first_category":
+                kind = f"ids{reading.ids:+d}"
+            elif {reading.order, was.order} == {"xyxy", "yxyx"}:
+                kind = "axes"
+            read = [reading.of(found, sample.width, sample.height) for sample, found in known]
+            yield _suspicion(kind, samples, before, self._worth(samples, read, self.categories))
         yield from self._others(known)
 
-    def _boxes(self) -> Iterator[tuple[str, Reader]]:
-        """Yield what boxes in another order, or in other units, become when they are read rightly."""
+    @property
+    def _declared(self) -> Declared:
+        """How the boxes were read: as the file was declared, or as a function's."""
+        order, units, resize = (self.said.get(key) for key in ("boxes", "units", "resize"))
         high, wide = self.input_size
-        given = np.array([wide, high, wide, high], dtype=np.float64)
-        yield "axes", lambda boxes, _: boxes[:, SWAP]
-        yield "axes", lambda boxes, size: (boxes / size)[:, SWAP] * size
-        yield "xywh", lambda boxes, _: from_format(boxes, "xywh")
-        yield "cxcywh", lambda boxes, _: from_format(boxes, "cxcywh")
-        if self.said.get("units") == "input":
-            if high and wide:
-                yield "normalized", lambda boxes, _: boxes * given
-                yield "pixels", lambda boxes, size: boxes * given / size
-        elif self.said.get("units") != "normalized":
-            yield "normalized", lambda boxes, size: boxes * size
-            if high and wide:
-                yield "input", lambda boxes, size: boxes * size / given
+        return Declared(
+            str(order) if order in FORMATS else "xyxy",
+            str(units) if units in UNITS else "pixels",
+            wide,
+            high,
+            str(resize) if resize in ("letterbox", "keep_aspect") else "stretch",
+        )
+
+    @staticmethod
+    def _worth(samples: Sequence[Sample], found: Sequence[Detections], categories: CategoryMap) -> Floats:
+        return worth([categories.translate(each) for each in found], samples, FITS)
 
     def _others(self, known: Sequence[tuple[Sample, Detections]]) -> Iterator[Suspicion]:
         """Yield what it gains on one half of the images to take each id for the category it lies on in the other."""
-        learnt, judged = known[::2], known[1::2]
+        learnt, samples, judged = known[::2], [sample for sample, _ in known[1::2]], [found for _, found in known[1::2]]
         lies_on: dict[int, dict[int, float]] = {}
         for sample, found in learnt:
             truth = sample.truth.take(np.flatnonzero(~sample.truth.crowd))
-            fits = _fits(sample, found)
+            overlap = overlaps(found, sample, within_categories=False)
+            fits = np.where(overlap >= FITS, overlap, 0.0) * found.scores[None, :]
             for key in np.unique(found.categories).tolist():
                 lies = fits[:, found.categories == key].max(axis=1)
-                for category, worth in zip(truth.categories.tolist(), lies.tolist(), strict=True):
+                for category, fit in zip(truth.categories.tolist(), lies.tolist(), strict=True):
                     table = lies_on.setdefault(key, {})
-                    table[category] = table.get(category, 0.0) + worth
+                    table[category] = table.get(category, 0.0) + fit
         best = {key: max(table.items(), key=itemgetter(1)) for key, table in lies_on.items()}
-        pairs = {key: category for key, (category, worth) in best.items() if worth > 0}
+        pairs = {key: category for key, (category, fit) in best.items() if fit > 0}
         changed = [key for key in pairs if self.categories.ids.get(key) != pairs[key]]
         if not changed:
             return
-        count = sum(np.count_nonzero(~sample.truth.crowd) for sample, _ in judged)
         other = CategoryMap("id", {**self.categories.ids, **pairs}, self.categories.dataset)
-        before, after = (
-            _worth([(sample, each.translate(found)) for sample, found in judged]) for each in (self.categories, other)
-        )
+        before, after = (self._worth(samples, judged, each) for each in (self.categories, other))
         changed.sort(key=lambda key: -best[key][1])
         names = tuple((key, self.categories.dataset[pairs[key]]) for key in changed)
-        yield Suspicion(
-            "categories", float(before.sum()) / count, float(after.sum()) / count, _z(after - before), names
-        )
+        yield _suspicion("categories", samples, before, after, names)
 
     def _said(self, reading: Suspicion) -> str:
         gain = f"score times IoU of annotated objects is then {reading.after:.3f} instead of {reading.before:.3f}"
@@ -189,7 +184,7 @@ class Answers:
         if reading.kind in UNITS:
             return f"{OPTION} units={reading.kind} instead of {self.said.get('units')}"
         declared = self.said.get("boxes")
-        swapped = {"xyxy": "yxyx", "yxyx": "xyxy"}.get(str(declared), "yxyx")
+        swapped = "xyxy" if declared == "yxyx" else "yxyx"
         return f"{OPTION} boxes={swapped if reading.kind == 'axes' else reading.kind} instead of {declared}"
 
     @property
@@ -208,38 +203,8 @@ def answers_of(
     return Answers(samples, whole, categories, detector.description.known(), is_file, size)
 
 
-def _with_ids(found: Detections, ids: Ints) -> Detections:
-    return Detections(found.boxes, found.scores, ids, found.capped)
-
-
-def _with_boxes(found: Detections, boxes: Boxes) -> Detections:
-    return Detections(np.hstack([boxes[:, :2], np.maximum(boxes[:, :2], boxes[:, 2:])]), found.scores, found.categories)
-
-
-def _size(sample: Sample) -> Floats:
-    return np.array([sample.width, sample.height] * 2, dtype=np.float64)
-
-
-def _fits(sample: Sample, found: Detections) -> Floats:
-    """Return (objects, detections) score times IoU, 0 where a box does not lie on the object."""
-    truth = sample.truth.take(np.flatnonzero(~sample.truth.crowd))
-    overlap = iou(truth.boxes, Crop(0, 0, sample.width, sample.height).clip(found.boxes))
-    return np.asarray(np.where(overlap >= FITS, overlap, 0.0) * found.scores[None, :])
-
-
-def _worth(known: Sequence[tuple[Sample, Detections]]) -> Floats:
-    """Return, for each image, score times IoU of the best detection of each annotated object, summed."""
-    sums = []
-    for sample, found in known:
-        categories = sample.truth.categories[~sample.truth.crowd]
-        same = categories[:, None] == found.categories[None, :]
-        sums.append(np.where(same, _fits(sample, found), 0.0).max(axis=1, initial=0.0).sum())
-    return np.array(sums, dtype=np.float64)
-
-
-def _z(gains: Floats) -> float:
-    """Return the mean over its standard error; infinite where all gains are equal and not 0."""
-    mean, spread = float(gains.mean()), float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
-    if spread == 0:
-        return 0.0 if mean == 0 else math.copysign(math.inf, mean)
-    return mean / (spread / math.sqrt(len(gains)))
+def _suspicion(
+    kind: str, samples: Sequence[Sample], before: Floats, after: Floats, pairs: tuple[tuple[int, str], ...] = ()
+) -> Suspicion:
+    count = sum(np.count_nonzero(~sample.truth.crowd) for sample in samples)
+    return Suspicion(kind, float(before.sum()) / count, float(after.sum()) / count, z_score(after - before), pairs)

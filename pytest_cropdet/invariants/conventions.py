@@ -9,16 +9,24 @@ inside: what it returned is read in other ways (:mod:`pytest_cropdet.detectors.a
 called again.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pytest_cropdet.data import CategoryMap, Detections, Sample, reconcile
-from pytest_cropdet.detectors import DetectorHandle, alternatives, is_sharp, load_detector, readings
+from pytest_cropdet.detectors import (
+    DetectorHandle,
+    alternatives,
+    is_sharp,
+    load_detector,
+    overlaps,
+    readings,
+    worth,
+    z_score,
+)
 from pytest_cropdet.errors import CropdetError, DetectorError
-from pytest_cropdet.geometry import Crop, Floats, iou
+from pytest_cropdet.geometry import Floats
 from pytest_cropdet.terms import KINDS
 
 __all__ = ["FIRST", "Mistaken", "Z", "can_change", "is_file", "suspects"]
@@ -117,7 +125,7 @@ def _of_file(
         try:
             gains = _found(changed, first, names) - before
             base = before
-            if _z(gains) >= PROMISING and rest:
+            if z_score(gains) >= PROMISING and rest:
                 more = _found(detector, rest, names, answers) if more is None else more
                 base = np.concatenate([before, more])
                 gains = np.concatenate([gains, _found(changed, rest, names) - more])
@@ -126,7 +134,7 @@ def _of_file(
         count = int(objects[: len(gains)].sum())
         mean, gain = float(base.sum()) / count, float(gains.sum()) / count
         declared = getattr(detector.description, key)
-        found.append(Mistaken(key, declared, value, mean, mean + gain, _z(gains), len(gains)))
+        found.append(Mistaken(key, declared, value, mean, mean + gain, z_score(gains), len(gains)))
     return found
 
 
@@ -137,12 +145,12 @@ def _of_function(
     mapped = reconcile(detector.categories, names, ())
     given = _answers(detector, known, answers)
     plain, objects = [mapped.translate(each) for each in given], _objects(known)
-    before = _sums(plain, known)
+    before = worth(plain, known)
     found = []
     for reading in readings(known):
         changed, gains = list[Detections](), np.zeros(0)
         for end in (FIRST, len(known)):
-            if len(gains) and _z(gains) < PROMISING:
+            if len(gains) and z_score(gains) < PROMISING:
                 break
             samples = known[len(changed) : end]
             read = [
@@ -150,7 +158,7 @@ def _of_function(
                 for each, sample in zip(given[len(changed) : end], samples, strict=True)
             ]
             changed += read
-            gains = np.concatenate([gains, _sums(read, samples) - before[len(gains) : len(changed)]])
+            gains = np.concatenate([gains, worth(read, samples) - before[len(gains) : len(changed)]])
         tried = known[: len(changed)]
         sharp = is_sharp(changed, tried)
         if not tried or (reading.key == "edges" and not sharp):
@@ -165,7 +173,7 @@ def _of_function(
                 reading.value,
                 mean,
                 mean + gain,
-                _z(gains),
+                z_score(gains),
                 len(gains),
                 f"{detector.name}: {reading.wrong}; {reading.fix}",
                 sharp or (then >= count * MATCHED and then >= now * TIMES),
@@ -199,7 +207,7 @@ def _found(
 ) -> Floats:
     """Return, for each sample, score times IoU of the best detection of each annotated object, summed."""
     mapped: CategoryMap = reconcile(detector.categories, names, ())
-    return _sums([mapped.translate(each) for each in _answers(detector, samples, answers or {})], samples)
+    return worth([mapped.translate(each) for each in _answers(detector, samples, answers or {})], samples)
 
 
 def _answers(
@@ -209,28 +217,7 @@ def _answers(
     return [answers[sample.id] if sample.id in answers else detector([sample.image()])[0] for sample in samples]
 
 
-def _overlaps(answers: Sequence[Detections], samples: Sequence[Sample]) -> Iterator[tuple[Floats, Floats]]:
-    """Yield (objects, detections) IoU within categories, and the scores, of each sample."""
-    for answer, sample in zip(answers, samples, strict=True):
-        truth = sample.truth.take(np.flatnonzero(~sample.truth.crowd))
-        overlap = iou(truth.boxes, Crop(0, 0, sample.width, sample.height).clip(answer.boxes))
-        same = truth.categories[:, None] == answer.categories[None, :]
-        yield np.where(same, overlap, 0.0), answer.scores
-
-
-def _sums(answers: Sequence[Detections], samples: Sequence[Sample]) -> Floats:
-    found = _overlaps(answers, samples)
-    return np.array([(overlap * scores).max(axis=1, initial=0.0).sum() for overlap, scores in found])
-
-
 def _matched(answers: Sequence[Detections], samples: Sequence[Sample]) -> int:
     """Return how many annotated objects a detection of their category covers at IoU 0.5, whatever it scores."""
-    return sum(int((each.max(axis=1, initial=0.0) >= 0.5).sum()) for each, _ in _overlaps(answers, samples))
-
-
-def _z(gains: Floats) -> float:
-    """Return the mean over its standard error; infinite where all gains are equal and not 0."""
-    mean, spread = float(gains.mean()), float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
-    if spread == 0:
-        return 0.0 if mean == 0 else math.copysign(math.inf, mean)
-    return mean / (spread / math.sqrt(len(gains)))
+    pairs = zip(answers, samples, strict=True)
+    return sum(int((overlaps(found, sample).max(axis=1, initial=0.0) >= 0.5).sum()) for found, sample in pairs)

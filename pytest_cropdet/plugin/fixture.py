@@ -102,10 +102,9 @@ class Cropdet:
             place = sum(item is not None and each.test == item.nodeid for each in self._config.stash.get(kept_runs, []))
             if item is not None:
                 reporting.begin(self._config, item.nodeid, place, called)
-            found = self._finish(settings, self.detector, plan)
+            run = self._finish(settings, self.detector, plan, called)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
-        run = found.named(called)
         if item is not None:
             keep(self._config, run, item, place)
         return run
@@ -240,12 +239,11 @@ class Cropdet:
             item.user_properties.append((DRY_RUN, "\n".join(map(one_line, lines))))
         pytest.skip("dry run: the detector was not judged")
 
-    def _finish(self, settings: RunSettings, detector: DetectorHandle, plan: Plan | None) -> Run:
+    def _finish(self, settings: RunSettings, detector: DetectorHandle, plan: Plan | None, name: str) -> Run:
+        cache, page = cache_of(self._config), reporting.page_name(self._config)
         with self._progress(detector) as progress:
-            for event in events(detector, self.dataset, settings, plan, cache_of(self._config)):
+            for event in events(detector, self.dataset, settings, plan, cache, name=name, page=page, watch=self._watch):
                 if isinstance(event, Finished):
-                    event.run.explanation.watch = self._watch
-                    event.run.explanation.page = reporting.page_name(self._config)
                     return event.run
                 progress.show(event)
         raise RuntimeError("the run ended without a result")

@@ -279,8 +279,12 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    report = yield
     error = None if call.excinfo is None else call.excinfo.value
+    if error is not None and item.config.stash.get(kept_runs, None):
+        from pytest_cropdet.plugin.run_records import explain_failure
+
+        explain_failure(item.config, error)
+    report = yield
     if call.excinfo is not None and report.failed and _is_ours(call.excinfo.value):
         module = getattr(getattr(item, "function", None), "__module__", "")
         at_its_end = error is item.stash.get(failed_by, None)

@@ -20,6 +20,7 @@ from pytest_cropdet.terms import TROUBLE, Value
 
 __all__ = [
     "Kept",
+    "explain_failure",
     "forget",
     "judge_stated",
     "keep",
@@ -98,6 +99,26 @@ def judge_stated(config: pytest.Config, item: pytest.Item, since: int = 0) -> No
         failure = GateFailure("\n".join(texts))
         item.stash[failed_by] = failure
         raise failure
+
+
+def explain_failure(config: pytest.Config, failure: object) -> None:
+    """Have a run explained whose comparison failed a test, and put the causes into the text of the failure.
+
+    The only place where the plugin asks for causes: limits that were stated beforehand are explained by the run itself.
+    """
+    if not isinstance(failure, GateFailure):
+        return
+    kept: list[Kept] = config.stash.get(kept_runs, [])
+    for run in (each.run for each in reversed(kept)):
+        for verdict in filter(run.may_explain, run.verdicts):
+            unexplained = run.explain(verdict)
+            if unexplained in str(failure):
+                try:
+                    run.explanation.find()
+                except (Exception, pytest.fail.Exception) as error:  # the test has a report, whatever breaks here
+                    run.explanation.error = _in_short(error)
+                failure.args = (str(failure).replace(unexplained, run.explain(verdict)),)
+                break
 
 
 def forget(config: pytest.Config, item: pytest.Item) -> None:

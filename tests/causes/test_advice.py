@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -159,8 +160,7 @@ def test_advice_on_a_gate_that_passes_is_there_when_it_is_asked_for_and_nothing_
 
 
 def test_a_run_that_cannot_be_explained_has_no_advice(failed):
-    broken = failed.named("broken")
-    broken.explanation = type(failed.explanation)()
+    broken = replace(failed, name="broken", explanation=type(failed.explanation)())
     broken.explanation.error = "out of memory"
     with pytest.raises(CropdetError, match="cannot be explained: out of memory"):
         _ = broken.advice

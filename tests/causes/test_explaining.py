@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 
@@ -59,15 +61,59 @@ def test_always_explains_what_passes_too_and_off_nothing_unless_asked(data):
     assert off.steps[3].value > 0.2  # asked for
 
 
-def test_a_limit_that_is_stated_afterwards_explains_when_it_fails(data):
-    result = run(weak(), data, crops=SPEC)
-    assert result.explanation.causes is None
+def test_no_text_calls_the_detector_and_a_limit_that_was_not_stated_says_how_to_get_the_causes(data):
+    detector = weak()
+    result = run(detector, data, crops=SPEC)
+    shown = detector.shown
     assert result.drop <= 0.9
+    compared = [
+        (lambda: result.drop <= 0.01, "or cropdet.run(..., max_drop=0.01) finds them"),
+        (lambda: result.ratio >= 0.99, "or cropdet.run(..., min_ratio=0.99) finds them"),
+        (lambda: result.crop_ap >= 0.99, "or cropdet.run(..., min_crop_ap=0.99) finds them"),
+        (lambda: result.worst_case >= 0.99, "causes: not known yet; run.causes or --cropdet-explain=always finds them"),
+        (lambda: result.lost - result.gained <= 0.01, "run.causes or --cropdet-explain=always finds them"),
+    ]
+    for name in result.by_category:
+        how = f"or cropdet.run(..., by_category={{{name!r}: 0.01}}) finds them"
+        compared.append((lambda name=name: result.by_category[name] <= 0.01, how))
+    for compare, how in compared:
+        with pytest.raises(GateFailure) as failure:
+            bool(compare())
+        (line,) = [line for line in str(failure.value).splitlines() if "causes: not known yet" in line]
+        assert how in line
+        assert line.startswith("  causes: not known yet; run.causes")
+        assert "scale, aspect, frame" not in repr(failure.value)
+    assert len(result.verdicts) == 1 + len(compared)
+    texts = [repr(result), result._repr_html_(), repr(result.drop), str(result.drop), *map(str, result.verdicts)]
+    assert all([*texts, *map(repr, result.verdicts), *map(result.explain, result.verdicts)])
+    assert result.explain_all(result.verdicts)
+    assert detector.shown == shown
     assert result.explanation.causes is None
-    with pytest.raises(GateFailure, match="scale, aspect, frame"):
-        bool(result.drop <= 0.01)
-    assert result.explanation.causes is not None
+    assert len(result.steps) == 4
+    assert detector.shown == shown + 4 * 120
+    text = result.explain(result.verdicts[1])
+    assert "not known yet" not in text
+    assert "scale, aspect, frame" in text
     assert result.named("other").steps == result.steps
+    assert detector.shown == shown + 4 * 120
+
+
+def test_who_turned_explaining_off_is_not_told_how_to_get_causes(data):
+    result = run(weak(), data, crops=SPEC, explain="off")
+    with pytest.raises(GateFailure) as failure:
+        bool(result.drop <= 0.01)
+    assert "causes" not in str(failure.value)
+
+
+def test_a_run_is_frozen_and_a_renamed_one_keeps_its_verdicts_and_speaks_for_itself(data):
+    result = run(Finder(), data, crops=SPEC)
+    with pytest.raises(FrozenInstanceError):
+        result.drop = None
+    other = result.named("other")
+    assert other.drop <= 0.9
+    assert [each.measure.name for each in result.verdicts] == ["drop"]
+    assert other.verdicts is result.verdicts
+    assert (other.name, other.details.weak) == ("other", result.details.weak)
 
 
 @pytest.mark.parametrize("metric", ["mAP", "AP50", "AP75"])

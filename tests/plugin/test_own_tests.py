@@ -1,5 +1,7 @@
 """Tests that users write: the suite with fixtures of their own, and plain asserts."""
 
+import html
+
 OWN_FIXTURES = """
 import numpy as np
 import pytest
@@ -137,6 +139,64 @@ def test_a_plain_assert_explains_itself(project, said, monkeypatch):
         ("drop", "pass"),
         ("drop", "pass"),
     ]
+
+
+UNSTATED = """
+import pytest
+
+WINDOWS = "random:keep=0.7-0.9,per_image=1"
+
+def test_caught(cropdet):
+    run = cropdet.run(WINDOWS)
+    sent = cropdet.detector.images_sent
+    with pytest.raises(AssertionError, match=r"run.causes, --cropdet-explain=always or .*max_drop=0.05"):
+        bool(run.drop <= 0.05)
+    assert cropdet.detector.images_sent == sent
+
+def test_fails(cropdet):
+    run = cropdet.run(WINDOWS)
+    sent = cropdet.detector.images_sent
+    try:
+        assert run.drop <= 0.05
+    finally:
+        assert cropdet.detector.images_sent == sent
+
+def test_breaks(cropdet):
+    run = cropdet.run(WINDOWS)
+    def find():
+        raise ValueError("out of tea")
+    run.explanation.find = find
+    assert run.drop <= 0.05
+
+def test_off(cropdet):
+    assert cropdet.run(WINDOWS, explain="off").drop <= 0.05
+"""
+
+
+def test_a_limit_that_was_not_stated_is_explained_once_it_has_failed_a_test(project, said, workers):
+    """Words call no detector: the plugin asks for the causes after the test, for its report, page and JSON."""
+    project.write(conftest=OWN_FIXTURES, test_own=UNSTATED)
+    named = ("--cropdet-json=out.json", "--cropdet-report=page")
+    result = project.pytest("test_own.py", *named, workers=workers)
+    result.assert_outcomes(passed=1, failed=3)
+    steps = {gate["test"].rpartition("::")[2]: gate["steps"] for gate in project.gates}
+    assert {name: each is not None for name, each in steps.items()} == {
+        "test_caught": False,
+        "test_fails": True,
+        "test_breaks": False,
+        "test_off": False,
+    }
+    assert [each["name"] for each in steps["test_fails"]] == ["context", "cut", "position", "scale"]
+    (fails,) = [gate for gate in project.gates if gate["test"].endswith("test_fails")]
+    assert fails["advice"] is not None
+    result.stdout.fnmatch_lines(["E*0.* > 0.050: *", "E*position*0.*#*", "E* advice: *"])
+    result.stdout.fnmatch_lines(["E* not explained: ValueError: out of tea"])
+    text = said(result)
+    assert text.count("advice: ") == 1
+    assert "not known yet" not in text
+    assert "INTERNALERROR" not in text
+    sentence = fails["advice"]["sentences"][0].partition(" ")[2]  # the page begins it with a capital
+    assert sentence in html.unescape((project.path / "page" / "index.html").read_text())
 
 
 SPELLINGS = {
