@@ -4,7 +4,6 @@ A function answers in pixels ``x0 y0 x1 y1`` of the picture it is given; of a fi
 may be costs no call of the detector: its answers are read again, and what that gains is measured in annotated objects.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from pytest_cropdet.data import Detections, Sample, straightened
 from pytest_cropdet.detectors.resize import Frame, frame_of
 from pytest_cropdet.geometry import FORMATS, Boxes, Crop, Floats, from_format, iou, to_format
 
-__all__ = ["Declared", "Reading", "is_sharp", "overlaps", "readings", "whole_numbers", "worth", "z_score"]
+__all__ = ["Declared", "Reading", "is_sharp", "overlaps", "readings", "whole_numbers", "worth"]
 
 ORDERS = {
     "xyxy": ("x0 y0 x1 y1", ""),
@@ -221,14 +220,6 @@ def worth(answers: Sequence[Detections], samples: Sequence[Sample], least: float
         overlap = overlaps(found, sample)
         sums.append((np.where(overlap >= least, overlap, 0.0) * found.scores).max(axis=1, initial=0.0).sum())
     return np.array(sums, dtype=np.float64)
-
-
-def z_score(gains: Floats) -> float:
-    """Return the mean over its standard error; infinite where all gains are equal and not 0."""
-    mean, spread = float(gains.mean()), float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
-    if spread == 0:
-        return 0.0 if mean == 0 else math.copysign(math.inf, mean)
-    return mean / (spread / math.sqrt(len(gains)))
 
 
 def is_sharp(answers: Sequence[Detections], samples: Sequence[Sample]) -> bool:
