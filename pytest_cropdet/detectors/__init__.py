@@ -8,7 +8,6 @@ from pytest_cropdet.detectors.answer_readings import (
     readings,
     whole_numbers,
     worth,
-    z_score,
 )
 from pytest_cropdet.detectors.description import NO_ANCHORS, Description, alternatives
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle, describe
@@ -39,5 +38,4 @@ __all__ = [
     "suppress",
     "whole_numbers",
     "worth",
-    "z_score",
 ]

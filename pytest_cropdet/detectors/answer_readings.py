@@ -4,7 +4,6 @@ A function answers in pixels ``x0 y0 x1 y1`` of the picture it is given; of a fi
 may be costs no call of the detector: its answers are read again, and what that gains is measured in annotated objects.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from pytest_cropdet.data import Detections, Sample, straightened
 from pytest_cropdet.detectors.resize import Frame, frame_of
 from pytest_cropdet.geometry import FORMATS, Boxes, Crop, Floats, from_format, iou, to_format
 
-__all__ = ["Declared", "Reading", "is_sharp", "overlaps", "readings", "whole_numbers", "worth", "z_score"]
+__all__ = ["Declared", "Reading", "is_sharp", "overlaps", "readings", "whole_numbers", "worth"]
 
 ORDERS = {
     "xyxy": ("x0 y0 x1 y1", ""),
@@ -26,7 +25,7 @@ ORDERS = {
     ),
 }
 SWAPPED = {"xyxy": "yxyx", "yxyx": "xyxy"}
-EXPECTED = {
+UNIT_NAMES = {
     "pixels": "pixels of the picture",
     "normalized": "numbers from 0 to 1",
     "input": "pixels of the model's resized input",
@@ -75,6 +74,14 @@ class Declared:
         if not self.knows_input:
             return Frame(width, height, width, height)
         return frame_of(width, height, self.resize, self.input_width, self.input_height)
+
+    def from_normalized(self, boxes: Boxes, width: int, height: int) -> Boxes:
+        """Return boxes of 0 to 1 in pixels of the picture."""
+        return self.frame(width, height).from_normalized(boxes)
+
+    def from_input(self, boxes: Boxes, width: int, height: int) -> Boxes:
+        """Return boxes in pixels of the input in pixels of the picture."""
+        return self.frame(width, height).to_image(boxes)
 
     def undone(self, boxes: Boxes, width: int, height: int) -> Boxes:
         """Return the numbers that were read as these boxes ``x0 y0 x1 y1`` in pixels of the picture."""
@@ -125,12 +132,12 @@ def readings(
                 continue
             name, fix_order = ORDERS[order]
             faults = [f"{ORDERS[was.order][0]} was expected, but {name} is returned"] if order != was.order else []
-            faults += [f"{EXPECTED[was.units]} were expected, but {said} are returned"] if units != was.units else []
+            faults += [f"{UNIT_NAMES[was.units]} were expected, but {said} are returned"] if units != was.units else []
             fixes = ", then ".join(each for each in (fix_order, fix_units) if each)
-            boxes_only = units == was.units
-            key, before = ("boxes", was.order) if boxes_only else ("units", was.units)
-            full = order if boxes_only else value if order == was.order else f"{order} {value}"
-            yield Reading(key, before, full, "; ".join(faults), fixes, _read(was, order, scaled), 0, order, units)
+            key, before, now = "units", was.units, value if order == was.order else f"{order} {value}"
+            if units == was.units:
+                key, before, now = "boxes", was.order, order
+            yield Reading(key, before, now, "; ".join(faults), fixes, _read(was, order, scaled), 0, order, units)
     if was.units == "pixels" and was.order in SWAPPED:
         order = SWAPPED[was.order]
         wrong = f"{ORDERS[was.order][0]} was expected, but {ORDERS[order][0]} is returned, scaled as if it were that"
@@ -141,8 +148,7 @@ def readings(
     for ids in (1, -1):
         wrong = f"categories are off by one: each id is {abs(ids)} too {'low' if ids > 0 else 'high'}"
         fix = f"{'add 1 to' if ids > 0 else 'subtract 1 from'} each id, or fix the ids in `categories`"
-        kept = _moved((0, 0, 0, 0))
-        yield Reading("first_category", "0", f"{ids:+d}", wrong, fix, kept, ids, was.order, was.units)
+        yield Reading("first_category", "0", f"{ids:+d}", wrong, fix, _same, ids, was.order, was.units)
 
 
 def _units(
@@ -152,13 +158,11 @@ def _units(
     if was.units == "input" and not was.knows_input:  # they were made pixels of the picture in a way that is not known
         yield "input", "input", ("", ""), _same
         return
-    yield "pixels", "pixels", ("" if was.units == "pixels" else EXPECTED["pixels"], ""), _same
+    yield "pixels", "pixels", (UNIT_NAMES["pixels"], ""), _same
     fix = "multiply x by the picture's width and y by its height"
-    normalized: Scaled = lambda boxes, width, height: was.frame(width, height).from_normalized(boxes)  # noqa: E731
-    yield "normalized", "normalized", (EXPECTED["normalized"], fix), normalized
+    yield "normalized", "normalized", (UNIT_NAMES["normalized"], fix), was.from_normalized
     if was.knows_input:
-        known: Scaled = lambda boxes, width, height: was.frame(width, height).to_image(boxes)  # noqa: E731
-        yield "input", "input", (EXPECTED["input"], "scale them back to the picture"), known
+        yield "input", "input", (UNIT_NAMES["input"], "scale them back to the picture"), was.from_input
         return
     for side in sides:
         for resize in ("stretch", "letterbox"):
@@ -216,14 +220,6 @@ def worth(answers: Sequence[Detections], samples: Sequence[Sample], least: float
         overlap = overlaps(found, sample)
         sums.append((np.where(overlap >= least, overlap, 0.0) * found.scores).max(axis=1, initial=0.0).sum())
     return np.array(sums, dtype=np.float64)
-
-
-def z_score(gains: Floats) -> float:
-    """Return the mean over its standard error; infinite where all gains are equal and not 0."""
-    mean, spread = float(gains.mean()), float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
-    if spread == 0:
-        return 0.0 if mean == 0 else math.copysign(math.inf, mean)
-    return mean / (spread / math.sqrt(len(gains)))
 
 
 def is_sharp(answers: Sequence[Detections], samples: Sequence[Sample]) -> bool:

@@ -34,7 +34,7 @@ from pytest_cropdet.evaluation.crop_tables import (
     build_objects,
     kept_categories,
 )
-from pytest_cropdet.evaluation.interval import Bounded, Interval, bounds_of, bounds_text, digits
+from pytest_cropdet.evaluation.interval import Bounded, Interval, bounds_of, bounds_text, digits, z_score
 from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Outcome, Reading, Verdict
 from pytest_cropdet.evaluation.object_shares import Hidden, Share, hidden_numbers, share
 from pytest_cropdet.evaluation.operating_point import (
@@ -108,4 +108,5 @@ __all__ = [
     "resampled_ratio",
     "share",
     "size_classes",
+    "z_score",
 ]

@@ -14,7 +14,8 @@ from operator import itemgetter
 import numpy as np
 
 from pytest_cropdet.data import CategoryMap, Detections, Pairing, Sample
-from pytest_cropdet.detectors import Declared, DetectorHandle, overlaps, readings, worth, z_score
+from pytest_cropdet.detectors import Declared, DetectorHandle, overlaps, readings, worth
+from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.geometry import FORMATS, Floats
 from pytest_cropdet.terms import KINDS
 
@@ -32,6 +33,7 @@ FIXES = {
     "xywh": "the boxes seem to be x y width height, not x0 y0 x1 y1",
     "cxcywh": "the boxes seem to be the middle, width and height, not x0 y0 x1 y1",
     "normalized": "the boxes seem to be 0 to 1 of the image, not pixels",
+    "yxyx normalized": "the boxes seem to be y0 x0 y1 x1, 0 to 1 of the image, not x0 y0 x1 y1 in pixels",
     "input": "the boxes seem to be pixels of the model's resized input, not of the image",
     "pixels": "the boxes seem to be pixels of the image, not of the model's resized input",
 }
@@ -110,14 +112,16 @@ class Answers:
         samples, whole = [sample for sample, _ in known], [found for _, found in known]
         before, was = self._worth(samples, whole, self.categories), self._declared
         for reading in readings(samples, was, sides=()):
-            both = reading.order != was.order and reading.units != was.units
-            if both or reading.key == "edges":  # one change at a time, and a pixel makes no reference weak
-                continue
             kind = reading.order if reading.key == "boxes" else reading.units
-            if reading.key == "first_category":
+            if reading.order != was.order and reading.units != was.units:
+                kind = f"{reading.order} {reading.units}"
+            elif reading.key == "first_category":
                 kind = f"ids{reading.ids:+d}"
             elif {reading.order, was.order} == {"xyxy", "yxyx"}:
                 kind = "axes"
+            # a pixel makes no reference weak; two changes at a time are tried only where functions often need them
+            if reading.key == "edges" or (" " in kind and (self.is_file or kind not in FIXES)):
+                continue
             read = [reading.of(found, sample.width, sample.height) for sample, found in known]
             yield _suspicion(kind, samples, before, self._worth(samples, read, self.categories))
         yield from self._others(known)

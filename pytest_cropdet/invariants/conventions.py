@@ -23,9 +23,9 @@ from pytest_cropdet.detectors import (
     overlaps,
     readings,
     worth,
-    z_score,
 )
 from pytest_cropdet.errors import CropdetError, DetectorError
+from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.geometry import Floats
 from pytest_cropdet.terms import KINDS
 

@@ -219,7 +219,8 @@ def test_what_is_not_carried_is_said_with_its_difference(masked, tmp_path, monke
 def test_the_cap_is_said(tmp_path):
     """Where the evaluator counts another number of detections, the files say so."""
     found = lossy(explain="off")
-    found.matches = {name: replace(table, max_detections=3) for name, table in found.matches.items()}
+    few = {name: replace(table, max_detections=3) for name, table in found.matches.items()}
+    found = replace(found, matches=few)
     truth, answers = pair(written(tmp_path, found), "crop")
     told = truth.dataset["info"]
     assert told["max_detections"] == 3
