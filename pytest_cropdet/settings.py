@@ -212,7 +212,8 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fill", (self.fill,) if isinstance(self.fill, str) else tuple(self.fill))
-        declared = options_of(type(self))
+        mine: Any = type(self)
+        declared = options_of(mine)
         for name, each in declared.items():
             each.check(getattr(self, name))
         for category, limit in self.by_category.items():
