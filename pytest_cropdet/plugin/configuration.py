@@ -16,6 +16,7 @@ from pytest_cropdet.plugin.option_values import (
     check_type,
     named_specs,
     parse_description,
+    parse_limits,
     read,
     resolve_paths,
 )
@@ -99,14 +100,13 @@ def in_use(config: pytest.Config) -> bool:
 
 def default_limit() -> float | None:
     """Return the largest drop that a gate allows where no limit on the mean was stated."""
-    limit: float | None = read(option("max_drop"), option("max_drop").default)[0]
-    return limit
+    return parse_limits(option("max_drop").default)[0]
 
 
 def folder_of(config: pytest.Config) -> Path:
     """Return the folder of everything that is kept; it is made when something is stored."""
-    given = setting(config, "dir")
-    return base_folder(config) / ".cropdet" if given is None else Path(given)
+    folder = setting(config, "dir")
+    return base_folder(config) / ".cropdet" if folder is None else Path(folder)
 
 
 def marked(item: pytest.Item | None) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def settings_for(config: pytest.Config, item: pytest.Item | None = None, **chang
     ``max_drop`` is ``None`` where nobody stated it: :func:`default_limit` is a gate's, not that of every run.
     """
     values = {each.name: read(each, setting(config, each.name, item)) for each in OF_RUNS}
-    mean, single = read(option("max_drop"), given(config, option("max_drop"), item) or ())
+    mean, single = parse_limits(given(config, option("max_drop"), item) or ())
     values |= {
         "crops": spec_of(values["crops"][0]),
         "max_drop": mean,
