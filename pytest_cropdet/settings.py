@@ -64,9 +64,8 @@ class Option:
 
     ``kind`` "lines" may be given several times (one a line in the ini file); with ``commas`` each may name several.
     ``alone``: what it means on the command line without a value; ``None`` where it needs one. Allowed are ``choices``,
-    or with ``share`` numbers from 0 to 1, or numbers from ``least`` on. ``session``: it belongs to the whole session,
-    no marker takes it. ``paths``: its values may be paths, as those of ``kind`` "path" are. ``reads``: what must be
-    there ("file", "folder"); ``writes``: what is written there.
+    or with ``share`` numbers from 0 to 1, or numbers from ``least`` on. With PATH, FILE or DIR in the ``metavar`` its
+    values are made absolute. ``reads``: what must be there ("file", "folder"); ``writes``: what is written there.
     """
 
     name: str
@@ -79,8 +78,6 @@ class Option:
     share: bool = False
     least: int | None = None
     commas: bool = False
-    session: bool = False
-    paths: bool = False
     reads: Literal["", "file", "folder", "file or folder"] = ""
     writes: Literal["", "file", "folder"] = ""
 

@@ -45,6 +45,7 @@ class Named:
     spec: str
 
 
+_PATHS = re.compile("PATH|FILE|DIR")  # of a metavar
 _NAME = re.compile(r"([A-Za-z0-9_.-]+)=(.+)", re.DOTALL)
 
 
@@ -135,9 +136,8 @@ def parse_description(values: Sequence[str], model: str, models: Sequence[str]) 
 def resolve_paths(name: str, value: Any, base: Path) -> Any:
     """Return an option's value with its paths made absolute, as seen from ``base``; other values as they are."""
     each = option(name)
-    if value is None or not (each.paths or each.kind == "path"):
-        return value
-    if each.kind == "string" and value in ("", "off"):
+    holds_paths = name == "detector" or _PATHS.search(each.metavar)
+    if value is None or not holds_paths or (each.kind == "string" and value in ("", "off")):
         return value
     if isinstance(value, (str, Path)):
         return str(base / Path(value).expanduser())

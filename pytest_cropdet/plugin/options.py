@@ -23,21 +23,10 @@ __all__ = [
 ]
 
 OF_RUNS = tuple(each for each in options_of(RunSettings).values() if each.help)
-_OF_PLUGIN = (
-    Option(
-        "model", "lines", (), "[NAME=]PATH", "detector to gate: a path, kind:path or package.module:factory", paths=True
-    ),
-    Option(
-        "detector",
-        "lines",
-        (),
-        "KEY=VALUE",
-        "a convention of the detector, such as units=pixels; NAME:KEY=VALUE",
-        paths=True,
-    ),
-    Option(
-        "data", "lines", (), "[NAME=]PATH", "data set to gate on: a COCO JSON, or a folder with exactly one", paths=True
-    ),
+_OF_TESTS = (
+    Option("model", "lines", (), "[NAME=]PATH", "detector to gate: a path, kind:path or package.module:factory"),
+    Option("detector", "lines", (), "KEY=VALUE", "a convention of the detector, such as units=pixels; NAME:KEY=VALUE"),
+    Option("data", "lines", (), "[NAME=]PATH", "data set to gate on: a COCO JSON, or a folder with exactly one"),
     Option(
         "images",
         "path",
@@ -62,30 +51,14 @@ _OF_PLUGIN = (
         "take the windows that a strategy drew from FILE, not from cropdet_dir",
         reads="file",
     ),
-    Option(
-        "checks",
-        "lines",
-        ("gate",),
-        "CHECK",
-        "what the suite does: gate, invariants, search; several with commas",
-        commas=True,
-        session=True,
-    ),
     Option("examples", "int", 100, "N", "windows that the search and the invariants may try, each", least=1),
     Option("no_shrink", "flag", False, "", "the search stops at the first window that loses an object"),
-    Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated", session=True),
-    Option(
-        "cache",
-        "string",
-        "",
-        "DIR|off",
-        "where detections are kept from run to run (default: in cropdet_dir)",
-        session=True,
-        paths=True,
-    ),
-    Option(
-        "dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)", session=True
-    ),
+)
+_OF_SESSION = (  # which no marker takes
+    Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, invariants, search; several with commas"),
+    Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
+    Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
+    Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),
     Option(
         "benchmark",
         "string",
@@ -94,34 +67,23 @@ _OF_PLUGIN = (
         "the suite runs the crop benchmark, not the gate; write quick with = (alone: full)",
         ("quick", "full"),
         alone="full",
-        session=True,
     ),
-    Option("json", "path", None, "PATH", "write the results of all gates there", session=True, writes="file"),
+    Option("json", "path", None, "PATH", "write the results of all gates there", writes="file"),
     Option(
         "report",
         "string",
         "",
         "DIR|off",
         "where the HTML page is written (default: report/ in cropdet_dir)",
-        session=True,
-        paths=True,
         writes="folder",
     ),
-    Option(
-        "objects",
-        "path",
-        None,
-        "FILE",
-        "write a row for each object in each crop there: .csv or .parquet",
-        session=True,
-    ),
+    Option("objects", "path", None, "FILE", "write a row for each object in each crop there: .csv or .parquet"),
     Option(
         "detections",
         "path",
         None,
         "DIR",
         "write COCO detections of every rendering there, and their truth",
-        session=True,
         writes="folder",
     ),
 )
@@ -140,8 +102,8 @@ def in_shown_order(options: Sequence[Option]) -> tuple[Option, ...]:
     return tuple(sorted(options, key=lambda each: shown.index(each.name) if each.name in shown else len(shown)))
 
 
-OPTIONS = in_shown_order((*_OF_PLUGIN, *OF_RUNS))
-NOT_FOR_MARKERS = tuple(each.name for each in OPTIONS if each.session)
+OPTIONS = in_shown_order((*_OF_TESTS, *OF_RUNS, *_OF_SESSION))
+NOT_FOR_MARKERS = tuple(each.name for each in _OF_SESSION)
 
 CHECKS = ("gate", "invariants", "search")  # modules of the suite
 INVARIANTS = (

@@ -70,7 +70,7 @@ def ways_of(each):
     """The ways by which a value can be stated."""
     if each.name in {option.name for option in OPTIONS}:
         yield from (on_command_line, in_ini_file)
-        yield from [in_marker] * (not each.session)
+        yield from [in_marker] * (each.name not in options.NOT_FOR_MARKERS)
     if each.name in {*DECLARED, *OTHER_ARGUMENTS}:
         yield as_argument
 
@@ -129,7 +129,7 @@ def test_a_field_of_a_run_is_declared_in_one_row_and_is_an_option_if_it_has_a_he
     assert len(names) == len(set(names))
     assert {each.name for each in fields(RunSettings)} == {*DECLARED, "by_category"}
     assert {each.name for each in fields(RunSettings)} - ONLY_ARGUMENTS == {each.name for each in OF_RUNS}
-    assert not {each.name for each in options._OF_PLUGIN} & {*DECLARED, "by_category"}
+    assert not {each.name for each in (*options._OF_TESTS, *options._OF_SESSION)} & {*DECLARED, "by_category"}
     assert all(option(each.name) is DECLARED[each.name] for each in OF_RUNS)
 
 
