@@ -20,8 +20,10 @@ def page() -> str:
     """Return the page's text."""
     rows = []
     for each in OPTIONS:
-        flag = f"`--cropdet-{each.name.replace('_', '-')}`" + (" *" if each.kind == "lines" else "")
-        value = " ".join(f"`{choice}`" for choice in each.choices) or (f"`{each.metavar}`" if each.metavar else "")
+        several = each.kind == "lines"
+        flag = f"`{each.flag}`" + (" *" if several else "")
+        words = () if several else each.choices
+        value = " ".join(f"`{word}`" for word in words) or (f"`{each.metavar}`" if each.metavar else "")
         default = each.default
         if not isinstance(default, (tuple, bool)) and default is not None:
             default = f"`{default}`"

@@ -1,21 +1,141 @@
 """What a run is asked to do: one frozen value, checked when it is made, equal on every worker.
 
+A field of ``RunSettings`` is declared in one row: its type, its default, what is allowed, and what its option says. The
+option on the command line, in the ini file and in the marker, and the checks of all four ways follow from the row.
+
 And which data set the running test has, for strategies that are given none: whoever runs the test answers.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from functools import cache
+from numbers import Real
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pytest_cropdet.errors import SpecError
 
-__all__ = ["METRICS", "Metric", "RunSettings", "answering", "configured_dataset"]
+__all__ = [
+    "FILLS",
+    "METRICS",
+    "Metric",
+    "Option",
+    "RunSettings",
+    "answering",
+    "check_choice",
+    "check_share",
+    "configured_dataset",
+    "options_of",
+    "row",
+]
 
+Kind = Literal["string", "int", "float", "path", "lines", "flag"]
 Metric = Literal["mAP", "AP50", "AP75"]
-METRICS: tuple[Metric, ...] = ("mAP", "AP50", "AP75")
+METRICS: tuple[Metric, ...] = get_args(Metric)
 FILLS = ("mean", "blur", "gray")
-UNDECIDED = ("fail", "pass", "point")
+WINDOWS = "random:keep=0.3-0.9,per_image=4"
+
+
+def check_share(name: str, value: Any) -> float:
+    """Return a number from 0 to 1; ``SpecError`` when it is none (percent is the usual slip).
+
+    >>> check_share("cropdet_max_drop", 0.05)
+    0.05
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= 1:
+        hint = f" (percent? write {float(value) / 100:g})" if is_number and 1 < value <= 100 else ""
+        raise SpecError(
+            f"{name} must lie between 0 and 1, not {f'{float(value):g}' if is_number else repr(value)}{hint}"
+        )
+    return float(value)
+
+
+def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:
+    """Refuse a word that is not among those allowed; ``SpecError`` names them."""
+    if value not in allowed:
+        raise SpecError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: how it is given, what it is if not given, and what is allowed.
+
+    ``kind`` "lines" may be given several times (one a line in the ini file); with ``commas`` each may name several.
+    ``alone``: what it means on the command line without a value; ``None`` where it needs one. Allowed are ``choices``,
+    or with ``share`` numbers from 0 to 1, or numbers from ``least`` on. With PATH, FILE or DIR in the ``metavar`` its
+    values are made absolute. ``reads``: what must be there ("file", "folder"); ``writes``: what is written there.
+    """
+
+    name: str
+    kind: Kind
+    default: Any
+    metavar: str
+    help: str
+    choices: tuple[str, ...] = ()
+    alone: str | None = None
+    share: bool = False
+    least: int | None = None
+    commas: bool = False
+    reads: Literal["", "file", "folder", "file or folder"] = ""
+    writes: Literal["", "file", "folder"] = ""
+
+    @property
+    def flag(self) -> str:
+        """The option on the command line."""
+        return f"--cropdet-{self.name.replace('_', '-')}"
+
+    def check(self, value: Any, of: str = "") -> None:
+        """Refuse a value that is not allowed: ``SpecError`` says what is. ``None`` states nothing.
+
+        >>> Option("seed", "int", 0, "N", "", least=0).check(-1)
+        Traceback (most recent call last):
+        pytest_cropdet.errors.SpecError: cropdet_seed must be 0 or more, not -1
+        """
+        if value is None:
+            return
+        name, is_list = f"cropdet_{self.name}{of}", self.kind == "lines" and isinstance(value, (list, tuple))
+        several = value if is_list else [value]
+        for each in several:
+            if self.choices:
+                check_choice(name, each, self.choices)
+            if self.share:
+                check_share(name, each)
+            if self.least is not None and each < self.least:
+                raise SpecError(f"{name} must be {self.least} or more, not {each}")
+        if self.choices and (not several or len(set(several)) < len(several)):
+            raise SpecError(f"{name} needs one or more of {', '.join(self.choices)}, each once")
+
+
+def row(default: Any, metavar: str = "", help: str = "", **more: Any) -> Any:  # noqa: A002  (as Option names it)
+    """Return the field of an option that a run reads; ``more``: what else :class:`Option` says of it.
+
+    Kind and choices follow from the field's type where ``more`` does not name them. Without ``help`` it is no option,
+    only an argument. ``given``: the option's own default, where it is not that of the argument.
+    """
+    return field(default=default, metadata={"metavar": metavar, "help": help, **more})
+
+
+@cache
+def options_of(settings: type) -> Mapping[str, Option]:
+    """Return what the rows of a class of settings declare, by name."""
+    hints, found = get_type_hints(settings), {}
+    for each in fields(settings):
+        if each.metadata:
+            kind, choices = _kind(hints[each.name])
+            said = {"kind": kind, "choices": choices, "given": each.default, **each.metadata}
+            found[each.name] = Option(name=each.name, default=said.pop("given"), **said)
+    return found
+
+
+def _kind(hint: Any) -> tuple[Kind, tuple[str, ...]]:
+    if get_origin(hint) in (Union, UnionType):
+        hint = next(each for each in get_args(hint) if each is not NoneType)
+    if get_origin(hint) is Literal:
+        return "string", get_args(hint)
+    kinds: dict[Any, Kind] = {int: "int", float: "float", bool: "flag", str: "string", tuple: "lines"}
+    return kinds[get_origin(hint) or hint], ()
 
 
 @dataclass(frozen=True)
@@ -30,33 +150,56 @@ class RunSettings:
     detections of each crop and category AP counts, the strongest first; COCO counts 100.
     """
 
-    crops: str = "random:keep=0.3-0.9,per_image=4"
-    seed: int = 0
-    sample_images: int | None = None
-    max_crops: int = 1_000_000
-    min_visibility: float = 0.5
-    metric: Metric = "mAP"
-    categories: tuple[str, ...] = ()
-    max_drop: float | None = None
-    by_category: Mapping[str, float] = field(default_factory=dict)
-    min_ratio: float | None = None
-    min_crop_ap: float | None = None
-    undecided: Literal["fail", "pass", "point"] = "fail"
-    min_images: int = 50
-    min_objects: int = 30
-    min_ap: float = 0.05
-    cap: Literal["refuse", "accept"] = "refuse"
-    score_threshold: float | None = None
-    replicates: int = 1000
-    level: float = 0.95
-    looks: Literal["off", "auto"] = "off"
-    verify: bool = False
-    explain: Literal["auto", "always", "off"] = "auto"
-    fill: tuple[str, ...] = ("mean",)
-    both_orders: bool = False
-    max_detections: int = 100
-    train_data: str | None = None
-    try_mitigations: bool = False
+    crops: str = row(WINDOWS, "SPEC", "windows to cut, a gate for each SPEC", kind="lines", given=(WINDOWS,))
+    seed: int = row(0, "N", "seed of windows and resamples")
+    sample_images: int | None = row(None, "N", "use N images of the data set, chosen by the seed", least=1)
+    max_crops: int = row(1_000_000, "N", "most crops of one gate; more are refused before any is made", least=1)
+    min_visibility: float = row(0.5, "X", "visible share from which on an object must be found", share=True)
+    metric: Metric = row("mAP", "METRIC", "what is gated")  # noqa: RUF009  (a Literal)
+    categories: tuple[str, ...] = row(
+        (), "NAME[,NAME]", "categories that count (default: all of the data set)", commas=True
+    )
+    max_drop: float | None = row(  # where none is stated, that of the option is a gate's
+        None,
+        "X",
+        "largest allowed drop, 0 to 1; person=0.03 for one category",
+        kind="lines",
+        given=("0.05",),
+        share=True,
+    )
+    by_category: Mapping[str, float] = field(default_factory=dict)  # of max_drop
+    min_ratio: float | None = row(None, "X", "smallest allowed AP(crop) / AP(reference)", share=True)
+    min_crop_ap: float | None = row(None, "X", "smallest allowed AP(crop)", share=True)
+    undecided: Literal["fail", "pass", "point"] = row("fail", "POLICY", "what an undecided gate does")
+    min_images: int = row(50, "N", "source images needed for a verdict on the mean", least=1)
+    min_objects: int = row(30, least=1)
+    min_ap: float = row(0.05, "X", "how far AP(reference) must lie above the limit", share=True)
+    cap: Literal["refuse", "accept"] = row("refuse", "POLICY", "a pass while the detector's cap binds")
+    score_threshold: float | None = row(
+        None, "X", "the score that is acted upon (default: best F1 on whole images)", share=True
+    )
+    replicates: int = row(1000, least=100)
+    level: float = row(0.95)
+    looks: Literal["off", "auto"] = row("off", "POLICY", "stop as soon as every stated limit is decided")
+    verify: bool = row(False, "", "recompute the point numbers with pycocotools; fail if they differ")
+    explain: Literal["auto", "always", "off"] = row("auto", "WHEN", "say why it dropped: when a gate does not pass")
+    fill: tuple[str, ...] = row(
+        ("mean",),
+        "FILL",
+        "what stands for taken pixels: mean, blur or gray; more are compared",
+        choices=FILLS,
+        commas=True,
+    )
+    both_orders: bool = row(False, "", "switch on context and cut in both orders: a detector call a crop more")
+    max_detections: int = row(100, "N", "detections per image and category that AP counts (COCO: 100)", least=1)
+    train_data: str | None = row(
+        None,
+        "PATH",
+        "COCO JSON the detector was trained on, to tell how far crops are from it",
+        kind="path",
+        reads="file or folder",
+    )
+    try_mitigations: bool = row(False, "", "with the causes, measure what changes at inference win back")
 
     @property
     def states_limits(self) -> bool:
@@ -65,42 +208,13 @@ class RunSettings:
         return bool(self.by_category) or any(limit is not None for limit in single)
 
     def __post_init__(self) -> None:
-        for name in ("max_drop", "min_ratio", "min_crop_ap", "min_visibility", "score_threshold", "min_ap"):
-            _between(name, getattr(self, name))
-        for category, limit in self.by_category.items():
-            _between(f"max_drop {category}=", limit)
-        _one_of("metric", self.metric, METRICS)
-        _one_of("looks", self.looks, ("off", "auto"))
-        _one_of("undecided", self.undecided, UNDECIDED)
-        _one_of("cap", self.cap, ("refuse", "accept"))
-        _one_of("explain", self.explain, ("auto", "always", "off"))
         object.__setattr__(self, "fill", (self.fill,) if isinstance(self.fill, str) else tuple(self.fill))
-        for fill in self.fill:
-            _one_of("fill", fill, FILLS)
-        if not self.fill or len(set(self.fill)) < len(self.fill):
-            raise SpecError(f"cropdet_fill needs one or more of {', '.join(FILLS)}, each once")
-        for name, low in (
-            ("sample_images", 1),
-            ("max_crops", 1),
-            ("min_images", 1),
-            ("min_objects", 1),
-            ("replicates", 100),
-            ("max_detections", 1),
-        ):
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise SpecError(f"cropdet_{name} must be {low} or more, not {value}")
-
-
-def _between(name: str, value: float | None) -> None:
-    if value is not None and not 0 <= value <= 1:
-        hint = f" (percent? write {value / 100:g})" if 1 < value <= 100 else ""
-        raise SpecError(f"cropdet_{name} must lie between 0 and 1, not {value:g}{hint}")
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise SpecError(f"cropdet_{name} must be one of {', '.join(allowed)}, not {value!r}")
+        mine: Any = type(self)
+        declared = options_of(mine)
+        for name, each in declared.items():
+            each.check(getattr(self, name))
+        for category, limit in self.by_category.items():
+            declared["max_drop"].check(limit, of=f" {category}=")
 
 
 _resolvers: list[Callable[[], Any]] = []

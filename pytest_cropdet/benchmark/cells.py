@@ -5,14 +5,14 @@ docs/benchmark.md is the definition. Whoever changes what is measured here raise
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from pytest_cropdet.crops import FAMILIES, SEVERITIES, Plan, choose_samples, make_plan
 from pytest_cropdet.data import Dataset, Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference import Batches, Picture, chunks, plain_batches
+from pytest_cropdet.settings import check_choice
 
 __all__ = ["DEFINITION", "MODES", "VERSION", "BenchmarkPlan", "Cell", "Mode", "Shared", "check_mode", "plan_benchmark"]
 
@@ -67,10 +67,8 @@ class BenchmarkPlan:
 
 def check_mode(mode: str) -> Mode:
     """Return ``mode`` if it is one; ``SpecError`` names those there are."""
-    for known in ("quick", "full"):
-        if mode == known:
-            return known
-    raise SpecError(f"cropdet_benchmark must be one of {', '.join(MODES)}, not {mode!r}")
+    check_choice("cropdet_benchmark", mode, tuple(MODES))
+    return cast("Mode", mode)
 
 
 def plan_benchmark(dataset: Dataset, mode: str, sample_images: int | None = None, seed: int = 0) -> BenchmarkPlan:

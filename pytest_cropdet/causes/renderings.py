@@ -18,9 +18,8 @@ from typing import Literal
 import numpy as np
 
 from pytest_cropdet.data import GroundTruth
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry import Bools, Boxes, Crop, Image, Ints, areas
-from pytest_cropdet.settings import FILLS
+from pytest_cropdet.settings import FILLS, check_choice
 
 __all__ = ["Rendering", "cut_objects", "detected_in", "fill_image", "render"]
 
@@ -48,8 +47,7 @@ class Rendering:
         >>> Rendering.of("context", "mean", Crop(0, 0, 50, 50), np.array([[10.0, 10, 20, 20], [40.0, 10, 60, 20]]))
         Rendering(name='context', fill='mean', boxes=((40.0, 10.0, 60.0, 20.0),))
         """
-        if fill not in FILLS:
-            raise SpecError(f"cropdet_fill must be one of {', '.join(FILLS)}, not {fill!r}")
+        check_choice("cropdet_fill", fill, FILLS)
         if name in ("cut", "moved"):
             return cls(name, fill)
         rows = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cropdet.data.dataset import Dataset
-from pytest_cropdet.errors import DataError, SpecError
+from pytest_cropdet.errors import DataError
+from pytest_cropdet.settings import check_choice
 
 if TYPE_CHECKING:
     from pytest_cropdet.data.coco import Annotations
@@ -19,8 +20,7 @@ def load_dataset(path: str | Path, images: str | Path | None = None, errors: str
     it. No pixel is read. ``DataError`` says which file or annotation is wrong; with ``errors="clip"`` boxes that stick
     out of their image are clipped. What is odd is counted in ``warnings`` of the data set.
     """
-    if errors not in ("fail", "clip"):
-        raise SpecError(f"cropdet_data_errors must be one of fail, clip, not {errors!r}")
+    check_choice("cropdet_data_errors", errors, ("fail", "clip"))
     from pytest_cropdet.data.coco import CocoDataset
 
     folder = None if images is None else Path(images)

@@ -12,11 +12,10 @@ from html import escape
 from numbers import Real
 from typing import Any, Literal, NoReturn, TypeVar
 
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation.interval import Interval
 from pytest_cropdet.terms import one_line
 
-__all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Reading", "Undecided", "Verdict", "check_limit"]
+__all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Reading", "Undecided", "Verdict"]
 
 Outcome = Literal["pass", "fail", "undecided"]
 # What more data cannot cure comes first.
@@ -318,15 +317,3 @@ def _number(limit: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"a limit must be finite, not {number}")
     return number
-
-
-def check_limit(name: str, value: float) -> float:
-    """Return a limit on AP; ``SpecError`` when it is not between 0 and 1 (percent is the usual slip).
-
-    >>> check_limit("cropdet_max_drop", 0.05)
-    0.05
-    """
-    if not math.isfinite(value) or not 0 <= value <= 1:
-        hint = f" (percent? write {value / 100:g})" if 1 < value <= 100 else ""
-        raise SpecError(f"{name} must lie between 0 and 1, not {value:g}{hint}")
-    return value

@@ -1,7 +1,8 @@
-"""What the options say, looked up in one place: of the marker, else the command line, else the ini file."""
+"""What the options say, looked up in one place: of the marker, else the command line, else the ini file.
 
-import importlib.util
-import re
+Nothing heavy is imported here: every session asks whether any option is in use.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,44 +10,41 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.crops import parse_spec, refuse_without_truth
-from pytest_cropdet.detectors import Description, load_detector
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.plugin.ini import from_ini
-from pytest_cropdet.plugin.options import (
-    OPTIONS,
-    Option,
+from pytest_cropdet.plugin.option_values import (
     as_mapping,
-    check_value,
+    check_type,
     named_specs,
-    option,
-    parse_checks,
     parse_description,
     parse_limits,
+    read,
     resolve_paths,
 )
+from pytest_cropdet.plugin.options import OF_RUNS, OPTIONS, Option, ini_type, option
 from pytest_cropdet.plugin.rootdir_check import base_folder
 from pytest_cropdet.settings import RunSettings
-from pytest_cropdet.terms import KINDS
 
 __all__ = [
+    "FIXTURES",
     "WITHOUT_TRUTH",
     "Chosen",
-    "check_marker",
-    "check_options",
     "choices",
     "default_limit",
     "folder_of",
+    "given",
+    "in_use",
+    "marked",
     "missing",
     "parameters_for",
+    "resolve_command_line",
     "setting",
     "settings_for",
+    "spec_ids",
     "spec_of",
 ]
 
 FIXTURES = {"cropdet_detector": "model", "cropdet_dataset": "data"}
 WITHOUT_TRUTH = (("truth", "none"),)  # said of a folder of pictures: crops are held against the whole images
-_FACTORY = re.compile(r"[\w.]+:\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +62,40 @@ def setting(config: pytest.Config, name: str, item: pytest.Item | None = None) -
     Paths in a marker are relative to the test's file, in the ini file to that file.
     """
     each = option(name)
-    value = _given(config, each, item)
+    value = given(config, each, item)
     return each.default if value is None else value
 
 
-def _given(config: pytest.Config, each: Option, item: pytest.Item | None) -> Any:
+def given(config: pytest.Config, each: Option, item: pytest.Item | None) -> Any:
     """Return what the user stated for an option, ``None`` where nothing."""
-    marked = _marker(item)
-    if item is not None and each.name in marked:
-        return resolve_paths(each.name, check_value(each, marked[each.name]), item.path.parent)
+    said = marked(item)
+    if item is not None and each.name in said:
+        return resolve_paths(each.name, check_type(each, said[each.name]), item.path.parent)
     value = config.getoption(f"cropdet_{each.name}")
     if value is not None:
         return value
-    value = from_ini(config, each)
+    value = _from_ini(config, each)
     if value is None:
         return None
     base = config.inipath.parent if config.inipath is not None else config.invocation_params.dir
     return resolve_paths(each.name, value, base)
+
+
+def _from_ini(config: pytest.Config, each: Option) -> Any:
+    """Return what the ini file says of an option, ``None`` if nothing; a value of another type is a usage error."""
+    try:
+        value = config.getini(f"cropdet_{each.name}")
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        wanted = f"cropdet_{each.name} in {config.inipath} must be of type {ini_type(each)}"
+        raise pytest.UsageError(f"{wanted}: {error}") from error
+    return None if value in ("", []) else value
+
+
+def in_use(config: pytest.Config) -> bool:
+    """Whether any option was set, on the command line or in the ini file."""
+    return any(
+        config.getoption(f"cropdet_{each.name}") is not None or _from_ini(config, each) is not None for each in OPTIONS
+    )
 
 
 def default_limit() -> float | None:
@@ -90,11 +105,12 @@ def default_limit() -> float | None:
 
 def folder_of(config: pytest.Config) -> Path:
     """Return the folder of everything that is kept; it is made when something is stored."""
-    given = setting(config, "dir")
-    return base_folder(config) / ".cropdet" if given is None else Path(given)
+    folder = setting(config, "dir")
+    return base_folder(config) / ".cropdet" if folder is None else Path(folder)
 
 
-def _marker(item: pytest.Item | None) -> dict[str, Any]:
+def marked(item: pytest.Item | None) -> dict[str, Any]:
+    """Return what an item's marker says, by option."""
     marker = None if item is None else item.get_closest_marker("cropdet")
     return {} if marker is None else as_mapping(marker.kwargs, marker.args)
 
@@ -105,88 +121,6 @@ def resolve_command_line(config: pytest.Config) -> None:
         name = f"cropdet_{each.name}"
         value = config.getoption(name)
         setattr(config.option, name, resolve_paths(each.name, value, config.invocation_params.dir))
-
-
-def check_options(config: pytest.Config) -> None:
-    """Check what options alone can show: syntax, ranges, paths. ``CropdetError`` says what to mend."""
-    settings_for(config)
-    _check_crops(config)
-    parse_checks(setting(config, "checks"))
-    _check_examples(config)
-    for model in choices(config, "model"):
-        Description.of(**dict(model.said))
-        if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in KINDS:
-            load_detector(model.spec)
-    for each in choices(config, "data"):
-        if not Path(each.spec).exists():
-            raise SpecError(f"--cropdet-data {each.spec}: no such file or folder")
-    if not choices(config, "model"):
-        parse_description(setting(config, "detector"), "", ())
-    images = setting(config, "images")
-    if images is not None and not Path(images).is_dir():
-        raise SpecError(f"--cropdet-images {images}: no such folder")
-    trained = setting(config, "train_data")
-    if trained is not None and not Path(trained).exists():
-        raise SpecError(f"--cropdet-train-data {trained}: no such file or folder")
-    _check_data_errors(config)
-    mode = setting(config, "benchmark")
-    if mode is not None and mode not in option("benchmark").choices:
-        raise SpecError(f"cropdet_benchmark must be one of {', '.join(option('benchmark').choices)}, not {mode!r}")
-    plan = setting(config, "plan")
-    if plan is not None and not Path(plan).is_file():
-        raise SpecError(f"--cropdet-plan {plan}: no such file")
-    target = setting(config, "json")
-    if target is not None and Path(target).is_dir():
-        raise SpecError(f"--cropdet-json {target} is a folder; name a file")
-    _check_places(config)
-
-
-def _check_places(config: pytest.Config) -> None:
-    """Check where reports are to go."""
-    objects = setting(config, "objects")
-    if objects is not None and Path(objects).suffix not in (".csv", ".parquet"):
-        raise SpecError(f"--cropdet-objects {objects}: must end in .csv or .parquet")
-    if objects is not None and Path(objects).suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise SpecError(f"--cropdet-objects {objects} needs pyarrow: pip install pyarrow, or name a .csv")
-    for name in ("report", "detections"):
-        folder = setting(config, name)
-        if folder and folder != "off" and Path(folder).is_file():
-            raise SpecError(f"--cropdet-{name} {folder} is a file; name a folder")
-
-
-def check_marker(config: pytest.Config, item: pytest.Item) -> None:
-    """Check what a test's marker says; ``CropdetError`` says what to mend."""
-    settings_for(config, item)
-    _check_crops(config, item)
-    plan = setting(config, "plan", item)
-    if plan is not None and not Path(plan).is_file():
-        raise SpecError(f"the marker's plan={plan}: no such file")
-    _check_examples(config, item)
-    _check_data_errors(config, item)
-    for what in FIXTURES.values():
-        choices(config, what, item)
-
-
-def _check_data_errors(config: pytest.Config, item: pytest.Item | None = None) -> None:
-    allowed, given = option("data_errors").choices, setting(config, "data_errors", item)
-    if given not in allowed:
-        raise SpecError(f"cropdet_data_errors must be one of {', '.join(allowed)}, not {given!r}")
-
-
-def _check_examples(config: pytest.Config, item: pytest.Item | None = None) -> None:
-    examples = setting(config, "examples", item)
-    if examples < 1:
-        raise SpecError(f"cropdet_examples must be 1 or more, not {examples}")
-
-
-def _check_crops(config: pytest.Config, item: pytest.Item | None = None) -> None:
-    without_truth = any(each.said == WITHOUT_TRUTH for each in choices(config, "data", item))
-    for spec in setting(config, "crops", item):
-        if not isinstance(spec, str):
-            continue
-        parse_spec(spec)
-        if without_truth:
-            refuse_without_truth(spec)
 
 
 def choices(config: pytest.Config, what: str, item: pytest.Item | None = None) -> list[Chosen]:
@@ -210,18 +144,14 @@ def settings_for(config: pytest.Config, item: pytest.Item | None = None, **chang
 
     ``max_drop`` is ``None`` where nobody stated it: :func:`default_limit` is a gate's, not that of every run.
     """
-    mean, single = parse_limits(_given(config, option("max_drop"), item) or ())
-    names = [name.strip() for value in setting(config, "categories", item) for name in str(value).split(",")]
-    values = {
-        "crops": spec_of(setting(config, "crops", item)[0]),
+    values = {each.name: read(each, setting(config, each.name, item)) for each in OF_RUNS}
+    mean, single = parse_limits(given(config, option("max_drop"), item) or ())
+    values |= {
+        "crops": spec_of(values["crops"][0]),
         "max_drop": mean,
-        "by_category": {**single, **_marker(item).get("by_category", {})},
-        "categories": tuple(name for name in names if name),
-        "fill": tuple(fill.strip() for value in setting(config, "fill", item) for fill in str(value).split(",")),
+        "by_category": {**single, **marked(item).get("by_category", {})},
+        "categories": tuple(filter(None, values["categories"])),
     }
-    for each in OPTIONS:
-        if each.name in RunSettings.__dataclass_fields__ and each.name not in values:
-            values[each.name] = setting(config, each.name, item)
     return RunSettings(**{**values, **changes})
 
 

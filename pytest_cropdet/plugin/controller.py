@@ -52,7 +52,7 @@ class Ledger:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        from pytest_cropdet.plugin.ini import in_use
+        from pytest_cropdet.plugin.configuration import in_use
 
         if self.taken or in_use(self.config):
             from pytest_cropdet.plugin.reports import write_reports

@@ -33,16 +33,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     types = {"int": int, "float": float}
     for each in OPTIONS:
         shared = {"dest": f"cropdet_{each.name}", "metavar": each.metavar, "help": each.help, "default": None}
-        flag = f"--cropdet-{each.name.replace('_', '-')}"
         if each.kind == "flag":
             del shared["metavar"]
-            group.addoption(flag, action="store_true", **shared)
+            group.addoption(each.flag, action="store_true", **shared)
         elif each.kind == "lines":
-            group.addoption(flag, action="append", **shared)
+            group.addoption(each.flag, action="append", **shared)
         else:
             if each.alone is not None:
                 shared |= {"nargs": "?", "const": each.alone}
-            group.addoption(flag, type=types.get(each.kind, str), choices=each.choices or None, **shared)
+            group.addoption(each.flag, type=types.get(each.kind, str), choices=each.choices or None, **shared)
         parser.addini(f"cropdet_{each.name}", each.help, type=ini_type(each), default=None)
 
 
@@ -54,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not on_worker:
         config.pluginmanager.register(Ledger(config), "cropdet-ledger")
     from pytest_cropdet.errors import CropdetError
-    from pytest_cropdet.plugin.ini import in_use
+    from pytest_cropdet.plugin.configuration import in_use
 
     try:
         if in_use(config):
@@ -65,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _check(config: pytest.Config, on_worker: bool) -> None:
     """Check what options alone show, on the controller: a worker cannot end with a usage error."""
-    from pytest_cropdet.plugin.configuration import check_options, resolve_command_line
+    from pytest_cropdet.plugin.configuration import resolve_command_line
     from pytest_cropdet.plugin.rootdir_check import astray
 
     resolve_command_line(config)
@@ -73,6 +72,8 @@ def _check(config: pytest.Config, on_worker: bool) -> None:
         found = astray(config)
         if found is not None and found.settings:
             raise pytest.UsageError(found.text)
+        from pytest_cropdet.plugin.option_check import check_options
+
         check_options(config)
         if config.getoption("cacheclear", default=False):
             from pytest_cropdet.plugin.resources import clear_cache
@@ -127,7 +128,7 @@ def _checks(config: pytest.Config) -> tuple[str, ...]:
     With ``--cropdet-benchmark`` the benchmark stands in the gate's place.
     """
     from pytest_cropdet.plugin.configuration import setting
-    from pytest_cropdet.plugin.options import parse_checks
+    from pytest_cropdet.plugin.option_values import parse_checks
 
     checks = parse_checks(setting(config, "checks"))
     if not setting(config, "benchmark"):
@@ -246,7 +247,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         forget(item.config, item)
     if item.get_closest_marker("cropdet") is not None:
-        from pytest_cropdet.plugin.configuration import check_marker
+        from pytest_cropdet.plugin.option_check import check_marker
         from pytest_cropdet.plugin.resources import or_fail
 
         or_fail(check_marker, item.config, item)

@@ -87,7 +87,7 @@ def _root(here: Path, start: Path, right: Path | None) -> Path:
 
 
 def _values_taken_for_paths(here: Path, arguments: Iterable[str]) -> list[tuple[str, str]]:
-    flags = {f"--cropdet-{each.name.replace('_', '-')}" for each in OPTIONS if each.kind != "flag"}
+    flags = {each.flag for each in OPTIONS if each.kind != "flag"}
     words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, arguments)]
     return [(flag, value) for flag, value in pairwise(words) if flag in flags and (here / value).exists()]
 

@@ -197,7 +197,7 @@ def _takes(word: str) -> Callable[[str], bool]:
     """Return which next word is the value of an option that stands on the command line as ``word``."""
     if "=" in word:
         return _nothing
-    known = {f"--cropdet-{each.name.replace('_', '-')}": each for each in OPTIONS}.get(word)
+    known = {each.flag: each for each in OPTIONS}.get(word)
     if known is None or (known.kind != "flag" and known.alone is None):
         return lambda following: not following.startswith("-")
     return lambda following: following in known.choices

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from pytest_cropdet.detectors import Detector, DetectorHandle, as_handle
 from pytest_cropdet.evaluation import STATES, Pair, Seen, State, make_pairs
 from pytest_cropdet.figures import draw
 from pytest_cropdet.geometry import Crop, Image
+from pytest_cropdet.settings import check_share
 from pytest_cropdet.terms import one_line
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ def compare(
     #  state  category  score whole -> crop   IoU  visible     box in the image
     1  moved  1                0.90 -> 0.90  0.64     1.00     0    0  100   50
     """
-    score, min_visibility = _fraction("score", score), _fraction("min_visibility", min_visibility)
-    found_iou, moved_iou = _fraction("found_iou", found_iou), _fraction("moved_iou", moved_iou)
+    score, min_visibility = check_share("score", score), check_share("min_visibility", min_visibility)
+    found_iou, moved_iou = check_share("found_iou", found_iou), check_share("moved_iou", moved_iou)
     if not 0 < moved_iou <= found_iou:
         raise ValueError(f"moved_iou must lie above 0 and not above found_iou={found_iou:g}, not {moved_iou:g}")
     pixels = _as_rgb(image, channels)
@@ -168,14 +168,6 @@ def compare(
     seen = _detect(handle, part, f"{window} of the image", score)
     pairs = make_pairs(whole, seen, window, found_iou, moved_iou, handle.categories or {})
     return Comparison(window, pairs, pixels, score, found_iou, moved_iou, min_visibility)
-
-
-def _fraction(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
-        percent = isinstance(value, Real) and 1 < value <= 100
-        hint = f" (percent? write {float(value) / 100:g})" if percent else ""
-        raise ValueError(f"{name} must lie between 0 and 1, not {value!r}{hint}")
-    return float(value)
 
 
 def _as_crop(crop: Crop | Sequence[int]) -> Crop:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytest_cropdet.data import Detections, GroundTruth, crop_truth
-from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry import Boxes, Crop, Floats, Ints, has_sides, iou
+from pytest_cropdet.settings import check_share
 
 __all__ = ["Held", "LossRules", "Shown", "held_objects"]
 
@@ -29,9 +29,7 @@ class LossRules:
 
     def __post_init__(self) -> None:
         for name in ("score", "margin", "min_visibility", "found_iou"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise SpecError(f"{name} must lie between 0 and 1, not {value:g}")
+            check_share(name, getattr(self, name))
 
     @property
     def confident(self) -> float:

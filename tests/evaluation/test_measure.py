@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.errors import SpecError
-from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Verdict, check_limit
+from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Verdict
 
 
 def loss(value=0.06, low=0.04, high=0.08, **options) -> Measure:
@@ -404,11 +403,3 @@ def test_a_verdict_equals_itself_and_is_a_key():
     assert verdict == verdict
     assert verdict != other
     assert len({verdict, other}) == 2
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(5, r"percent\? write 0\.05"), (-0.1, "not -0.1"), (math.nan, "nan"), (101, "not 101$")]
-)
-def test_a_limit_in_percent_is_refused_with_the_mend(value, text):
-    with pytest.raises(SpecError, match=text):
-        check_limit("cropdet_max_drop", value)

@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from pytest_cropdet.plugin.options import NOT_FOR_MARKERS, OPTIONS, named_specs
+from pytest_cropdet.plugin.option_values import named_specs
+from pytest_cropdet.plugin.options import NOT_FOR_MARKERS, OPTIONS
 
 # a value for the marker, the command line and the ini file; other options get theirs from their type
 VALUES = {

@@ -1,0 +1,81 @@
+"""What options alone show to be wrong, told before anything runs: of the session's, and of a test's marker."""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_cropdet.crops import parse_spec, refuse_without_truth
+from pytest_cropdet.detectors import Description, load_detector
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.plugin.configuration import FIXTURES, WITHOUT_TRUTH, choices, given, marked, setting
+from pytest_cropdet.plugin.option_values import parse_description, read
+from pytest_cropdet.plugin.options import OPTIONS, option
+from pytest_cropdet.terms import KINDS
+
+__all__ = ["check_marker", "check_options"]
+
+_FACTORY = re.compile(r"[\w.]+:\w+")
+_IS_THERE = {"file": Path.is_file, "folder": Path.is_dir, "file or folder": Path.exists}
+
+
+def check_options(config: pytest.Config) -> None:
+    """Check what options alone can show: syntax, ranges, paths. ``CropdetError`` says what to mend."""
+    _check_values(config)
+    for model in choices(config, "model"):
+        Description.of(**dict(model.said))
+        if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in KINDS:
+            load_detector(model.spec)
+    for each in choices(config, "data"):
+        _check_there("--cropdet-data ", each.spec, "file or folder")
+    if not choices(config, "model"):
+        parse_description(setting(config, "detector"), "", ())
+    _check_places(config)
+
+
+def check_marker(config: pytest.Config, item: pytest.Item) -> None:
+    """Check what a test's marker says; ``CropdetError`` says what to mend."""
+    _check_values(config, item)
+    for category, limit in marked(item).get("by_category", {}).items():
+        option("max_drop").check(limit, of=f" {category}=")
+    _check_there("the marker's plan=", setting(config, "plan", item), "file")
+    for what in FIXTURES.values():
+        choices(config, what, item)
+
+
+def _check_values(config: pytest.Config, item: pytest.Item | None = None) -> None:
+    for each in OPTIONS:
+        value = given(config, each, item)
+        if value is not None:
+            read(each, value)
+    without_truth = any(each.said == WITHOUT_TRUTH for each in choices(config, "data", item))
+    for spec in setting(config, "crops", item):
+        if not isinstance(spec, str):
+            continue
+        parse_spec(spec)
+        if without_truth:
+            refuse_without_truth(spec)
+
+
+def _check_places(config: pytest.Config) -> None:
+    """Check the paths of what is read, and of where results are to go."""
+    for each in OPTIONS:
+        value = setting(config, each.name)
+        if each.reads:
+            _check_there(f"{each.flag} ", value, each.reads)
+        if each.writes == "file" and value is not None and Path(value).is_dir():
+            raise SpecError(f"{each.flag} {value} is a folder; name a file")
+        if each.writes == "folder" and value and value != "off" and Path(value).is_file():
+            raise SpecError(f"{each.flag} {value} is a file; name a folder")
+    objects = setting(config, "objects")
+    if objects is not None and Path(objects).suffix not in (".csv", ".parquet"):
+        raise SpecError(f"--cropdet-objects {objects}: must end in .csv or .parquet")
+    if objects is not None and Path(objects).suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise SpecError(f"--cropdet-objects {objects} needs pyarrow: pip install pyarrow, or name a .csv")
+
+
+def _check_there(said: str, path: Any, what: str) -> None:
+    if path is not None and not _IS_THERE[what](Path(path)):
+        raise SpecError(f"{said}{path}: no such {what}")

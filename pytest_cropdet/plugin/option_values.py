@@ -1,0 +1,194 @@
+"""What the value of an option says: its words, names, limits and paths; one that says nothing is a ``SpecError``."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.plugin.options import CHECKS, NOT_FOR_MARKERS, OPTIONS, Option, option
+from pytest_cropdet.terms import KINDS
+
+__all__ = [
+    "Named",
+    "as_mapping",
+    "check_type",
+    "named_specs",
+    "parse_checks",
+    "parse_description",
+    "parse_limits",
+    "read",
+    "resolve_paths",
+    "words",
+]
+
+
+def parse_checks(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the checks that are asked for, in the suite's order; one that there is not is a ``SpecError``.
+
+    >>> parse_checks(["search, gate"])
+    ('gate', 'search')
+    """
+    named = [name for name in words(values) if name]
+    for name in named:
+        if name not in CHECKS:
+            raise SpecError(f"cropdet_checks {name!r}: the suite has {', '.join(CHECKS)}")
+    return tuple(name for name in CHECKS if name in named)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A model or a data set as given: a short name for ids, and what it stands for."""
+
+    name: str
+    spec: str
+
+
+_PATHS = re.compile("PATH|FILE|DIR")  # of a metavar
+_NAME = re.compile(r"([A-Za-z0-9_.-]+)=(.+)", re.DOTALL)
+
+
+def named_specs(values: Sequence[str], what: str) -> list[Named]:
+    """Return ``[NAME=]SPEC`` values with a name each; two of one name are a ``SpecError``.
+
+    >>> named_specs(["nets/ssd/saved_model", "big=m.pkg:make"], "model")
+    [Named(name='ssd', spec='nets/ssd/saved_model'), Named(name='big', spec='m.pkg:make')]
+    """
+    found = []
+    for value in values:
+        given = _NAME.fullmatch(value)
+        if given and not Path(value).exists():
+            found.append(Named(given.group(1), given.group(2)))
+        else:
+            found.append(Named(_short_name(value), value))
+    names = [each.name for each in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise SpecError(f"two of --cropdet-{what} have the name {name!r}; write NAME=PATH")
+    return found
+
+
+def _short_name(spec: str) -> str:
+    kind, _, rest = spec.partition(":")
+    path = Path(rest if kind in KINDS else spec)
+    generic = ("saved_model", "instances", "annotations", "model")
+    stem = path.name.split(":")[-1] if ":" in path.name or path.suffix == "" else path.stem
+    return path.parent.name if stem in generic and path.parent.name else stem
+
+
+def parse_limits(values: Sequence[str] | float | str) -> tuple[float | None, dict[str, float]]:
+    """Return the limit on the mean (``None`` if not given) and those on single categories.
+
+    >>> parse_limits(["0.05", "person=0.03"])
+    (0.05, {'person': 0.03})
+    """
+    mean, single = None, {}
+    for value in [values] if isinstance(values, (str, int, float)) else values:
+        name, equals, text = str(value).rpartition("=")
+        try:
+            number = float(text)
+        except ValueError:
+            raise SpecError(f"cropdet_max_drop must be a number or CATEGORY=NUMBER, not {value!r}") from None
+        option("max_drop").check(number)
+        if equals:
+            single[name.strip()] = number
+        else:
+            mean = number
+    return mean, single
+
+
+def words(values: Sequence[Any]) -> tuple[str, ...]:
+    """Return the words of values that may each name several, with commas."""
+    return tuple(word.strip() for value in values for word in str(value).split(","))
+
+
+def read(each: Option, value: Any) -> Any:
+    """Return what an option's value says, checked; ``SpecError`` tells what is wrong with it.
+
+    >>> read(option("fill"), ["blur, gray", "mean"])
+    ('blur', 'gray', 'mean')
+    """
+    if each.name == "max_drop":
+        return parse_limits(value)
+    if each.name == "checks":
+        return parse_checks(value)
+    found = words(value) if each.commas else value
+    each.check(found)
+    return found
+
+
+def parse_description(values: Sequence[str], model: str, models: Sequence[str]) -> dict[str, str]:
+    """Return the ``KEY=VALUE`` of ``--cropdet-detector`` that are meant for ``model``."""
+    found = {}
+    for value in values:
+        head, equals, text = value.partition("=")
+        name, colon, key = head.rpartition(":")
+        if not equals or not key:
+            raise SpecError(f"cropdet_detector must be KEY=VALUE or NAME:KEY=VALUE, not {value!r}")
+        if colon and name not in models:
+            raise SpecError(f"cropdet_detector {value!r}: no model is called {name!r}; there are {', '.join(models)}")
+        if not colon or name == model:
+            found[key] = text
+    return found
+
+
+def resolve_paths(name: str, value: Any, base: Path) -> Any:
+    """Return an option's value with its paths made absolute, as seen from ``base``; other values as they are."""
+    each = option(name)
+    holds_paths = name == "detector" or _PATHS.search(each.metavar)
+    if value is None or not holds_paths or (each.kind == "string" and value in ("", "off")):
+        return value
+    if isinstance(value, (str, Path)):
+        return str(base / Path(value).expanduser())
+    return [_resolve_spec(str(one), base, name) for one in value]
+
+
+def _resolve_spec(text: str, base: Path, name: str) -> str:
+    if name == "detector":
+        key, _, file = text.partition("=")
+        is_file = key.rpartition(":")[2] in ("labels", "anchors") and "," not in file
+        return f"{key}={base / file}" if is_file and (base / file).exists() else text
+    given = _NAME.fullmatch(text)
+    if given and not (base / text).exists():
+        return f"{given.group(1)}={_resolve_spec(given.group(2), base, name)}"
+    kind, colon, rest = text.partition(":")
+    if colon and kind in KINDS:
+        return f"{kind}:{base / Path(rest).expanduser()}"
+    path = base / Path(text).expanduser()
+    is_factory = colon and name == "model" and not path.exists()
+    bare_entry_point = name == "model" and not path.exists() and text.isidentifier()
+    return text if is_factory or bare_entry_point else str(path)
+
+
+def as_mapping(values: Mapping[str, Any], unnamed: Sequence[Any] = ()) -> dict[str, Any]:
+    """Return the marker's arguments by option name; ``SpecError`` names one that is none."""
+    known = [each.name for each in OPTIONS if each.name not in NOT_FOR_MARKERS] + ["by_category"]
+    unknown = [repr(value) for value in unnamed] + sorted(set(values) - set(known))
+    if unknown:
+        raise SpecError(f"the marker cropdet takes {', '.join(f'{name}=' for name in known)} not {', '.join(unknown)}")
+    return dict(values)
+
+
+def check_type(each: Option, value: Any) -> Any:
+    """Return a marker's value as the option's type; ``SpecError`` when it is none."""
+    if each.kind == "lines":
+        several = list(value) if isinstance(value, (list, tuple)) else [value]
+        if each.name == "crops" and all(isinstance(one, str) or hasattr(one, "spec") for one in several):
+            return several
+        if not all(isinstance(one, (str, int, float, Path)) and not isinstance(one, bool) for one in several):
+            raise SpecError(f"{each.name}={value!r} in the marker cropdet: must be text, a number, or a list of them")
+        return several
+    wanted: tuple[type, ...] = {"int": (int,), "float": (int, float), "flag": (bool,)}.get(each.kind, (str, Path))
+    if not isinstance(value, wanted) or (isinstance(value, bool) and each.kind != "flag"):
+        raise SpecError(f"{each.name}={value!r} in the marker cropdet: must be {_KIND_NAMES[each.kind]}")
+    return value
+
+
+_KIND_NAMES = {
+    "int": "a whole number",
+    "float": "a number",
+    "flag": "True or False",
+    "string": "text",
+    "path": "a path",
+}
