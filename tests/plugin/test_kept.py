@@ -2,8 +2,12 @@
 
 import shutil
 
+import pytest
+
 KEEPING = """
 import fakes
+
+import pytest
 
 
 class Kept(fakes.Finder):
@@ -116,6 +120,7 @@ class TestPicturesWithoutTruth:
         assert (gate["metric"], gate["drop"]["value"]) == ("lost", 0.0)
 
 
+@pytest.mark.subprocess
 def test_ctrl_c_in_the_middle_says_how_far_it_came(project, said):
     project.write(
         keeping=KEEPING + "\n\ndef stops():\n    return Stops()\n\n\nclass Stops(Kept):\n    count = 0\n\n"

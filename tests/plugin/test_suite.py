@@ -61,6 +61,7 @@ def test_the_node_id_is_the_same_under_every_configuration(project, ini):
 
 
 @pytest.mark.parametrize(("mode", "workers"), [("prepend", 2), ("importlib", 0)])
+@pytest.mark.subprocess
 def test_the_node_id_is_the_same_in_a_virtual_environment_in_the_project(project, mode, workers, monkeypatch, said):
     site = project.path / ".venv" / "lib" / "site-packages"
     shutil.copytree(Path(pytest_cropdet.__file__).parent, site / "pytest_cropdet")
@@ -77,6 +78,7 @@ def test_the_node_id_is_the_same_in_a_virtual_environment_in_the_project(project
     assert [gate["test"] for gate in project.gates] == [f"{GATE}[random]"]
 
 
+@pytest.mark.subprocess
 def test_a_run_of_everything_does_not_pick_the_suite_up(project, monkeypatch):
     shutil.copytree(Path(pytest_cropdet.__file__).parent, project.path / "vendor" / "pytest_cropdet")
     monkeypatch.setenv("PYTHONPATH", str(project.path / "vendor"), prepend=os.pathsep)
