@@ -1,8 +1,9 @@
 """Runs the Python blocks of the documentation as tests, each page in one namespace, and says what `make quick` runs.
 
 README.md and docs/*.md are the pages. With ``--quick`` (`make quick`), tests that are marked ``tensorflow``,
-``subprocess`` or ``slow`` do not run, nor do modules that import TensorFlow as a whole; every other test fails in that
-mode as soon as it imports TensorFlow or starts a process, and the failure names the mark to set. A browser is a process.
+``subprocess`` or ``slow`` do not run, nor do those whose fixtures need that, nor modules that import TensorFlow as a
+whole; every other test fails in that mode as soon as it imports TensorFlow or starts a process (a browser, say), and
+the failure names the mark to set.
 """
 
 import os
@@ -55,7 +56,9 @@ pytest_collect_file = Sybil(
 NOT_QUICK = ("tensorflow", "subprocess", "slow")
 HEAVY = ("tensorflow", "keras")  # keras imports tensorflow
 STARTS_A_PROCESS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "pty.spawn")
-IMPORTS_AS_A_WHOLE = re.compile(r"^(import tensorflow|from tensorflow|(\w+ = )?pytest\.importorskip\(\"tensorflow)", re.MULTILINE)
+IMPORTS_AS_A_WHOLE = re.compile(
+    r"^(import tensorflow|from tensorflow|(\w+ = )?pytest\.importorskip\(\"tensorflow)", re.MULTILINE
+)
 
 
 def refuse(what: str, mark: str) -> None:
@@ -73,6 +76,8 @@ class Refused(Loader):
 
 
 class Refusing(MetaPathFinder):
+    """Finds what is too heavy, and hands it to a loader that loads nothing."""
+
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         found = PathFinder.find_spec(name) if name in HEAVY else None
         return found and ModuleSpec(name, Refused(), origin=found.origin)
@@ -80,6 +85,8 @@ class Refusing(MetaPathFinder):
 
 class Quick:
     """What ``--quick`` does to a session."""
+
+    NEEDS = frozenset({"needs_tensorflow", "browser", "assets"})  # fixtures that need what the marks say
 
     def __init__(self) -> None:
         self.running = False
@@ -96,9 +103,13 @@ class Quick:
         return None
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        left = [item for item in items if any(map(item.get_closest_marker, NOT_QUICK))]
-        items[:] = [item for item in items if item not in set(left)]
+        left = {item for item in items if self.needs_more(item)}
+        items[:] = [item for item in items if item not in left]
         config.hook.pytest_deselected(items=left)
+
+    def needs_more(self, item: pytest.Item) -> bool:
+        marked = any(map(item.get_closest_marker, NOT_QUICK))
+        return marked or not self.NEEDS.isdisjoint(getattr(item, "fixturenames", ()))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
@@ -110,14 +121,9 @@ class Quick:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="run what needs no TensorFlow and no process, and is not slow")
+    parser.addoption("--quick", action="store_true", help="run what needs no TensorFlow and no process")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--quick"):
         config.pluginmanager.register(Quick())
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("tensorflow") and find_spec("tensorflow") is None:
-        pytest.skip("needs TensorFlow: pip install 'pytest-cropdet[tensorflow]'")

@@ -171,13 +171,16 @@ def test_workers_that_share_a_cache_try_a_model_once(tmp_path: Path, model: Path
     assert len(started) == 1
 
 
+@pytest.mark.subprocess
+@pytest.mark.usefixtures("needs_tensorflow")
 def test_a_good_model_is_loaded_and_called_in_its_process() -> None:
-    pytest.importorskip("tensorflow")
     path = MODELS / "ssd_nms.tflite"
     probing.try_out("tflite", path, [path], Description.of(range="0..255"), None)
     assert len(probing.known_as_good) == 1
 
 
+@pytest.mark.subprocess
+@pytest.mark.tensorflow
 def test_a_model_that_aborts_does_not_take_pytest_with_it(tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
 

@@ -114,7 +114,7 @@ class Project:
 
     def run_here(self, arguments):
         """Run pytest in this process, from modules, paths and warning filters as a new process has them."""
-        paths = [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        paths = [str(Path.cwd()), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         importlib.invalidate_caches()
         gc.freeze()  # pytest collects garbage at its end, and need not look through ours
         try:
