@@ -110,14 +110,15 @@ class TestFewFullImages:
     SEEN = opinions(DATA, missing=0.1)
 
     @pytest.fixture(scope="class")
-    def found(self):
+    @classmethod
+    def found(cls):
         def answer(number: int, crop: Crop) -> Detections:
-            some = shown_in(self.SEEN[number], crop)
+            some = shown_in(cls.SEEN[number], crop)
             if not is_whole(crop):
                 some = some.take(np.flatnonzero(np.arange(len(some)) % 17 != 16))
             return with_filling(some, 100, 0.1, 0.3, number) if number % 25 < 2 else some
 
-        return small_run(Fake(answer, max_detections=100), self.DATA)
+        return small_run(Fake(answer, max_detections=100), cls.DATA)
 
     def test_equal_numbers_of_boxes_agree_and_the_gate_decides(self, found):
         assert found.cap.share == pytest.approx(0.08)
@@ -155,8 +156,9 @@ class TestStarved:
     SEEN = surely_ranked(DATA)
 
     @pytest.fixture(scope="class")
-    def gains(self):
-        return small_run(Fake(lambda number, crop: strongest(shown_in(self.SEEN[number], crop), 10)), self.DATA)
+    @classmethod
+    def gains(cls):
+        return small_run(Fake(lambda number, crop: strongest(shown_in(cls.SEEN[number], crop), 10)), cls.DATA)
 
     def test_crops_that_gain_do_not_pass_and_both_numbers_are_named(self, gains):
         found = gains
@@ -264,13 +266,15 @@ class TestEvaluatorCap:
     DATA = dense()
 
     @pytest.fixture(scope="class")
-    def found(self):
+    @classmethod
+    def found(cls):
         limits = {"max_drop": 0.05, "by_category": {"cat": 0.05}}
-        return small_run(finds(self.DATA, 0.75), self.DATA, NEARLY_ALL, explain="always", **limits)
+        return small_run(finds(cls.DATA, 0.75), cls.DATA, NEARLY_ALL, explain="always", **limits)
 
     @pytest.fixture(scope="class")
-    def roomy(self):
-        return small_run(finds(self.DATA, 0.75), self.DATA, NEARLY_ALL, max_detections=200)
+    @classmethod
+    def roomy(cls):
+        return small_run(finds(cls.DATA, 0.75), cls.DATA, NEARLY_ALL, max_detections=200)
 
     def test_a_detector_that_loses_every_fourth_object_does_not_pass(self, found):
         assert found.drop.value < 0.1  # the first hundred of either side
