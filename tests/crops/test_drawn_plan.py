@@ -125,6 +125,7 @@ def test_one_process_draws_and_the_others_wait(tmp_path):
     assert lock.exists()
 
 
+@pytest.mark.subprocess
 @pytest.mark.skipif(os.name != "posix", reason="processes are told apart on POSIX alone")
 def test_a_lock_that_a_killed_process_left_holds_nobody_up(tmp_path):
     kept = Path(draw_plan(SOURCE, DATA, 0, tmp_path).file)
@@ -175,6 +176,7 @@ def test_every_window_of_a_small_strategy_is_drawn():
     assert all(sorted(windows) == few for windows in plan.windows.values())
 
 
+@pytest.mark.subprocess
 def test_the_windows_do_not_depend_on_the_numbers_in_imported_modules(tmp_path):
     """Hypothesis draws constants that it reads in the source of a project's modules."""
     code = (

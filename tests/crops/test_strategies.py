@@ -329,6 +329,7 @@ def test_what_is_drawn_prints_as_code_to_paste(data):
 # The data set
 
 
+@pytest.mark.subprocess
 def test_without_a_data_set_and_outside_of_a_test_of_pytest_it_says_what_to_write():
     code = "from pytest_cropdet import crops_of\ncrops_of().example()"
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
@@ -350,6 +351,7 @@ def test_no_picture_is_read():
     assert smallest(crops_of(data), lambda case: True) == ("painted 640x480 #0", Crop(0, 0, 640, 480))
 
 
+@pytest.mark.subprocess
 def test_importing_the_strategies_loads_no_framework_and_no_decoder():
     code = "from pytest_cropdet.strategies import crops, samples; samples(); import sys; print(*sys.modules, sep='\\n')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

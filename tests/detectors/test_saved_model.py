@@ -270,6 +270,7 @@ def test_what_the_file_says_is_in_the_description_once_it_is_loaded(model):
     }
 
 
+@pytest.mark.subprocess
 def test_a_model_is_named_and_fingerprinted_without_its_framework(model):
     code = f"""if 1:
         import sys

@@ -520,6 +520,7 @@ def test_a_file_with_an_operation_that_no_runtime_has_is_refused_with_its_name(m
         load_detector(path, range="0..255").load()
 
 
+@pytest.mark.subprocess
 def test_naming_a_file_imports_no_framework(api: Path) -> None:
     program = (
         "import sys; from pytest_cropdet import load_detector; "
