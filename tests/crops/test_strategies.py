@@ -96,6 +96,7 @@ def test_everything_else_shrinks_to_the_whole_frame_and_the_first_of_its_kind():
 # Parameters
 
 
+@pytest.mark.slow
 def test_hardly_anything_drawn_is_rejected():
     """Hypothesis gives up a few draws by itself, when they get too long."""
     calls, drawn = [], []
@@ -243,6 +244,7 @@ EDGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edge", EDGES)
 def test_the_strategies_reach(edge, scenes):
     assert sum(bool(EDGES[edge](*scene)) for scene in scenes) >= 3

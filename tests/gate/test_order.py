@@ -24,6 +24,8 @@ from pytest_cropdet.report.records import record
 from pytest_cropdet.settings import RunSettings
 from tests.painted import find
 
+pytestmark = pytest.mark.slow
+
 Coco = dict[str, list[dict[str, Any]]]
 WINDOWS = "random:keep=0.4-0.8,per_image=2"
 

@@ -45,6 +45,7 @@ class TestDetectionsAreKept:
         assert (project.path / ".cropdet" / ".gitignore").read_text().endswith("*\n")
         assert (project.path / ".cropdet" / "CACHEDIR.TAG").exists()
 
+    @pytest.mark.slow
     def test_measures_at_inference_are_kept_too_and_stand_in_the_json(self, project):
         project.write(keeping=KEEPING)
         project.gate("keeping:make", "--cropdet-try-mitigations").assert_outcomes(failed=1)
@@ -58,6 +59,7 @@ class TestDetectionsAreKept:
         assert set(told["mean"]) == {"name", "parameters", "ap_won_back", "calls_a_crop", "chosen"}
         assert told["mean"]["ap_won_back"]["low"] > 0
 
+    @pytest.mark.slow
     def test_cache_clear_forgets_off_keeps_nothing_and_another_folder_is_taken(self, project):
         project.write(keeping=KEEPING)
         project.gate("keeping:make", "--cropdet-cache=off")
@@ -68,6 +70,7 @@ class TestDetectionsAreKept:
         project.gate("keeping:make", "--cropdet-cache=elsewhere", "--cache-clear")
         assert calls(project) > before
 
+    @pytest.mark.slow
     def test_a_changed_picture_is_detected_again(self, project, tmp_path):
         project.write(keeping=KEEPING)
         project.data = shutil.copytree(project.data, tmp_path / "data")
