@@ -156,6 +156,7 @@ def test_the_first_file_stays_where_two_processes_drew(tmp_path, monkeypatch):
     assert json.loads(Path(plan.file).read_text())["seed"] == 99
 
 
+@pytest.mark.slow
 def test_windows_are_a_sample_of_the_strategy_and_not_its_simple_end():
     """What Hypothesis tries first has margins of 0 on the left and on top, and is much alike."""
     source = Drawn(lambda sample: crops(sample.width, sample.height, min_side=10), "any", per_image=4)

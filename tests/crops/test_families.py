@@ -377,6 +377,7 @@ def test_a_spec_that_needs_truth_is_refused_without_it(spec):
     refuse_without_truth("random+tile+shift")
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("place", ["option", "marker"])
 def test_it_is_refused_before_anything_is_loaded(pytester, place):
     (pytester.path / "pictures").mkdir()

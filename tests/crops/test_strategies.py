@@ -277,6 +277,7 @@ def test_every_box_has_sides_in_its_frame_or_as_far_beyond_as_told(data):
     np.testing.assert_allclose(drawn * grid, np.rint(drawn * grid), rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_detections_reach_over_the_frame_only_where_told_and_scores_from_0_to_1():
     assert (reached(detections(9, 9, beyond=2), lambda found: (found.boxes < -1).any()).boxes >= -2).all()
     for score in (0.0, 1.0):

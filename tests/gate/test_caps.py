@@ -302,6 +302,7 @@ class TestEvaluatorCap:
         assert found.labels.to_dict() == roomy.labels.to_dict()
         assert found.causes.fates.to_dict() == roomy.causes.fates.to_dict()
 
+    @pytest.mark.slow
     def test_a_perfect_detector_does_not_pass_by_half_of_its_boxes_either(self):
         found = small_run(finds(self.DATA), self.DATA, NEARLY_ALL)
         assert found.drop.judge(0.05).reason == "cap"
@@ -362,6 +363,7 @@ class TestEvaluatorCap:
         assert not found.caps.evaluator.binds
         assert found.drop <= 0.05
 
+    @pytest.mark.slow
     def test_pycocotools_agrees_at_any_number(self):
         data = dense(6)
         for most in (30, 200):
@@ -383,6 +385,7 @@ class TestEvaluatorCap:
         assert any(line in each and f"={told.most} or more" in each for each in told.advice())
         assert not dry_run(self.DATA, RunSettings(crops=NEARLY_ALL, max_detections=180)).crowded
 
+    @pytest.mark.slow
     def test_the_benchmark_counts_as_many_and_notes_what_it_left_out(self):
         data = dense(6)
         some, all_of_it = (

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BENCHMARK = "pytest_cropdet/suite/benchmark.py::test_benchmark"
 FEW = "--cropdet-sample-images=8"
 

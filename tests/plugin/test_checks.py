@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 INVARIANTS = ("--cropdet-checks=invariants", "--cropdet-examples=60")
 BOTH = ("--cropdet-checks=invariants,search", "--cropdet-examples=60", "-kD1- or D6 or D10 or D12 or loses")
 PAGE = ".cropdet/report/index.html"
