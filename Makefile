@@ -1,13 +1,17 @@
-# `make test` and `make demo` set up a virtual environment of their own in .venv, then do what they say.
+# `make test`, `make quick` and `make demo` set up a virtual environment of their own in .venv, then do what they say.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: test demo check clean
+.PHONY: test quick demo check clean
 
 test: $(VENV)/.test
 	@echo "cropdet: running the tests"
 	$(BIN)/python -m pytest -n auto $(TESTS)
+
+quick: $(VENV)/.test
+	@echo "cropdet: running the tests that need no TensorFlow, no process of their own and no browser"
+	$(BIN)/python -m pytest -n auto --quick $(or $(TESTS),tests pytest_cropdet)
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,10 @@ def assets() -> Path:
     if not path.is_dir():
         pytest.fail(f"CROPDET_ASSETS={folder}: no such folder", pytrace=False)
     return path
+
+
+@pytest.fixture(scope="session")
+def needs_tensorflow() -> None:
+    """Skips where there is no TensorFlow, and imports none."""
+    if find_spec("tensorflow") is None:
+        pytest.skip("needs TensorFlow: pip install 'pytest-cropdet[tensorflow]'")

@@ -2,6 +2,9 @@
 
 Category 1 is painted red, 2 green, 3 blue, so that channels in another order are other categories; nothing but the
 place of the pixels says where a box is, so that a wrong resize, order or unit moves it.
+
+Used where a detector must see what it is shown: by the tests of detectors/, of inference/ and invariants/, which hand
+it changed pictures, of causes/, which render them, and of the gate's order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Small scenes: objects on a fine grid, and windows that cut them, drawn by the public strategies."""
+"""Small scenes: objects on a fine grid, and windows that cut them, drawn by the public strategies.
+
+Used by the property tests of what remaps ground truth: those of geometry/, of augment/, and of the mutants that
+invariants/ must find.
+"""
 
 from __future__ import annotations
 

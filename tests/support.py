@@ -2,6 +2,9 @@
 
 A pixel says where it is: red is its column, green its row, blue the number of its picture. So a detector can tell from
 any window what it is shown, and a test decides what it answers there.
+
+The tests of every room from crops/ on use it: where truth, answers and windows are to be known by number. Where a
+detector must really look at its pixels, take ``tests.painted``; for boxes and windows alone, ``tests.strategies``.
 """
 
 from __future__ import annotations
@@ -156,6 +159,12 @@ def strongest(found: Detections, rows: int) -> Detections:
     """The strongest ``rows`` of an answer, marked when there are as many."""
     order = np.argsort(-found.scores, kind="stable")[:rows]
     return Detections(found.boxes[order], found.scores[order], found.categories[order], capped=len(order) == rows)
+
+
+def fair_run() -> Run:
+    """A run of a fair detector that loses more in crops, with objects enough to be told apart by where they lie."""
+    data = made(images=60, per_image=6)
+    return small_run(loses_cut(opinions(data, seed=3), least=0.9), data, "random:keep=0.6,per_image=3")
 
 
 def small_run(detector: object, data: Data, crops: str = "random:keep=0.6,per_image=2", **changes: object) -> Run:

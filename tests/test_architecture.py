@@ -214,6 +214,7 @@ def loaded_after(code: str) -> set[str]:
     return set(run.stdout.split())
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("module", ["pytest_cropdet", "pytest_cropdet.plugin", "pytest_cropdet.plugin.options"])
 def test_importing_what_every_project_imports_loads_nothing_heavy(module):
     loaded = loaded_after(f"import {module}")
@@ -221,6 +222,7 @@ def test_importing_what_every_project_imports_loads_nothing_heavy(module):
     assert not loaded & set(HEAVY)
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     "module", ["data", "crops", "detectors", "inference", "evaluation", "augment", "gate", "report"]
 )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 
 from pytest_cropdet.augment import Augmentation, Context, Cut, Matched, Position, Scale, Window
@@ -18,9 +16,6 @@ from pytest_cropdet.data.samples import GroundTruth
 from pytest_cropdet.geometry.crop import Crop
 from tests.strategies import truth_of
 
-needs_tensorflow = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="needs TensorFlow: pip install 'pytest-cropdet[tensorflow]'"
-)
 RECIPES = (
     Context(leave=0.1),
     Cut(leave=0.1),

@@ -12,7 +12,6 @@ from pytest_cropdet.augment import Generic
 from pytest_cropdet.data.samples import GroundTruth
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry.masks import Mask
-from tests.augment.made import needs_tensorflow
 from tests.geometry.invariants import same
 
 NOTHING = {"rotation": 0.0, "shift": 0.0, "shear": 0.0, "zoom": 0.0, "flip": 0.0}
@@ -85,7 +84,7 @@ def test_by_corners_an_object_that_leaves_is_ignored_and_then_gone():
     assert outcomes == {(), (True,), (False,)}
 
 
-@needs_tensorflow
+@pytest.mark.usefixtures("needs_tensorflow")
 @pytest.mark.parametrize("with_masks", [False, True])
 def test_the_graph_is_the_numpy_side_to_rounding(with_masks):
     import tensorflow as tf

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 
 from pytest_cropdet.augment import Augmentation, Context, Cut, Matched, Position, Scale
 from pytest_cropdet.errors import DataError, SpecError
-from tests.augment.made import ALL, RECIPES, crop_truth_in_graph, in_graph, needs_tensorflow, numbers, pictures
+from tests.augment.made import ALL, RECIPES, crop_truth_in_graph, in_graph, numbers, pictures
 from tests.geometry.invariants import EXACT, ODD, same
 from tests.strategies import scenes
 
-pytestmark = needs_tensorflow
+pytestmark = pytest.mark.usefixtures("needs_tensorflow")
 quick = settings(max_examples=40, deadline=None)
 
 

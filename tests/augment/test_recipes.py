@@ -322,6 +322,7 @@ def test_a_mistake_is_named(make, text):
         make()
 
 
+@pytest.mark.subprocess
 def test_without_tensorflow_the_numpy_side_works_and_the_rest_names_the_line_that_installs_it():
     code = (
         "import sys; sys.modules['tensorflow'] = None\n"

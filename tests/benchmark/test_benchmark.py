@@ -24,6 +24,8 @@ from pytest_cropdet.settings import RunSettings
 from tests.crops import test_families_built as built
 from tests.support import Data, Fake, blind, loses_cut, made, objects, opinions, perfect, sample, small_run
 
+pytestmark = pytest.mark.slow
+
 DATA = made(images=30)
 FEW = made(images=12)
 

@@ -242,6 +242,7 @@ class TestRealDetectors:
             moved[name] = box_bias(run.objects, *tables, run.hidden.score, draws_of(run))
         return own, moved
 
+    @pytest.mark.usefixtures("needs_tensorflow")
     def test_the_shipped_detector(self):
         run = run_of(FIXTURES / "models" / "saved_model", FIXTURES / "scenes" / "instances.json", sample_images=150)
         own, moved = self.biases(run)
@@ -250,6 +251,7 @@ class TestRealDetectors:
         assert {(each.axis, each.kind) for each in moved["shift"].mistakes} == {("x", "shift"), ("y", "shift")}
         assert {(each.axis, each.kind) for each in moved["scale"].mistakes} == {("x", "scale"), ("y", "scale")}
 
+    @pytest.mark.usefixtures("needs_tensorflow")
     def test_centernet_on_photographs(self, assets):
         run = run_of(assets / "models" / "centernet_coco" / "saved_model", assets / "data" / "coco-open-dev")
         own, moved = self.biases(run)
@@ -259,7 +261,6 @@ class TestRealDetectors:
 
 
 def run_of(model, data, **options):
-    pytest.importorskip("tensorflow")
     from pytest_cropdet import load_dataset, load_detector
 
     return small_run(load_detector(model), load_dataset(data), crops="random:keep=0.3-0.9,per_image=1", **options)

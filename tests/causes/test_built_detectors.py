@@ -17,6 +17,8 @@ from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.terms import STEPS
 from tests.causes.built import SIDES, Built, scenes
 
+pytestmark = pytest.mark.slow
+
 WEAKNESSES = {  # step: the same weakness, weak and strong
     "context": ("context", Built(rings=("left",)), Built(rings=SIDES)),
     "cut": ("cut", Built(fall=2.0), Built(fall=6.0)),

@@ -16,6 +16,8 @@ from pytest_cropdet.report.records import record
 from pytest_cropdet.settings import RunSettings
 from tests.painted import Finder, painted_data
 
+pytestmark = pytest.mark.slow
+
 SPEC = "random:keep=0.5,per_image=2"
 
 

@@ -23,6 +23,8 @@ from pytest_cropdet.settings import RunSettings
 from tests.causes.built import SIDES, Built, scenes
 from tests.painted import Finder, find, paint, painted_data, sample
 
+pytestmark = pytest.mark.slow
+
 RANDOM = "random:keep=0.5,per_image=2"
 WIDTH, HEIGHT = 120, 90
 OBJECTS = {1: (10, 10, 40, 30), 2: (50, 40, 70, 80), 3: (90, 5, 110, 60)}

@@ -20,7 +20,7 @@ from pytest_cropdet.evaluation.crop_tables import CropIndex, build_detected, bui
 from pytest_cropdet.evaluation.object_shares import draw_units
 from pytest_cropdet.evaluation.operating_point import found_objects
 from pytest_cropdet.geometry.crop import Crop
-from tests.support import NAMES, Data, Fake, detections, loses_cut, made, objects, opinions, sample, small_run
+from tests.support import NAMES, Data, Fake, detections, fair_run, loses_cut, made, objects, opinions, sample, small_run
 
 CAT, DOG, BIRD = 3, 7, 12
 A, B, C = (10, 10, 30, 30), (80, 10, 100, 30), (40, 10, 100, 50)
@@ -164,8 +164,7 @@ def test_steps_add_up_to_drop_and_loss_in_every_bin():
 
 @pytest.fixture(scope="module")
 def fair():
-    data = made(images=60, per_image=6)
-    return small_run(loses_cut(opinions(data, seed=3), least=0.9), data, "random:keep=0.6,per_image=3")
+    return fair_run()
 
 
 def test_all_objects_together_cost_what_the_run_says(fair):

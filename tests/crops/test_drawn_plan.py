@@ -125,6 +125,7 @@ def test_one_process_draws_and_the_others_wait(tmp_path):
     assert lock.exists()
 
 
+@pytest.mark.subprocess
 @pytest.mark.skipif(os.name != "posix", reason="processes are told apart on POSIX alone")
 def test_a_lock_that_a_killed_process_left_holds_nobody_up(tmp_path):
     kept = Path(draw_plan(SOURCE, DATA, 0, tmp_path).file)
@@ -171,6 +172,7 @@ def test_the_first_file_stays_where_two_processes_drew(tmp_path, monkeypatch):
     assert json.loads(Path(plan.file).read_text())["seed"] == 99
 
 
+@pytest.mark.slow
 def test_windows_are_a_sample_of_the_strategy_and_not_its_simple_end():
     """What Hypothesis tries first has margins of 0 on the left and on top, and is much alike."""
     source = Drawn(lambda sample: crops(sample.width, sample.height, min_side=10), "any", per_image=4)
@@ -191,6 +193,7 @@ def test_every_window_of_a_small_strategy_is_drawn():
     assert all(sorted(windows) == few for windows in plan.windows.values())
 
 
+@pytest.mark.subprocess
 def test_the_windows_do_not_depend_on_the_numbers_in_imported_modules(tmp_path):
     """Hypothesis draws constants that it reads in the source of a project's modules."""
     code = (

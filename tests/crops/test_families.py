@@ -272,8 +272,9 @@ def windows_of_all():
     return repr(make_plan([each], "random+tile+object+edge+shift", 3).windows["a.jpg"])
 
 
+@pytest.mark.subprocess
 def test_another_process_makes_the_same_windows():
-    code = "from tests.test_families import windows_of_all\nprint(windows_of_all())"
+    code = "from tests.crops.test_families import windows_of_all\nprint(windows_of_all())"
     run = [sys.executable, "-c", code]
     there = subprocess.run(run, capture_output=True, text=True, check=True, cwd=PAGE.parents[1]).stdout
     assert there.strip() == windows_of_all()
@@ -376,6 +377,7 @@ def test_a_spec_that_needs_truth_is_refused_without_it(spec):
     refuse_without_truth("random+tile+shift")
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("place", ["option", "marker"])
 def test_it_is_refused_before_anything_is_loaded(pytester, place):
     (pytester.path / "pictures").mkdir()

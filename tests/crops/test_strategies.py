@@ -96,6 +96,7 @@ def test_everything_else_shrinks_to_the_whole_frame_and_the_first_of_its_kind():
 # Parameters
 
 
+@pytest.mark.slow
 def test_hardly_anything_drawn_is_rejected():
     """Hypothesis gives up a few draws by itself, when they get too long."""
     calls, drawn = [], []
@@ -243,6 +244,7 @@ EDGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edge", EDGES)
 def test_the_strategies_reach(edge, scenes):
     assert sum(bool(EDGES[edge](*scene)) for scene in scenes) >= 3
@@ -275,6 +277,7 @@ def test_every_box_has_sides_in_its_frame_or_as_far_beyond_as_told(data):
     np.testing.assert_allclose(drawn * grid, np.rint(drawn * grid), rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_detections_reach_over_the_frame_only_where_told_and_scores_from_0_to_1():
     assert (reached(detections(9, 9, beyond=2), lambda found: (found.boxes < -1).any()).boxes >= -2).all()
     for score in (0.0, 1.0):
@@ -329,6 +332,7 @@ def test_what_is_drawn_prints_as_code_to_paste(data):
 # The data set
 
 
+@pytest.mark.subprocess
 def test_without_a_data_set_and_outside_of_a_test_of_pytest_it_says_what_to_write():
     code = "from pytest_cropdet import crops_of\ncrops_of().example()"
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
@@ -350,6 +354,7 @@ def test_no_picture_is_read():
     assert smallest(crops_of(data), lambda case: True) == ("painted 640x480 #0", Crop(0, 0, 640, 480))
 
 
+@pytest.mark.subprocess
 def test_importing_the_strategies_loads_no_framework_and_no_decoder():
     code = "from pytest_cropdet.strategies import crops, samples; samples(); import sys; print(*sys.modules, sep='\\n')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,7 @@
-"""Pictures and data sets as files, written byte by byte where a library would tidy up."""
+"""Pictures and data sets as files, written byte by byte where a library would tidy up.
+
+Used by the tests of data/, by those of causes/ and inference/ that need files, and by docs/make_pictures.py.
+"""
 
 from __future__ import annotations
 

@@ -362,6 +362,7 @@ for name, segmentation in json.loads(Path(sys.argv[2]).read_text()).items():
 """
 
 
+@pytest.mark.subprocess
 def test_segmentations_that_would_crash_or_fill_memory_are_refused_before_native_code_sees_them(tmp_path):
     path = write_set(tmp_path, many(2))
     (tmp_path / "hostile.txt").write_text(json.dumps(HOSTILE))

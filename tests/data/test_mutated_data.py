@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "mutate_data.py"
 
 
+@pytest.mark.subprocess
 def test_whatever_is_changed_it_is_read_or_refused_by_name():
     """``CROPDET_MUTATE_SECONDS`` makes it longer, ``CROPDET_MUTATE_SEED`` draws other mistakes."""
     seconds, seed = os.environ.get("CROPDET_MUTATE_SECONDS", "6"), os.environ.get("CROPDET_MUTATE_SEED", "0")

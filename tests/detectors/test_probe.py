@@ -22,6 +22,7 @@ from pytest_cropdet.inference.cache_keys import BatchKeys
 
 MODELS = Path(__file__).parents[2] / "fixtures" / "models"
 WELL = "print('chatter'); print('cropdet: loaded \"\"')"
+pytestmark = pytest.mark.subprocess
 
 
 @pytest.fixture(autouse=True)
@@ -171,13 +172,14 @@ def test_workers_that_share_a_cache_try_a_model_once(tmp_path: Path, model: Path
     assert len(started) == 1
 
 
+@pytest.mark.usefixtures("needs_tensorflow")
 def test_a_good_model_is_loaded_and_called_in_its_process() -> None:
-    pytest.importorskip("tensorflow")
     path = MODELS / "ssd_nms.tflite"
     probing.try_out("tflite", path, [path], Description.of(range="0..255"), None)
     assert len(probing.known_as_good) == 1
 
 
+@pytest.mark.tensorflow
 def test_a_model_that_aborts_does_not_take_pytest_with_it(tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -18,10 +17,7 @@ from pytest_cropdet.errors import DetectorError
 from tests.detectors.saved_models import ROWS, export
 from tests.painted import paint
 
-needs_tensorflow = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="needs TensorFlow: pip install 'pytest-cropdet[tensorflow]'"
-)
-pytestmark = needs_tensorflow
+pytestmark = pytest.mark.usefixtures("needs_tensorflow")
 
 ANY, BATCHES, FIXED, FOURS = (1, None, None, 3), (None, None, None, 3), (None, 64, 96, 3), (4, 64, 96, 3)
 TRUTHS = [
@@ -274,6 +270,7 @@ def test_what_the_file_says_is_in_the_description_once_it_is_loaded(model):
     }
 
 
+@pytest.mark.subprocess
 def test_a_model_is_named_and_fingerprinted_without_its_framework(model):
     code = f"""if 1:
         import sys
@@ -357,7 +354,6 @@ def test_variables_without_their_other_half_are_named(model, tmp_path, missing):
 )
 @pytest.mark.parametrize("damage", ["cut", "flipped"])
 def test_a_damaged_file_of_a_saved_model_names_the_model(tmp_path, file, damage):
-    pytest.importorskip("tensorflow")
     whole = Path(__file__).parents[2] / "fixtures" / "models" / "saved_model"
     copy = shutil.copytree(whole, tmp_path / "copy")
     data = bytearray((copy / file).read_bytes())

@@ -24,7 +24,10 @@ from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry.boxes import iou
 from tests.detectors import tflite_models as models
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*tf.lite.Interpreter:UserWarning")
+pytestmark = [
+    pytest.mark.tensorflow,  # where there is no smaller runtime
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*tf.lite.Interpreter:UserWarning"),
+]
 
 SIZES = ((211, 157), (97, 301), (640, 33), (61, 47))  # width, height; the input is 128 x 96
 RESIZES = ("stretch", "letterbox", "keep_aspect")
@@ -517,6 +520,7 @@ def test_a_file_with_an_operation_that_no_runtime_has_is_refused_with_its_name(m
         load_detector(path, range="0..255").load()
 
 
+@pytest.mark.subprocess
 def test_naming_a_file_imports_no_framework(api: Path) -> None:
     program = (
         "import sys; from pytest_cropdet import load_detector; "
@@ -593,8 +597,8 @@ def test_a_quantised_ssd_with_labels_inside_runs_on_photographs(assets: Path) ->
     assert outside > 0
 
 
+@pytest.mark.usefixtures("needs_tensorflow")
 def test_one_network_answers_the_same_as_a_saved_model_and_as_rows_in_tflite(assets: Path) -> None:
-    pytest.importorskip("tensorflow")
     from pytest_cropdet import load_dataset
 
     names = [name for name in (assets / "models" / "coco90_labelmap.txt").read_text().split("\n") if name]

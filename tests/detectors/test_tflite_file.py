@@ -27,13 +27,13 @@ MUTANTS = 300
 
 
 @pytest.fixture(scope="module")
-def schema() -> Any:
+def schema(needs_tensorflow: None) -> Any:
     """TensorFlow's own reading of the schema."""
     return pytest.importorskip("tensorflow.lite.python.schema_py_generated", reason="needs TensorFlow's schema")
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def small(needs_tensorflow: None, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A file of a few operations, the last of which is the post-processing."""
     return models.convert(models.postprocessed, tmp_path_factory.mktemp("small") / "small.tflite").read_bytes()
 

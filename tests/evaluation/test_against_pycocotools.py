@@ -15,6 +15,8 @@ from pytest_cropdet.evaluation import COCO_AREA_RANGES, Detected, Truth, coco_su
 from pytest_cropdet.evaluation.coco import average_precision
 from tests.evaluation import made, oracle
 
+pytestmark = pytest.mark.slow
+
 AREAS = tuple(COCO_AREA_RANGES)
 equal = {"rtol": 0, "atol": 1e-12, "equal_nan": True}
 

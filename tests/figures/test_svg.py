@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from pytest_cropdet.figures.svg import Bar, Gap, bars, gaps, heat, histogram, meter, stack, verdict_axis, waterfall
 from pytest_cropdet.figures.svg.shapes import Scale, number
-from pytest_cropdet.report.charts import figures
 
 SVG = "{http://www.w3.org/2000/svg}"
 STEPS = [
@@ -155,14 +153,3 @@ def test_a_number_has_three_digits_and_no_negative_zero(value):
     shown = number(value)
     assert float(shown.replace("\u2212", "-")) == pytest.approx(value, abs=5.1e-4)
     assert shown != "\u22120.000"
-
-
-def test_figures_are_there_one_by_one(run, gate):
-    found = figures(run)
-    assert {"verdict", "why", "map", "where: category", "where: visible share of the object", "errors"} <= set(found)
-    for each in found.values():
-        assert each._repr_html_() == str(each)
-        read(each)
-    bare = copy.deepcopy(gate[0])
-    bare.update(steps=None, fates=None, where=None, errors=None, shift=None, controls=None)
-    assert set(figures(bare)) == {"verdict", "where"}

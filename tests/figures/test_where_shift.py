@@ -14,7 +14,7 @@ from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.figures.breakdown import draw_where
 from pytest_cropdet.figures.distribution_shift import draw_shift
 from tests.causes.test_where import CHAIN, tables
-from tests.support import NAMES, Data, blind, loses_cut, made, opinions, sample, small_run
+from tests.support import NAMES, Data, blind, fair_run, loses_cut, made, opinions, sample, small_run
 
 pytest.importorskip("matplotlib")
 
@@ -27,8 +27,7 @@ def values(run, chain=("whole", "crop"), names=NAMES):
 
 @pytest.fixture(scope="module")
 def run():
-    data = made(images=60, per_image=6)
-    return small_run(loses_cut(opinions(data, seed=3), least=0.9), data, "random:keep=0.6,per_image=3")
+    return fair_run()
 
 
 def texts(figure) -> str:

@@ -109,17 +109,18 @@ class TestFewFullImages:
     DATA = made(100, 3)
     SEEN = opinions(DATA, missing=0.1)
 
-    def found(self, **changes: object):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def found(cls):
         def answer(number: int, crop: Crop) -> Detections:
-            some = shown_in(self.SEEN[number], crop)
+            some = shown_in(cls.SEEN[number], crop)
             if not is_whole(crop):
                 some = some.take(np.flatnonzero(np.arange(len(some)) % 17 != 16))
             return with_filling(some, 100, 0.1, 0.3, number) if number % 25 < 2 else some
 
-        return small_run(Fake(answer, max_detections=100), self.DATA, **changes)
+        return small_run(Fake(answer, max_detections=100), cls.DATA)
 
-    def test_equal_numbers_of_boxes_agree_and_the_gate_decides(self):
-        found = self.found()
+    def test_equal_numbers_of_boxes_agree_and_the_gate_decides(self, found):
         assert found.cap.share == pytest.approx(0.08)
         assert found.cap.binds
         assert found.cap.agrees
@@ -131,8 +132,8 @@ class TestFewFullImages:
             assert measure.judge(0.15).outcome == "pass"
         assert found.ratio >= 0.8
 
-    def test_the_record_has_both_drops_and_their_difference(self):
-        told = record(self.found())
+    def test_the_record_has_both_drops_and_their_difference(self, found):
+        told = record(found)
         assert told["cap"] == {"share": 0.08, "rows": 100, "binds": True}
         assert told["cap_check"]["equal_boxes"]["value"] == pytest.approx(told["controls"]["equal_boxes"], abs=1e-12)
         assert told["cap_check"]["used_up"] == pytest.approx(0.08)
@@ -154,8 +155,13 @@ class TestStarved:
     DATA = made(images=80, per_image=14, seed=1)
     SEEN = surely_ranked(DATA)
 
-    def test_crops_that_gain_do_not_pass_and_both_numbers_are_named(self):
-        found = small_run(Fake(lambda number, crop: strongest(shown_in(self.SEEN[number], crop), 10)), self.DATA)
+    @pytest.fixture(scope="class")
+    @classmethod
+    def gains(cls):
+        return small_run(Fake(lambda number, crop: strongest(shown_in(cls.SEEN[number], crop), 10)), cls.DATA)
+
+    def test_crops_that_gain_do_not_pass_and_both_numbers_are_named(self, gains):
+        found = gains
         assert found.drop.high < 0
         for measure in (found.drop, found.by_category["cat"], found.lost, found.ratio):
             verdict = measure.judge(0.05 if not measure.good else 0.5)
@@ -199,9 +205,8 @@ class TestStarved:
         found = small_run(Fake(marked), self.DATA, score_threshold=0.95)
         assert found.lost.judge(0.1).outcome != "undecided" or found.lost.judge(0.1).reason != "cap"
 
-    def test_ap_of_the_crops_rests_on_no_whole_image(self):
-        found = small_run(Fake(lambda number, crop: strongest(shown_in(self.SEEN[number], crop), 10)), self.DATA)
-        assert found.crop_ap >= 0.5
+    def test_ap_of_the_crops_rests_on_no_whole_image(self, gains):
+        assert gains.crop_ap >= 0.5
 
 
 def test_the_cap_is_of_the_detectors_own_rows_whatever_categories_count():
@@ -260,8 +265,18 @@ NEARLY_ALL = "random:keep=0.95,per_image=1"
 class TestEvaluatorCap:
     DATA = dense()
 
-    def test_a_detector_that_loses_every_fourth_object_does_not_pass(self):
-        found = small_run(finds(self.DATA, 0.75), self.DATA, NEARLY_ALL, max_drop=0.05, by_category={"cat": 0.05})
+    @pytest.fixture(scope="class")
+    @classmethod
+    def found(cls):
+        limits = {"max_drop": 0.05, "by_category": {"cat": 0.05}}
+        return small_run(finds(cls.DATA, 0.75), cls.DATA, NEARLY_ALL, explain="always", **limits)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def roomy(cls):
+        return small_run(finds(cls.DATA, 0.75), cls.DATA, NEARLY_ALL, max_detections=200)
+
+    def test_a_detector_that_loses_every_fourth_object_does_not_pass(self, found):
         assert found.drop.value < 0.1  # the first hundred of either side
         assert [(each.outcome, each.passes, each.reason) for each in found.judge()] == [("undecided", False, "cap")] * 2
         evaluator = found.caps.evaluator
@@ -272,23 +287,22 @@ class TestEvaluatorCap:
         assert "AP counts 100 detections per image and category" in text
         assert f"--cropdet-max-detections={evaluator.largest}" in text
 
-    def test_with_room_for_all_it_fails_as_it_should(self):
-        found = small_run(finds(self.DATA, 0.75), self.DATA, NEARLY_ALL, max_detections=200)
+    def test_with_room_for_all_it_fails_as_it_should(self, roomy):
+        found = roomy
         assert found.ap["reference"] == pytest.approx(1.0)
         assert found.drop.value == pytest.approx(0.25, abs=0.03)
         assert found.drop.judge(0.05).outcome == "fail"
         assert not found.caps.evaluator.binds
         assert record(found)["max_detections"] == record(found)["evaluator_cap"]["max_detections"] == 200
 
-    def test_the_operating_point_counts_every_detection(self):
-        found = small_run(finds(self.DATA, 0.75), self.DATA, NEARLY_ALL)
-        roomy = small_run(finds(self.DATA, 0.75), self.DATA, NEARLY_ALL, max_detections=200)
+    def test_the_operating_point_counts_every_detection(self, found, roomy):
         assert found.hidden.recall["reference"] == 1.0
         assert found.hidden.score == roomy.hidden.score
         assert found.hidden.to_dict() == roomy.hidden.to_dict()
         assert found.labels.to_dict() == roomy.labels.to_dict()
         assert found.causes.fates.to_dict() == roomy.causes.fates.to_dict()
 
+    @pytest.mark.slow
     def test_a_perfect_detector_does_not_pass_by_half_of_its_boxes_either(self):
         found = small_run(finds(self.DATA), self.DATA, NEARLY_ALL)
         assert found.drop.judge(0.05).reason == "cap"
@@ -349,14 +363,14 @@ class TestEvaluatorCap:
         assert not found.caps.evaluator.binds
         assert found.drop <= 0.05
 
+    @pytest.mark.slow
     def test_pycocotools_agrees_at_any_number(self):
         data = dense(6)
         for most in (30, 200):
             found = small_run(finds(data, 0.75), data, NEARLY_ALL, verify=True, max_detections=most)
             assert found.caps.evaluator.binds == (most == 30)
 
-    def test_causes_errors_and_places_are_those_of_what_ap_counts(self):
-        found = small_run(finds(self.DATA, 0.75), self.DATA, NEARLY_ALL, explain="always")
+    def test_causes_errors_and_places_are_those_of_what_ap_counts(self, found):
         steps = sum(step.value for step in found.steps)
         assert steps == pytest.approx(found.drop.value)
         assert found.errors["missed"].reference == pytest.approx(1 - found.ap50["reference"], abs=0.02)
@@ -371,6 +385,7 @@ class TestEvaluatorCap:
         assert any(line in each and f"={told.most} or more" in each for each in told.advice())
         assert not dry_run(self.DATA, RunSettings(crops=NEARLY_ALL, max_detections=180)).crowded
 
+    @pytest.mark.slow
     def test_the_benchmark_counts_as_many_and_notes_what_it_left_out(self):
         data = dense(6)
         some, all_of_it = (

@@ -99,6 +99,7 @@ class TestOrder:
         assert [each.id for each in found.objects.index.samples] == [each.id for each in shuffled(DATA, 3)[:50]]
 
 
+@pytest.mark.slow
 class TestRuns:
     @pytest.mark.parametrize(
         ("detector", "limit", "outcome"), [(same, 0.2, "pass"), (loses_cut, 0.1, "fail")], ids=["pass", "fail"]

@@ -24,6 +24,8 @@ from pytest_cropdet.report.records import record
 from pytest_cropdet.settings import RunSettings
 from tests.painted import find
 
+pytestmark = pytest.mark.slow
+
 Coco = dict[str, list[dict[str, Any]]]
 WINDOWS = "random:keep=0.4-0.8,per_image=2"
 
@@ -131,18 +133,29 @@ def test_every_number_stays_to_the_last_bit(change, plain, folder):
     assert measured(file, path / "images", **settings) == told
 
 
+def benchmarked(path: Path, data: Coco) -> tuple[dict[str, Any], list[str]]:
+    """All that a benchmark says, and what an estimate of a gate does."""
+    file = path / "benchmark.json"
+    file.write_text(json.dumps(data))
+    dataset = load_dataset(file, path / "images")
+    found = run_benchmark(detector, dataset, "quick", sample_images=12, replicates=100).to_dict()
+    return found, dry_run(dataset, RunSettings(crops=WINDOWS)).lines()
+
+
+@pytest.fixture(scope="module")
+def plain_benchmark(folder) -> tuple[dict[str, Any], list[str]]:
+    return benchmarked(*folder)
+
+
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_benchmark_and_the_estimate_stay(change, folder):
+def test_the_benchmark_and_the_estimate_stay(change, plain_benchmark, folder):
     path, data = folder
     told = []
-    for number, content in enumerate((data, CHANGES[change](data))):
-        file = path / f"benchmark {number}.json"
-        file.write_text(json.dumps(content))
-        dataset = load_dataset(file, path / "images")
-        found = run_benchmark(detector, dataset, "quick", sample_images=12, replicates=100).to_dict()
+    for found, estimate in (plain_benchmark, benchmarked(path, CHANGES[change](data))):
+        same: Any = found
         if "annotations" in change:  # the windows of these follow an annotation by its id
-            found = [each for each in found["cells"] if each["family"] not in ("object", "edge")]
-        told.append((json.dumps(found, sort_keys=True), dry_run(dataset, RunSettings(crops=WINDOWS)).lines()))
+            same = [each for each in found["cells"] if each["family"] not in ("object", "edge")]
+        told.append((json.dumps(same, sort_keys=True), estimate))
     assert told[0] == told[1]
 
 
@@ -168,19 +181,27 @@ ENVIRONMENTS = {
 CODE = """
 import sys
 from pathlib import Path
-from tests.test_order import measured
+from tests.gate.test_order import measured
 print(measured(Path(sys.argv[1]), Path(sys.argv[2]), explain="off", replicates=200))
 """
 
 
-@pytest.mark.parametrize("what", ENVIRONMENTS)
-def test_another_process_counts_the_same(what, folder, tmp_path):
+@pytest.fixture(scope="module")
+def here(folder) -> tuple[Path, str]:
+    """A data set's file, and what this process says of it."""
     path, data = folder
     file = path / "process.json"
     file.write_text(json.dumps(data))
+    return file, measured(file, path / "images", explain="off", replicates=200)
+
+
+@pytest.mark.subprocess
+@pytest.mark.parametrize("what", ENVIRONMENTS)
+def test_another_process_counts_the_same(what, here, folder, tmp_path):
+    (path, _), (file, told) = folder, here
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), **ENVIRONMENTS[what]}
     where = tmp_path if what == "directory" else root
     command = [sys.executable, "-c", CODE, str(file), str(path / "images")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=where, check=True)
-    assert done.stdout.strip() == measured(file, path / "images", explain="off", replicates=200)
+    assert done.stdout.strip() == told

@@ -1,6 +1,7 @@
 """What must hold for a remap of ground truth, whatever its arithmetic: each check takes a remap and a scene.
 
-A remap is anything called like ``crop_truth``. A check raises ``AssertionError`` where the remap is wrong.
+A remap is anything called like ``crop_truth``. A check raises ``AssertionError`` where the remap is wrong. The tests of
+geometry/, augment/ and invariants/ take them, as does benchmarks/invariants.py; ``same`` compares arrays anywhere.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ def test_a_batch_that_a_live_process_has_claimed_is_left_to_it(store, stranger):
     ("owner", "seconds"),
     [
         (lambda me: me, 60.0),
-        (lambda me: dead(), 60.0),
+        pytest.param(lambda me: dead(), 60.0, marks=pytest.mark.subprocess),
         (lambda me: f"{socket.gethostname()}:{os.getppid()}", -0.001),
         (lambda me: "elsewhere:1", -0.001),
         (lambda me: "elsewhere:1", 1e6),
@@ -219,6 +219,7 @@ def test_a_claim_of_another_machine_stands_until_its_time_has_run_out(store, str
     assert not store.claim("batch")
 
 
+@pytest.mark.subprocess
 def test_a_claim_of_a_process_that_died_and_was_not_yet_waited_for_is_taken_over(store, stranger):
     process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     process.stdout.read()
@@ -243,6 +244,7 @@ def test_an_answer_or_a_release_ends_a_claim(store, stranger):
         assert store.claim("batch")
 
 
+@pytest.mark.subprocess
 def test_of_many_processes_one_gets_the_claim_and_opening_at_once_fails_for_none(tmp_path):
     code = (
         "import sys, pathlib, time, warnings; warnings.simplefilter('error');"

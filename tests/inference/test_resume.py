@@ -56,7 +56,7 @@ def rounds(tmp_path, data, orders):
     """Run rounds one after another in one process that forks, and return what came of each."""
     path = tmp_path / "orders.json"
     path.write_text(json.dumps({"data": str(data), "rounds": orders}))
-    command = [sys.executable, "-m", "tests.resumable", str(path)]
+    command = [sys.executable, "-m", "tests.inference.resumable", str(path)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, check=True, cwd=Path(__file__).parents[2]
     )
@@ -101,6 +101,7 @@ def killed(tmp_path_factory, data):
     return tmp_path / "clean", [(folder, found[2 * n], found[2 * n + 1]) for n, folder in enumerate(folders)]
 
 
+@pytest.mark.subprocess
 def test_a_clean_run_computes_every_batch_once_and_a_second_none(killed, plain):
     clean, _ = killed
     assert len(calls(clean)) == CALLS
@@ -108,6 +109,7 @@ def test_a_clean_run_computes_every_batch_once_and_a_second_none(killed, plain):
     assert said(clean) == as_json(plain)
 
 
+@pytest.mark.subprocess
 def test_the_run_after_a_kill_says_what_a_clean_run_says(killed, plain):
     _, trials = killed
     assert sum(first["codes"] == [-signal.SIGKILL] for _, first, _ in trials) >= KILLS - 2, "too few were hit"
@@ -116,6 +118,7 @@ def test_the_run_after_a_kill_says_what_a_clean_run_says(killed, plain):
         assert said(folder) == as_json(plain)
 
 
+@pytest.mark.subprocess
 def test_a_kill_costs_at_most_the_batch_in_hand(killed):
     _, trials = killed
     begun = [folder for folder, first, _ in trials if first["codes"] != [0]]
@@ -124,6 +127,7 @@ def test_a_kill_costs_at_most_the_batch_in_hand(killed):
         assert CALLS <= len(calls(folder)) <= CALLS + 1
 
 
+@pytest.mark.subprocess
 def test_many_kills_in_a_row_cost_a_batch_each_and_the_run_ends_at_last(tmp_path, data, plain):
     folder = tmp_path / "kept"
     order = {"cache": str(folder), "stop": {"3": "kill"}}
@@ -134,6 +138,7 @@ def test_many_kills_in_a_row_cost_a_batch_each_and_the_run_ends_at_last(tmp_path
     assert said(folder) == as_json(plain)
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("how", ["kill", "exit", "interrupt"])
 def test_whichever_call_a_process_ends_in_the_next_goes_on(tmp_path, data, plain, how):
     moments = (1, 2, 9, BATCHES, CALLS)
@@ -152,6 +157,7 @@ def test_whichever_call_a_process_ends_in_the_next_goes_on(tmp_path, data, plain
         assert said(folder) == as_json(plain)
 
 
+@pytest.mark.subprocess
 def test_an_interrupt_from_the_keyboard_stops_a_run_at_once_and_loses_the_batch_in_hand(tmp_path, data, plain):
     folder = tmp_path / "kept"
     found, errors = rounds(
@@ -175,6 +181,7 @@ def test_a_detector_that_breaks_loses_its_batch_only(tmp_path, data, plain, call
     assert len(calls(folder)) == CALLS + 1
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_at_once_compute_no_batch_twice_and_say_the_same(tmp_path, data, plain, processes):
     folder = tmp_path / "kept"
@@ -186,6 +193,7 @@ def test_processes_at_once_compute_no_batch_twice_and_say_the_same(tmp_path, dat
     assert [said(folder, place) for place in range(processes)] == [as_json(plain)] * processes
 
 
+@pytest.mark.subprocess
 def test_processes_go_on_without_one_that_is_killed(tmp_path, data, plain):
     """The claims of the dead one do not hold up the other."""
     folder = tmp_path / "kept"

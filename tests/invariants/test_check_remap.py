@@ -14,6 +14,8 @@ from pytest_cropdet.invariants import remap_errors
 from pytest_cropdet.invariants.remap_checks import find_remap_errors, remap_cases
 from pytest_cropdet.invariants.remap_rules import RemapCase, Rules, assert_remap
 
+pytestmark = pytest.mark.slow
+
 
 def right(image, boxes, labels, crop, crowd):
     shown = crop_truth(GroundTruth(boxes, labels, crowd=crowd), crop)

@@ -359,6 +359,7 @@ def test_a_detector_that_fails_once_is_not_repeatable():
         check_detector("D1-repeatable", evidence(Finder(answer)))
 
 
+@pytest.mark.slow
 def test_what_breaks_for_boxes_that_are_read_wrongly_says_so():
     detector = boxes_as(lambda boxes, p: boxes[:, [1, 0, 3, 2]])
     text = failing("D12-truncated-object-found", detector, DATA.categories)

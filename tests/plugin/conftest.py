@@ -1,8 +1,17 @@
-"""Projects to run the plugin in: each test gets a folder of its own with fake detectors, and a small data set."""
+"""Projects to run the plugin in: each test gets a folder of its own with fake detectors, and a small data set.
 
+A project's pytest runs in this process, unless the test is marked ``subprocess``: so are those of workers (the fixture
+``workers`` brings the mark along), of Ctrl-C and crashes, and of what is imported or written by a process as a whole.
+"""
+
+import gc
+import importlib
 import json
+import os
 import random
 import shutil
+import sys
+import warnings
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -47,11 +56,41 @@ def data(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp("data") / "shapes")
 
 
-class Project:
-    """A folder with fake detectors in which pytest runs as a process of its own."""
+class Libraries:
+    """Keeps what runs import, but for what lies in their folders: a library is imported once a process."""
 
-    def __init__(self, pytester, data):
+    def __init__(self, folder):
+        self.folder = folder
+        self.imported = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self):
+        for name, module in list(sys.modules.items()):
+            known = getattr(module, "__dict__", {})  # not by getattr, for which lazy modules begin to import
+            places = [known.get("__file__"), *known.get("__path__", [])]
+            if not any(place and Path(place).is_relative_to(self.folder) for place in places):
+                self.imported[name] = module
+
+    def keep(self):
+        """Bring back what ``pytester`` took away."""
+        sys.modules.update({name: each for name, each in self.imported.items() if name not in sys.modules})
+
+
+@pytest.fixture
+def libraries(tmp_path_factory):
+    """Stands before ``pytester``, which forgets at its end what was imported since its start."""
+    found = Libraries(tmp_path_factory.getbasetemp())
+    yield found
+    found.keep()
+
+
+class Project:
+    """A folder with fake detectors in which pytest runs, ``apart`` in processes of its own."""
+
+    def __init__(self, libraries, pytester, data, apart):
+        self.libraries = libraries
         self.pytester = pytester
+        self.apart = apart
         self.path = pytester.path
         self.data = data
         shutil.copy(HERE / "fakes.py", self.path)
@@ -66,8 +105,26 @@ class Project:
 
     def pytest(self, *arguments, workers=0):
         """Run pytest at 80 columns."""
-        more = [f"-n{workers}"] if workers else []
-        return self.pytester.runpytest_subprocess(*map(str, arguments), *more)
+        arguments = [*map(str, arguments), *([f"-n{workers}"] if workers else [])]
+        if self.apart:
+            return self.pytester.runpytest_subprocess(*arguments)
+        if workers:
+            pytest.fail("workers are processes: mark this test with @pytest.mark.subprocess", pytrace=False)
+        return self.run_here(arguments)
+
+    def run_here(self, arguments):
+        """Run pytest in this process, from modules, paths and warning filters as a new process has them."""
+        paths = [str(Path.cwd()), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        importlib.invalidate_caches()
+        gc.freeze()  # pytest collects garbage at its end, and need not look through ours
+        try:
+            with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+                patch.setattr(sys, "path", [*paths, *sys.path])
+                warnings.resetwarnings()
+                return self.pytester.runpytest_inprocess(*arguments, plugins=[self.libraries])
+        finally:
+            gc.unfreeze()
+            self.libraries.keep()
 
     def gate(self, model, *arguments, workers=0):
         """Run the ready-made suite with one window an image (the last --cropdet-crops adds a gate), write out.json."""
@@ -101,7 +158,7 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester, data, monkeypatch):
+def project(request, libraries, pytester, data, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for name in (
         "CI",
@@ -112,10 +169,11 @@ def project(pytester, data, monkeypatch):
         "GITHUB_STEP_SUMMARY",
     ):
         monkeypatch.delenv(name, raising=False)
-    return Project(pytester, data)
+    apart = request.node.get_closest_marker("subprocess") is not None
+    return Project(libraries, pytester, data, apart)
 
 
-@pytest.fixture(params=[0, 2], ids=["plain", "n2"])
+@pytest.fixture(params=[0, pytest.param(2, marks=pytest.mark.subprocess)], ids=["plain", "n2"])
 def workers(request):
     return request.param
 

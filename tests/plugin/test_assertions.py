@@ -51,10 +51,12 @@ def page(project):
     return lambda name: project.pytest("test_page.py", f"--cropdet-model=detectors:{name}", f"--cropdet-data={data}")
 
 
+@pytest.mark.slow
 def test_all_hold_for_a_detector_that_sees_the_same_in_crops(page):
     page("good").assert_outcomes(passed=13)
 
 
+@pytest.mark.slow
 def test_each_fails_for_a_detector_that_is_wrong_about_crops(page):
     result = page("bad")
     passed = set(re.findall(r"def (test_\w+)", PAGE.read_text(encoding="utf-8")))

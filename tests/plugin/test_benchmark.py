@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BENCHMARK = "pytest_cropdet/suite/benchmark.py::test_benchmark"
 FEW = "--cropdet-sample-images=8"
 
@@ -73,6 +75,7 @@ def test_a_path_after_the_bare_option_and_a_wrong_value_are_usage_errors(project
     assert "cropdet_benchmark must be one of quick, full, not 'fast'" in said(wrong)
 
 
+@pytest.mark.subprocess
 def test_models_are_parametrised_and_workers_change_nothing(project):
     arguments = ("fakes:make", "--cropdet-model=better=fakes:perfect", "--cropdet-benchmark=quick", FEW)
     project.gate(*arguments).assert_outcomes(passed=2)

@@ -45,6 +45,7 @@ def lines(result):
 
 
 @pytest.mark.parametrize("more", [(), ("-n2",)], ids=["plain", "n2"])
+@pytest.mark.subprocess
 def test_an_unrelated_project_notices_nothing(project, more):
     project.write(**PROJECT)
     strict = ("--strict-markers", "--strict-config", "-p", "no:hypothesispytest", "test_one.py", *more)
@@ -64,6 +65,6 @@ def test_help_markers_and_fixtures_show_what_there_is(project):
     for name in ("cropdet", "cropdet_detector", "cropdet_dataset"):
         _, _, after = shown.partition(f"\n{name} [session scope]")
         place, sentence = after.splitlines()[:2]
-        assert "plugin.py" in place
+        assert "pytest_cropdet/plugin/" in place
         assert sentence.startswith("    ")
         assert len(sentence.split()) > 5

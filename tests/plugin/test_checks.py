@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 INVARIANTS = ("--cropdet-checks=invariants", "--cropdet-examples=60")
 BOTH = ("--cropdet-checks=invariants,search", "--cropdet-examples=60", "-kD1- or D6 or D10 or D12 or loses")
 PAGE = ".cropdet/report/index.html"
@@ -22,6 +24,7 @@ def heads(project):
     return re.findall(r"<h1>(.*)</h1>", page(project))
 
 
+@pytest.mark.subprocess
 def test_every_check_leaves_a_record_the_same_on_workers(project):
     project.gate("fakes:make", *BOTH, "--junitxml=junit.xml", "--cropdet-model=better=fakes:perfect")
     plain, cases, shown = checks(project), project.cases(), heads(project)
@@ -87,6 +90,7 @@ def test_a_benchmark_alone_leaves_a_page(project, workers):
     result.stdout.fnmatch_lines([f"report: {PAGE}"])
 
 
+@pytest.mark.subprocess
 def test_after_ctrl_c_in_a_benchmark_the_page_says_that_it_was_stopped(project):
     assert project.gate("fakes:interrupted", "--cropdet-benchmark=quick", "--cropdet-sample-images=8").ret == 2
     assert "test_benchmark</code> was stopped before it came to an end" in page(project)

@@ -20,7 +20,7 @@ FROM_37_PX_ON = """
 from hypothesis import HealthCheck, given, settings
 from pytest_cropdet import crops_of
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=crops_of())
 def test_survives(case):
     assert case[1].left < 37
@@ -64,7 +64,10 @@ def test_of_several_data_sets_it_is_the_one_that_the_test_is_run_with(project):
     assert "which of a, b? Let the test ask for the fixture cropdet_dataset" in result.stdout.str()
 
 
-@pytest.mark.parametrize("more", [(), ("--hypothesis-seed=3",)], ids=["plain", "seeded"])
+SEEDED = pytest.param(("--hypothesis-seed=3",), id="seeded", marks=pytest.mark.subprocess)
+
+
+@pytest.mark.parametrize("more", [pytest.param((), id="plain"), SEEDED])
 def test_nothing_configured_is_one_failure_that_says_what_to_give(project, said, more):
     project.write(test_search=FROM_37_PX_ON)
     result = project.pytest(*more)
@@ -73,6 +76,7 @@ def test_nothing_configured_is_one_failure_that_says_what_to_give(project, said,
     assert "Falsifying example" not in said(result)
 
 
+@pytest.mark.subprocess
 def test_the_strategies_load_no_framework_and_no_decoder(project):
     project.write(
         conftest="""

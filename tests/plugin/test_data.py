@@ -23,6 +23,7 @@ def odd(project, tmp_path):
     return project
 
 
+@pytest.mark.subprocess
 def test_data_warnings_travel_from_workers_to_every_place_where_a_result_is(odd, said, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(odd.path / "summary.md"))
     odd.write(pytest_ini="[pytest]\ncropdet_data_errors = clip\nfilterwarnings = error\n")

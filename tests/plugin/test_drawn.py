@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 STRATEGY = """
 import pytest
 from pytest_cropdet import Drawn
@@ -22,6 +24,7 @@ def test_marker(cropdet):
 """
 
 
+@pytest.mark.slow
 def test_it_is_drawn_once_whatever_the_workers_and_repeated_from_its_file(project, workers):
     project.write(test_gate=STRATEGY)
     rest = ("--cropdet-model=fakes:perfect", f"--cropdet-data={project.data}", "--cropdet-json=out.json")
@@ -86,6 +89,7 @@ def test_no_plan(cropdet):
 """
 
 
+@pytest.mark.slow
 def test_a_plan_serves_the_strategy_of_its_name_and_a_name_is_of_one_strategy(project, said):
     project.write(test_gate=TWO)
     rest = ("--cropdet-model=fakes:perfect", f"--cropdet-data={project.data}", "--cropdet-json=out.json")

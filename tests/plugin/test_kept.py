@@ -2,8 +2,12 @@
 
 import shutil
 
+import pytest
+
 KEEPING = """
 import fakes
+
+import pytest
 
 
 class Kept(fakes.Finder):
@@ -41,6 +45,7 @@ class TestDetectionsAreKept:
         assert (project.path / ".cropdet" / ".gitignore").read_text().endswith("*\n")
         assert (project.path / ".cropdet" / "CACHEDIR.TAG").exists()
 
+    @pytest.mark.slow
     def test_measures_at_inference_are_kept_too_and_stand_in_the_json(self, project):
         project.write(keeping=KEEPING)
         project.gate("keeping:make", "--cropdet-try-mitigations").assert_outcomes(failed=1)
@@ -54,6 +59,7 @@ class TestDetectionsAreKept:
         assert set(told["mean"]) == {"name", "parameters", "ap_won_back", "calls_a_crop", "chosen"}
         assert told["mean"]["ap_won_back"]["low"] > 0
 
+    @pytest.mark.slow
     def test_cache_clear_forgets_off_keeps_nothing_and_another_folder_is_taken(self, project):
         project.write(keeping=KEEPING)
         project.gate("keeping:make", "--cropdet-cache=off")
@@ -64,6 +70,7 @@ class TestDetectionsAreKept:
         project.gate("keeping:make", "--cropdet-cache=elsewhere", "--cache-clear")
         assert calls(project) > before
 
+    @pytest.mark.slow
     def test_a_changed_picture_is_detected_again(self, project, tmp_path):
         project.write(keeping=KEEPING)
         project.data = shutil.copytree(project.data, tmp_path / "data")
@@ -116,6 +123,7 @@ class TestPicturesWithoutTruth:
         assert (gate["metric"], gate["drop"]["value"]) == ("lost", 0.0)
 
 
+@pytest.mark.subprocess
 def test_ctrl_c_in_the_middle_says_how_far_it_came(project, said):
     project.write(
         keeping=KEEPING + "\n\ndef stops():\n    return Stops()\n\n\nclass Stops(Kept):\n    count = 0\n\n"

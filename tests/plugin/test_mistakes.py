@@ -40,6 +40,7 @@ def test_what_options_alone_show_is_a_usage_error(project, said, arguments, sent
 
 
 @pytest.mark.parametrize("case", ["percent", "model"])
+@pytest.mark.subprocess
 def test_it_is_one_on_workers_too(project, said, case):
     arguments, sentence = USAGE_ERRORS[case]
     check_usage_error(project, said, (*GOOD, *arguments), sentence, workers=2)

@@ -1,5 +1,7 @@
 """Tests that users write: the suite with fixtures of their own, and plain asserts."""
 
+import pytest
+
 OWN_FIXTURES = """
 import numpy as np
 import pytest
@@ -76,6 +78,7 @@ def test_fixtures_in_the_root_conftest_reach_the_suite_even_beside_configured_mo
     assert project.notes == []
 
 
+@pytest.mark.subprocess
 def test_fixtures_in_a_folder_of_tests_do_not_and_the_error_says_what_to_do(project, said, without_tracebacks):
     project.write(tests__conftest=OWN_FIXTURES)
     result = project.pytest(*SUITE)

@@ -115,6 +115,7 @@ def in_a_terminal(project, *arguments):
     return written.decode()
 
 
+@pytest.mark.subprocess
 def test_in_a_real_terminal(project):
     arguments = ["--pyargs", "pytest_cropdet.suite", "--cropdet-model=fakes:slow", f"--cropdet-data={project.data}"]
     written = in_a_terminal(project, *arguments, "--cropdet-crops=random:keep=0.7-0.9,per_image=1")
@@ -125,6 +126,7 @@ def test_in_a_real_terminal(project):
     assert "cropdet: " not in quiet
 
 
+@pytest.mark.subprocess
 def test_on_workers_there_is_none(project):
     result = project.gate("fakes:slow", workers=2)
     assert result.ret == 0

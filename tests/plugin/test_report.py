@@ -58,6 +58,7 @@ def test_a_place_that_cannot_be_written_costs_one_line_and_no_failure(project, s
     assert "INTERNALERROR" not in said(result)
 
 
+@pytest.mark.subprocess
 def test_without_jinja_one_line_names_what_installs_it_and_the_failure_promises_nothing(project, said):
     project.write(conftest=HIDDEN)
     result = project.gate("fakes:make", QUICK)
@@ -73,6 +74,7 @@ sys.modules["jinja2"] = None  # which is how an import learns that there is none
 """
 
 
+@pytest.mark.subprocess
 def test_a_worker_that_dies_leaves_what_was_finished_and_the_page_says_what_was_not(project):
     result = project.gate("fakes:make", "--cropdet-model=fakes:dying", QUICK, workers=2)
     assert result.ret == 1
@@ -83,6 +85,7 @@ def test_a_worker_that_dies_leaves_what_was_finished_and_the_page_says_what_was_
     assert left_over(project) == []
 
 
+@pytest.mark.subprocess
 def test_after_ctrl_c_the_page_shows_what_was_finished_and_says_what_was_not(project):
     models = ("--cropdet-model=fakes:interrupted", "--cropdet-model=fakes:make")
     result = project.gate("fakes:perfect", *models, QUICK)
@@ -125,6 +128,7 @@ def test_two(cropdet):
     assert [gate["test"] for gate in project.gates] == ["test_own.py::test_two"] * 2
 
 
+@pytest.mark.subprocess
 def test_fixtures_of_ones_own_without_any_option_leave_a_page_with_pictures_on_workers(project):
     project.write(
         conftest=f"""
@@ -186,6 +190,7 @@ def test_junit_has_flat_properties_of_bounds_limit_and_steps(project):
     assert {name: float(found[f"cropdet.random.step.{name}"]) for name in steps} == steps
 
 
+@pytest.mark.subprocess
 def test_github_gets_one_summary_and_an_annotation_for_what_failed(project, monkeypatch):
     target = project.path / "summary.md"
     target.write_text("before\n")
@@ -201,6 +206,7 @@ def test_github_gets_one_summary_and_an_annotation_for_what_failed(project, monk
     assert lines[0].startswith("::error title=crop robustness%3A make-random::0.")
 
 
+@pytest.mark.subprocess
 def test_no_colour_is_written_where_no_color_says_so_and_only_ascii_where_that_is_all(project, monkeypatch):
     monkeypatch.delenv("PY_COLORS", raising=False)  # which pytester sets
     monkeypatch.setenv("FORCE_COLOR", "1")

@@ -19,6 +19,7 @@ def without_seconds(gates):
     return sorted(({**gate, "seconds": None} for gate in gates), key=lambda gate: gate["name"])
 
 
+@pytest.mark.subprocess
 def test_the_json_is_complete_and_the_same_on_workers(project):
     models = ("--cropdet-model=fakes:perfect", "--cropdet-seed=3", "--junitxml=junit.xml", "--cropdet-metric=AP50")
     assert project.gate("fakes:make", *models).ret == 1
@@ -44,6 +45,7 @@ def test_the_json_is_complete_and_the_same_on_workers(project):
         assert all("{" not in value for value in properties.values())
 
 
+@pytest.mark.subprocess
 def test_what_was_measured_is_written_when_the_run_is_interrupted_or_stops(project):
     interrupted = project.gate("fakes:perfect", "--cropdet-model=fakes:interrupted")
     assert interrupted.ret == 2
@@ -52,6 +54,7 @@ def test_what_was_measured_is_written_when_the_run_is_interrupted_or_stops(proje
     assert [gate["name"] for gate in project.gates] == ["make-random"]
 
 
+@pytest.mark.subprocess
 def test_a_worker_that_dies_takes_no_other_results_along(project):
     result = project.gate("fakes:make", "--cropdet-model=fakes:dying", workers=2)
     assert result.ret == 1
@@ -96,6 +99,7 @@ def test_warnings_of_detector_and_data_break_no_run_where_warnings_are_errors(pr
     result.stdout.fnmatch_lines(["*this format is old*"])
 
 
+@pytest.mark.subprocess
 def test_a_run_writes_nothing_but_what_was_asked_for_and_is_quiet_when_asked(project, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     before = set(project.path.rglob("*"))

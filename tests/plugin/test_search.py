@@ -106,6 +106,7 @@ def test_the_first_window_will_do(project, said):
     assert " did it; " in said(result)
 
 
+@pytest.mark.subprocess
 def test_the_verdict_is_the_same_whatever_hypothesis_is_told(project, monkeypatch):
     first = project.gate("fakes:make", WANTED)
     profile = (

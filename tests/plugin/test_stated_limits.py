@@ -193,6 +193,7 @@ def written(project):
     return (*named, "test_own.py", "--cropdet-json=out.json")
 
 
+@pytest.mark.slow
 def test_what_was_stated_and_not_compared_is_judged_at_the_end_of_the_test(project, written, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "summary.md"))
     result = project.pytest(*written, "--junitxml=junit.xml")
@@ -236,6 +237,7 @@ def test_what_was_stated_and_not_compared_is_judged_at_the_end_of_the_test(proje
     assert page.count('<span class="badge pass">') == ticks
 
 
+@pytest.mark.subprocess
 def test_tests_end_the_same_on_workers(project, written):
     chosen = ("shared", "compared", "nobody", "keeps", "other")
     assert project.pytest(*written, "-k", " or ".join(chosen), workers=2).ret == 1

@@ -31,6 +31,7 @@ def test_a_failing_gate_shows_value_and_limit_in_a_narrow_terminal(project, work
     result.stdout.no_fnmatch_line("*session.py*")
 
 
+@pytest.mark.slow
 def test_a_long_id_leaves_room_for_value_and_limit_too(project, monkeypatch):
     crops = [f"--cropdet-crops=random:keep=0.{number}-0.9,per_image=1" for number in (7, 8)]
     result = project.gate("fakes:make", *crops, "--cropdet-explain=off")
@@ -61,6 +62,7 @@ def test_the_node_id_is_the_same_under_every_configuration(project, ini):
 
 
 @pytest.mark.parametrize(("mode", "workers"), [("prepend", 2), ("importlib", 0)])
+@pytest.mark.subprocess
 def test_the_node_id_is_the_same_in_a_virtual_environment_in_the_project(project, mode, workers, monkeypatch, said):
     site = project.path / ".venv" / "lib" / "site-packages"
     shutil.copytree(Path(pytest_cropdet.__file__).parent, site / "pytest_cropdet")
@@ -77,6 +79,7 @@ def test_the_node_id_is_the_same_in_a_virtual_environment_in_the_project(project
     assert [gate["test"] for gate in project.gates] == [f"{GATE}[random]"]
 
 
+@pytest.mark.subprocess
 def test_a_run_of_everything_does_not_pick_the_suite_up(project, monkeypatch):
     shutil.copytree(Path(pytest_cropdet.__file__).parent, project.path / "vendor" / "pytest_cropdet")
     monkeypatch.setenv("PYTHONPATH", str(project.path / "vendor"), prepend=os.pathsep)
@@ -85,6 +88,7 @@ def test_a_run_of_everything_does_not_pick_the_suite_up(project, monkeypatch):
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_one_gate_is_chosen_by_its_node_id_and_run_again_when_it_failed(project):
     module = "pytest_cropdet.suite.gate::test_map_drop[random]"
     rest = (
@@ -97,6 +101,7 @@ def test_one_gate_is_chosen_by_its_node_id_and_run_again_when_it_failed(project)
     again.assert_outcomes(failed=1, deselected=1)
 
 
+@pytest.mark.slow
 def test_gates_are_the_product_of_models_data_and_crops_and_each_model_loads_once(project):
     second = project.path / "again"
     shutil.copytree(project.data, second)

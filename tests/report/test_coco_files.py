@@ -86,9 +86,8 @@ def test_pycocotools_gives_the_numbers_of_a_run_without_masks(run, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def masked():
+def masked(needs_tensorflow):
     """A gate of the shipped detector on scenes with masks, with its chain."""
-    pytest.importorskip("tensorflow")
     labels = str(ROOT / "fixtures" / "models" / "labels.txt")
     model = ROOT / "fixtures" / "models" / "ssd_nms.tflite"
     detector = load_detector(model, labels=labels, range="0..255", resize="stretch")
@@ -131,8 +130,7 @@ def test_the_files_carry_what_the_detector_gave(masked, scenes_folder):
                 assert each["bbox"] == [left, top, right - left, bottom - top] != each["other_bbox"]
 
 
-def test_pycocotools_gives_the_numbers_of_real_photographs(assets, tmp_path):
-    pytest.importorskip("tensorflow")
+def test_pycocotools_gives_the_numbers_of_real_photographs(assets, needs_tensorflow, tmp_path):
     detector = load_detector(assets / "models" / "centernet_coco" / "saved_model")
     data = load_dataset(assets / "data" / "coco-open-dev")
     settings = {"crops": "random:keep=0.3,per_image=2", "sample_images": 24, "explain": "off", "replicates": 100}

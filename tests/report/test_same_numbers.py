@@ -266,6 +266,7 @@ def bounds_in(told: Any, path: str = "") -> Iterator[tuple[str, float, float]]:
             yield from bounds_in(each, f"{path}[{place}]")
 
 
+@pytest.mark.slow
 def test_every_bound_moves_with_the_level():
     wide, narrow = (
         {path: ends for path, *ends in bounds_in(record(gate(80, level=level, try_mitigations=True)))}
@@ -322,4 +323,4 @@ def test_bounds_are_made_in_one_place():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "percentile_bounds":
                 callers.add(path.relative_to(root).as_posix())
-    assert callers == {"bounded.py"}
+    assert callers == {"evaluation/interval.py"}

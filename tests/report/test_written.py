@@ -65,6 +65,7 @@ class TestFiles:
         write_whole(Path("/dev/null"), "gone")
         assert Path("/dev/null").is_char_device()
 
+    @pytest.mark.subprocess
     @pytest.mark.parametrize("place", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
     @pytest.mark.parametrize("to_file", [True, False], ids=["file", "pipe"])
     def test_standard_output_keeps_what_was_written_before_and_after(self, tmp_path, place, to_file):

@@ -21,6 +21,19 @@ FOUND = detections((CAT, 0.9, 3), (DOG, 0.8, 7))
 FRAME = Crop(0, 0, WIDTH, HEIGHT)
 
 
+def less_sure_around_it(number, crop):
+    """Finds all, with scores that fall towards the windows that lose the object."""
+    shown = shown_in(FOUND, crop)
+    away = (abs(crop.left - 50) + abs(crop.top - 25) + abs(crop.right - 100) + abs(crop.bottom - 70)) / 160
+    return Detections(shown.boxes, np.clip(shown.scores * (0.3 + away), 0, 1), shown.categories)
+
+
+def loses_in_the_fifth(number, crop):
+    """Finds all, but in one picture nothing in windows that begin 7 px from its top or lower."""
+    shown = shown_in(FOUND, crop)
+    return shown if number != 4 or crop.top < 7 else Detections.empty()
+
+
 def loses(condition, found=FOUND, category=3, to=0.0, **attributes):
     """A detector that gives what it sees of a category the score ``to`` in windows that meet a condition."""
 
@@ -71,12 +84,7 @@ def test_without_shrinking_it_stops_at_the_first_window():
 def test_the_search_climbs_towards_lower_scores():
     """Windows that lose the object are too rare to be met by chance; the score falls on the way to them."""
 
-    def answer(number, crop):
-        shown = shown_in(FOUND, crop)
-        away = (abs(crop.left - 50) + abs(crop.top - 25) + abs(crop.right - 100) + abs(crop.bottom - 70)) / 160
-        return Detections(shown.boxes, np.clip(shown.scores * (0.3 + away), 0, 1), shown.categories)
-
-    whole = find_worst_crop(Fake(answer, batch=1), sample(0, objects((CAT, 3))), examples=60, min_side=30)
+    whole = find_worst_crop(Fake(less_sure_around_it, batch=1), sample(0, objects((CAT, 3))), examples=60, min_side=30)
     assert whole.lost
 
 
@@ -138,7 +146,7 @@ def test_a_box_elsewhere_or_another_category_is_no_find():
             return shown_in(FOUND, crop)
         return detections(((0, 0, 5, 5), 0.9, 3), (tuple(crop.into(np.array([CAT]))[0]), 0.9, 7))
 
-    worst = find_worst_crop(Fake(answer, batch=1), sample(0, objects((CAT, 3))))
+    worst = find_worst_crop(Fake(less_sure_around_it, batch=1), sample(0, objects((CAT, 3))))
     assert (worst.crop, worst.score_crop) == (Crop(9, 0, 111, 90), 0.0)
 
 
@@ -161,7 +169,7 @@ def test_a_detector_that_fails_is_asked_no_more_and_named():
             raise RuntimeError("out of tea")
         return shown_in(FOUND, crop)
 
-    detector = Fake(answer, batch=1)
+    detector = Fake(loses_in_the_fifth, batch=1)
     with pytest.raises(DetectorError, match=r"failed on Crop.*of 000.png: RuntimeError: out of tea"):
         find_worst_crop(detector, SAMPLE)
     assert sum(crop.left >= 20 for _, crop in detector.shown) == 1
@@ -233,13 +241,8 @@ def test_an_example_of_hypothesis_may_check_several_windows_and_have_targets_of_
 def test_a_test_of_ones_own_climbs_by_what_it_checks():
     """Windows that lose the object are too rare to be met by chance; the label is the same in each example."""
 
-    def answer(number, crop):
-        shown = shown_in(FOUND, crop)
-        away = (abs(crop.left - 50) + abs(crop.top - 25) + abs(crop.right - 100) + abs(crop.bottom - 70)) / 160
-        return Detections(shown.boxes, np.clip(shown.scores * (0.3 + away), 0, 1), shown.categories)
-
     data = Data([sample(0, objects((CAT, 3)))])
-    losses = Losses(Fake(answer, batch=1), data, LossRules())
+    losses = Losses(Fake(less_sure_around_it, batch=1), data, LossRules())
 
     def lowest(phases):
         scores = []
@@ -261,11 +264,7 @@ def test_a_test_of_ones_own_climbs_by_what_it_checks():
 def test_a_data_set_is_searched_image_by_image_until_an_object_is_lost():
     data = Data([sample(number, objects((CAT, 3), (DOG, 7))) for number in range(6)])
 
-    def answer(number, crop):
-        shown = shown_in(FOUND, crop)
-        return shown if number != 4 or crop.top < 7 else Detections.empty()
-
-    *_, found = search(Fake(answer, batch=1), data, examples=200)
+    *_, found = search(Fake(loses_in_the_fifth, batch=1), data, examples=200)
     assert (found.worst.sample, found.worst.crop) == ("004.png", Crop(0, 7, 120, 83))
     with pytest.raises(ObjectLost) as caught:
         found.check()
@@ -301,11 +300,7 @@ def test_an_object_that_lies_too_far_outside_the_image_cannot_be_lost():
 def test_the_failure_counts_the_windows_of_all_images():
     data = Data([sample(number, objects((CAT, 3), (DOG, 7))) for number in range(6)])
 
-    def answer(number, crop):
-        shown = shown_in(FOUND, crop)
-        return shown if number != 4 or crop.top < 7 else Detections.empty()
-
-    detector = Fake(answer, batch=1)
+    detector = Fake(loses_in_the_fifth, batch=1)
     *_, found = search(detector, data, examples=200)
     with pytest.raises(ObjectLost, match=f"  {found.windows} windows, {found.calls} detector calls"):
         found.check()
