@@ -131,7 +131,7 @@ def main() -> None:
     task = json.loads(sys.stdin.read())
     report, text = LOADED, ""
     try:
-        module = import_module(f"pytest_cropdet.detectors.{task['kind']}")
+        module = import_module(f"pytest_cropdet.detectors.adapters.{task['kind']}")
         module.load(Path(task["path"]), Description.of(**task["description"]))
     except Exception as error:
         report, text = REFUSED if _is_ours(error) else FAILED, str(error)
