@@ -82,7 +82,7 @@ def forked(kind: str, path: Path, description: Description, *, limited: bool) ->
             limit_memory()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
-            import_module(f"pytest_cropdet.detectors.{kind}").load(path, description)
+            import_module(f"pytest_cropdet.detectors.adapters.{kind}").load(path, description)
             text = "works"
         except DetectorError as error:
             text = f"error {error}"
@@ -100,7 +100,7 @@ def forked(kind: str, path: Path, description: Description, *, limited: bool) ->
 def ending(kind: str, path: Path, description: Description, model: Path) -> str:
     """Return which gate a damaged model ends at."""
     try:
-        import_module(f"pytest_cropdet.detectors.{kind}").verify(path)
+        import_module(f"pytest_cropdet.detectors.adapters.{kind}").verify(path)
     except DetectorError as error:
         return "refused by the verifier" if str(path) in str(error) else f"UNNAMED {error}"
     tried = forked(kind, path, description, limited=True)
