@@ -40,7 +40,7 @@ class Cap:
 
     @property
     def binds(self) -> bool:
-        """Whether so many answers are cut off, or so many objects are in their images, that it may limit the reference."""
+        """Whether so many answers are cut off, or have so many objects, that the cap may limit the reference."""
         return max(self.used_up, self.objects) > CAP_SHARE
 
     @property

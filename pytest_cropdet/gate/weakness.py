@@ -32,6 +32,7 @@ FIXES = {
     "xywh": "the boxes seem to be x y width height, not x0 y0 x1 y1",
     "cxcywh": "the boxes seem to be the middle, width and height, not x0 y0 x1 y1",
     "normalized": "the boxes seem to be 0 to 1 of the image, not pixels",
+    "yxyx normalized": "the boxes seem to be y0 x0 y1 x1, 0 to 1 of the image, not x0 y0 x1 y1 in pixels",
     "input": "the boxes seem to be pixels of the model's resized input, not of the image",
     "pixels": "the boxes seem to be pixels of the image, not of the model's resized input",
 }
@@ -89,7 +90,8 @@ class Answers:
     def explain(self, weakness: str) -> str:
         """Return a sentence about a weak reference with what has likely made it weak before it, or how to find out."""
         causes = self._causes()
-        check = f"; {CONVENTIONS_CHECK} checks the detector's settings" if self.is_file and self.likely is None else ""
+        what = "the detector's settings" if self.is_file else "how its boxes and ids are read"
+        check = f"; {CONVENTIONS_CHECK} checks {what}" if self.likely is None else ""
         return f"{'; '.join([*causes, weakness])}{check}"
 
     def _causes(self) -> list[str]:
@@ -137,6 +139,8 @@ class Answers:
                 yield "pixels", lambda boxes, size: boxes * given / size
         elif self.said.get("units") != "normalized":
             yield "normalized", lambda boxes, size: boxes * size
+            if not self.is_file:
+                yield "yxyx normalized", lambda boxes, size: boxes[:, SWAP] * size
             if high and wide:
                 yield "input", lambda boxes, size: boxes * size / given
 

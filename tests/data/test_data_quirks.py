@@ -127,7 +127,16 @@ def one_pixel():
 
 @pytest.mark.parametrize(
     "made",
-    [many, crowds_by_design, tiny_objects, smaller_than_a_pixel, thin_objects, parts_of_objects, boxes_alone, one_pixel],
+    [
+        many,
+        crowds_by_design,
+        tiny_objects,
+        smaller_than_a_pixel,
+        thin_objects,
+        parts_of_objects,
+        boxes_alone,
+        one_pixel,
+    ],
 )
 def test_a_clean_set_gets_no_warning(tmp_path, made):
     with warnings.catch_warnings():

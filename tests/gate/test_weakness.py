@@ -128,6 +128,7 @@ class TestNames:
 BOXES = {
     "axes": lambda boxes: boxes[:, [1, 0, 3, 2]],
     "normalized": lambda boxes: boxes / SIZE,
+    "yxyx normalized": lambda boxes: (boxes / SIZE)[:, [1, 0, 3, 2]],
 }
 
 
@@ -136,7 +137,11 @@ class TestBoxes:
     def test_a_functions_boxes_in_another_order_or_unit_are_named(self, kind):
         detector = answering(lambda boxes, ids: (BOXES[kind](boxes), ids), categories=NAMES)
         text = cause(detector)
-        words = {"axes": "x and y of the boxes seem to be swapped", "normalized": "0 to 1 of the image, not pixels"}
+        words = {
+            "axes": "x and y of the boxes seem to be swapped",
+            "normalized": "seem to be 0 to 1 of the image, not pixels",
+            "yxyx normalized": "seem to be y0 x0 y1 x1, 0 to 1 of the image, not x0 y0 x1 y1 in pixels",
+        }
         assert words[kind] in text.partition("the reference itself")[0]
         assert "return x0 y0 x1 y1 in pixels" in text
 
