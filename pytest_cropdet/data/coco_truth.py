@@ -199,8 +199,8 @@ def _check_masks(tables: Tables, boxes: NDArray[np.float64], masks: list[Mask | 
     extents, own = boxes_of([mask for mask in masks if mask is not None]), boxes[rows]
     both = _overlaps(own, extents)
     far = np.concatenate([own[:, :2] - extents[:, :2], extents[:, 2:] - own[:, 2:]], axis=1).max(axis=1) > NEAR
-    empty = (areas_of(extents) == 0) & ((own[:, 2:] - own[:, :2]).min(axis=1) > NEAR)
-    apart = ((both < 0.5) & far) | empty
+    nothing = areas_of(extents) == 0  # also of an object that is smaller than a pixel
+    apart = np.where(nothing, (own[:, 2:] - own[:, :2]).min(axis=1) > NEAR, (both < 0.5) & far)
     every = apart.sum() > SCALED * len(rows)
     for place in np.flatnonzero(apart).tolist():
         ends = " ".join(f"{edge:g}" for edge in extents[place]), " ".join(f"{edge:g}" for edge in own[place])
@@ -236,6 +236,9 @@ def _check_percent(
     tables: Tables, boxes: NDArray[np.float64], frames: NDArray[np.float64], found: DataWarnings
 ) -> None:
     """Count boxes if all of many lie within 0 to 100 and reach up to it, and every image is far larger."""
-    if len(boxes) >= 3 * FEW and 80 < boxes.max() <= 100.001 and frames.min() >= 200:
+    if len(boxes) < 3 * FEW or frames.min() < 200:
+        return
+    reach = boxes.reshape(-1, 2).max(axis=0)  # to the right, and down
+    if reach.min() > 80 and reach.max() <= 100.001:
         for row in range(len(boxes)):
             found.add("percent_boxes", tables.where(row), row)

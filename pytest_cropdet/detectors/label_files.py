@@ -89,6 +89,8 @@ class Labels:
 
     def _by_own_number(self, first: int, proof: Proof | None) -> dict[int, str]:
         names = {number: name for number, name in self.own.items() if name.casefold() not in GAPS}
+        if first == 0 in self.own and proof is not None and max(self.own) == proof.categories - 1:
+            return names  # the file gives every number of the model, that of "no object" too
         names = {number: name for number, name in names.items() if number or not is_no_object(name)}
         if 0 in names and first > 0:
             raise DetectorError(

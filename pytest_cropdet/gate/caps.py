@@ -2,7 +2,8 @@
 
 A detector that returns its largest number of boxes may have found more: its **reference** is then too weak, and crops
 look better than they are. Rows below a noise score are filling, so an answer that ends in them is not cut off. Where
-more than 5 % of the answers are, three drops are compared, all from the same resamples:
+more than 5 % of the answers are, or more than 5 % of the objects are in their images, three drops are compared, all
+from the same resamples:
 
 - as it is gated;
 - with equal numbers of boxes (each crop keeps as many of its strongest as its reference has): if it differs from the
@@ -177,6 +178,8 @@ def find_caps(
     again: list[Again] = []
     equal = change = missing = None
     cut_short = weakest[tables.objects.unit]
+    if not agreement and tables.objects.scored.any():
+        cap = replace(cap, objects=float(np.mean(~np.isnan(cut_short[tables.objects.scored]))))
     if cap.binds and not agreement:
         most = tables.settings.max_detections
         same = tables.matched(

@@ -13,7 +13,7 @@ from pytest_cropdet.geometry import Bools
 
 __all__ = ["CAP_SHARE", "Cap", "cap_of", "controls", "equal_boxes"]
 
-CAP_SHARE = 0.05  # share of whole images at the detector's maximum above which its cap limits the reference
+CAP_SHARE = 0.05  # share of whole images, or of their objects, above which a cap limits the reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,9 @@ class Cap:
     """How often the detector returned as many rows as it can on whole images.
 
     ``share``: of the whole images. ``used``: of those the ones whose weakest row still scores the noise score or more,
-    so that more may have been found; the others were filled up. ``None``: all of them. ``drops``: as gated, and with
-    equal numbers of boxes, where both were compared; ``agrees``: whether they came out alike.
+    so that more may have been found; the others were filled up. ``None``: all of them. ``objects``: the share of the
+    scored objects that are in the images of ``used``. ``drops``: as gated, and with equal numbers of boxes, where both
+    were compared; ``agrees``: whether they came out alike.
     """
 
     share: float
@@ -30,6 +31,7 @@ class Cap:
     used: float | None = None
     drops: tuple[float | None, float | None] | None = None
     agrees: bool = False
+    objects: float = 0.0
 
     @property
     def used_up(self) -> float:
@@ -38,8 +40,8 @@ class Cap:
 
     @property
     def binds(self) -> bool:
-        """Whether so many answers are cut off that the cap may limit the reference."""
-        return self.used_up > CAP_SHARE
+        """Whether so many answers are cut off, or have so many objects, that the cap may limit the reference."""
+        return max(self.used_up, self.objects) > CAP_SHARE
 
     @property
     def changes_the_drop(self) -> bool:
@@ -49,11 +51,14 @@ class Cap:
     @property
     def text(self) -> str:
         """What messages say of it."""
+        where = f"on {self.used_up:.0%} of the whole images"
+        if self.used_up <= CAP_SHARE < self.objects:
+            where += f", with {self.objects:.0%} of the objects"
         if self.agrees:
             most = "of boxes" if self.rows is None else f"of {self.rows} boxes"
-            return f"the detector returned its maximum {most} on {self.used_up:.0%} of the whole images"
+            return f"the detector returned its maximum {most} {where}"
         boxes = "the detector's largest number of" if self.rows is None else f"the detector's {self.rows}"
-        return f"reference limited by {boxes} boxes (on {self.used_up:.0%} of the whole images)"
+        return f"reference limited by {boxes} boxes ({where})"
 
 
 def cap_of(

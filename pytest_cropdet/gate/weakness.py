@@ -25,6 +25,7 @@ CONVENTIONS_CHECK = "--cropdet-checks=invariants -k D15-conventions"
 OPTION = "--cropdet-detector"
 MOST_IMAGES = 100
 Z, GAIN, TIMES = 4.0, 0.05, 1.5  # standard errors, and by how much and how many times the mean must be larger
+SIMPLER = 1.25  # how many times more must other categories altogether explain than a simple reading
 FITS = 0.5  # IoU from which a box lies on an object
 FIXES = {
     "axes": "x and y of the boxes seem to be swapped",
@@ -82,14 +83,18 @@ class Answers:
 
     @cached_property
     def likely(self) -> Suspicion | None:
-        """The likely reading that gains most, a simple one before other categories; ``None`` where none is likely."""
+        """The likely reading that gains most, a simple one before other categories unless these explain far more.
+
+        ``None`` where none is likely. Two categories that are swapped look half right when they are moved by one.
+        """
         found = [reading for reading in self.suspicions() if reading.is_likely]
-        return max(found, key=lambda reading: (reading.kind != "categories", reading.after), default=None)
+        return max(found, key=lambda each: each.after * (1.0 if each.kind == "categories" else SIMPLER), default=None)
 
     def explain(self, weakness: str) -> str:
         """Return a sentence about a weak reference with what has likely made it weak before it, or how to find out."""
         causes = self._causes()
-        check = f"; {CONVENTIONS_CHECK} checks the detector's settings" if self.is_file and self.likely is None else ""
+        what = "the detector's settings" if self.is_file else "how its boxes and ids are read"
+        check = f"; {CONVENTIONS_CHECK} checks {what}" if self.likely is None else ""
         return f"{'; '.join([*causes, weakness])}{check}"
 
     def _causes(self) -> list[str]:
@@ -195,6 +200,8 @@ class Answers:
     def _names(self) -> str:
         if self.is_file:
             return f"{OPTION} labels=FILE names the detector's categories"
+        if self.pairing.by == "name":
+            return "correct the names that the detector's attribute `categories` gives to its ids"
         return "give the detector an attribute `categories` that maps its ids to names"
 
 

@@ -76,6 +76,25 @@ def tiny_objects():
     return content
 
 
+def smaller_than_a_pixel():
+    """No pixel of such a mask is set, so it has no place that could be another one than its box's."""
+    content = many()
+    for place, each in enumerate(content["annotations"]):
+        x, y = 30.1 + place, 40.2 + place
+        each.update(bbox=[x, y, 0.4, 0.4], area=0.16, segmentation=[[x, y, x + 0.4, y, x + 0.4, y + 0.4, x, y + 0.4]])
+    return content
+
+
+def at_the_left_edge():
+    """Objects in the same place of each image: a camera that looks at one spot."""
+    content = many()
+    for each in content["images"]:
+        each.update(width=640, height=480)
+    for each in content["annotations"]:
+        each.update(bbox=[60.5, 40, 30, 35], area=1050, segmentation=[])
+    return content
+
+
 def thin_objects():
     content = many()
     for each in content["annotations"]:
@@ -107,7 +126,17 @@ def one_pixel():
 
 
 @pytest.mark.parametrize(
-    "made", [many, crowds_by_design, tiny_objects, thin_objects, parts_of_objects, boxes_alone, one_pixel]
+    "made",
+    [
+        many,
+        crowds_by_design,
+        tiny_objects,
+        smaller_than_a_pixel,
+        thin_objects,
+        parts_of_objects,
+        boxes_alone,
+        one_pixel,
+    ],
 )
 def test_a_clean_set_gets_no_warning(tmp_path, made):
     with warnings.catch_warnings():
@@ -116,6 +145,10 @@ def test_a_clean_set_gets_no_warning(tmp_path, made):
         for sample in dataset:
             sample.image()
     assert dataset.warnings.records() == []
+
+
+def test_objects_that_lie_in_one_part_of_large_images_are_not_taken_for_percent(tmp_path):
+    assert opened(tmp_path, at_the_left_edge()).warnings.records() == []
 
 
 @pytest.mark.parametrize("name", ["coco-open-dev", "bccd-dev"])

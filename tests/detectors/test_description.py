@@ -8,6 +8,7 @@ import time
 import pytest
 
 from pytest_cropdet.detectors.description import Description, read_labels
+from pytest_cropdet.detectors.label_files import Proof, parse_labels
 from pytest_cropdet.errors import DetectorError
 
 # Descriptions
@@ -96,6 +97,13 @@ def test_a_label_map_has_its_own_numbers_gaps_and_all_and_shows_display_names(tm
     assert labels(tmp_path, "map.pbtxt", COCO, 1) == expected
     from_0 = {number - 1: name for number, name in expected.items()}
     assert labels(tmp_path, "map.pbtxt", COCO, 0) == from_0, "a label map counts from 1, whatever the model does"
+
+
+def test_a_file_that_numbers_the_background_too_is_taken_as_it_is_where_the_model_has_as_many():
+    numbered = parse_labels("0 background\n1 person\n2 car", "map.txt")
+    assert numbered.count(0, Proof(3, "num_classes=3")) == {0: "background", 1: "person", 2: "car"}
+    assert numbered.count(0, Proof(2, "num_classes=2")) == {0: "person", 1: "car"}
+    assert numbered.count(0) == {0: "person", 1: "car"}
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,14 @@ def test_an_error_that_is_no_crash_is_left_to_the_loader(tmp_path: Path, model: 
     assert len(started) == 2, "it is not known as good"
 
 
+def test_the_process_itself_loads_a_good_model_and_calls_it(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / ".cropdet")
+    path = MODELS / "ssd_nms.tflite"
+    description = Description.of(range="0..255", labels=str(MODELS / "labels.txt"))
+    probing.try_out("tflite", path, [path], description, cache)
+    assert len(probing.known_as_good) == 1
+
+
 def test_what_the_process_refuses_is_refused_without_loading_it_here() -> None:
     path = MODELS / "ssd_nms.tflite"
     with pytest.raises(DetectorError, match=r"^.*ssd_nms\.tflite: its input is float32, .* range=") as refused:

@@ -209,6 +209,30 @@ class TestStarved:
         assert gains.crop_ap >= 0.5
 
 
+def test_a_few_crowded_images_that_hold_most_objects_are_cut_off_like_many_images():
+    """Ten rows; four images of a hundred have 80 objects, the others four. Crops lose every third object."""
+    rng = np.random.default_rng(0)
+    samples = []
+    for number in range(100):
+        count = 80 if number % 25 == 0 else 4
+        place = rng.permutation(COLUMNS * 10)[:count]
+        corner = np.stack([6.0 * (place % COLUMNS), 9.0 * (place // COLUMNS)], axis=1)
+        samples.append(sample(number, GroundTruth(np.concatenate([corner, corner + 5], axis=1), [CAT] * count)))
+    data = Data(samples, {CAT: "cat"})
+    seen = surely_ranked(data)
+
+    def answer(number: int, crop: Crop) -> Detections:
+        some = shown_in(seen[number], crop)
+        some = some if is_whole(crop) else some.take(np.flatnonzero(np.arange(len(some)) % 3 != 2))
+        return strongest(some, 10)
+
+    found = small_run(Fake(answer, max_detections=10), data)
+    assert (found.cap.used_up, found.cap.binds) == (pytest.approx(0.04), True)
+    verdict = found.drop.judge(0.35)
+    assert (verdict.outcome, verdict.reasons) == ("undecided", ("cap",))
+    assert "on 4% of the whole images, with 4" in verdict.doubt
+
+
 def test_the_cap_is_of_the_detectors_own_rows_whatever_categories_count():
     """Ten rows, half of them of a category that the data set does not have."""
     data = made(60, 5)

@@ -27,6 +27,7 @@ from tests.support import (
     opinions,
     same,
     sample,
+    shown_in,
     small_run,
 )
 
@@ -90,6 +91,16 @@ class TestNames:
         text = cause(answering(renamed(IDS), categories=wrong))
         assert "names are missing" not in text
         assert "the boxes fit objects of other categories" in text
+
+    def test_two_names_that_are_swapped_are_not_called_off_by_one(self):
+        names = {1: "cat", 2: "dog"}
+        data = made(60, 3, names)
+        seen = [Detections(each.boxes, each.scores, 3 - each.categories) for each in opinions(data, loose=0.05)]
+        detector = Fake(lambda number, crop: shown_in(seen[number], crop), categories=names)
+        text = cause(detector, data).partition("the reference itself")[0]
+        assert "off by one" not in text
+        assert text.startswith("the boxes fit objects of other categories (id ")
+        assert "fix: correct the names that the detector's attribute `categories` gives to its ids" in text
 
     @pytest.mark.parametrize(("first", "step", "right"), [(1, 1, 0), (0, -1, 1)])
     def test_a_first_category_off_by_one_is_named_with_its_option(self, first, step, right):

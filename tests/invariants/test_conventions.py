@@ -192,6 +192,17 @@ def test_ids_that_are_off_by_one_are_named(by, sentence):
     assert sentence in named(Evidence(detector, data, examples=96, names=data.categories))
 
 
+def test_categories_that_are_swapped_are_not_called_off_by_one():
+    """Moved by one, half of the ids are right."""
+    colours = [1 + n % 2 for n in range(24)]
+    boxes = [(2 + n % 5, 3 + n % 4, 40 + n, 30 + n) for n in range(24)]
+    data = Painted(sample(f"{n:03}.png", 120, 90, {colours[n]: box}) for n, box in enumerate(boxes))
+    swapped = Finder(lambda picture, found: Detections(found.boxes, found.scores, 3 - found.categories))
+    shown = Evidence(swapped, data, examples=144, names=data.categories)
+    found = suspects(shown.detector, data, data.categories)
+    assert "first_category" not in [each.key for each in found if each.is_mistake]
+
+
 def test_more_images_are_shown_only_where_too_few_are_annotated():
     data = painted_data(40)
     detector = Finder()
