@@ -12,8 +12,8 @@ __all__ = [
     "BENCHMARK",
     "CHAIN",
     "CHECK",
+    "DETECTOR_KINDS",
     "DRY_RUN",
-    "KINDS",
     "PHRASES",
     "RECORD",
     "STEPS",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 # Kinds of detector files that have an adapter, by the word before the path.
-KINDS: Mapping[str, str] = {"saved_model": "a folder with saved_model.pb", "tflite": "a .tflite file"}
+DETECTOR_KINDS: Mapping[str, str] = {"saved_model": "a folder with saved_model.pb", "tflite": "a .tflite file"}
 
 # The chain of renderings, and its steps: step k lies between renderings k and k + 1.
 CHAIN = ("whole", "context", "cut", "moved", "crop")

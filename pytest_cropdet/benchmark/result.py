@@ -22,7 +22,7 @@ from pytest_cropdet.benchmark.scores import (
     score,
     shifts,
 )
-from pytest_cropdet.data import HIGH, LOW_SHARE, Dataset, Sample, select_categories
+from pytest_cropdet.data import HIGH_SCORE, LOW_SHARE, Dataset, Sample, select_categories
 from pytest_cropdet.detectors import as_handle, describe
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.evaluation import Bounded, best_f1_score
@@ -229,7 +229,9 @@ class BenchmarkScorer:
         threshold = settings.score_threshold
         if threshold is None:
             threshold = (
-                LOW_SHARE * HIGH if self.agreement else best_f1_score(self.rules.samples, self.whole, self.rules.chosen)
+                LOW_SHARE * HIGH_SCORE
+                if self.agreement
+                else best_f1_score(self.rules.samples, self.whole, self.rules.chosen)
             )
         cap, _ = cap_on(raw, detector["max_detections"], noise_score(threshold, self.agreement))
         left_out = list(self.plan.left_out)

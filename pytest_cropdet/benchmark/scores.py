@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.benchmark.cells import Cell
-from pytest_cropdet.crops import Plan, draw
+from pytest_cropdet.crops import Plan, draw_number
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.evaluation import (
     IOU_OF,
@@ -286,7 +286,7 @@ def moved(found: Sequence[Detections], rules: Rules) -> list[Detections]:
     found_there = []
     for sample, each in zip(rules.samples, found, strict=True):
         key = ("jitter", rules.settings.seed, sample.id)
-        signs = [[draw(*key, row, axis) % 2 for axis in ("x", "y")] for row in range(len(each))]
+        signs = [[draw_number(*key, row, axis) % 2 for axis in ("x", "y")] for row in range(len(each))]
         step = JITTER * (2 * np.reshape(signs, (-1, 2)) - 1)
         found_there.append(replace(each, boxes=each.boxes + np.tile(step, 2)))
     return found_there

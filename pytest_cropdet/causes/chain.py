@@ -126,7 +126,7 @@ def conclusion(chain: Chain) -> tuple[tuple[str, int], ...]:
     return tuple((step.name, 1 if (step.value or 0.0) > 0 else -1) for step in told)
 
 
-def lines(chain: Chain, width: int = 15) -> list[str]:
+def step_lines(chain: Chain, width: int = 15) -> list[str]:
     """Return a line for each step: its name in words, its value, and a bar in proportion to the largest.
 
     Where no step is defined there is no line.

@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-from pytest_cropdet.crops.margins import Margins, Range
+from pytest_cropdet.crops.margins import Margins, PixelRange
 from pytest_cropdet.data import Dataset, Detections, GroundTruth, PaintedSample, Sample
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.geometry import Boxes, Crop, Mask, areas, as_boxes
@@ -217,14 +217,14 @@ def _windows(
     return Crop(left, top, width, y.length - top - bottom)
 
 
-def _cuts(draw: st.DrawFn, margins: Margins, ends: Sequence[int] = ()) -> Range:
+def _cuts(draw: st.DrawFn, margins: Margins, ends: Sequence[int] = ()) -> PixelRange:
     """What goes from the two ends of a side, in pixels; ``ends`` are places that cuts fall on."""
     first = _cut(draw, margins.first(), margins.stride, ends)
     back = [margins.length - place for place in reversed(ends)]
     return first, _cut(draw, margins.second(first), margins.stride, back)
 
 
-def _cut(draw: st.DrawFn, within: Range, stride: int, ends: Sequence[int]) -> int:
+def _cut(draw: st.DrawFn, within: PixelRange, stride: int, ends: Sequence[int]) -> int:
     """A number of pixels, or the next lower of ``ends``: what lands there can shrink on from there, pixel by pixel.
 
     As many choices are made whatever the range, or a longer cut could count as the simpler one.

@@ -3,10 +3,10 @@
 from pytest_cropdet.detectors.anchors import Anchors, read_anchors
 from pytest_cropdet.detectors.answer_readings import (
     Declared,
-    is_sharp,
+    lies_on_edges,
     overlaps,
-    readings,
-    whole_numbers,
+    possible_readings,
+    rounding_hint,
     worth,
 )
 from pytest_cropdet.detectors.description import NO_ANCHORS, Description, alternatives
@@ -14,7 +14,7 @@ from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle, 
 from pytest_cropdet.detectors.loading import load_detector
 from pytest_cropdet.detectors.nms import suppress
 from pytest_cropdet.detectors.protocol import Detector
-from pytest_cropdet.detectors.resize import Frame, Prepared, frame_of
+from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 
 __all__ = [
     "NO_ANCHORS",
@@ -24,18 +24,18 @@ __all__ = [
     "Detector",
     "DetectorHandle",
     "Frame",
-    "Prepared",
+    "PreparedImage",
     "Profile",
     "alternatives",
     "as_handle",
     "describe",
     "frame_of",
-    "is_sharp",
+    "lies_on_edges",
     "load_detector",
     "overlaps",
+    "possible_readings",
     "read_anchors",
-    "readings",
+    "rounding_hint",
     "suppress",
-    "whole_numbers",
     "worth",
 ]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_cropdet.data import Detections, Sample, straightened
+from pytest_cropdet.data import Detections, Sample, flatten_inverted
 from pytest_cropdet.detectors.resize import Frame, frame_of
 from pytest_cropdet.geometry import FORMATS, Boxes, Crop, Floats, from_format, iou, to_format
 
-__all__ = ["Declared", "Reading", "is_sharp", "overlaps", "readings", "whole_numbers", "worth"]
+__all__ = ["AnswerReading", "Declared", "lies_on_edges", "overlaps", "possible_readings", "rounding_hint", "worth"]
 
 ORDERS = {
     "xyxy": ("x0 y0 x1 y1", ""),
@@ -43,7 +43,7 @@ INPUTS = (224, 256, 300, 320, 384, 416, 512, 608, 640, 800, 1024, 1280)  # px a 
 CLEARLY = (
     0.1  # of a side, by which an input must move the corners of most pictures, to be no habit of a detector's boxes
 )
-PAIRS, IMAGES = 20, 5  # that edges are judged by, at least
+EDGE_PAIRS, EDGE_IMAGES = 20, 5  # that edges are judged by, at least
 OFF, SCATTER = 0.25, 0.5  # px: the median by which an edge may be off, and scatter, once it is read rightly
 
 
@@ -94,7 +94,7 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class AnswerReading:
     """Another way to read a detector's numbers: what is wrong then, and how a function is fixed.
 
     ``boxes``: given boxes as they were read and the picture's (width, height), what they are in pixels ``x0 y0 x1 y1``.
@@ -113,13 +113,13 @@ class Reading:
 
     def of(self, found: Detections, width: int, height: int) -> Detections:
         """Return detections as they are if their numbers are read so."""
-        boxes = straightened(self.boxes(found.boxes, width, height))
+        boxes = flatten_inverted(self.boxes(found.boxes, width, height))
         return Detections(boxes, found.scores, found.categories + self.ids, found.capped)
 
 
-def readings(
+def possible_readings(
     samples: Sequence[Sample], declared: Declared | None = None, sides: Sequence[int] = INPUTS
-) -> Iterator[Reading]:
+) -> Iterator[AnswerReading]:
     """Yield every other way to read what was found in samples.
 
     ``declared``: how it was read, as a function's answers if not given. ``sides``: of inputs that are tried, in pixels,
@@ -137,18 +137,18 @@ def readings(
             key, before, now = "units", was.units, value if order == was.order else f"{order} {value}"
             if units == was.units:
                 key, before, now = "boxes", was.order, order
-            yield Reading(key, before, now, "; ".join(faults), fixes, _read(was, order, scaled), 0, order, units)
+            yield AnswerReading(key, before, now, "; ".join(faults), fixes, _read(was, order, scaled), 0, order, units)
     if was.units == "pixels" and was.order in SWAPPED:
         order = SWAPPED[was.order]
         wrong = f"{ORDERS[was.order][0]} was expected, but {ORDERS[order][0]} is returned, scaled as if it were that"
         fix = "swap x and y before boxes are scaled to the picture"
-        yield Reading("boxes", was.order, f"{order}, scaled", wrong, fix, _swapped, 0, order, was.units)
+        yield AnswerReading("boxes", was.order, f"{order}, scaled", wrong, fix, _swapped, 0, order, was.units)
     for value, (wrong, fix, moved) in EDGES.items():
-        yield Reading("edges", "exclusive, from 0", value, wrong, fix, _moved(moved), 0, was.order, was.units)
+        yield AnswerReading("edges", "exclusive, from 0", value, wrong, fix, _moved(moved), 0, was.order, was.units)
     for ids in (1, -1):
         wrong = f"categories are off by one: each id is {abs(ids)} too {'low' if ids > 0 else 'high'}"
         fix = f"{'add 1 to' if ids > 0 else 'subtract 1 from'} each id, or fix the ids in `categories`"
-        yield Reading("first_category", "0", f"{ids:+d}", wrong, fix, _same, ids, was.order, was.units)
+        yield AnswerReading("first_category", "0", f"{ids:+d}", wrong, fix, _same, ids, was.order, was.units)
 
 
 def _units(
@@ -222,7 +222,7 @@ def worth(answers: Sequence[Detections], samples: Sequence[Sample], least: float
     return np.array(sums, dtype=np.float64)
 
 
-def is_sharp(answers: Sequence[Detections], samples: Sequence[Sample]) -> bool:
+def lies_on_edges(answers: Sequence[Detections], samples: Sequence[Sample]) -> bool:
     """Whether boxes lie on the annotated ones to a fraction of a pixel at every edge: a pixel is a mistake only there.
 
     ``answers``: with the data set's categories. Where boxes scatter more, that they gain by a pixel is a habit.
@@ -235,18 +235,18 @@ def is_sharp(answers: Sequence[Detections], samples: Sequence[Sample]) -> bool:
             rows = np.flatnonzero(overlap.max(axis=1) >= 0.5)
             offsets.append(answer.boxes[overlap[rows].argmax(axis=1)] - truth.boxes[rows])
     offsets = [each for each in offsets if len(each)]
-    if len(offsets) < IMAGES or sum(map(len, offsets)) < PAIRS:
+    if len(offsets) < EDGE_IMAGES or sum(map(len, offsets)) < EDGE_PAIRS:
         return False
     every = np.concatenate(offsets)
     middle, spread = np.median(every, axis=0), np.median(np.abs(every), axis=0)
     return bool((np.abs(middle) <= OFF).all() and (spread <= SCATTER).all())
 
 
-def whole_numbers(answers: Sequence[Detections], samples: Sequence[Sample]) -> str | None:
+def rounding_hint(answers: Sequence[Detections], samples: Sequence[Sample]) -> str | None:
     """Return what to say of boxes that were all rounded to whole pixels, where the annotated ones are not."""
     found = np.concatenate([np.zeros((0, 4)), *(each.boxes for each in answers)])
     truth = np.concatenate([np.zeros((0, 4)), *(each.truth.boxes for each in samples)])
-    if len(found) < PAIRS or not len(truth) or not (found == np.rint(found)).all():
+    if len(found) < EDGE_PAIRS or not len(truth) or not (found == np.rint(found)).all():
         return None
     if (truth == np.rint(truth)).mean() > 0.5:
         return None

@@ -36,7 +36,7 @@ from pytest_cropdet.evaluation.crop_tables import (
 )
 from pytest_cropdet.evaluation.interval import Bounded, Interval, bounds_of, bounds_text, digits, z_score
 from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Outcome, Reading, Verdict
-from pytest_cropdet.evaluation.object_shares import Hidden, Share, hidden_numbers, share
+from pytest_cropdet.evaluation.object_shares import HiddenNumbers, Share, hidden_numbers, measure_share
 from pytest_cropdet.evaluation.operating_point import (
     FATES,
     FOUND_IOU,
@@ -45,8 +45,8 @@ from pytest_cropdet.evaluation.operating_point import (
     best_f1_score,
     covering_detections,
 )
-from pytest_cropdet.evaluation.pairing import STATES, Pair, Seen, State, make_pairs
-from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio, resampled_ratio
+from pytest_cropdet.evaluation.pairing import STATES, Pair, PlacedDetection, State, make_pairs
+from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio_of_sums, resampled_ratio
 
 __all__ = [
     "ALL_AREAS",
@@ -66,7 +66,7 @@ __all__ = [
     "Doubt",
     "Floats",
     "GateFailure",
-    "Hidden",
+    "HiddenNumbers",
     "Interval",
     "Matches",
     "Measure",
@@ -75,9 +75,9 @@ __all__ = [
     "OperatingPoint",
     "Outcome",
     "Pair",
+    "PlacedDetection",
     "Reading",
     "Replicates",
-    "Seen",
     "Share",
     "State",
     "Truth",
@@ -100,13 +100,13 @@ __all__ = [
     "kept_categories",
     "make_pairs",
     "match",
+    "measure_share",
     "one_box",
     "percentile_bounds",
-    "ratio",
+    "ratio_of_sums",
     "recall",
     "resample",
     "resampled_ratio",
-    "share",
     "size_classes",
     "z_score",
 ]

@@ -5,7 +5,7 @@ from pytest_cropdet.gate.caps import cap_on, noise_score
 from pytest_cropdet.gate.controls import Cap
 from pytest_cropdet.gate.dry_runs import dry_run, try_detector
 from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
-from pytest_cropdet.gate.limits import as_records, of_measure, once
+from pytest_cropdet.gate.limits import one_per_limit, verdict_records, worst_verdict
 from pytest_cropdet.gate.repeatability import Repeat, check_repeat
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.runner import Event, Finished, events, run
@@ -23,7 +23,6 @@ __all__ = [
     "Run",
     "Targets",
     "Verdict",
-    "as_records",
     "cap_on",
     "check_answers",
     "check_repeat",
@@ -32,8 +31,9 @@ __all__ = [
     "events",
     "has_truth",
     "noise_score",
-    "of_measure",
-    "once",
+    "one_per_limit",
     "run",
     "try_detector",
+    "verdict_records",
+    "worst_verdict",
 ]

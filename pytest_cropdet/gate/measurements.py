@@ -7,9 +7,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pytest_cropdet.causes import Scored
+from pytest_cropdet.causes import ScoredRun
 from pytest_cropdet.crops import Plan
-from pytest_cropdet.evaluation import IOU_OF, Detected, Hidden, Matches, Measure, Objects, Share, Verdict, extreme_ap
+from pytest_cropdet.evaluation import (
+    IOU_OF,
+    Detected,
+    HiddenNumbers,
+    Matches,
+    Measure,
+    Objects,
+    Share,
+    Verdict,
+    extreme_ap,
+)
 from pytest_cropdet.gate.caps import Caps
 from pytest_cropdet.gate.controls import Cap
 from pytest_cropdet.gate.repeatability import Repeat
@@ -86,11 +96,11 @@ class Measurements:
     by_category: Mapping[str, Measure]
     ratio: Measure
     crop_ap: Measure
-    hidden: Hidden
+    hidden: HiddenNumbers
     caps: Caps
     controls: Mapping[str, Any]
     speaks_for: Mapping[str, float]
-    scored: Scored
+    scored: ScoredRun
     repeat: Repeat | None = None
     worst: CropLoss | None = None
     agreement: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.causes import Scored
+from pytest_cropdet.causes import ScoredRun
 from pytest_cropdet.crops import Plan
 from pytest_cropdet.data import LOW_SHARE, Detections
 from pytest_cropdet.errors import VerifyError
@@ -192,7 +192,7 @@ def summarise(
         caps=caps,
         controls=controls(objects, detected, of_chosen, kept_of_chosen, IOU_OF[metric], settings.max_detections),
         speaks_for=speaks_for(objects, kept_of_chosen, chosen),
-        scored=Scored(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None, point),
+        scored=ScoredRun(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None, point),
         repeat=repeat,
         worst=_worst_crop(objects, point),
         agreement=agreement is not None,

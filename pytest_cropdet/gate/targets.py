@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_cropdet.data import (
-    HIGH,
+    HIGH_SCORE,
     CategoryMap,
     Dataset,
     Detections,
     Sample,
-    names_for,
+    detector_names,
     reconcile,
     select_categories,
     stand_in_truth,
@@ -68,10 +68,10 @@ class Targets:
         limited: Iterable[str] = (),
     ) -> "Targets":
         """Return the targets that the confident detections in whole images are; ``limited`` are among the chosen."""
-        names = names_for(detector, whole)
+        names = detector_names(detector, whole)
         chosen = select_categories(settings.categories or tuple(names.values()), names)
         also = select_categories(limited, names)
-        return cls(names, sorted({*chosen, *also}), None, settings.score_threshold or HIGH)
+        return cls(names, sorted({*chosen, *also}), None, settings.score_threshold or HIGH_SCORE)
 
     def samples(self, samples: Sequence[Sample], whole: Mapping[str, Detections]) -> Sequence[Sample]:
         """Return ``samples`` with the objects that are to be found in them."""

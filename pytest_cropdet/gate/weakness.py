@@ -14,10 +14,10 @@ from operator import itemgetter
 import numpy as np
 
 from pytest_cropdet.data import CategoryMap, Detections, Pairing, Sample
-from pytest_cropdet.detectors import Declared, DetectorHandle, overlaps, readings, worth
+from pytest_cropdet.detectors import Declared, DetectorHandle, overlaps, possible_readings, worth
 from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.geometry import FORMATS, Floats
-from pytest_cropdet.terms import KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS
 
 __all__ = ["CONVENTIONS_CHECK", "Answers", "Suspicion", "answers_of"]
 
@@ -38,7 +38,7 @@ FIXES = {
     "input": "the boxes seem to be pixels of the model's resized input, not of the image",
     "pixels": "the boxes seem to be pixels of the image, not of the model's resized input",
 }
-UNITS = ("normalized", "input", "pixels")
+UNIT_KINDS = ("normalized", "input", "pixels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Answers:
             return
         samples, whole = [sample for sample, _ in known], [found for _, found in known]
         before, was = self._worth(samples, whole, self.categories), self._declared
-        for reading in readings(samples, was, sides=()):
+        for reading in possible_readings(samples, was, sides=()):
             kind = reading.order if reading.key == "boxes" else reading.units
             if reading.order != was.order and reading.units != was.units:
                 kind = f"{reading.order} {reading.units}"
@@ -138,7 +138,7 @@ class Answers:
         high, wide = self.input_size
         return Declared(
             str(order) if order in FORMATS else "xyxy",
-            str(units) if units in UNITS else "pixels",
+            str(units) if units in UNIT_KINDS else "pixels",
             wide,
             high,
             str(resize) if resize in ("letterbox", "keep_aspect") else "stretch",
@@ -190,7 +190,7 @@ class Answers:
             return f"{OPTION} first_category={right} instead of {first}" if right >= 0 and self.is_file else self._names
         if not self.is_file:
             return "return x0 y0 x1 y1 in pixels of the image that the function is given"
-        if reading.kind in UNITS:
+        if reading.kind in UNIT_KINDS:
             return f"{OPTION} units={reading.kind} instead of {self.said.get('units')}"
         declared = self.said.get("boxes")
         swapped = "xyxy" if declared == "yxyx" else "yxyx"
@@ -209,7 +209,7 @@ def answers_of(
     detector: DetectorHandle, samples: Sequence[Sample], whole: Sequence[Detections], categories: CategoryMap
 ) -> Answers:
     """Return a detector's answers ``whole`` to the whole images of ``samples``."""
-    is_file = detector.name.partition(":")[0] in KINDS
+    is_file = detector.name.partition(":")[0] in DETECTOR_KINDS
     size = detector.profile.input_size
     return Answers(samples, whole, categories, detector.description.known(), is_file, size)
 

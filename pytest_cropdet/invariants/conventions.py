@@ -18,25 +18,25 @@ from pytest_cropdet.data import CategoryMap, Detections, Sample, reconcile
 from pytest_cropdet.detectors import (
     DetectorHandle,
     alternatives,
-    is_sharp,
+    lies_on_edges,
     load_detector,
     overlaps,
-    readings,
+    possible_readings,
     worth,
 )
 from pytest_cropdet.errors import CropdetError, DetectorError
 from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.geometry import Floats
-from pytest_cropdet.terms import KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS
 
-__all__ = ["FIRST", "Mistaken", "Z", "can_change", "is_file", "suspects"]
+__all__ = ["FIRST_IMAGES", "SURE_Z", "ConventionMistake", "can_change", "is_from_file", "suspects"]
 
-Z = 4.0  # standard errors from which on a convention counts as wrong
-FIRST = 16  # images on which every other value is tried
+SURE_Z = 4.0  # standard errors from which on a convention counts as wrong
+FIRST_IMAGES = 16  # images on which every other value is tried
 PROMISING = 1.0  # standard errors there, from which on it is tried on all images
-GAIN = 0.01  # of the mean, below which a change is of no use
+LEAST_GAIN = 0.01  # of the mean, below which a change is of no use
 
-MISTAKES: Mapping[str, str] = {
+CONVENTION_MISTAKES: Mapping[str, str] = {
     "channels": "the channels are in the wrong order (BGR for RGB)",
     "range": "pixel values are in the wrong range",
     "resize": "objects are found better in pictures resized in another way, maybe that of the training",
@@ -44,13 +44,16 @@ MISTAKES: Mapping[str, str] = {
     "units": "boxes are read in the wrong units (pixels of the resized input, of the image, or 0 to 1)",
     "first_category": "categories are off by one",
 }
-MATCHED, TIMES = 0.15, 1.5  # of the objects at IoU 0.5, and that many times more: a function is read wrongly only then
+MATCHED, MATCHED_TIMES = (
+    0.15,
+    1.5,
+)  # of the objects at IoU 0.5, and that many times more: a function is read wrongly only then
 MOSTLY = 0.75  # of the objects that a box lies on: ids are off by one only if as many then have the right category
 HABITS = ("resize",)  # another value may serve a detector better that is declared rightly, so it proves no mistake
 
 
 @dataclass(frozen=True, slots=True)
-class Mistaken:
+class ConventionMistake:
     """A convention changed from ``declared`` to ``value``: the mean of score times IoU over objects, the gain's z.
 
     ``fix``: of a function, which has no options: what is wrong, and what to change. ``fits``: boxes lie on annotated
@@ -70,7 +73,7 @@ class Mistaken:
     @property
     def is_sure(self) -> bool:
         """Whether the change is a mend beyond doubt."""
-        return self.fits and self.z >= Z and self.after - self.before >= GAIN
+        return self.fits and self.z >= SURE_Z and self.after - self.before >= LEAST_GAIN
 
     @property
     def is_mistake(self) -> bool:
@@ -80,20 +83,20 @@ class Mistaken:
     def __str__(self) -> str:
         said = f"say --cropdet-detector {self.key}={self.value} instead of {self.declared}"
         return (
-            f"{self.fix or f'{MISTAKES[self.key]}: {said}'}\n"
+            f"{self.fix or f'{CONVENTION_MISTAKES[self.key]}: {said}'}\n"
             f"  score times IoU of annotated objects is then {self.after:.3f} in the mean instead of {self.before:.3f} "
             f"(z = {self.z:.1f} over {self.images} images)"
         )
 
 
-def is_file(detector: DetectorHandle) -> bool:
+def is_from_file(detector: DetectorHandle) -> bool:
     """Whether a detector is read from a file, whose conventions are options."""
-    return detector.name.partition(":")[0] in KINDS
+    return detector.name.partition(":")[0] in DETECTOR_KINDS
 
 
 def can_change(detector: DetectorHandle) -> bool:
     """Whether a detector can be read in another way: its file, or what a function of the user's own returned."""
-    return is_file(detector) or callable(detector)
+    return is_from_file(detector) or callable(detector)
 
 
 def suspects(
@@ -101,7 +104,7 @@ def suspects(
     samples: Sequence[Sample],
     names: Mapping[int, str],
     answers: Mapping[str, Detections] | None = None,
-) -> list[Mistaken]:
+) -> list[ConventionMistake]:
     """Return what every other value of every convention would change, the largest gain that is sure first.
 
     ``samples``: with annotated objects; ``names``: their categories. Of a file all values are tried on the first 16
@@ -111,14 +114,14 @@ def suspects(
     """
     known = [sample for sample in samples if (~sample.truth.crowd).any()]
     given = dict(answers or {})
-    found = (_of_file if is_file(detector) else _of_function)(detector, known, names, given)
+    found = (_of_file if is_from_file(detector) else _of_function)(detector, known, names, given)
     return sorted(found, key=lambda each: (not each.is_mistake, not each.is_sure, each.before - each.after))
 
 
 def _of_file(
     detector: DetectorHandle, known: Sequence[Sample], names: Mapping[int, str], answers: Mapping[str, Detections]
-) -> list[Mistaken]:
-    first, rest = known[:FIRST], known[FIRST:]
+) -> list[ConventionMistake]:
+    first, rest = known[:FIRST_IMAGES], known[FIRST_IMAGES:]
     before = _found(detector, first, names, answers)
     objects = _objects(known)
     found, more = [], None
@@ -135,22 +138,22 @@ def _of_file(
         count = int(objects[: len(gains)].sum())
         mean, gain = float(base.sum()) / count, float(gains.sum()) / count
         declared = getattr(detector.description, key)
-        found.append(Mistaken(key, declared, value, mean, mean + gain, z_score(gains), len(gains)))
+        found.append(ConventionMistake(key, declared, value, mean, mean + gain, z_score(gains), len(gains)))
     return found
 
 
 def _of_function(
     detector: DetectorHandle, known: Sequence[Sample], names: Mapping[int, str], answers: Mapping[str, Detections]
-) -> list[Mistaken]:
+) -> list[ConventionMistake]:
     """Return what each other way to read a function's answers would change; none of it calls the function again."""
     mapped = reconcile(detector.categories, names, ())
     given = _answers(detector, known, answers)
     plain, objects = [mapped.translate(each) for each in given], _objects(known)
     before = worth(plain, known)
     found = []
-    for reading in readings(known):
+    for reading in possible_readings(known):
         changed, gains = list[Detections](), np.zeros(0)
-        for end in (FIRST, len(known)):
+        for end in (FIRST_IMAGES, len(known)):
             if len(gains) and z_score(gains) < PROMISING:
                 break
             samples = known[len(changed) : end]
@@ -161,7 +164,7 @@ def _of_function(
             changed += read
             gains = np.concatenate([gains, worth(read, samples) - before[len(gains) : len(changed)]])
         tried = known[: len(changed)]
-        sharp = is_sharp(changed, tried)
+        sharp = lies_on_edges(changed, tried)
         if not tried or (reading.key == "edges" and not sharp):
             continue
         count = max(1, int(objects[: len(tried)].sum()))
@@ -171,7 +174,7 @@ def _of_function(
         if shifts and then < MOSTLY * _matched(given[: len(tried)], tried, any_category=True):
             continue  # two categories that are swapped look half right when they are moved by one
         found.append(
-            Mistaken(
+            ConventionMistake(
                 reading.key,
                 reading.declared,
                 reading.value,
@@ -180,7 +183,7 @@ def _of_function(
                 z_score(gains),
                 len(gains),
                 f"{detector.name}: {reading.wrong}; {reading.fix}",
-                sharp or (then >= count * MATCHED and then >= now * TIMES),
+                sharp or (then >= count * MATCHED and then >= now * MATCHED_TIMES),
             )
         )
     return found
@@ -193,7 +196,7 @@ def _objects(samples: Sequence[Sample]) -> Floats:
 def _others(detector: DetectorHandle) -> Iterator[tuple[str, object, DetectorHandle]]:
     """Yield a detector again and again, each time read with one convention changed."""
     said = detector.description.known()
-    for key in MISTAKES:
+    for key in CONVENTION_MISTAKES:
         for value in alternatives(key, said.get(key)):
             try:
                 changed = load_detector(detector.name, **{**said, key: value})

@@ -29,7 +29,7 @@ from pytest_cropdet.plugin.configuration import (
 )
 from pytest_cropdet.plugin.progress import Progress
 from pytest_cropdet.plugin.resources import cache_of, warnings_stay_warnings
-from pytest_cropdet.plugin.run_records import keep, leave
+from pytest_cropdet.plugin.run_records import keep, leave_record
 from pytest_cropdet.plugin.stash import current_item, kept_runs
 from pytest_cropdet.report import (
     benchmark_properties,
@@ -42,7 +42,7 @@ from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.terms import BENCHMARK, CHECK, DRY_RUN, one_line
 
 if TYPE_CHECKING:
-    from pytest_cropdet.plugin.search_test import Judging
+    from pytest_cropdet.plugin.search_test import Judges
     from pytest_cropdet.search.dataset_search import Search
 
 __all__ = ["Cropdet"]
@@ -55,7 +55,7 @@ class Cropdet:
         self._config = config
         self.detector = None if detector is None else as_handle(detector)
         self.dataset = dataset
-        self._made: Judging | None = None
+        self._made: Judges | None = None
 
     def run(self, crops: Any = None, *, name: str | None = None, per_image: int | None = None, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
@@ -135,7 +135,7 @@ class Cropdet:
         found.name = self._name(settings.crops, item, "benchmark")
         if item is not None:
             told = {**benchmark_record(found), "data_warnings": self._data_warnings(found.plan.samples)}
-            leave(item, BENCHMARK, told, benchmark_properties(told))
+            leave_record(item, BENCHMARK, told, benchmark_properties(told))
         return found
 
     def search(self, **changes: Any) -> "Search":
@@ -177,7 +177,7 @@ class Cropdet:
         item = self._config.stash.get(current_item, None)
         if self.detector is None or setting(self._config, "dry_run"):
             pytest.skip("dry run: the detector was not judged")
-        from pytest_cropdet.invariants import Judged
+        from pytest_cropdet.invariants import CheckOutcome
         from pytest_cropdet.invariants.detector import judge_detector
 
         try:
@@ -186,18 +186,18 @@ class Cropdet:
         except SpecError:
             raise
         except Exception as error:
-            self._leave_check(item, name, invariant_record(Judged(name, "fail", error=error)))
+            self._leave_check(item, name, invariant_record(CheckOutcome(name, "fail", error=error)))
             raise
         self._leave_check(item, name, invariant_record(judged))
         if judged.verdict == "skip":
             pytest.skip(judged.reason or "")
         judged.check()
 
-    def _judging(self, detector: DetectorHandle) -> "Judging":
+    def _judging(self, detector: DetectorHandle) -> "Judges":
         if self._made is None:
-            from pytest_cropdet.plugin.search_test import Judging
+            from pytest_cropdet.plugin.search_test import Judges
 
-            self._made = Judging(self._config, detector, self.dataset, cache_of(self._config))
+            self._made = Judges(self._config, detector, self.dataset, cache_of(self._config))
         return self._made
 
     def _leave_check(
@@ -214,7 +214,7 @@ class Cropdet:
             "seed": setting(self._config, "seed", item) if seed is None else seed,
         }
         record = {**made, **told}
-        leave(item, CHECK, record, check_properties(record))
+        leave_record(item, CHECK, record, check_properties(record))
 
     def _data_warnings(self, samples: Sequence[Sample] = ()) -> list[dict[str, Any]]:
         return data_warnings(self.dataset, samples, cache_of(self._config) if samples else None)

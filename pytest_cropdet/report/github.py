@@ -5,13 +5,13 @@ from typing import Any
 
 from pytest_cropdet.data import Pairing
 from pytest_cropdet.evaluation import bounds_text, digits
-from pytest_cropdet.gate import once
-from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, line, note
-from pytest_cropdet.report.records import Unfinished
-from pytest_cropdet.report.wording import hints_of, said, why
+from pytest_cropdet.gate import one_per_limit
+from pytest_cropdet.report.limit_rows import LimitRow, limit_line, limit_rows, note
+from pytest_cropdet.report.records import MissingResult
+from pytest_cropdet.report.wording import check_text, checks_text, hints_of
 from pytest_cropdet.terms import PHRASES, one_line, visible
 
-__all__ = ["annotations", "summary"]
+__all__ = ["annotations", "github_summary"]
 
 SIGNS = {
     "pass": "✅ pass",
@@ -22,9 +22,9 @@ SIGNS = {
 }
 
 
-def summary(
+def github_summary(
     records: Sequence[Mapping[str, Any]],
-    unfinished: Sequence[Unfinished] = (),
+    unfinished: Sequence[MissingResult] = (),
     checks: Sequence[Mapping[str, Any]] = (),
     benchmarks: Sequence[Mapping[str, Any]] = (),
 ) -> str:
@@ -56,10 +56,10 @@ def summary(
     by_id = dict.fromkeys(pairing.text for pairing in found if pairing.by == "id")
     lines += [line for text in by_id for line in ("", f"{_plain(text[0].upper() + text[1:])}.")]
     if checks:
-        words = said(checks)
+        words = checks_text(checks)
         failed = [check for check in checks if check["verdict"] == "fail"]
         lines += ["", f"{words[0].upper()}{words[1:]}{':' if failed else '.'}", ""]
-        lines += [f"- ❌ **{_plain(check['name'])}**: {_plain(why(check))}" for check in failed]
+        lines += [f"- ❌ **{_plain(check['name'])}**: {_plain(check_text(check))}" for check in failed]
         lines += [f"- **{_plain(name)}**, hint: {_plain(hint)}" for name, hint in hints_of(checks)]
     for record in benchmarks:
         found = record["benchmark"]
@@ -80,7 +80,7 @@ def annotations(records: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[s
     for record in records:
         if record["verdict"] in ("pass", "none"):
             continue
-        told = [line(verdict) for verdict in once(record["verdicts"]) if verdict["outcome"] != "pass"]
+        told = [limit_line(verdict) for verdict in one_per_limit(record["verdicts"]) if verdict["outcome"] != "pass"]
         told += [] if note(record) is None else [str(note(record))]
         stops = record["verdict"] == "error" or any(not verdict["passes"] for verdict in record["verdicts"])
         title = _escaped(f"crop robustness: {record['name']}", more=True)
@@ -89,7 +89,7 @@ def annotations(records: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[s
     for check in checks:
         if check["verdict"] == "fail":
             title = _escaped(f"crop robustness: {check['name']}", more=True)
-            found.append(f"::error title={title}::{_escaped(why(check))}")
+            found.append(f"::error title={title}::{_escaped(check_text(check))}")
     return found
 
 

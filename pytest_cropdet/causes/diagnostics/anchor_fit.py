@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.detectors import Anchors, frame_of
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.evaluation import Bounded, Interval, Objects, Share, share
+from pytest_cropdet.evaluation import Bounded, Interval, Objects, Share, measure_share
 from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints, iou
 
 __all__ = ["RECALL_IOU", "AnchorReport", "Fits", "NoAnchors", "OddsRatio", "anchor_report", "best_anchors"]
 
 RECALL_IOU = (0.5, 0.7)
 HAS_ANCHOR = 0.5  # IoU from which an object has an anchor: the usual threshold of training
-PAIRS = 1 << 18  # of a box and an anchor at a time: about 20 MB
-LARGEST = 4.0  # of the input; anchors that reach over it are no share of the input but pixels
+PAIRS_HELD = 1 << 18  # of a box and an anchor at a time: about 20 MB
+LARGEST_ANCHOR = 4.0  # of the input; anchors that reach over it are no share of the input but pixels
 HALDANE = 0.5
 
 
@@ -124,7 +124,7 @@ def best_anchors(boxes: Boxes, anchors: Boxes) -> tuple[Ints, Floats]:
     if not len(anchors):
         raise DetectorError("there are no anchors; for a detector without any give None")
     row, overlap = np.zeros(len(boxes), dtype=np.int64), np.zeros(len(boxes))
-    step = max(1, PAIRS // len(anchors))
+    step = max(1, PAIRS_HELD // len(anchors))
     for start in range(0, len(boxes), step):
         part = iou(boxes[start : start + step], anchors)
         row[start : start + step] = part.argmax(axis=1)
@@ -155,7 +155,7 @@ def anchor_report(
         return NoAnchors()
     if resize not in ("stretch", "letterbox", "keep_aspect"):
         raise DetectorError(f"resize={resize}: anchors lie in a fixed input; say stretch, letterbox or keep_aspect")
-    if anchors.rows[:, 2:].min() > LARGEST:
+    if anchors.rows[:, 2:].min() > LARGEST_ANCHOR:
         raise DetectorError("the anchors are larger than the input: they are wanted as cy cx h w in 0 to 1 of it")
     rows = np.flatnonzero(objects.scored if counted is None else counted)
     boxes = _boxes_at_input(objects, rows, input_size, resize)
@@ -174,7 +174,7 @@ def anchor_report(
     total = per_unit(np.ones(len(rows)))
     recall = {
         name: {
-            least: share(f"anchors {name}", per_unit(each.iou >= least), total, draws, good=True, level=level)
+            least: measure_share(f"anchors {name}", per_unit(each.iou >= least), total, draws, good=True, level=level)
             for least in RECALL_IOU
         }
         for name, each in fits.items()
@@ -189,7 +189,7 @@ def anchor_report(
         fits=fits,
         recall=recall,
         fall={
-            least: share(
+            least: measure_share(
                 "anchors lost",
                 recall["whole"][least].over - recall["crop"][least].over,
                 total,
@@ -200,7 +200,7 @@ def anchor_report(
             for least in RECALL_IOU
         },
         strides={
-            name: share(f"strides {name}", per_unit(each.strides), total, draws, unit="strides", level=level)
+            name: measure_share(f"strides {name}", per_unit(each.strides), total, draws, unit="strides", level=level)
             for name, each in fits.items()
         },
         lost_with_anchor=_odds_ratio(np.stack(cells, axis=1), draws, level),

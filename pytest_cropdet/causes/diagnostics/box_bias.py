@@ -41,10 +41,10 @@ MARGIN, MARGIN_SHARE = 2.0, 0.1  # px, and share of the side, within which an ed
 LEAST_PIXELS, LEAST_FACTOR = 0.25, 0.005
 KEPT, EXPLAINED, AGREEING = 2 / 3, 0.5, 0.7
 TRIMMINGS = 5
-MIN_BOXES, MIN_IMAGES = 20, 5
+MIN_BOXES, MIN_BIAS_IMAGES = 20, 5
 OF_FRAMES = ("shift", "scale")  # kinds that a network, which sees no frame, does not learn
 AXES = ("x", "y")
-RENDERINGS = {"reference": "whole images", "crop": "crops"}
+SIDE_NAMES = {"reference": "whole images", "crop": "crops"}
 WORDS = {"x": ("left", "right", "wide", "narrow", "width"), "y": ("top", "bottom", "tall", "flat", "height")}
 
 
@@ -182,7 +182,7 @@ def box_bias(
     """
     biases: dict[str, RenderingBias] = {}
     mistakes: list[Mistake] = []
-    for name in RENDERINGS:
+    for name in SIDE_NAMES:
         axes = _axes(objects, detected[name], matches[name], score, whole=name == "reference")
         biases[name] = _describe(axes, draws, level)
         seen = {(each.axis, each.kind, each.p > 0) for each in mistakes}
@@ -241,7 +241,7 @@ def _find_mistake(rendering: str, name: str, axis: _Axis, draws: NDArray[Any], l
     """Return the rule that explains most of the offsets, if it is a mistake by the rules of this module."""
     first, last = axis.first / axis.side, axis.last / axis.side
     total = float((first**2 + last**2).sum())
-    if len(first) < MIN_BOXES or len(np.unique(axis.source)) < MIN_IMAGES or total == 0:
+    if len(first) < MIN_BOXES or len(np.unique(axis.source)) < MIN_BIAS_IMAGES or total == 0:
         return None
     best: tuple[float, str, Bools] | None = None
     for kind, rule in axis.rules().items():
@@ -307,7 +307,7 @@ def _iou(first: Boxes, second: Boxes) -> Floats:
 
 def _sentence(mistakes: list[Mistake]) -> str:
     """Return one line about mistakes that look alike."""
-    where = " and ".join(RENDERINGS[each.rendering] for each in mistakes)
+    where = " and ".join(SIDE_NAMES[each.rendering] for each in mistakes)
     one = mistakes[0]
     share = min(each.agreeing for each in mistakes)
     return (

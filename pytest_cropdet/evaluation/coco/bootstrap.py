@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pytest_cropdet.evaluation.coco.average_precision import threshold_index
-from pytest_cropdet.evaluation.coco.events import plans_of
+from pytest_cropdet.evaluation.coco.events import category_events
 from pytest_cropdet.evaluation.coco.tables import Floats, Ints, Matches
 from pytest_cropdet.evaluation.coco.weighted_ap import CategoryAP, Weights
 
@@ -108,7 +108,7 @@ def resample(
     levels = _levels(wanted, len(first.thresholds))
     wanted = [w if isinstance(w, slice) else levels.index(w) for w in wanted]
 
-    plans = [plans_of(table, chosen.tolist(), levels, area) for table in tables]
+    plans = [category_events(table, chosen.tolist(), levels, area) for table in tables]
     kernel = _kernel(sum(len(plan.counted) for table in plans for plan in table) * replicates)
     width = min(kernel.width(first.images), replicates)
     askers = [[kernel(plan, width) for plan in table] for table in plans]

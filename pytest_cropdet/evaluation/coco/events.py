@@ -12,7 +12,7 @@ from pytest_cropdet.evaluation.coco.tables import Bools, Ints, Matches
 
 
 @dataclass(frozen=True, eq=False)
-class CategoryPlan:
+class CategoryEvents:
     """One category of a match table, in the order of falling score.
 
     Whether a detection counts (as true or false positive) can depend on the threshold: one that matches a crowd at 0.5
@@ -34,7 +34,9 @@ class CategoryPlan:
     """(T, E) +1 counts at this threshold but mostly does not, -1 the other way round, 0 as mostly."""
 
 
-def plans_of(table: Matches, categories: Sequence[int], levels: Sequence[int], area: str = "all") -> list[CategoryPlan]:
+def category_events(
+    table: Matches, categories: Sequence[int], levels: Sequence[int], area: str = "all"
+) -> list[CategoryEvents]:
     """Return the plan of each category, at some thresholds; categories and thresholds are given by their indices."""
     index = table.area_index(area)
     objects = np.flatnonzero(table.scored[index])
@@ -60,7 +62,7 @@ def plans_of(table: Matches, categories: Sequence[int], levels: Sequence[int], a
         here = slice(table.starts[k], table.contenders[end - 1] + 1 if end > first else table.starts[k])
         before = np.cumsum(counted[here])
         plans.append(
-            CategoryPlan(
+            CategoryEvents(
                 objects=table.truth_image[objects[first_object[k] : first_object[k + 1]]],
                 counted=table.image[here][counted[here]],
                 events=table.image[table.contenders[event]],

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation.coco.average_precision import EPSILON, RECALL_POINTS
-from pytest_cropdet.evaluation.coco.events import CategoryPlan
+from pytest_cropdet.evaluation.coco.events import CategoryEvents
 from pytest_cropdet.evaluation.coco.tables import Floats, Ints
 
 Weights = NDArray[np.unsignedinteger[Any]]
@@ -32,8 +32,8 @@ FIRST_TIE = np.array(
 """By the number of positives modulo 100, the smallest recall that is such an i/100; beyond 1 if none can be."""
 EXACT_RECALL = 1 << 14
 """Below so many positives, 100 times the recall is safe in float32: 1/positives is many times its rounding error."""
-CELLS = 1 << 19  # of counted detections times weightings, held at once
-FEW = 1 << 15  # cells of a threshold: with fewer, all thresholds go in one step
+CELLS_AT_ONCE = 1 << 19  # of counted detections times weightings, held at once
+FEW_CELLS = 1 << 15  # cells of a threshold: with fewer, all thresholds go in one step
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class _Level:
     """(R,) how many of the changes stand at or before each end."""
 
     @classmethod
-    def of(cls, plan: CategoryPlan, index: int) -> _Level:
+    def of(cls, plan: CategoryEvents, index: int) -> _Level:
         hits = np.flatnonzero(plan.hits[index])
         counted = plan.counted_before[hits]
         changes = np.flatnonzero(plan.changes[index])
@@ -70,12 +70,12 @@ class _Level:
 class CategoryAP:
     """Computes the AP of one category; made once, asked for each chunk of weightings."""
 
-    def __init__(self, plan: CategoryPlan, width: int) -> None:
+    def __init__(self, plan: CategoryEvents, width: int) -> None:
         """``width`` is the number of weightings to expect at once."""
         self.plan = plan
         levels = [_Level.of(plan, index) for index in range(len(plan.hits))]
         longest = max(len(level.ends) for level in levels)
-        step = len(levels) if longest * width < FEW else 1
+        step = len(levels) if longest * width < FEW_CELLS else 1
         self.groups = [
             _Group(len(plan.events), slice(first, first + step), levels[first : first + step])
             for first in range(0, len(levels), step)
@@ -212,11 +212,11 @@ def _running_maximum_from_the_end(rows: Floats) -> None:
     np.maximum(rows[1:, :-1], first[1:], out=rows[1:, :-1])
 
 
-def _counted_at_events(plan: CategoryPlan, weights: Weights) -> Floats:
+def _counted_at_events(plan: CategoryEvents, weights: Weights) -> Floats:
     """Return (E, B): the weight of the detections that mostly count, up to each event."""
     width = weights.shape[1]
     result = np.zeros((len(plan.events), width))
-    size = max(CELLS // width, 16)
+    size = max(CELLS_AT_ONCE // width, 16)
     tallest = np.iinfo(weights.dtype).max // max(int(weights.max()), 1)  # taller blocks could overflow
     carried = np.zeros((1, width))
     done = int(np.searchsorted(plan.counted_before, 0, side="right"))

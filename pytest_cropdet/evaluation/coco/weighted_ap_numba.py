@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation.coco.average_precision import RECALL_POINTS
-from pytest_cropdet.evaluation.coco.events import CategoryPlan
+from pytest_cropdet.evaluation.coco.events import CategoryEvents
 from pytest_cropdet.evaluation.coco.tables import Bools, Floats, Ints
 from pytest_cropdet.evaluation.coco.weighted_ap import ABOVE, Weights, first_tie_of
 
@@ -31,7 +31,7 @@ def compiled(function: Function) -> Function:
 class FastCategoryAP:
     """Computes the AP of one category; made once, asked for each chunk of weightings."""
 
-    def __init__(self, plan: CategoryPlan, width: int) -> None:
+    def __init__(self, plan: CategoryEvents, width: int) -> None:
         self.plan = plan
 
     @staticmethod

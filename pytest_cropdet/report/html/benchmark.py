@@ -3,11 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.figures import Gap, Scale, gaps, number, signed
-from pytest_cropdet.report.html.blocks import Block, Cell, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.figures import Axis, Gap, bounded_text, gap_chart, number_text
+from pytest_cropdet.report.html.blocks import (
+    Block,
+    Chart,
+    Section,
+    Table,
+    TableCell,
+    Text,
+    bounded_cell,
+    cell,
+    number_cell,
+)
 from pytest_cropdet.report.model_card import model_card
 
-__all__ = ["headline", "measured", "numbers"]
+__all__ = ["benchmark_headline", "benchmark_numbers", "benchmark_sections"]
 
 Record = Mapping[str, Any]
 
@@ -19,10 +29,10 @@ STRESSES = {
     "shift": "some pixels less at the left and top",
 }
 LEGEND = (("whole", "reference: found in the whole image, within the window"), ("crop", "crop, with bounds"))
-HEAD = ("reference", "crop", "drop", "crop / reference")
+SIDE_COLUMNS = ("reference", "crop", "drop", "crop / reference")
 
 
-def headline(record: Record) -> str:
+def benchmark_headline(record: Record) -> str:
     """Return what a benchmark comes to, in words."""
     ratio = record["benchmark"]["rpc"]["value"]
     if ratio is None:
@@ -30,7 +40,7 @@ def headline(record: Record) -> str:
     return f"Crops keep {ratio:.0%} of the AP that the same objects have in the whole images."
 
 
-def numbers(record: Record) -> list[tuple[str, str]]:
+def benchmark_numbers(record: Record) -> list[tuple[str, str]]:
     """Return the numbers at the head: ``(words, value)``."""
     found = record["benchmark"]
     return [
@@ -43,7 +53,7 @@ def numbers(record: Record) -> list[tuple[str, str]]:
     ]
 
 
-def measured(record: Record) -> list[Section]:
+def benchmark_sections(record: Record) -> list[Section]:
     """Return the sections of a benchmark, what was run apart."""
     return [
         _families(record["benchmark"]),
@@ -56,12 +66,15 @@ def measured(record: Record) -> list[Section]:
 def _families(found: Record) -> Section:
     rows = [[cell(each["family"]), *_four(each), cell(STRESSES.get(each["family"], ""))] for each in found["families"]]
     drawing = [_gap(each["family"], each) for each in found["families"]]
-    drawn = gaps(f"{found['metric']} of references and crops by family", drawing, _scale(found))
+    drawn = gap_chart(f"{found['metric']} of references and crops by family", drawing, _scale(found))
     lead = (
         f"Each family stresses one thing. {found['metric']} of crops, and of the same objects as the whole image's "
         "detections have them; the mean over severities."
     )
-    blocks: list[Block] = [Chart(drawn, legend=LEGEND), Table("Means by family", ("family", *HEAD, "windows"), rows)]
+    blocks: list[Block] = [
+        Chart(drawn, legend=LEGEND),
+        Table("Means by family", ("family", *SIDE_COLUMNS, "windows"), rows),
+    ]
     blocks += [Text(f"Note: {each}.") for each in found["notes"]]
     return Section("families", "By family", lead, blocks)
 
@@ -70,8 +83,8 @@ def _severities(found: Record) -> Section:
     scale, blocks = _scale(found), list[Block]()
     for family in dict.fromkeys(each["family"] for each in found["cells"]):
         drawing = [_gap(f"severity {e['severity']}", e) for e in found["cells"] if e["family"] == family]
-        blocks.append(Chart(gaps(f"{found['metric']} of {family} by severity", drawing, scale), family))
-    head = ("family", "severity", *HEAD, "images", "crops", "objects", "categories", "windows")
+        blocks.append(Chart(gap_chart(f"{found['metric']} of {family} by severity", drawing, scale), family))
+    head = ("family", "severity", *SIDE_COLUMNS, "images", "crops", "objects", "categories", "windows")
     rows = [
         [
             cell(each["family"]),
@@ -95,14 +108,22 @@ def _controls(found: Record) -> Section:
     if found["shifts"] is not None:
         windows = f"of each image's shifts, {found['shifts']['windows']:,} windows in all"
         rows += [
-            [cell(f"AP at the {name} shift"), value(found["shifts"][name]), cell(f"the one that {words}, {windows}")]
+            [
+                cell(f"AP at the {name} shift"),
+                number_cell(found["shifts"][name]),
+                cell(f"the one that {words}, {windows}"),
+            ]
             for name, words in (("worst", "hurts most"), ("best", "suits best"))
         ]
     rows += [
-        [cell(f"AP lost by {jitter['pixels']:g} px"), bounded(jitter["detections"]), cell("every box moved by it")],
+        [
+            cell(f"AP lost by {jitter['pixels']:g} px"),
+            bounded_cell(jitter["detections"]),
+            cell("every box moved by it"),
+        ],
         [
             cell(f"AP lost by {jitter['pixels']:g} px, truth"),
-            bounded(jitter["truth"]),
+            bounded_cell(jitter["truth"]),
             cell("a detector that finds everything, but for that error; a drop below it says little on these data"),
         ],
     ]
@@ -114,8 +135,8 @@ def _card(record: Record) -> Section:
     return Section("card", "For a model card", "A Markdown table to paste.", [Text(model_card([record]), code=True)])
 
 
-def _four(each: Record) -> list[Cell]:
-    return [bounded(each[name]) for name in ("reference", "crop", "drop", "ratio")]
+def _four(each: Record) -> list[TableCell]:
+    return [bounded_cell(each[name]) for name in ("reference", "crop", "drop", "ratio")]
 
 
 def _gap(label: str, each: Record) -> Gap:
@@ -123,14 +144,14 @@ def _gap(label: str, each: Record) -> Gap:
     return Gap(label, each["reference"]["value"], crop["value"], crop["low"], crop["high"])
 
 
-def _scale(found: Record) -> Scale:
+def _scale(found: Record) -> Axis:
     ends: Sequence[float | None] = [
         each[name][end]
         for each in found["cells"]
         for name, end in (("reference", "value"), ("crop", "value"), ("crop", "low"), ("crop", "high"))
     ]
-    return Scale.around([0.0, *ends], 0.02)
+    return Axis.around([0.0, *ends], 0.02)
 
 
 def _told(each: Record) -> str:
-    return number(None) if each["value"] is None else signed(each["value"], each["low"], each["high"])
+    return number_text(None) if each["value"] is None else bounded_text(each["value"], each["low"], each["high"])

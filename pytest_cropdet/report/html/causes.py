@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_cropdet.figures import stack, waterfall
-from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.figures import stacked_bar, waterfall
+from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, Text, bounded_cell, cell, number_cell
 from pytest_cropdet.terms import PHRASES
 
-__all__ = ["chain", "controls", "fates"]
+__all__ = ["chain_section", "controls_section", "fates_section"]
 
 Record = Mapping[str, Any]
 
 
-def chain(gate: Record) -> Section | None:
+def chain_section(gate: Record) -> Section | None:
     """Return the steps as a waterfall, with what stands beside them."""
     steps = gate.get("steps")
     if not steps:
@@ -38,9 +38,9 @@ def _steps(caption: str, steps: Any, fold: bool = False) -> Table:
     rows = [
         [
             cell(PHRASES.get(step["name"], step["name"])),
-            value(step["value"]),
-            value(step["low"]),
-            value(step["high"]),
+            number_cell(step["value"]),
+            number_cell(step["low"]),
+            number_cell(step["high"]),
             cell(bool(step["distinguishable"])),
         ]
         for step in steps
@@ -48,7 +48,7 @@ def _steps(caption: str, steps: Any, fold: bool = False) -> Table:
     return Table(caption, ("step", "lost", "low", "high", "distinguishable"), rows, fold)
 
 
-def fates(gate: Record, counts: Mapping[str, int] | None) -> Section | None:
+def fates_section(gate: Record, counts: Mapping[str, int] | None) -> Section | None:
     """Return what became of the objects; ``counts``: how many were kept, lost, gained, missed."""
     told = gate.get("fates")
     if not told and not counts:
@@ -65,7 +65,7 @@ def fates(gate: Record, counts: Mapping[str, int] | None) -> Section | None:
             ("found in neither", counts["missed"], "missed"),
         ]
         legend = tuple((kind, f"{name} {count:,}") for name, count, kind in parts)
-        blocks.append(Chart(stack("What became of the objects", parts), legend=legend))
+        blocks.append(Chart(stacked_bar("What became of the objects", parts), legend=legend))
     if told:
         rows = [
             [cell(PHRASES[name]), *_counted(told["lost"][name]), *_counted(told["gained"][name])]
@@ -83,7 +83,7 @@ def fates(gate: Record, counts: Mapping[str, int] | None) -> Section | None:
 
 
 def _counted(each: Mapping[str, Any]) -> list[Any]:
-    return [cell(int(each["count"])), bounded(dict(each))]
+    return [cell(int(each["count"])), bounded_cell(dict(each))]
 
 
 def _split(caption: str, name: str, counts: Mapping[str, Any]) -> Table:
@@ -104,38 +104,38 @@ def _split(caption: str, name: str, counts: Mapping[str, Any]) -> Table:
     return Table(caption, head, rows, fold=len(rows) > 3)
 
 
-def controls(gate: Record) -> Section | None:
+def controls_section(gate: Record) -> Section | None:
     """Return what the rules of the comparison, the fill and the detector's cap do to the drop."""
     told = gate.get("controls")
     if not told:
         return None
     drop, cap, chained = gate["drop"]["value"], gate.get("cap"), told.get("chain") or {}
     rows = [
-        [cell("the drop as gated"), value(drop), cell("")],
+        [cell("the drop as gated"), number_cell(drop), cell("")],
         [
             cell("stray boxes count as wrong"),
-            value(told.get("without_stray")),
+            number_cell(told.get("without_stray")),
             cell("detections that lie mostly outside of the window are not forgiven"),
         ],
         [
             cell("equal numbers of boxes"),
-            value(told.get("equal_boxes")),
+            number_cell(told.get("equal_boxes")),
             cell("each crop keeps as many of its strongest boxes as its reference has"),
         ],
         [
             cell("geometric floor"),
-            value(told.get("geometric_floor")),
+            number_cell(told.get("geometric_floor")),
             cell("what a perfect detector that draws tight boxes would lose (needs masks)"),
         ],
     ]
     checked = gate.get("cap_check") or {}
     if (checked.get("missing_found") or {}).get("value") is not None:
         words = "the whole image also finds every object that the detector's limit on boxes may have cut off"
-        rows.append([cell("missing objects found"), bounded(checked["missing_found"]), cell(words)])
+        rows.append([cell("missing objects found"), bounded_cell(checked["missing_found"]), cell(words)])
     if chained.get("placebo"):
         placebo = chained["placebo"]
         words = "what fill itself costs, laid only where no object is near"
-        rows.append([cell(f"placebo ({chained.get('fill', 'fill')})"), bounded(placebo), cell(words)])
+        rows.append([cell(f"placebo ({chained.get('fill', 'fill')})"), bounded_cell(placebo), cell(words)])
     blocks: list[Block] = [
         Table("The drop with one rule changed at a time", ("control", "AP lost", "what it is"), rows)
     ]
