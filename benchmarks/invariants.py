@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_cropdet import Dataset, Detector, load_dataset, load_detector
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.invariants.detector import INVARIANTS, CannotTell, measure
+from pytest_cropdet.invariants.detector import INVARIANT_CHECKS, CannotTell, measure
 from pytest_cropdet.invariants.observations import Evidence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,13 +37,13 @@ def detectors() -> Iterator[tuple[str, Detector, Dataset]]:
 
 def main() -> None:
     """Print one row an invariant, one column a detector: what is measured, ``-`` where it cannot be told."""
-    cells = {name: [] for name in INVARIANTS}
+    cells = {name: [] for name in INVARIANT_CHECKS}
     heads, reasons = [], {}
     for head, detector, data in detectors():
         heads.append(head)
         examples = int(sys.argv[1]) if sys.argv[1:] else 240
         evidence = Evidence(detector, list(data), examples=examples, names=data.categories)
-        for name in INVARIANTS:
+        for name in INVARIANT_CHECKS:
             try:
                 value, most, _ = measure(name, evidence)
                 cells[name].append(f"{value:.3g}{'' if value <= most else ' **fails**'}")

@@ -12,12 +12,13 @@ __all__ = [
     "BENCHMARK",
     "CHAIN",
     "CHECK",
+    "DETECTOR_KINDS",
     "DRY_RUN",
-    "KINDS",
     "PHRASES",
     "RECORD",
     "STEPS",
     "TROUBLE",
+    "Record",
     "Value",
     "encodable",
     "one_line",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 # Kinds of detector files that have an adapter, by the word before the path.
-KINDS: Mapping[str, str] = {"saved_model": "a folder with saved_model.pb", "tflite": "a .tflite file"}
+DETECTOR_KINDS: Mapping[str, str] = {"saved_model": "a folder with saved_model.pb", "tflite": "a .tflite file"}
 
 # The chain of renderings, and its steps: step k lies between renderings k and k + 1.
 CHAIN = ("whole", "context", "cut", "moved", "crop")
@@ -36,6 +37,9 @@ PHRASES = {
     "position": "position",
     "scale": "scale, aspect, frame",
 }
+
+# A run, a benchmark or a check as built-in values, as the JSON has it, or a part of one.
+Record = Mapping[str, Any]
 
 # Properties of tests' reports that carry what a test left to the controller, and what they may hold.
 Value = str | float | int | bool

@@ -133,7 +133,7 @@ class Augmentation:
         pixels = crop.of(image)
         if (crop.width, crop.height) != window[2:]:
             canvas = np.empty((window.height, window.width, *image.shape[2:]), image.dtype)
-            canvas[:] = colour(self.fill, image)
+            canvas[:] = fill_colour(self.fill, image)
             across, down = left - window.left, top - window.top
             canvas[down : down + crop.height, across : across + crop.width] = pixels
             pixels = canvas
@@ -157,7 +157,7 @@ def check_fill(fill: Fill) -> None:
         raise SpecError(f"fill={fill!r}: a colour such as (127, 127, 127), or 'mean'")
 
 
-def colour(fill: Fill, image: NDArray[Any]) -> NDArray[Any]:
+def fill_colour(fill: Fill, image: NDArray[Any]) -> NDArray[Any]:
     """Return a fill as (channels,) in the image's dtype: rounded down where that is one of whole numbers."""
     if isinstance(fill, str):
         total = image.sum(axis=(0, 1), dtype=np.float64)

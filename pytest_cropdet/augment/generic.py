@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.augment.augmentation import Augmented, Fill, check_fill, colour
+from pytest_cropdet.augment.augmentation import Augmented, Fill, check_fill, fill_colour
 from pytest_cropdet.augment.draws import MILLION, Draws
 from pytest_cropdet.data import MIN_VISIBILITY, GroundTruth
 from pytest_cropdet.errors import SpecError
@@ -79,7 +79,7 @@ class Generic:
             (width, height),
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=colour(self.fill, image).astype(float).tolist(),
+            borderValue=fill_colour(self.fill, image).astype(float).tolist(),
         )
         moved = enclosing(truth.boxes, (a, b, c, d, x, y))
         boxes = clip(moved, width, height)

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from pytest_cropdet.augment.generic import Generic
-from pytest_cropdet.augment.tf_graph import GraphDraws, areas, colour, sides_of
+from pytest_cropdet.augment.tf_graph import GraphDraws, sides_of, tf_areas, tf_fill_colour
 
 __all__ = ["generic_map"]
 
@@ -28,7 +28,7 @@ def generic_map(generic: Generic) -> Callable[..., tuple[Any, Any, Any, Any]]:
         inside = ((categories > 0) | crowd) & (visibility > 0)
         scored = inside & ~crowd & (visibility >= generic.min_visibility)
         found = tf.where(inside[:, None], found, tf.zeros_like(found))
-        pixels = _warped(image, matrix, colour(generic.fill, image))
+        pixels = _warped(image, matrix, tf_fill_colour(generic.fill, image))
         kept = tf.where(scored, categories, tf.zeros_like(categories))
         return pixels, tf.cast(found, boxes.dtype), kept, inside & ~scored
 
@@ -50,7 +50,7 @@ def _moved(boxes: Any, matrix: tuple[Any, ...], width: Any, height: Any) -> tupl
     )
     moved = tf.concat([centre - reach, centre + reach], 1)
     boxes = _clipped(moved, width, height)
-    share = tf.math.divide_no_nan(areas(boxes), areas(moved))
+    share = tf.math.divide_no_nan(tf_areas(boxes), tf_areas(moved))
     untouched = tf.reduce_all(moved == boxes, 1)
     share = tf.where(untouched, tf.ones_like(share), share)
     return boxes, tf.where(sides_of(boxes), share, tf.zeros_like(share))

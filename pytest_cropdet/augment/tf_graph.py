@@ -15,7 +15,7 @@ from pytest_cropdet.augment.matched import Matched
 from pytest_cropdet.augment.recipes import OBJECT, Box, Window
 from pytest_cropdet.errors import DataError
 
-__all__ = ["GraphDraws", "Shown", "augmented", "padded_map", "ragged_map"]
+__all__ = ["AugmentedObjects", "GraphDraws", "augmented", "padded_map", "ragged_map"]
 
 MapFunction = Callable[..., tuple[Any, Any, Any, Any]]
 
@@ -59,7 +59,7 @@ def _whole(*values: Whole) -> list[Any]:
     return [tf.cast(value, tf.int64) for value in values]
 
 
-class Shown(NamedTuple):
+class AugmentedObjects(NamedTuple):
     """Every object of a sample after augmentation; row i is still object i.
 
     ``boxes`` (n, 4) float64, 0 where nothing shows; ``scored`` and ``ignored`` (n,) bool, both ``False`` where nothing
@@ -140,7 +140,7 @@ def augmented(
     seed: Any = None,
     ignored: Any = None,
     masks: Any = None,
-) -> Shown:
+) -> AugmentedObjects:
     """Return one augmented sample and all that is known about it; ``there`` (n,) bool: which rows are objects."""
     crowd = tf.zeros_like(there) if ignored is None else tf.cast(ignored, tf.bool)
     boxes = tf.cast(boxes, tf.float64)
@@ -163,7 +163,7 @@ def augmented(
         ]
         found *= tf.stack(scale * 2)
     found = tf.where((scored | unscored)[:, None], found, tf.zeros_like(found))
-    return Shown(pixels, found, scored, unscored, visibility, window)
+    return AugmentedObjects(pixels, found, scored, unscored, visibility, window)
 
 
 def _window(
@@ -198,7 +198,7 @@ def sides_of(boxes: Any) -> Any:
     return (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
 
 
-def areas(boxes: Any) -> Any:
+def tf_areas(boxes: Any) -> Any:
     sides = tf.maximum(boxes[:, 2:] - boxes[:, :2], 0.0)
     return sides[:, 0] * sides[:, 1]
 
@@ -211,7 +211,7 @@ def _crop_truth(
     high = tf.cast(tf.stack(crop[2:] * 2), tf.float64)
     clipped = tf.clip_by_value(boxes, low, high)
     inside = there & sides_of(clipped)
-    whole, seen = areas(boxes), areas(clipped)
+    whole, seen = tf_areas(boxes), tf_areas(clipped)
     untouched = tf.reduce_all(boxes == clipped, 1) & sides_of(boxes)
     share = tf.where(whole > 0, seen / tf.where(whole > 0, whole, tf.ones_like(whole)), tf.zeros_like(whole))
     visibility = tf.where(untouched, tf.ones_like(share), share)
@@ -251,14 +251,14 @@ def _cut(augmentation: Augmentation, image: Any, window: Window, left: Any, top:
         around = tf.stack([tf.stack(down), tf.stack(across)])
         inner = tf.pad(tf.ones_like(part[..., 0], tf.bool), around)
         grown = tf.pad(part, tf.concat([around, tf.zeros((1, 2), tf.int64)], 0))
-        return tf.where(inner[..., None], grown, colour(augmentation.fill, image))
+        return tf.where(inner[..., None], grown, tf_fill_colour(augmentation.fill, image))
 
     pixels = tf.cond(tf.reduce_sum(tf.stack(across + down)) > 0, padded, lambda: part)
     pixels.set_shape([None, None, image.shape[-1]])
     return pixels
 
 
-def colour(fill: Fill, image: Any) -> Any:
+def tf_fill_colour(fill: Fill, image: Any) -> Any:
     """Return a fill as (channels,) in the image's dtype."""
     if isinstance(fill, str):
         total = tf.reduce_sum(tf.cast(image, tf.float64), [0, 1])

@@ -24,13 +24,13 @@ from pytest_cropdet.benchmark.scores import (
     shifts,
 )
 from pytest_cropdet.data import (
-    HIGH,
+    HIGH_SCORE,
     LOW_SHARE,
     CategoryMap,
     Dataset,
     Detections,
     Sample,
-    names_for,
+    detector_names,
     reconcile,
     select_categories,
     stand_in_truth,
@@ -227,8 +227,8 @@ class _Judge:
         self.names: Mapping[int, str] = dataset.categories
         self.categories: CategoryMap | None = None
         if self.agreement:
-            samples = stand_in_truth(samples, whole, settings.score_threshold or HIGH)
-            self.names = names_for(handle.categories, whole)
+            samples = stand_in_truth(samples, whole, settings.score_threshold or HIGH_SCORE)
+            self.names = detector_names(handle.categories, whole)
         chosen = select_categories(settings.categories or tuple(self.names.values()), self.names)
         if not self.agreement:
             self.categories = reconcile(handle.categories, dataset.categories, _with_objects(samples, chosen))
@@ -256,7 +256,9 @@ class _Judge:
         threshold = settings.score_threshold
         if threshold is None:
             threshold = (
-                LOW_SHARE * HIGH if self.agreement else best_f1_score(self.rules.samples, self.whole, self.rules.chosen)
+                LOW_SHARE * HIGH_SCORE
+                if self.agreement
+                else best_f1_score(self.rules.samples, self.whole, self.rules.chosen)
             )
         cap, _ = cap_on(raw, detector["max_detections"], noise_score(threshold, self.agreement))
         left_out = list(self.plan.left_out)

@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_cropdet.benchmark.cells import Cell
-from pytest_cropdet.crops import Plan, draw
+from pytest_cropdet.crops import Plan, draw_number
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.evaluation import (
     IOU_OF,
@@ -26,7 +25,7 @@ from pytest_cropdet.evaluation import (
     resample,
 )
 from pytest_cropdet.gate import cut_off_pairs
-from pytest_cropdet.geometry import Bools, Crop, Ints
+from pytest_cropdet.geometry import Bools, Crop, Floats, Ints
 from pytest_cropdet.settings import RunSettings
 
 __all__ = [
@@ -44,7 +43,6 @@ __all__ = [
 
 JITTER = 1.0  # px
 MOST_SHIFTS = 4000  # windows among which the worst and the best are sought: beyond, the search takes many minutes
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +284,7 @@ def moved(found: Sequence[Detections], rules: Rules) -> list[Detections]:
     found_there = []
     for sample, each in zip(rules.samples, found, strict=True):
         key = ("jitter", rules.settings.seed, sample.id)
-        signs = [[draw(*key, row, axis) % 2 for axis in ("x", "y")] for row in range(len(each))]
+        signs = [[draw_number(*key, row, axis) % 2 for axis in ("x", "y")] for row in range(len(each))]
         step = JITTER * (2 * np.reshape(signs, (-1, 2)) - 1)
         found_there.append(replace(each, boxes=each.boxes + np.tile(step, 2)))
     return found_there

@@ -1,8 +1,8 @@
 """Why AP was lost: the chain of renderings, what became of each object, and what recovers it."""
 
 from pytest_cropdet.causes.advice import Advice, advise
-from pytest_cropdet.causes.attribution import Causes, Scored
-from pytest_cropdet.causes.chain import Step, lines
+from pytest_cropdet.causes.attribution import Causes, ScoredRun
+from pytest_cropdet.causes.chain import Step, step_lines
 from pytest_cropdet.causes.diagnostics.anchor_fit import AnchorReport, NoAnchors, anchor_report, best_anchors
 from pytest_cropdet.causes.diagnostics.box_bias import Bias
 from pytest_cropdet.causes.diagnostics.breakdown import Where
@@ -30,7 +30,7 @@ __all__ = [
     "LabelChanges",
     "NoAnchors",
     "Rendering",
-    "Scored",
+    "ScoredRun",
     "Shift",
     "Step",
     "Where",
@@ -40,9 +40,9 @@ __all__ = [
     "cut_objects",
     "detected_in",
     "fate_of",
-    "lines",
     "object_table",
     "render",
+    "step_lines",
     "to_frame",
     "try_mitigations",
 ]

@@ -20,7 +20,7 @@ __all__ = ["Advice", "advise"]
 
 LEAVE = 0.3  # share of training samples that every recipe leaves as they are
 FIRST_MARGIN = 32  # px by which windows are padded or widened in advice that was not measured
-RECIPES = {"context": "Context", "cut": "Cut", "position": "Position", "scale": "Scale"}
+RECIPE_OF_STEP = {"context": "Context", "cut": "Cut", "position": "Position", "scale": "Scale"}
 WITH_MARGIN = ("mean", "reflection", "wider")
 MEASURES = {
     "context": ("wider", "whole"),
@@ -100,10 +100,10 @@ def advise(causes: Causes, spec: str, trials: Trials | None = None, why_not: str
         sentences += _at_inference(measures, trials)
         return Advice(None, tuple(sentences), matched, _code(matched), measures, trials)
     largest, others = costly[0], costly[1:]
-    against = [f"{RECIPES[largest.name]}(weight=2, leave={LEAVE})"]
-    against += [f"{RECIPES[step.name]}(leave={LEAVE})" for step in others]
+    against = [f"{RECIPE_OF_STEP[largest.name]}(weight=2, leave={LEAVE})"]
+    against += [f"{RECIPE_OF_STEP[step.name]}(leave={LEAVE})" for step in others]
     recipes = (*against, *matched)
-    sentences = [_why(causes, largest), f"against it: training with {RECIPES[largest.name]}"]
+    sentences = [_why(causes, largest), f"against it: training with {RECIPE_OF_STEP[largest.name]}"]
     if others:
         sentences.append(f"less, but distinguishably: {', '.join(map(_shown, others))}")
     if matched:

@@ -23,7 +23,7 @@ from pytest_cropdet.evaluation import (
     average_precision,
     build_detected,
     match,
-    ratio,
+    ratio_of_sums,
     resample,
     resampled_ratio,
 )
@@ -31,7 +31,7 @@ from pytest_cropdet.geometry import Bools, iou
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.terms import CHAIN
 
-__all__ = ["Causes", "Scored", "find_causes", "rendered_names", "scores_of"]
+__all__ = ["Causes", "ScoredRun", "find_causes", "rendered_names", "scores_of"]
 
 
 def rendered_names(settings: RunSettings) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def rendered_names(settings: RunSettings) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoredRun:
     """What a run holds that its causes are found from.
 
     ``detected``, ``matches``: of ``reference`` and ``crop``. ``chosen``: ids of the categories that are scored;
@@ -100,7 +100,9 @@ class Causes:
         }
 
 
-def find_causes(run: Scored, settings: RunSettings, rendered: Mapping[tuple[str, str], Sequence[Detections]]) -> Causes:
+def find_causes(
+    run: ScoredRun, settings: RunSettings, rendered: Mapping[tuple[str, str], Sequence[Detections]]
+) -> Causes:
     """Return the causes; ``rendered``: by fill and rendering, one answer a crop in the frame of the rendering."""
     objects, index = run.objects, run.objects.index
     categories = run.matches["crop"].categories.tolist()
@@ -145,7 +147,7 @@ def find_causes(run: Scored, settings: RunSettings, rendered: Mapping[tuple[str,
 
 
 def scores_of(
-    run: Scored, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
+    run: ScoredRun, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
 ) -> Scores:
     """Return one number for each match table and the same in every resample, paired: AP, in agreement the share found.
 
@@ -170,7 +172,7 @@ def _count_new(table: Detected, whole: Detected) -> Detected:
 
 
 def _average(
-    run: Scored, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
+    run: ScoredRun, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
 ) -> Scores:
     """Return the mean AP of each rendering and its replicates, from the draws of the run itself."""
     kept = np.isin(run.matches["crop"].categories, list(run.kept))
@@ -191,7 +193,7 @@ def _average(
 
 
 def _share_found(
-    run: Scored, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
+    run: ScoredRun, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
 ) -> Scores:
     """Return the share of the objects found in the whole image that each rendering still finds, and its replicates.
 
@@ -206,6 +208,6 @@ def _share_found(
     found = {name: run.point.found_in(table, detected[name]) for name, table in matches.items()}
     over = {name: per_unit(rows & found["whole"]) for name, rows in found.items()}
     return Scores(
-        {name: ratio(each, total) for name, each in over.items()},
+        {name: ratio_of_sums(each, total) for name, each in over.items()},
         {name: resampled_ratio(each, total, run.draws) for name, each in over.items()},
     )

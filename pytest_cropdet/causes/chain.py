@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation import Interval, bounds_of
+from pytest_cropdet.geometry import Floats
 from pytest_cropdet.terms import CHAIN, PHRASES, STEPS
 
 __all__ = ["Chain", "Scores", "Step", "build_chain", "conclusion"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ def conclusion(chain: Chain) -> tuple[tuple[str, int], ...]:
     return tuple((step.name, 1 if (step.value or 0.0) > 0 else -1) for step in told)
 
 
-def lines(chain: Chain, width: int = 15) -> list[str]:
+def step_lines(chain: Chain, width: int = 15) -> list[str]:
     """Return a line for each step: its name in words, its value, and a bar in proportion to the largest.
 
     Where no step is defined there is no line.

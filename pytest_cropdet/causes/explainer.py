@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from pytest_cropdet.causes.attribution import Causes, Scored, find_causes, rendered_names
+from pytest_cropdet.causes.attribution import Causes, ScoredRun, find_causes, rendered_names
 from pytest_cropdet.causes.renderings import Rendering, cut_objects
 from pytest_cropdet.data import CategoryMap, Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle
@@ -32,7 +32,7 @@ class Explainer:
     settings: RunSettings
     spent: Spent
 
-    def causes(self, run: Scored) -> Iterator[Explaining | Asked | Causes]:
+    def causes(self, run: ScoredRun) -> Iterator[Explaining | Asked | Causes]:
         """Yield what is done, and at the end the causes."""
         index, names = run.objects.index, rendered_names(self.settings)
         plan = _rendered(run, names, self.settings.fill)
@@ -60,7 +60,7 @@ class Explainer:
         yield find_causes(run, self.settings, rendered)
 
 
-def _rendered(run: Scored, names: Sequence[str], fills: Sequence[str]) -> dict[tuple[str, int], list[Rendering]]:
+def _rendered(run: ScoredRun, names: Sequence[str], fills: Sequence[str]) -> dict[tuple[str, int], list[Rendering]]:
     """Return, by sample and rank, the renderings of a crop: for each fill those of ``names``."""
     index, objects = run.objects.index, run.objects
     starts = np.searchsorted(objects.truth.image, np.arange(len(index) + 1))

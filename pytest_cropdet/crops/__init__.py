@@ -4,7 +4,7 @@ Public modules: `strategies` and `hypothesis_find`, which import Hypothesis.
 """
 
 from pytest_cropdet.crops.drawn_plan import Drawn, draw_plan, plan_name
-from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, draw
+from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, draw_number
 from pytest_cropdet.crops.plan import (
     Family,
     Plan,
@@ -23,7 +23,7 @@ __all__ = [
     "Family",
     "Plan",
     "choose_samples",
-    "draw",
+    "draw_number",
     "draw_plan",
     "make_plan",
     "parse_spec",

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.crops.families import draw
+from pytest_cropdet.crops.families import draw_number
 from pytest_cropdet.crops.plan import Plan
 from pytest_cropdet.data import Sample
 from pytest_cropdet.errors import SpecError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Drawn", "draw_plan", "plan_name"]
 
 SCHEMA = 1
-WAIT = 600.0  # seconds for a process of another machine to draw, before this one does it itself
+DRAW_WAIT = 600.0  # seconds for a process of another machine to draw, before this one does it itself
 TRIES = 10  # draws for each window that is wanted
 _NAME = re.compile(r"[\w.-]+")
 
@@ -95,7 +95,7 @@ class Drawn:
             made = made(sample)
         if not isinstance(made, SearchStrategy):
             raise SpecError(f"{whose} is a function that returned {made!r} for {sample.id}, not a Hypothesis strategy")
-        number = draw("drawn", seed, sample.id, self.name)
+        number = draw_number("drawn", seed, sample.id, self.name)
         try:
             found = examples_of(made, TRIES * (self.per_image + 1), number)
         except HypothesisException as error:
@@ -155,7 +155,7 @@ def _some(found: Sequence[Crop], whole: Crop, count: int, seed: int, whose: str,
     different = [crop for crop in dict.fromkeys(found) if crop != whole] or [*dict.fromkeys(found)]
     if not different:
         raise SpecError(f"{whose} draws no window of {sample}")
-    return tuple(sorted(different, key=lambda crop: draw("of drawn", seed, *_key(crop)))[:count])
+    return tuple(sorted(different, key=lambda crop: draw_number("of drawn", seed, *_key(crop)))[:count])
 
 
 def _key(crop: Crop) -> tuple[int, int, int, int]:
@@ -244,7 +244,7 @@ def _plan(
 def _alone(path: Path) -> Iterator[bool]:
     """Say whether this process is to write ``path``; if another one is about to, wait for it as long as it lives."""
     lock = path.with_suffix(".lock")
-    until = time.monotonic() + WAIT
+    until = time.monotonic() + DRAW_WAIT
     mine = False
     while not mine and not path.exists():
         try:

@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_cropdet.data import Sample
-from pytest_cropdet.geometry import Crop, clip
+from pytest_cropdet.geometry import Corners, Crop, clip
 
-__all__ = ["FAMILIES", "SEVERITIES", "Kind", "below", "draw", "side", "tile_step"]
+__all__ = ["FAMILIES", "SEVERITIES", "FamilyKind", "below", "draw_number", "side", "tile_step"]
 
 SEVERITIES = (1, 2, 3, 4, 5)
 _BITS = 64
 _NEAR = 1e-9  # px by which a product of floats may miss the whole pixel that is meant
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FamilyKind:
     """What a family is: its windows of a sample, its parameters (default and reader), and what a severity sets.
 
     ``severe``: a parameter and its five values, severity 1 first. ``needs_truth``: windows follow the objects.
@@ -35,7 +34,7 @@ class Kind:
     needs_truth: bool = False
 
 
-def draw(*parts: object) -> int:
+def draw_number(*parts: object) -> int:
     """Return a number below 2**64 that depends on nothing but ``parts``."""
     text = "\x1f".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[: _BITS // 8], "big")
@@ -43,7 +42,7 @@ def draw(*parts: object) -> int:
 
 def below(limit: int, *parts: object) -> int:
     """Return a whole number from 0 to ``limit`` - 1, uniform to within 2**-64."""
-    return (draw(*parts) * limit) >> _BITS
+    return (draw_number(*parts) * limit) >> _BITS
 
 
 def side(keep: float, length: int) -> int:
@@ -124,7 +123,7 @@ def _random_windows(sample: Sample, seed: int, keep: tuple[float, float], per_im
     for rank in range(per_image):
         key = ("random", seed, sample.id, sample.width, sample.height, rank)
         low, high = keep
-        share = low + (high - low) * (draw("keep", *key) / 2**_BITS)
+        share = low + (high - low) * (draw_number("keep", *key) / 2**_BITS)
         width, height = side(share, sample.width), side(share, sample.height)
         left = below(sample.width - width + 1, "left", *key)
         top = below(sample.height - height + 1, "top", *key)
@@ -148,7 +147,7 @@ def _tile_windows(sample: Sample, seed: int, size: int | float, overlap: float) 
     ]
 
 
-def _chosen(sample: Sample, name: str, seed: int, per_image: int, min_side: int) -> list[tuple[int, Box]]:
+def _chosen(sample: Sample, name: str, seed: int, per_image: int, min_side: int) -> list[tuple[int, Corners]]:
     """Return (annotation id, box within the image) of up to ``per_image`` objects, in an order drawn by the seed.
 
     Crowds are no objects, and one with a side below ``min_side`` pixels is too small to be cut by whole pixels.
@@ -157,11 +156,11 @@ def _chosen(sample: Sample, name: str, seed: int, per_image: int, min_side: int)
     boxes = clip(truth.boxes, *frame)
     large = (boxes[:, 2:] - boxes[:, :2] >= min_side).all(axis=1) & ~truth.crowd
     rows = [row for row, fits in enumerate(large.tolist()) if fits]
-    order = sorted(rows, key=lambda row: draw("order", name, seed, sample.id, *frame, int(truth.ids[row])))
+    order = sorted(rows, key=lambda row: draw_number("order", name, seed, sample.id, *frame, int(truth.ids[row])))
     return [(int(truth.ids[row]), _numbers(boxes[row])) for row in order[:per_image]]
 
 
-def _numbers(row: Any) -> Box:
+def _numbers(row: Any) -> Corners:
     x0, y0, x1, y1 = row.tolist()
     return x0, y0, x1, y1
 
@@ -182,13 +181,13 @@ def _edge_windows(sample: Sample, seed: int, visible: float, per_image: int, min
     for annotation, box in _chosen(sample, "edge", seed, per_image, min_side):
         key = ("edge", seed, sample.id, sample.width, sample.height, annotation)
         windows = _cuts(box, visible, sample.width, sample.height)
-        drawn = [windows[name] for name in sorted(windows, key=lambda name: draw(name, *key))]
+        drawn = [windows[name] for name in sorted(windows, key=lambda name: draw_number(name, *key))]
         half = [crop for crop in drawn if 2 * crop.width * crop.height >= sample.width * sample.height]
         crops.append(half[0] if half else max(drawn, key=lambda crop: crop.width * crop.height))
     return crops
 
 
-def _cuts(box: Box, visible: float, width: int, height: int) -> dict[str, Crop]:
+def _cuts(box: Corners, visible: float, width: int, height: int) -> dict[str, Crop]:
     """Return the image less what lies beyond a line through the object, from each side."""
     x0, y0, x1, y1 = box
     left, right = _first_kept(x0, x1, y1 - y0, visible), _last_kept(x0, x1, y1 - y0, visible, width)
@@ -237,30 +236,30 @@ def _shift_windows(sample: Sample, seed: int, px: tuple[int, int], per_image: in
 _PER_IMAGE = ("4", _positive)
 _MIN_SIDE = ("8", _positive)
 
-FAMILIES: Mapping[str, Kind] = {
-    "random": Kind(
+FAMILIES: Mapping[str, FamilyKind] = {
+    "random": FamilyKind(
         _random_windows,
         {"keep": ("0.3-0.9", _range), "per_image": _PER_IMAGE},
         ("keep", ("0.9", "0.75", "0.6", "0.45", "0.3")),
     ),
-    "tile": Kind(
+    "tile": FamilyKind(
         _tile_windows,
         {"size": ("320", _size), "overlap": ("0.2", _share)},
         ("size", ("0.8", "0.65", "0.5", "0.4", "0.3")),
     ),
-    "object": Kind(
+    "object": FamilyKind(
         _object_windows,
         {"margin": ("0.5", _margin), "per_image": _PER_IMAGE, "min_side": _MIN_SIDE},
         ("margin", ("2", "1", "0.5", "0.25", "0")),
         needs_truth=True,
     ),
-    "edge": Kind(
+    "edge": FamilyKind(
         _edge_windows,
         {"visible": ("0.5", _visible), "per_image": _PER_IMAGE, "min_side": _MIN_SIDE},
         ("visible", ("0.9", "0.8", "0.7", "0.6", "0.5")),
         needs_truth=True,
     ),
-    "shift": Kind(
+    "shift": FamilyKind(
         _shift_windows,
         {"px": ("1-32", _pixels), "per_image": _PER_IMAGE},
         ("px", ("1-2", "1-4", "1-8", "1-16", "1-32")),

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from pytest_cropdet.errors import SpecError
 
-__all__ = ["Margins", "Range"]
+__all__ = ["Margins", "PixelRange"]
 
-Range = tuple[int, int]  # the least and the most, both allowed
+PixelRange = tuple[int, int]  # the least and the most, both allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Margins:
 
     length: int
     stride: int
-    before: Range
-    after: Range
-    total: Range
+    before: PixelRange
+    after: PixelRange
+    total: PixelRange
 
     @classmethod
     def of(
@@ -31,7 +31,7 @@ class Margins:
         *,
         min_side: int = 1,
         max_cut: int | None = None,
-        inside: Range | None = None,
+        inside: PixelRange | None = None,
         containing: Sequence[float] | None = None,
         stride: int = 1,
     ) -> "Margins":
@@ -55,7 +55,7 @@ class Margins:
         return cls(length, stride, before, after, (least, min(total[1], before[1] + after[1])))
 
     @property
-    def sides(self) -> Range:
+    def sides(self) -> PixelRange:
         """The shortest and the longest window, in pixels."""
         return self.length - self.total[1] * self.stride, self.length - self.total[0] * self.stride
 
@@ -67,13 +67,13 @@ class Margins:
             low = high = min(max(high, self.total[0]), self.total[1])
         return replace(self, total=(low, high))
 
-    def first(self) -> Range:
+    def first(self) -> PixelRange:
         """How many pixels the one end may lose, a multiple of the stride."""
         low = max(self.before[0], self.total[0] - self.after[1])
         high = min(self.before[1], self.total[1] - self.after[0])
         return low * self.stride, high * self.stride
 
-    def second(self, first: int) -> Range:
+    def second(self, first: int) -> PixelRange:
         """How many pixels the other end may lose after the one has lost ``first``."""
         gone = first // self.stride
         low = max(self.after[0], self.total[0] - gone)

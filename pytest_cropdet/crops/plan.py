@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, Kind, draw
+from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, FamilyKind, draw_number
 from pytest_cropdet.crops.window_counts import MAX_CROPS, count_windows, refuse_many
 from pytest_cropdet.data import Sample
 from pytest_cropdet.errors import SpecError
@@ -91,7 +91,7 @@ def choose_samples(samples: Iterable[Sample], count: int | None, seed: int = 0) 
     everything = sorted(samples, key=lambda sample: sample.id)
     if count is None or count >= len(everything):
         return everything
-    ranked = sorted(everything, key=lambda sample: (draw("sample", seed, sample.id), sample.id))
+    ranked = sorted(everything, key=lambda sample: (draw_number("sample", seed, sample.id), sample.id))
     chosen = {sample.id for sample in ranked[:count]}
     return [sample for sample in everything if sample.id in chosen]
 
@@ -135,7 +135,7 @@ def _parse_family(part: str, spec: str) -> Family:
     return Family(name, tuple(parsed))
 
 
-def _without_severity(given: Mapping[str, str], kind: Kind, spec: str) -> dict[str, str]:
+def _without_severity(given: Mapping[str, str], kind: FamilyKind, spec: str) -> dict[str, str]:
     """Return the parameters as written, a severity replaced by the value it stands for."""
     values = dict(given)
     severity = values.pop("severity", None)

@@ -2,24 +2,24 @@
 
 from pytest_cropdet.data.categories import CategoryMap, Pairing, reconcile, select_categories
 from pytest_cropdet.data.coco import Annotations
-from pytest_cropdet.data.corners import straightened
+from pytest_cropdet.data.corners import flatten_inverted
 from pytest_cropdet.data.cropping import MIN_VISIBILITY, CroppedTruth, crop_detections, crop_truth
-from pytest_cropdet.data.data_warnings import KINDS, DataWarnings, warnings_of
+from pytest_cropdet.data.data_warnings import WARNING_KINDS, DataWarnings, warnings_of
 from pytest_cropdet.data.dataset import Dataset
 from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.data.images import decoder_version, read_image
 from pytest_cropdet.data.loading import load_annotations, load_dataset
 from pytest_cropdet.data.painted import PaintedSample, paint
-from pytest_cropdet.data.pseudo_labels import HIGH, LOW_SHARE, names_for, stand_in_truth
+from pytest_cropdet.data.pseudo_labels import HIGH_SCORE, LOW_SHARE, detector_names, stand_in_truth
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
-from pytest_cropdet.data.standard_error import LOCK
+from pytest_cropdet.data.standard_error import STANDARD_ERROR_LOCK
 
 __all__ = [
-    "HIGH",
-    "KINDS",
-    "LOCK",
+    "HIGH_SCORE",
     "LOW_SHARE",
     "MIN_VISIBILITY",
+    "STANDARD_ERROR_LOCK",
+    "WARNING_KINDS",
     "Annotations",
     "CategoryMap",
     "CroppedTruth",
@@ -34,14 +34,14 @@ __all__ = [
     "crop_detections",
     "crop_truth",
     "decoder_version",
+    "detector_names",
+    "flatten_inverted",
     "load_annotations",
     "load_dataset",
-    "names_for",
     "paint",
     "read_image",
     "reconcile",
     "select_categories",
     "stand_in_truth",
-    "straightened",
     "warnings_of",
 ]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.data.coco_json import Tables, read_tables
-from pytest_cropdet.data.coco_truth import DataErrors, Objects, read_objects
+from pytest_cropdet.data.coco_json import CocoEntries, read_tables
+from pytest_cropdet.data.coco_truth import AnnotatedObjects, DataErrors, read_objects
 from pytest_cropdet.data.data_warnings import DataWarnings
 from pytest_cropdet.data.images import Note, read_image
 from pytest_cropdet.data.samples import GroundTruth, Sample
@@ -108,7 +108,7 @@ def read_annotations(path: Path) -> Annotations:
     )
 
 
-def _truths(tables: Tables, objects: Objects) -> dict[int, GroundTruth]:
+def _truths(tables: CocoEntries, objects: AnnotatedObjects) -> dict[int, GroundTruth]:
     """Return the ground truth of each image, objects in the order of the file."""
     rows: dict[int, list[int]] = {image_id: [] for image_id in tables.images}
     for row, image_id in enumerate(objects.image.tolist()):

@@ -10,7 +10,7 @@ from typing import Any
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import read_file
 
-__all__ = ["Faults", "ImageEntry", "Tables", "as_flag", "as_number", "as_whole", "read_tables", "shown"]
+__all__ = ["CocoEntries", "Faults", "ImageEntry", "as_flag", "as_number", "as_whole", "read_tables", "shown"]
 
 MOST_PIXELS = 1 << 30  # of an image; OpenCV decodes no larger ones
 LISTED = 5  # faults that are listed; all are counted
@@ -29,7 +29,7 @@ class ImageEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class CocoEntries:
     """The entries of a COCO JSON, in the file's order. ``annotations``: those that name an image and a category.
 
     ``rows``: of each of them, its place in the file, the id of its image and that of its category.
@@ -70,7 +70,7 @@ class Faults:
         raise DataError("\n  ".join(lines) + (f"\n{advice}" if advice else ""))
 
 
-def read_tables(path: Path) -> Tables:
+def read_tables(path: Path) -> CocoEntries:
     """Return what a COCO JSON lists; ``DataError`` says which file or which entry of its tables is wrong.
 
     Faults of annotations are collected in ``faults``, for the caller may find more of them.
@@ -81,7 +81,7 @@ def read_tables(path: Path) -> Tables:
     images = _images(content, path)
     faults = Faults(path)
     kept, rows = _annotations(content, images, categories, faults)
-    return Tables(path, images, categories, kept, rows, faults)
+    return CocoEntries(path, images, categories, kept, rows, faults)
 
 
 def as_whole(value: Any) -> int | None:

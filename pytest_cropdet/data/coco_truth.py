@@ -11,24 +11,23 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.data.coco_json import Tables, as_flag, as_number, shown
+from pytest_cropdet.data.coco_json import CocoEntries, as_flag, as_number, shown
 from pytest_cropdet.data.data_warnings import DataWarnings
-from pytest_cropdet.geometry import Mask, boxes_of
-from pytest_cropdet.geometry import areas as areas_of
+from pytest_cropdet.geometry import Mask, areas, boxes_of
 
-__all__ = ["DataErrors", "Objects", "read_objects"]
+__all__ = ["AnnotatedObjects", "DataErrors", "read_objects"]
 
 DataErrors = Literal["fail", "clip"]
 OVERHANG = 1.0  # px by which rounding lets boxes of published sets stick out; they are clipped, larger ones refused
 SCALED = 0.1  # share of contradicting masks or areas from which on none can be trusted
-CROWDED = 0.9  # share of crowds that is nearly all
-FEW = 10  # annotations that are too few to call something their rule
-NEAR = 2.0  # px that a mask may stick out of its box, whatever the overlap
+MOSTLY_CROWDS = 0.9  # share of crowds that is nearly all
+TOO_FEW_FOR_A_RULE = 10  # annotations that are too few to call something their rule
+MASK_OVERHANG = 2.0  # px that a mask may stick out of its box, whatever the overlap
 _CLIP = "COCO boxes are x y width height, in pixels; to clip boxes that stick out: --cropdet-data-errors clip"
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
+class AnnotatedObjects:
     """All annotations of a set with a box that has an area: ``row`` is each one's place in the tables.
 
     ``boxes``: (n, 4) ``x0 y0 x1 y1`` in pixels, within their image. ``areas``: square pixels.
@@ -48,8 +47,8 @@ class Objects:
 
 
 def read_objects(
-    tables: Tables, found: DataWarnings, errors: DataErrors = "fail", *, boxes_only: bool = False
-) -> Objects:
+    tables: CocoEntries, found: DataWarnings, errors: DataErrors = "fail", *, boxes_only: bool = False
+) -> AnnotatedObjects:
     """Return the objects of a set; ``DataError`` lists what is wrong, ``found`` counts what is odd.
 
     ``errors``: "clip" clips boxes that stick out of their image, however far. ``boxes_only``: areas and masks are not
@@ -67,7 +66,7 @@ def read_objects(
     sizes = {key: (each.width, each.height) for key, each in tables.images.items()}
     frames = np.array([sizes[image] for _, image, _ in tables.rows], dtype=np.float64).reshape(-1, 2)
     boxes, advice = _within(tables, given, frames, errors, found)
-    area = areas_of(boxes) if boxes_only else _areas(tables, boxes, found)
+    area = areas(boxes) if boxes_only else _areas(tables, boxes, found)
     masks: list[Mask | None] = [None] * count
     if not boxes_only:
         masks = [_mask(tables, row, found) for row in range(count)]
@@ -76,7 +75,7 @@ def read_objects(
         _check_masks(tables, boxes, masks, found)
         _check_crowds(tables, crowd, found)
         _check_percent(tables, boxes, frames, found)
-        inside = (boxes.max(axis=1, initial=0) <= 1) & (boxes % 1 != 0).any(axis=1) & (areas_of(boxes) > 0)
+        inside = (boxes.max(axis=1, initial=0) <= 1) & (boxes % 1 != 0).any(axis=1) & (areas(boxes) > 0)
         for row in np.flatnonzero(inside).tolist():
             found.add("normalised_box", tables.where(row), row)
     kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
@@ -84,7 +83,7 @@ def read_objects(
     for row in flat.tolist():
         found.add("flat_box", tables.where(row), row)
     rows = np.array(tables.rows, dtype=np.int64).reshape(-1, 3)[kept]
-    return Objects(
+    return AnnotatedObjects(
         row=kept,
         image=rows[:, 1],
         category=rows[:, 2],
@@ -96,7 +95,7 @@ def read_objects(
     )
 
 
-def _read_box(tables: Tables, row: int, value: Any, given: NDArray[np.float64]) -> None:
+def _read_box(tables: CocoEntries, row: int, value: Any, given: NDArray[np.float64]) -> None:
     """Put the four numbers of a ``bbox`` into a row of ``given``, or say what is wrong with them."""
     numbers = [as_number(each) for each in value] if isinstance(value, list) else []
     known = [each for each in numbers if each is not None]
@@ -111,7 +110,7 @@ def _read_box(tables: Tables, row: int, value: Any, given: NDArray[np.float64]) 
 
 
 def _within(
-    tables: Tables,
+    tables: CocoEntries,
     given: NDArray[np.float64],
     frames: NDArray[np.float64],
     errors: DataErrors,
@@ -138,11 +137,11 @@ def _within(
 
 
 def _refuse_normalised(
-    tables: Tables, given: NDArray[np.float64], right: NDArray[np.float64], frames: NDArray[np.float64]
+    tables: CocoEntries, given: NDArray[np.float64], right: NDArray[np.float64], frames: NDArray[np.float64]
 ) -> None:
     """Raise ``DataError`` if all boxes lie in 0 to 1: sides of the image, where pixels are meant."""
     fractions = bool((given % 1 != 0).any())
-    if not len(given) or not (fractions or len(given) >= FEW) or right.max() > 1.001 or frames.min() < 4:
+    if not len(given) or not (fractions or len(given) >= TOO_FEW_FOR_A_RULE) or right.max() > 1.001 or frames.min() < 4:
         return
     tables.faults.found.clear()
     tables.faults.add(
@@ -152,9 +151,9 @@ def _refuse_normalised(
     tables.faults.refuse()
 
 
-def _areas(tables: Tables, boxes: NDArray[np.float64], found: DataWarnings) -> NDArray[np.float64]:
+def _areas(tables: CocoEntries, boxes: NDArray[np.float64], found: DataWarnings) -> NDArray[np.float64]:
     """Return the areas as given, those of the boxes where none is given, or where many cannot be right."""
-    own = areas_of(boxes)
+    own = areas(boxes)
     area: NDArray[np.float64] = own.copy()
     given = np.zeros(len(own), dtype=bool)
     for row, entry in enumerate(tables.annotations):
@@ -174,7 +173,7 @@ def _areas(tables: Tables, boxes: NDArray[np.float64], found: DataWarnings) -> N
     return area
 
 
-def _mask(tables: Tables, row: int, found: DataWarnings) -> Mask | None:
+def _mask(tables: CocoEntries, row: int, found: DataWarnings) -> Mask | None:
     """Return the mask of an annotation, if it has one that can be used."""
     entry = tables.annotations[row]
     segmentation = entry.get("segmentation")
@@ -191,15 +190,17 @@ def _mask(tables: Tables, row: int, found: DataWarnings) -> Mask | None:
     return mask
 
 
-def _check_masks(tables: Tables, boxes: NDArray[np.float64], masks: list[Mask | None], found: DataWarnings) -> None:
+def _check_masks(
+    tables: CocoEntries, boxes: NDArray[np.float64], masks: list[Mask | None], found: DataWarnings
+) -> None:
     """Leave out masks that lie elsewhere than their box; all of the set, if they are more than a few."""
     rows = [row for row, mask in enumerate(masks) if mask is not None]
     if not rows:
         return
     extents, own = boxes_of([mask for mask in masks if mask is not None]), boxes[rows]
     both = _overlaps(own, extents)
-    far = np.concatenate([own[:, :2] - extents[:, :2], extents[:, 2:] - own[:, 2:]], axis=1).max(axis=1) > NEAR
-    empty = (areas_of(extents) == 0) & ((own[:, 2:] - own[:, :2]).min(axis=1) > NEAR)
+    far = np.concatenate([own[:, :2] - extents[:, :2], extents[:, 2:] - own[:, 2:]], axis=1).max(axis=1) > MASK_OVERHANG
+    empty = (areas(extents) == 0) & ((own[:, 2:] - own[:, :2]).min(axis=1) > MASK_OVERHANG)
     apart = ((both < 0.5) & far) | empty
     every = apart.sum() > SCALED * len(rows)
     for place in np.flatnonzero(apart).tolist():
@@ -214,17 +215,17 @@ def _overlaps(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[n
     """Return the IoU of each box with the one in the same row."""
     sides = np.clip(np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2]), 0, None)
     both = sides.prod(axis=1)
-    union = areas_of(one) + areas_of(other) - both
+    union = areas(one) + areas(other) - both
     overlap: NDArray[np.float64] = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
     return overlap
 
 
-def _check_crowds(tables: Tables, crowd: NDArray[np.bool_], found: DataWarnings) -> None:
+def _check_crowds(tables: CocoEntries, crowd: NDArray[np.bool_], found: DataWarnings) -> None:
     """Count crowds where nearly all annotations are some, and an image has several of one category.
 
     COCO puts the crowd of a category into one annotation an image; single objects that are marked so are many.
     """
-    if len(crowd) < FEW or crowd.mean() < CROWDED:
+    if len(crowd) < TOO_FEW_FOR_A_RULE or crowd.mean() < MOSTLY_CROWDS:
         return
     pairs = Counter(tables.rows[row][1:] for row in np.flatnonzero(crowd).tolist())
     if max(pairs.values()) > 1:
@@ -233,9 +234,9 @@ def _check_crowds(tables: Tables, crowd: NDArray[np.bool_], found: DataWarnings)
 
 
 def _check_percent(
-    tables: Tables, boxes: NDArray[np.float64], frames: NDArray[np.float64], found: DataWarnings
+    tables: CocoEntries, boxes: NDArray[np.float64], frames: NDArray[np.float64], found: DataWarnings
 ) -> None:
     """Count boxes if all of many lie within 0 to 100 and reach up to it, and every image is far larger."""
-    if len(boxes) >= 3 * FEW and 80 < boxes.max() <= 100.001 and frames.min() >= 200:
+    if len(boxes) >= 3 * TOO_FEW_FOR_A_RULE and 80 < boxes.max() <= 100.001 and frames.min() >= 200:
         for row in range(len(boxes)):
             found.add("percent_boxes", tables.where(row), row)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["as_column", "as_scores"]
 
-NOISE = 1e-6  # by which a score may leave 0 to 1: rounding in float32
+SCORE_NOISE = 1e-6  # by which a score may leave 0 to 1: rounding in float32
 
 
 def as_column(name: str, values: ArrayLike, dtype: Any, length: int) -> NDArray[Any]:
@@ -34,7 +34,7 @@ def as_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return scores that lie between 0 and 1; others are a ``ValueError`` that names what they probably are."""
     if ((scores >= 0) & (scores <= 1)).all():
         return scores
-    wrong = np.flatnonzero(~((scores >= -NOISE) & (scores <= 1 + NOISE)))
+    wrong = np.flatnonzero(~((scores >= -SCORE_NOISE) & (scores <= 1 + SCORE_NOISE)))
     if len(wrong):
         row = int(wrong[0])
         raise ValueError(f"scores: row {row} is {scores[row]}, must lie between 0 and 1{_scale(scores)}")

@@ -5,19 +5,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NOISE", "in_order", "straightened"]
+__all__ = ["CORNER_NOISE", "flatten_inverted", "ordered_corners"]
 
-NOISE = 1e-3  # px by which rounding in float32 may turn a box without width or height inside out
+CORNER_NOISE = 1e-3  # px by which rounding in float32 may turn a box without width or height inside out
 MOSTLY = 0.9  # share of boxes in order from which on the order is right, and single boxes are wrong
-SMALL = 1.5  # no coordinate above it: 0 to 1, a little over the border
+LARGEST_SHARE = 1.5  # no coordinate above it: 0 to 1, a little over the border
 
 
-def in_order(boxes: NDArray[np.float64], what: str = "boxes") -> NDArray[np.float64]:
+def ordered_corners(boxes: NDArray[np.float64], what: str = "boxes") -> NDArray[np.float64]:
     """Return (n, 4) boxes with ``x1 >= x0`` and ``y1 >= y0``; a ``ValueError`` names what others probably are.
 
     A box without width or height is legal.
 
-    >>> in_order(np.array([[20.0, 40.0, 15.0, 90.0]]))
+    >>> ordered_corners(np.array([[20.0, 40.0, 15.0, 90.0]]))
     Traceback (most recent call last):
     ...
     ValueError: boxes: row 0 is 20 40 15 90, so x1 < x0 (1 of 1 rows); a box is x0 y0 x1 y1 in pixels of the picture.
@@ -25,10 +25,10 @@ def in_order(boxes: NDArray[np.float64], what: str = "boxes") -> NDArray[np.floa
     """
     if not (boxes[:, 2:] < boxes[:, :2]).any():
         return boxes
-    turned = boxes[:, 2:] < boxes[:, :2] - NOISE
+    turned = boxes[:, 2:] < boxes[:, :2] - CORNER_NOISE
     rows = np.flatnonzero(turned.any(axis=1))
     if not len(rows):
-        return straightened(boxes)
+        return flatten_inverted(boxes)
     first = rows[0]
     wrong = " and ".join(f"{axis}1 < {axis}0" for axis, each in zip("xy", turned[first], strict=True) if each)
     numbers = " ".join(f"{value:g}" for value in boxes[first])
@@ -38,10 +38,10 @@ def in_order(boxes: NDArray[np.float64], what: str = "boxes") -> NDArray[np.floa
     )
 
 
-def straightened(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+def flatten_inverted(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return boxes of which those turned inside out have no width or height: they are nowhere, as they were.
 
-    >>> straightened(np.array([[5.0, 1.0, 2.0, 3.0]]))
+    >>> flatten_inverted(np.array([[5.0, 1.0, 2.0, 3.0]]))
     array([[5., 1., 5., 3.]])
     """
     return np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], boxes[:, :2])], axis=1)
@@ -73,4 +73,4 @@ def _likely(boxes: NDArray[np.float64], turned: NDArray[np.bool_]) -> str:
 
 
 def _is_small(boxes: NDArray[Any]) -> bool:
-    return bool(np.abs(boxes).max() <= SMALL)
+    return bool(np.abs(boxes).max() <= LARGEST_SHARE)

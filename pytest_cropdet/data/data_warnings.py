@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["KINDS", "DataWarning", "DataWarnings", "warnings_of"]
+__all__ = ["WARNING_KINDS", "DataWarning", "DataWarnings", "warnings_of"]
 
 _TEXTS = {  # kind: one of it, several of it, what it means
     "flat_box": ("box without area is left out", "boxes without area are left out", ""),
@@ -65,7 +65,7 @@ _TEXTS = {  # kind: one of it, several of it, what it means
     "animated": ("image is animated", "images are animated", "only the first frame is used"),
 }
 
-KINDS = tuple(_TEXTS)
+WARNING_KINDS = tuple(_TEXTS)
 
 
 class DataWarning(UserWarning):

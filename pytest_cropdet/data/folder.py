@@ -11,7 +11,7 @@ from pytest_cropdet.errors import DataError
 
 __all__ = ["ImageFolder"]
 
-ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class ImageFolder:
@@ -23,10 +23,12 @@ class ImageFolder:
     def __init__(self, folder: Path) -> None:
         self.name = str(folder)
         self.warnings = DataWarnings()
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and not path.is_dir())
+        files = sorted(
+            path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
+        )
         self._samples = [self._sample(folder, path, place) for place, path in enumerate(files)]
         if not self._samples:
-            raise DataError(f"the folder {folder} holds no pictures ({', '.join(ENDINGS)})")
+            raise DataError(f"the folder {folder} holds no pictures ({', '.join(IMAGE_SUFFIXES)})")
 
     def __len__(self) -> int:
         return len(self._samples)

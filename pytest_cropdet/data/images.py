@@ -17,10 +17,10 @@ from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import read_file
 from pytest_cropdet.geometry import Image
 
-__all__ = ["MOST_PIXELS", "decode_image", "decoder_version", "read_image"]
+__all__ = ["LARGEST_UNSIZED_IMAGE", "decode_image", "decoder_version", "read_image"]
 
-MOST_PIXELS = 1 << 28  # of an image whose size no annotation states: 0.8 GB of RGB
-LIMIT = 1 << 30  # of any image: OpenCV decodes no larger ones
+LARGEST_UNSIZED_IMAGE = 1 << 28  # of an image whose size no annotation states: 0.8 GB of RGB
+LARGEST_IMAGE = 1 << 30  # of any image: OpenCV decodes no larger ones
 Note = Callable[[str, str], None]
 
 _DAMAGE = (b"Corrupt JPEG data", b"Premature end of JPEG", b"Inconsistent progression", b"Invalid SOS", b"Warning: ")
@@ -74,7 +74,7 @@ def _check_header(header: Header, length: int, name: str, size: tuple[int, int] 
     stored = (header.width, header.height)
     if size is not None and stored not in (size, size[::-1]) and min(stored) > 0:
         raise DataError(_wrong_size(name, stored, size, False))
-    limit = MOST_PIXELS if size is None else LIMIT
+    limit = LARGEST_UNSIZED_IMAGE if size is None else LARGEST_IMAGE
     if header.width * header.height > limit:
         raise DataError(
             f"the image {name} is {header.width:,} x {header.height:,} pixels; at most {limit:,} pixels are decoded"

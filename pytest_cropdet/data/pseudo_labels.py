@@ -13,9 +13,9 @@ import numpy as np
 
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
 
-__all__ = ["HIGH", "LOW_SHARE", "names_for", "stand_in_truth"]
+__all__ = ["HIGH_SCORE", "LOW_SHARE", "detector_names", "stand_in_truth"]
 
-HIGH = 0.5
+HIGH_SCORE = 0.5
 LOW_SHARE = 0.6  # the lower threshold as a share of the upper one
 
 
@@ -35,7 +35,7 @@ def _truth(sample: Sample, found: Detections, high: float) -> GroundTruth:
     return GroundTruth(boxes[rows], found.categories[rows], crowd=found.scores[rows] < high)
 
 
-def names_for(categories: Mapping[int, str] | None, found: Mapping[str, Detections]) -> dict[int, str]:
+def detector_names(categories: Mapping[int, str] | None, found: Mapping[str, Detections]) -> dict[int, str]:
     """Return the names of the detector's categories; of one that names none, the ids that were seen, as text."""
     if categories is not None:
         return dict(sorted(categories.items()))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_cropdet.data.columns import as_column, as_scores
-from pytest_cropdet.data.corners import in_order
+from pytest_cropdet.data.corners import ordered_corners
 from pytest_cropdet.geometry import Bools, Boxes, Floats, Image, Ints, Mask, areas, as_boxes
 
 __all__ = ["Detections", "GroundTruth", "Sample"]
@@ -35,7 +35,7 @@ def _checked_boxes(boxes: ArrayLike) -> Boxes:
     if not np.isfinite(checked).all():
         row = int(np.flatnonzero(~np.isfinite(checked).all(axis=1))[0])
         raise ValueError(f"boxes: row {row} is not finite: {checked[row].tolist()}")
-    checked = in_order(checked)
+    checked = ordered_corners(checked)
     checked.flags.writeable = False
     return checked
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import IO, TypeVar
 
-__all__ = ["LOCK", "listen"]
+__all__ = ["STANDARD_ERROR_LOCK", "listen"]
 
 T = TypeVar("T")
 
-LOCK = threading.RLock()  # whoever puts something in the place of file descriptor 2 does so alone
+STANDARD_ERROR_LOCK = threading.RLock()  # whoever puts something in the place of file descriptor 2 does so alone
 
 
 def listen(function: Callable[[], T], mine: Callable[[bytes], bool]) -> tuple[T, list[str]]:
@@ -20,7 +20,7 @@ def listen(function: Callable[[], T], mine: Callable[[bytes], bool]) -> tuple[T,
     Lines that are not ``mine``, such as those of other threads, are let through. Where standard error cannot be taken,
     there are no lines.
     """
-    with LOCK:
+    with STANDARD_ERROR_LOCK:
         try:
             kept = os.dup(2)
         except OSError:  # no standard error at all

@@ -1,13 +1,13 @@
 """One face for every detector: SavedModel, TFLite and any function."""
 
 from pytest_cropdet.detectors.anchors import Anchors, read_anchors
-from pytest_cropdet.detectors.answer_readings import is_sharp, readings, whole_numbers
+from pytest_cropdet.detectors.answer_readings import lies_on_edges, possible_readings, rounding_hint
 from pytest_cropdet.detectors.description import NO_ANCHORS, Description, alternatives
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle, describe
 from pytest_cropdet.detectors.loading import load_detector
 from pytest_cropdet.detectors.nms import suppress
 from pytest_cropdet.detectors.protocol import Detector
-from pytest_cropdet.detectors.resize import Frame, Prepared, frame_of
+from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 
 __all__ = [
     "NO_ANCHORS",
@@ -16,16 +16,16 @@ __all__ = [
     "Detector",
     "DetectorHandle",
     "Frame",
-    "Prepared",
+    "PreparedImage",
     "Profile",
     "alternatives",
     "as_handle",
     "describe",
     "frame_of",
-    "is_sharp",
+    "lies_on_edges",
     "load_detector",
+    "possible_readings",
     "read_anchors",
-    "readings",
+    "rounding_hint",
     "suppress",
-    "whole_numbers",
 ]

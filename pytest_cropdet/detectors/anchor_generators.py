@@ -17,7 +17,7 @@ from pytest_cropdet.errors import DetectorError
 __all__ = ["GENERATORS", "generate_rows"]
 
 Rows = NDArray[np.float64]
-Pair = tuple[float, float]  # of y and x
+YX = tuple[float, float]  # of y and x
 
 _COMMON: Mapping[str, Any] = {"input": None, "feature_maps": None, "count": None, "scale_factors": None}
 GENERATORS: Mapping[str, Mapping[str, Any]] = {
@@ -123,14 +123,14 @@ def _multiscale(values: Mapping[str, Any], height: int, width: int) -> list[Rows
     return found
 
 
-def _pairs(y: Sequence[float], x: Sequence[float], layers: int) -> list[Pair]:
+def _pairs(y: Sequence[float], x: Sequence[float], layers: int) -> list[YX]:
     """Return the values of y and x, a pair for each layer; none where none are given."""
     if len(y) != len(x) or len(y) not in (0, layers):
         raise ValueError(f"{len(y)} heights and {len(x)} widths of strides or offsets for {layers} layers")
     return [(float(a), float(b)) for a, b in zip(y, x, strict=True)]
 
 
-def _maps(values: Mapping[str, Any], strides: Sequence[Pair]) -> list[tuple[int, int]]:
+def _maps(values: Mapping[str, Any], strides: Sequence[YX]) -> list[tuple[int, int]]:
     """Return rows and columns of each feature map, as given or as strides over the input leave them."""
     if values["feature_maps"]:
         given = [(int(rows), int(columns)) for rows, columns in values["feature_maps"]]
@@ -141,14 +141,14 @@ def _maps(values: Mapping[str, Any], strides: Sequence[Pair]) -> list[tuple[int,
     return [(math.ceil(height / y), math.ceil(width / x)) for y, x in strides]
 
 
-def _shapes(specs: Sequence[Pair], base: Pair) -> Rows:
+def _shapes(specs: Sequence[YX], base: YX) -> Rows:
     """Return (n, 2) heights and widths from scales and aspect ratios (width over height)."""
     return np.array(
         [(scale / math.sqrt(ratio) * base[0], scale * math.sqrt(ratio) * base[1]) for scale, ratio in specs]
     )
 
 
-def _tiled(grid: tuple[int, int], step: Pair, first: Pair, shapes: Rows) -> Rows:
+def _tiled(grid: tuple[int, int], step: YX, first: YX, shapes: Rows) -> Rows:
     """Return every shape at every place of a grid, rows then columns then shapes."""
     y, x = (np.arange(count) * each + start for count, each, start in zip(grid, step, first, strict=True))
     centres = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)

@@ -19,7 +19,7 @@ from pytest_cropdet.geometry import Boxes, from_format
 __all__ = ["SCALES", "Anchors", "anchors_of", "read_anchors"]
 
 SCALES = (10.0, 10.0, 5.0, 5.0)  # of ty tx th tw: the box coder's default in the TF Object Detection API
-SAME_PLACE = 1e-4  # of the input: closer centres are one, written with rounding errors
+SAME_ANCHOR = 1e-4  # of the input: closer centres are one, written with rounding errors
 ENOUGH = 10  # rows from which "every row looks like corners" is no accident
 
 
@@ -51,7 +51,7 @@ class Anchors:
         found = np.ones((int(group.max()) + 1, 2))
         for shape, axis in np.ndindex(*found.shape):
             steps = np.diff(np.sort(self.rows[group.reshape(-1) == shape, axis]))
-            steps = steps[steps > SAME_PLACE]
+            steps = steps[steps > SAME_ANCHOR]
             found[shape, axis] = np.median(steps) if len(steps) else 1.0
         return np.asarray(found[group.reshape(-1)])
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_cropdet.data import Detections, Sample, straightened
+from pytest_cropdet.data import Detections, Sample, flatten_inverted
 from pytest_cropdet.detectors.resize import frame_of
 from pytest_cropdet.geometry import FORMATS, Boxes, Floats, from_format, iou
 
-__all__ = ["Reading", "is_sharp", "readings", "whole_numbers"]
+__all__ = ["AnswerReading", "lies_on_edges", "possible_readings", "rounding_hint"]
 
 ORDERS = {
     "xyxy": ("x0 y0 x1 y1", ""),
@@ -42,7 +42,7 @@ OFF, SCATTER = 0.25, 0.5  # px: the median by which an edge may be off, and scat
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class AnswerReading:
     """Another way to read a function's numbers: what is wrong then, and how to fix it.
 
     ``boxes``: given boxes and the picture's (width, height), what they are in pixels ``x0 y0 x1 y1``. ``ids``: added to
@@ -59,11 +59,11 @@ class Reading:
 
     def of(self, found: Detections, width: int, height: int) -> Detections:
         """Return detections as they are if their numbers are read so."""
-        boxes = straightened(self.boxes(found.boxes, width, height))
+        boxes = flatten_inverted(self.boxes(found.boxes, width, height))
         return Detections(boxes, found.scores, found.categories + self.ids, found.capped)
 
 
-def readings(samples: Sequence[Sample]) -> Iterator[Reading]:
+def possible_readings(samples: Sequence[Sample]) -> Iterator[AnswerReading]:
     """Yield every other way to read what was found in samples."""
     for order in FORMATS:
         for key, value, units, scaled in _units(samples):
@@ -76,13 +76,13 @@ def readings(samples: Sequence[Sample]) -> Iterator[Reading]:
             changed = "boxes" if value == "pixels" else key
             declared = "xyxy" if value == "pixels" else "pixels"
             said = order if value == "pixels" else value if order == "xyxy" else f"{order} {value}"
-            yield Reading(changed, declared, said, "; ".join(faults), fixes, _read(order, scaled))
+            yield AnswerReading(changed, declared, said, "; ".join(faults), fixes, _read(order, scaled))
     for value, (wrong, fix, moved) in EDGES.items():
-        yield Reading("edges", "exclusive, from 0", value, wrong, fix, _moved(moved))
+        yield AnswerReading("edges", "exclusive, from 0", value, wrong, fix, _moved(moved))
     for ids in (1, -1):
         wrong = f"categories are off by one: each id is {abs(ids)} too {'low' if ids > 0 else 'high'}"
         fix = f"{'add 1 to' if ids > 0 else 'subtract 1 from'} each id, or fix the ids in `categories`"
-        yield Reading("first_category", "0", f"{ids:+d}", wrong, fix, lambda boxes, width, height: boxes, ids)
+        yield AnswerReading("first_category", "0", f"{ids:+d}", wrong, fix, lambda boxes, width, height: boxes, ids)
 
 
 Scaled = Callable[[Boxes, int, int], Boxes]
@@ -126,7 +126,7 @@ def _moved(by: tuple[int, ...]) -> Scaled:
     return lambda boxes, width, height: boxes + np.array(by, dtype=np.float64)
 
 
-def is_sharp(answers: Sequence[Detections], samples: Sequence[Sample]) -> bool:
+def lies_on_edges(answers: Sequence[Detections], samples: Sequence[Sample]) -> bool:
     """Whether boxes lie on the annotated ones to a fraction of a pixel at every edge: a pixel is a mistake only there.
 
     ``answers``: with the data set's categories. Where boxes scatter more, that they gain by a pixel is a habit.
@@ -146,7 +146,7 @@ def is_sharp(answers: Sequence[Detections], samples: Sequence[Sample]) -> bool:
     return bool((np.abs(middle) <= OFF).all() and (spread <= SCATTER).all())
 
 
-def whole_numbers(answers: Sequence[Detections], samples: Sequence[Sample]) -> str | None:
+def rounding_hint(answers: Sequence[Detections], samples: Sequence[Sample]) -> str | None:
     """Return what to say of boxes that were all rounded to whole pixels, where the annotated ones are not."""
     found = np.concatenate([np.zeros((0, 4)), *(each.boxes for each in answers)])
     truth = np.concatenate([np.zeros((0, 4)), *(each.truth.boxes for each in samples)])

@@ -15,7 +15,7 @@ import numpy as np
 
 from pytest_cropdet.data import Detections
 from pytest_cropdet.detectors.description import Description
-from pytest_cropdet.detectors.resize import Frame, Prepared
+from pytest_cropdet.detectors.resize import Frame, PreparedImage
 from pytest_cropdet.errors import CropdetError, DetectorError
 from pytest_cropdet.geometry import Image
 
@@ -35,9 +35,9 @@ class Adapter(Protocol):
         """Return (height, width) in pixels of what ``prepare`` makes of an image of that size."""
         ...
 
-    def prepare(self, image: Image) -> Prepared: ...
+    def prepare(self, image: Image) -> PreparedImage: ...
 
-    def detect(self, inputs: Sequence[Prepared]) -> list[Detections]: ...
+    def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]: ...
 
 
 class Memory(Protocol):
@@ -181,7 +181,7 @@ class DetectorHandle:
                 found.update(zip(places, self.detect(prepared), strict=True))
         return [found[place] for place in range(len(images))]
 
-    def detect(self, inputs: Sequence[Prepared], names: Sequence[str] = ()) -> list[Detections]:
+    def detect(self, inputs: Sequence[PreparedImage], names: Sequence[str] = ()) -> list[Detections]:
         """Return the detections of one batch of prepared pictures; ``names`` is what an error calls them."""
         adapter = self.adapter
         if len(inputs) > adapter.batch:
@@ -228,11 +228,11 @@ class CallableAdapter:
     def input_shape(self, width: int, height: int) -> tuple[int, int]:
         return height, width
 
-    def prepare(self, image: Image) -> Prepared:
+    def prepare(self, image: Image) -> PreparedImage:
         height, width = image.shape[:2]
-        return Prepared(image, Frame(width, height, width, height))
+        return PreparedImage(image, Frame(width, height, width, height))
 
-    def detect(self, inputs: Sequence[Prepared]) -> list[Detections]:
+    def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:
         # each picture is a copy of its own: what a detector writes into it changes no image, and no crop of it
         answer = self.function([np.array(prepared.pixels, order="C") for prepared in inputs])
         if not isinstance(answer, Iterable):

@@ -20,7 +20,7 @@ __all__ = ["Labels", "Proof", "open_labels", "parse_labels", "read_labels"]
 
 GAPS = ("", "???", "n/a")  # a number without a category, wherever it is
 NO_OBJECT = (*GAPS, "background", "no object", "no_object", "no-object", "unlabeled", "unlabelled", "bg")
-LARGEST = 64 << 20  # bytes of a label file that are read
+LARGEST_FILE = 64 << 20  # bytes of a label file that are read
 KEYS = ("names", "id2label", "labels", "categories")  # of a JSON or a dict of metadata that contains names
 SURE = 0.5  # the score from which a detection is no filling
 _NUMBERED = re.compile(r"(\d{1,9})(?:\s*[:,;]\s*|\s+)(\S.*)")
@@ -144,7 +144,7 @@ def open_labels(source: str) -> Labels:
     if not exists or (path.is_dir() and not looks_like_a_file):
         return Labels(source, tuple(name.strip() for name in source.split(",")))
     data = read_file(path, "the label file", DetectorError)
-    if len(data) > LARGEST:
+    if len(data) > LARGEST_FILE:
         raise DetectorError(f"labels={source}: {len(data):,} bytes are no list of names")
     try:
         return parse_labels(data.decode("utf-8-sig"), source, path.suffix.lower())

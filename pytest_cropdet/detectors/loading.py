@@ -11,7 +11,7 @@ from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHa
 from pytest_cropdet.detectors.probe import try_out
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_pointer, refuse_special
-from pytest_cropdet.terms import KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS
 
 __all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
 
@@ -30,7 +30,7 @@ def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
     text = str(spec)
     known = Description.of(**description)
     kind, colon, rest = text.partition(":")
-    if colon and kind in KINDS:
+    if colon and kind in DETECTOR_KINDS:
         return _from_path(kind, Path(rest), known)
     path = Path(text)
     if path.exists():
@@ -40,7 +40,7 @@ def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
             return _from_factory(text, entry.load, known)
     if colon and all(part.isidentifier() for part in kind.split(".")) and rest.isidentifier():
         return _from_factory(text, lambda: _import(kind, rest), known)
-    kinds = ", ".join(f"{name}:PATH" for name in KINDS)
+    kinds = ", ".join(f"{name}:PATH" for name in DETECTOR_KINDS)
     raise DetectorError(f"no detector {text!r}: neither an existing path nor one of {kinds}, package.module:factory")
 
 
@@ -51,7 +51,7 @@ def _recognise(path: Path) -> str:
         raise DetectorError(f"{path} is no detector, but {path / 'saved_model'} is")
     if path.suffix == ".tflite":
         return "tflite"
-    kinds = "; ".join(f"{name}: {what}" for name, what in KINDS.items())
+    kinds = "; ".join(f"{name}: {what}" for name, what in DETECTOR_KINDS.items())
     raise DetectorError(f"the kind of {path} is not recognised ({kinds}); for any other write package.module:factory")
 
 

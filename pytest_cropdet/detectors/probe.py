@@ -24,12 +24,14 @@ __all__ = ["SWITCH", "limit_memory", "try_out"]
 
 SWITCH = "CROPDET_PROBE"  # the environment variable that switches it off
 SECONDS = 600.0
-RUNTIMES = ("tensorflow", "ai-edge-litert")
+PROBED_RUNTIMES = ("tensorflow", "ai-edge-litert")
 LOADED, REFUSED, FAILED = "cropdet: loaded ", "cropdet: refused ", "cropdet: failed "  # what the process reports
-ENDINGS = {"SIGSEGV": "a segmentation fault (SIGSEGV)", "SIGKILL": "SIGKILL, as where memory ran out"}
+SIGNAL_TEXTS = {"SIGSEGV": "a segmentation fault (SIGSEGV)", "SIGKILL": "SIGKILL, as where memory ran out"}
 HEADROOM = 4 << 30  # bytes that are counted as a process's data but rarely used: stacks of threads
 OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "ResourceExhausted", "OOM", "memory")
-AGAIN = "the model is damaged (a download that was cut off?) or does not fit this runtime: fetch or export it again"
+MODEL_DAMAGED = (
+    "the model is damaged (a download that was cut off?) or does not fit this runtime: fetch or export it again"
+)
 START = "import sys; sys.path[:0] = {path!r}; from pytest_cropdet.detectors.probe import main; main()"
 
 known_as_good: set[str] = set()  # contents, in this process
@@ -43,7 +45,7 @@ def try_out(kind: str, path: Path, files: Sequence[Path], description: Descripti
     """
     if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
         return
-    name = f"model {fingerprint_of_files(path, files, kind, *map(_version, RUNTIMES))}"
+    name = f"model {fingerprint_of_files(path, files, kind, *map(_version, PROBED_RUNTIMES))}"
     if name in known_as_good:
         return
     with _alone(name, memory) as known:
@@ -106,7 +108,7 @@ def _went_well(kind: str, path: Path, description: Description) -> bool:
         return False
     said = [line.strip() for line in done.stderr.splitlines() if "Check failed" in line or "terminate called" in line]
     more = f": {said[-1][:300]}" if said else ""
-    raise DetectorError(f"{path} cannot be used: loading and calling it once ended in {how}{more}; {AGAIN}")
+    raise DetectorError(f"{path} cannot be used: loading and calling it once ended in {how}{more}; {MODEL_DAMAGED}")
 
 
 def _ending(code: int) -> str | None:
@@ -120,7 +122,7 @@ def _ending(code: int) -> str | None:
     number = -code if code < 0 else code - 128
     try:
         name = signal.Signals(number).name if number > 0 else None
-        return None if name is None else ENDINGS.get(name, name)
+        return None if name is None else SIGNAL_TEXTS.get(name, name)
     except ValueError:
         return None
 

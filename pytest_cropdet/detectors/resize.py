@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.geometry import Boxes, Image
 
-__all__ = ["Frame", "Prepared", "fit", "frame_of", "scale_values"]
+__all__ = ["Frame", "PreparedImage", "fit", "frame_of", "scale_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedImage:
     """One picture as the model takes it, with its frame."""
 
     pixels: NDArray[Any]
@@ -71,7 +71,7 @@ def frame_of(width: int, height: int, resize: str, input_width: int, input_heigh
     return Frame(width, height, input_width, input_height, scale, (left, top))
 
 
-def fit(image: Image, resize: str, input_width: int, input_height: int, dtype: Any) -> Prepared:
+def fit(image: Image, resize: str, input_width: int, input_height: int, dtype: Any) -> PreparedImage:
     """Return ``image`` resized to a fixed input as :func:`frame_of` says: bilinear, no antialiasing, black borders."""
     import cv2
 
@@ -88,7 +88,7 @@ def fit(image: Image, resize: str, input_width: int, input_height: int, dtype: A
         canvas = np.zeros((input_height, input_width, 3), dtype)
         canvas[top : top + inner_height, left : left + inner_width] = pixels
         pixels = canvas
-    return Prepared(pixels, frame)
+    return PreparedImage(pixels, frame)
 
 
 def scale_values(pixels: NDArray[Any], value_range: str) -> NDArray[Any]:

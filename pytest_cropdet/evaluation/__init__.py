@@ -21,7 +21,6 @@ from pytest_cropdet.evaluation.coco.tables import (
     COCO_SIZES,
     COCO_THRESHOLDS,
     Detected,
-    Floats,
     Matches,
     Truth,
     size_classes,
@@ -34,7 +33,7 @@ from pytest_cropdet.evaluation.crop_tables import (
     build_objects,
     kept_categories,
 )
-from pytest_cropdet.evaluation.interval import Bounded, Interval, bounds_of, bounds_text, digits
+from pytest_cropdet.evaluation.interval import Bounded, Interval, bounds_of, bounds_text, digits, z_score
 from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Outcome, Reading, Verdict
 from pytest_cropdet.evaluation.object_shares import Hidden, Share, hidden_numbers, share
 from pytest_cropdet.evaluation.operating_point import (
@@ -45,8 +44,8 @@ from pytest_cropdet.evaluation.operating_point import (
     best_f1_score,
     covering_detections,
 )
-from pytest_cropdet.evaluation.pairing import STATES, Pair, Seen, State, make_pairs
-from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio, resampled_ratio
+from pytest_cropdet.evaluation.pairing import STATES, Pair, PlacedDetection, State, make_pairs
+from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio_of_sums, resampled_ratio
 
 __all__ = [
     "ALL_AREAS",
@@ -64,7 +63,6 @@ __all__ = [
     "CropIndex",
     "Detected",
     "Doubt",
-    "Floats",
     "GateFailure",
     "Hidden",
     "Interval",
@@ -75,9 +73,9 @@ __all__ = [
     "OperatingPoint",
     "Outcome",
     "Pair",
+    "PlacedDetection",
     "Reading",
     "Replicates",
-    "Seen",
     "Share",
     "State",
     "Truth",
@@ -102,10 +100,11 @@ __all__ = [
     "match",
     "one_box",
     "percentile_bounds",
-    "ratio",
+    "ratio_of_sums",
     "recall",
     "resample",
     "resampled_ratio",
     "share",
     "size_classes",
+    "z_score",
 ]

@@ -11,14 +11,23 @@ from typing import Protocol
 from numpy.typing import ArrayLike
 
 from pytest_cropdet.evaluation.coco.bootstrap import percentile_bounds
+from pytest_cropdet.geometry import Floats
 
-__all__ = ["Bounded", "Interval", "bounds_of", "bounds_text", "digits"]
+__all__ = ["Bounded", "Interval", "bounds_of", "bounds_text", "digits", "z_score"]
 
 
 def bounds_of(replicates: ArrayLike, level: float) -> tuple[float | None, float | None]:
     """Return the one-sided bounds at ``level`` of a number with these replicates, ``None`` where undefined."""
     low, high = percentile_bounds(replicates, level)
     return (None, None) if math.isnan(low) or math.isnan(high) else (low + 0.0, high + 0.0)  # no "-0.000"
+
+
+def z_score(gains: Floats) -> float:
+    """Return the mean of ``gains`` over its standard error; infinite where all gains are equal and not 0."""
+    mean, spread = float(gains.mean()), float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
+    if spread == 0:
+        return 0.0 if mean == 0 else math.copysign(math.inf, mean)
+    return mean / (spread / math.sqrt(len(gains)))
 
 
 def digits(value: float | None) -> str:

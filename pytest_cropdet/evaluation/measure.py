@@ -20,9 +20,9 @@ __all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Reading", "Undecided",
 
 Outcome = Literal["pass", "fail", "undecided"]
 # What more data cannot cure comes first.
-ORDER = ("undefined", "blind", "spread", "cap", "images", "objects", "categories", "share")
+DOUBT_ORDER = ("undefined", "blind", "spread", "cap", "images", "objects", "categories", "share")
 Undecided = Literal["fail", "pass", "point"]
-M = TypeVar("M", bound="Measure")
+AnyMeasure = TypeVar("AnyMeasure", bound="Measure")
 
 
 class GateFailure(AssertionError):  # noqa: N818  (not an error: the gate did its work)
@@ -224,7 +224,7 @@ class Measure(Interval):
 
     def _place(self, doubt: Doubt) -> int:
         """Return the place of a reason among others."""
-        return len(ORDER) if doubt.curable or doubt.reason not in ORDER else ORDER.index(doubt.reason)
+        return len(DOUBT_ORDER) if doubt.curable or doubt.reason not in DOUBT_ORDER else DOUBT_ORDER.index(doubt.reason)
 
     def _is_blind(self, limit: float) -> bool:
         if self.blind is None or self.good or self.value is None:
@@ -274,7 +274,7 @@ class Measure(Interval):
         """Return the message of a verdict: headline first, then what the run knows about it."""
         return verdict.headline if self.story is None else self.story(verdict)
 
-    def with_story(self: M, story: Callable[[Verdict], str], note: Callable[[Verdict], None]) -> M:
+    def with_story(self: AnyMeasure, story: Callable[[Verdict], str], note: Callable[[Verdict], None]) -> AnyMeasure:
         """Return the measure with the run's explanation and memory attached."""
         return replace(self, story=story, note=note)
 

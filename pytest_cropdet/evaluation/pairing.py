@@ -11,17 +11,16 @@ from typing import Literal, get_args
 import numpy as np
 
 from pytest_cropdet.data import Detections, crop_detections
-from pytest_cropdet.geometry import Boxes, Crop, iou
+from pytest_cropdet.geometry import Boxes, Corners, Crop, iou
 
-__all__ = ["STATES", "Pair", "Seen", "State", "make_pairs"]
+__all__ = ["STATES", "Pair", "PlacedDetection", "State", "make_pairs"]
 
 State = Literal["found", "moved", "relabelled", "lost", "new"]
-Box = tuple[float, float, float, float]
 STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PlacedDetection:
     """One detection, ``x0 y0 x1 y1`` in pixels: ``box`` in the image's frame, ``box_in_crop`` in the crop's, clipped.
 
     ``box`` of the whole image's detection is the whole box, that of the crop's detection ends at the window.
@@ -31,8 +30,8 @@ class Seen:
     category: str
     category_id: int
     score: float
-    box: Box
-    box_in_crop: Box
+    box: Corners
+    box_in_crop: Corners
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,8 @@ class Pair:
     """
 
     state: State
-    whole: Seen | None
-    crop: Seen | None
+    whole: PlacedDetection | None
+    crop: PlacedDetection | None
     iou: float | None = None
     visibility: float | None = None
 
@@ -55,7 +54,7 @@ class Pair:
             raise ValueError(f"{self}: 'lost' has no crop, 'new' has no whole, any other state has both")
 
     @property
-    def sides(self) -> tuple[Seen, ...]:
+    def sides(self) -> tuple[PlacedDetection, ...]:
         """The one or two detections, that of the whole image first."""
         return tuple(seen for seen in (self.whole, self.crop) if seen is not None)
 
@@ -97,12 +96,12 @@ def make_pairs(
     return tuple(sorted(pairs, key=lambda pair: (STATES.index(pair.state), -pair.sides[0].score)))
 
 
-def _list_seen(cropped: Detections, boxes: Boxes, names: Mapping[int, str]) -> list[Seen]:
+def _list_seen(cropped: Detections, boxes: Boxes, names: Mapping[int, str]) -> list[PlacedDetection]:
     """Return detections of the crop's frame one by one; ``boxes``: the same in the image's frame."""
     ids, scores = cropped.categories.tolist(), cropped.scores.tolist()
     places = zip(boxes.tolist(), cropped.boxes.tolist(), strict=True)
     return [
-        Seen(str(names.get(each, each)), each, score, tuple(box), tuple(inner))
+        PlacedDetection(str(names.get(each, each)), each, score, tuple(box), tuple(inner))
         for each, score, (box, inner) in zip(ids, scores, places, strict=True)
     ]
 

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_cropdet.evaluation.interval import Bounded
+from pytest_cropdet.geometry import Floats
 
-__all__ = ["bounded_ratio", "divide", "draw_units", "ratio", "resampled_ratio"]
-
-Floats = NDArray[np.float64]
+__all__ = ["bounded_ratio", "divide", "draw_units", "ratio_of_sums", "resampled_ratio"]
 
 
 def draw_units(units: int, replicates: int, seed: int) -> NDArray[np.int64]:
@@ -31,7 +30,7 @@ def divide(over: ArrayLike, under: ArrayLike) -> Floats:
     return np.asarray(np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0))
 
 
-def ratio(over: Floats, under: Floats) -> float | None:
+def ratio_of_sums(over: Floats, under: Floats) -> float | None:
     """Return ``sum(over) / sum(under)``, ``None`` where the latter is 0."""
     total = under.sum()
     return float(over.sum() / total) if total else None
@@ -47,4 +46,4 @@ def resampled_ratio(over: Floats, under: Floats, draws: NDArray[Any]) -> Floats:
 
 def bounded_ratio(over: Floats, under: Floats, draws: NDArray[Any], level: float) -> Bounded:
     """Return ``sum(over) / sum(under)`` with one-sided bounds at ``level``."""
-    return Bounded.of(ratio(over, under), resampled_ratio(over, under, draws), level)
+    return Bounded.of(ratio_of_sums(over, under), resampled_ratio(over, under, draws), level)

@@ -7,39 +7,39 @@ notebook are SVG.
 from pytest_cropdet.figures.anchors import draw_anchors
 from pytest_cropdet.figures.benchmark import draw_benchmark
 from pytest_cropdet.figures.breakdown import draw_where
-from pytest_cropdet.figures.comparison import draw
+from pytest_cropdet.figures.comparison import draw_comparison
 from pytest_cropdet.figures.distribution_shift import draw_shift
-from pytest_cropdet.figures.renderings import Seen, draw_renderings
+from pytest_cropdet.figures.renderings import RenderingPanel, draw_renderings
 from pytest_cropdet.figures.steps import draw_steps
-from pytest_cropdet.figures.svg.bars import Bar, bars, stack
-from pytest_cropdet.figures.svg.gaps import Gap, gaps, meter
-from pytest_cropdet.figures.svg.grids import heat, histogram, used
-from pytest_cropdet.figures.svg.shapes import Scale, Svg, number, signed
+from pytest_cropdet.figures.svg.bars import Bar, bar_chart, stacked_bar
+from pytest_cropdet.figures.svg.gaps import Gap, gap_chart, limit_meter
+from pytest_cropdet.figures.svg.grids import heat_map, histogram, shown_edges
+from pytest_cropdet.figures.svg.shapes import Axis, Svg, bounded_text, number_text
 from pytest_cropdet.figures.svg.verdict_axis import verdict_axis
 from pytest_cropdet.figures.svg.waterfall import waterfall
 
 __all__ = [
+    "Axis",
     "Bar",
     "Gap",
-    "Scale",
-    "Seen",
+    "RenderingPanel",
     "Svg",
-    "bars",
-    "draw",
+    "bar_chart",
+    "bounded_text",
     "draw_anchors",
     "draw_benchmark",
+    "draw_comparison",
     "draw_renderings",
     "draw_shift",
     "draw_steps",
     "draw_where",
-    "gaps",
-    "heat",
+    "gap_chart",
+    "heat_map",
     "histogram",
-    "meter",
-    "number",
-    "signed",
-    "stack",
-    "used",
+    "limit_meter",
+    "number_text",
+    "shown_edges",
+    "stacked_bar",
     "verdict_axis",
     "waterfall",
 ]

@@ -17,7 +17,7 @@ __all__ = ["draw_anchors"]
 
 OBJECT, ANCHOR = "#F0E442", "#56B4E9"  # colours that the colour-blind can tell apart (Okabe and Ito)
 OUTSIDE = 0.55  # brightness of what the window leaves out
-FONT = 9.0  # points
+PICTURE_FONT = 9.0  # points
 HEIGHT = 4.0  # of the pictures, in inches
 
 
@@ -72,7 +72,7 @@ def _add_legend(figure: "Figure") -> None:
 
     shown = {OBJECT: "object", ANCHOR: "its best anchors", "white": "window"}
     handles = [Patch(facecolor=colour, edgecolor="black", label=name) for colour, name in shown.items()]
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=FONT)
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=PICTURE_FONT)
 
 
 def _best(box: Boxes, anchors: Anchors, frame: Frame, count: int) -> tuple[Boxes, Floats]:
@@ -85,13 +85,13 @@ def _best(box: Boxes, anchors: Anchors, frame: Frame, count: int) -> tuple[Boxes
 
 def _draw_side(axes: "Axes", pixels: Image, name: str, box: Boxes, anchors: Boxes, overlap: Floats) -> None:
     axes.imshow(pixels)
-    axes.set_title(f"{name}: best anchor IoU {overlap[0]:.2f}", fontsize=FONT)
+    axes.set_title(f"{name}: best anchor IoU {overlap[0]:.2f}", fontsize=PICTURE_FONT)
     for place in reversed(range(len(anchors))):
         _add_box(axes, anchors[place], ANCHOR, 1.5 if place else 2.4, "anchor", "--" if place else "-")
     _add_box(axes, box[0], OBJECT, 2.0, "object")
     axes.set_xlim(-0.5, pixels.shape[1] - 0.5)  # an anchor may reach over the border
     axes.set_ylim(pixels.shape[0] - 0.5, -0.5)
-    axes.tick_params(labelsize=FONT - 2)
+    axes.tick_params(labelsize=PICTURE_FONT - 2)
 
 
 def _add_box(axes: "Axes", box: Floats, colour: str, width: float, name: str, style: str = "-") -> None:

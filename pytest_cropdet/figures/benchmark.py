@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation import bounds_text, digits
-from pytest_cropdet.figures.canvas import FONT, GROUPS, MUTED, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, GROUP_COLOURS, MUTED, calm, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,13 +81,13 @@ def _draw_family(axes: "Axes", cells: Sequence[Mapping[str, Any]]) -> None:
     axes.set_axisbelow(True)
     shown = [cell for cell in cells if cell["crop"]["value"] is not None]
     severities = [cell["severity"] for cell in shown]
-    for side, colour in (("reference", GROUPS["whole"]), ("crop", GROUPS["crop"])):
+    for side, colour in (("reference", GROUP_COLOURS["whole"]), ("crop", GROUP_COLOURS["crop"])):
         values = [cell[side]["value"] for cell in shown]
         axes.plot(severities, values, "o-", color=colour, markersize=4, linewidth=1.4)
     for cell in shown:
         if cell["crop"]["low"] is not None:
             ends = [cell["crop"]["low"], cell["crop"]["high"]]
-            axes.plot([cell["severity"]] * 2, ends, color=GROUPS["crop"], linewidth=1.0)
+            axes.plot([cell["severity"]] * 2, ends, color=GROUP_COLOURS["crop"], linewidth=1.0)
 
 
 def _draw_shifts(axes: "Axes", shifts: Mapping[str, Any]) -> None:
@@ -100,8 +100,8 @@ def _add_legend(figure: "Figure") -> None:
     from matplotlib.patches import Patch
 
     handles = [
-        Line2D([], [], color=GROUPS["crop"], marker="o", markersize=4, label="crops, with one-sided bounds"),
-        Line2D([], [], color=GROUPS["whole"], marker="o", markersize=4, label="whole image, same objects"),
+        Line2D([], [], color=GROUP_COLOURS["crop"], marker="o", markersize=4, label="crops, with one-sided bounds"),
+        Line2D([], [], color=GROUP_COLOURS["whole"], marker="o", markersize=4, label="whole image, same objects"),
         Line2D([], [], color="black", linewidth=3, label="worst to best shift of each image"),
         Patch(color="#EEEEEE", label="whole images, down to a 1 px error of boxes"),
     ]

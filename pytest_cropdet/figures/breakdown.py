@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.figures.canvas import FONT, MUTED, STEPS, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, MUTED, STEP_COLOURS, calm, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +20,8 @@ PANELS = {
     "distance_to_border": "distance to the image's border",
     "size": "original size (COCO)",
 }
-MOST_CATEGORIES = 16
-LONGEST = 16  # letters of a category's name
+CATEGORY_BARS = 16
+LONGEST_BIN = 16  # letters of a category's name
 FEWEST_FOUND = 5  # in a cell of the map, to speak of a share
 PLAIN = "#9CB8CC"  # the bar where no step is known
 LOSS = "#D55E00"
@@ -56,7 +56,7 @@ def _most_lost(bins: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any
         (each for each in bins if each["objects"]),
         key=lambda each: (each["lost"]["value"] is None, -(each["lost"]["value"] or 0.0), each["label"]),
     )
-    return order[:MOST_CATEGORIES], max(0, len(order) - MOST_CATEGORIES)
+    return order[:CATEGORY_BARS], max(0, len(order) - CATEGORY_BARS)
 
 
 def _limits(bins: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
@@ -88,7 +88,7 @@ def _draw_bins(axes: "Axes", bins: Sequence[Mapping[str, Any]], title: str, limi
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= LONGEST else f"{label[: LONGEST - 3]}..."
+    return label if len(label) <= LONGEST_BIN else f"{label[: LONGEST_BIN - 3]}..."
 
 
 def _draw_bin(axes: "Axes", row: int, each: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ def _draw_bin(axes: "Axes", row: int, each: Mapping[str, Any]) -> None:
         ends = {True: 0.0, False: 0.0}
         for name, step in each["lost_steps"].items():
             value = step["value"]
-            axes.barh(row, value, left=ends[value > 0], height=0.62, color=STEPS[name], linewidth=0)
+            axes.barh(row, value, left=ends[value > 0], height=0.62, color=STEP_COLOURS[name], linewidth=0)
             ends[value > 0] += value
     else:
         axes.barh(row, lost["value"], height=0.62, color=PLAIN, linewidth=0)
@@ -135,7 +135,7 @@ def _add_legend(figure: "Figure", with_steps: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    bars = [Patch(color=colour, label=name) for name, colour in STEPS.items()]
+    bars = [Patch(color=colour, label=name) for name, colour in STEP_COLOURS.items()]
     handles = [
         *(bars if with_steps else [Patch(color=PLAIN, label="share of objects lost")]),
         Line2D(

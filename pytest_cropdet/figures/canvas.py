@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FONT", "GROUPS", "MUTED", "STEPS", "calm", "new_figure"]
+__all__ = ["FONT", "GROUP_COLOURS", "MUTED", "STEP_COLOURS", "calm", "new_figure"]
 
 FONT = 8.0  # points
 MUTED = "#767676"
-STEPS = {"context": "#56B4E9", "cut": "#E69F00", "position": "#CC79A7", "scale": "#009E73"}
-GROUPS = {"whole": "#0072B2", "crop": "#D55E00", "training": "#333333"}
+STEP_COLOURS = {"context": "#56B4E9", "cut": "#E69F00", "position": "#CC79A7", "scale": "#009E73"}
+GROUP_COLOURS = {"whole": "#0072B2", "crop": "#D55E00", "training": "#333333"}
 
 
 def calm(axes: "Axes", title: str) -> None:

@@ -10,16 +10,16 @@ import numpy as np
 
 from pytest_cropdet.evaluation import STATES, Pair, State
 from pytest_cropdet.figures.canvas import new_figure
-from pytest_cropdet.geometry import Boxes, Crop, Floats, Image, areas
+from pytest_cropdet.geometry import Boxes, Corners, Crop, Floats, Image, areas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["add_box", "draw"]
+__all__ = ["add_box", "draw_comparison"]
 
 # colours that the colour-blind can tell apart (Okabe and Ito), and whether white or black is read on them
-COLOURS: dict[State, tuple[str, str]] = {
+STATE_COLOURS: dict[State, tuple[str, str]] = {
     "found": ("#009E73", "white"),
     "moved": ("#F0E442", "black"),
     "relabelled": ("#CC79A7", "black"),
@@ -29,24 +29,22 @@ COLOURS: dict[State, tuple[str, str]] = {
 FONT = 8.0  # points
 LETTER = 0.57 * FONT / 72  # the mean width of a letter, in inches
 LINE = 1.5 * FONT / 72  # the height of a label, in inches
-LONGEST = 24  # letters of a category's name
-SMALL = 6.0  # boxes of less than that many labels are not to be hidden
-CROWDED = 0.25  # a label that hides more than that, weighed against its own area, is cut short
+LONGEST_CATEGORY = 24  # letters of a category's name
+SMALL_BOX = 6.0  # boxes of less than that many labels are not to be hidden
+MOST_HIDDEN = 0.25  # a label that hides more than that, weighed against its own area, is cut short
 OUTSIDE = 0.55  # brightness of what the window leaves out
-
-Rect = tuple[float, float, float, float]
 
 
 class _Label(NamedTuple):
     """What is written beside a box; ``rest`` is left out in a crowd."""
 
-    box: Rect
+    box: Corners
     state: State
     number: str
     rest: str = ""
 
 
-def draw(image: Image, crop: Crop, pairs: Sequence[Pair], min_visibility: float) -> "Figure":
+def draw_comparison(image: Image, crop: Crop, pairs: Sequence[Pair], min_visibility: float) -> "Figure":
     """Return a figure of ``image`` (RGB uint8), ``crop`` and ``pairs``, each with its number, from 1.
 
     What was lost and is less visible than ``min_visibility`` is called cut away.
@@ -83,7 +81,7 @@ def _draw_whole(axes: "Axes", image: Image, pairs: Sequence[Pair], per_inch: flo
     labels = []
     for number, pair in enumerate(pairs, 1):
         if pair.whole is not None:
-            add_box(axes, pair.whole.box, COLOURS[pair.state][0], pair.state)
+            add_box(axes, pair.whole.box, STATE_COLOURS[pair.state][0], pair.state)
             labels.append(_Label(pair.whole.box, pair.state, f"{number}"))
     _add_labels(axes, labels, image.shape[1], image.shape[0], per_inch)
 
@@ -94,14 +92,16 @@ def _draw_crop(axes: "Axes", crop: Crop, pairs: Sequence[Pair], min_visibility: 
         seen = pair.sides[-1]
         cut_away = pair.is_cut_away(min_visibility)
         style = "-" if pair.crop is not None else ":" if cut_away else "--"
-        add_box(axes, seen.box_in_crop, COLOURS[pair.state][0], pair.state, style)
-        name = pair.category if len(pair.category) <= LONGEST else f"{pair.category[: LONGEST - 3]}..."
+        add_box(axes, seen.box_in_crop, STATE_COLOURS[pair.state][0], pair.state, style)
+        name = (
+            pair.category if len(pair.category) <= LONGEST_CATEGORY else f"{pair.category[: LONGEST_CATEGORY - 3]}..."
+        )
         end = f"{seen.score:.2f}" if pair.crop is not None else "cut away" if cut_away else "lost"
         labels.append(_Label(seen.box_in_crop, pair.state, f"{number}", f" {name} {end}"))
     _add_labels(axes, labels, crop.width, crop.height, per_inch)
 
 
-def add_box(axes: "Axes", box: Rect, colour: str, name: str, style: str = "-", width: float = 1.8) -> None:
+def add_box(axes: "Axes", box: Corners, colour: str, name: str, style: str = "-", width: float = 1.8) -> None:
     """Draw a box, ``x0 y0 x1 y1`` in pixels, with a dark rim; ``name`` is its id in the picture."""
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
@@ -125,14 +125,14 @@ def _add_labels(axes: "Axes", labels: Sequence[_Label], width: int, height: int,
         for text in (label.number + label.rest, label.number):
             size = ((len(text) + 0.8) * LETTER * per_inch, LINE * per_inch)
             places = _places(label.box, size, width, height)
-            small = boxes[areas(boxes) < SMALL * size[0] * size[1]]
+            small = boxes[areas(boxes) < SMALL_BOX * size[0] * size[1]]
             # to hide a label is much worse than to hide a box
             hidden = 4.0 * _shared(places, taken) + 0.5 * _shared(places, small)
             rect, least = places[hidden.argmin()], hidden.min()
-            if least <= CROWDED * size[0] * size[1]:
+            if least <= MOST_HIDDEN * size[0] * size[1]:
                 break
         taken = np.vstack([taken, rect])
-        back, letters = COLOURS[label.state]
+        back, letters = STATE_COLOURS[label.state]
         axes.text(
             (rect[0] + rect[2]) / 2 - 0.5,
             (rect[1] + rect[3]) / 2 - 0.5,
@@ -147,7 +147,7 @@ def _add_labels(axes: "Axes", labels: Sequence[_Label], width: int, height: int,
         )
 
 
-def _places(box: Rect, size: tuple[float, float], width: float, height: float) -> Boxes:
+def _places(box: Corners, size: tuple[float, float], width: float, height: float) -> Boxes:
     """Return where a label of ``size`` may stand, the best place first, all inside of the picture."""
     (left, top, right, bottom), (wide, high) = box, size
     rows = [top - high, top, bottom, bottom - high, *np.linspace(top, bottom - high, 9)]
@@ -174,6 +174,6 @@ def _add_legend(figure: "Figure", pairs: Sequence[Pair], min_visibility: float) 
         count = sum(pair.state == state for pair in pairs)
         more = f" ({cut_away} cut away)" if state == "lost" and cut_away else ""
         if count:
-            shown.append(Patch(color=COLOURS[state][0], label=f"{state} {count}{more}"))
+            shown.append(Patch(color=STATE_COLOURS[state][0], label=f"{state} {count}{more}"))
     if shown:
         figure.legend(handles=shown, loc="lower center", ncols=len(shown), frameon=False, fontsize=FONT + 1)

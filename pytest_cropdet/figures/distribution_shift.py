@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.figures.canvas import FONT, GROUPS, MUTED, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, GROUP_COLOURS, MUTED, calm, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,13 +53,13 @@ def _draw_histogram(axes: "Axes", shift: Mapping[str, Any], name: str) -> None:
         count = np.array(table[group], dtype=float)
         if count.sum():
             style: dict[str, Any] = {
-                "color": GROUPS[group],
+                "color": GROUP_COLOURS[group],
                 "linewidth": 1.6,
                 "linestyle": "--" if group == "training" else "-",
             }
             axes.stairs(count / count.sum(), edges, fill=False, **style)
             if group == "crop":
-                axes.stairs(count / count.sum(), edges, fill=True, color=GROUPS[group], alpha=0.15, linewidth=0)
+                axes.stairs(count / count.sum(), edges, fill=True, color=GROUP_COLOURS[group], alpha=0.15, linewidth=0)
     split = shift["outside"].get(name)
     low, high = _shown_range(table, shift["groups"])
     axes.set_xlim(low, high)
@@ -124,7 +124,7 @@ def _draw_outside(axes: "Axes", shift: Mapping[str, Any]) -> None:
             value, ap = part["found"][rendering], part["ap"][rendering]
             if value is None:
                 continue
-            axes.bar(place + offset, value, width=0.36, color=GROUPS[group], alpha=0.85)
+            axes.bar(place + offset, value, width=0.36, color=GROUP_COLOURS[group], alpha=0.85)
             text = "" if ap is None else f"AP\n{ap:.2f}"
             axes.text(place + offset, 0.02, text, ha="center", va="bottom", fontsize=FONT - 1.5, color="white")
         if part["found"][ends[0][1]] is None:
@@ -142,7 +142,7 @@ def _add_legend(figure: "Figure", shift: Mapping[str, Any]) -> None:
         Line2D(
             [],
             [],
-            color=GROUPS[name],
+            color=GROUP_COLOURS[name],
             linewidth=2,
             linestyle="--" if name == "training" else "-",
             label=f"{NAMES[name]}: {group['objects']:,} objects in {group['pictures']:,} pictures",

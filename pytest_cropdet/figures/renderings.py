@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Seen", "draw_renderings"]
+__all__ = ["RenderingPanel", "draw_renderings"]
 
 FOUND, LOST, OTHER = "#009E73", "#D55E00", "#F0E442"
-TITLES = {
+RENDERING_TITLES = {
     "whole": "whole image",
     "context": "context taken away",
     "cut": "objects cut",
     "moved": "moved to the corner",
     "crop": "crop",
 }
-HIGH = 2.3  # inches of a picture
+PICTURE_HEIGHT = 2.3  # inches of a picture
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class RenderingPanel:
     """One rendering of a crop: its pixels, where the window lies in them, and what was found in the window.
 
     ``found``: (k,) of the scored objects. ``boxes``: (d, 4) confident detections in the window's frame, ``scores`` and
@@ -42,21 +42,21 @@ class Seen:
     labels: tuple[str, ...]
 
 
-def draw_renderings(crop: Crop, objects: Boxes, seen: Mapping[str, Seen], title: str) -> "Figure":
+def draw_renderings(crop: Crop, objects: Boxes, seen: Mapping[str, RenderingPanel], title: str) -> "Figure":
     """Return the pictures of ``seen`` side by side; ``objects``: (k, 4) the scored objects in the window's frame.
 
     Solid boxes are detections, right or wrong; a dashed box is an object that was not found.
     """
     from matplotlib.lines import Line2D
 
-    widths = [HIGH * each.pixels.shape[1] / each.pixels.shape[0] for each in seen.values()]
-    figure = new_figure(sum(widths) + 0.15 * (len(widths) + 1), HIGH + 0.95)
+    widths = [PICTURE_HEIGHT * each.pixels.shape[1] / each.pixels.shape[0] for each in seen.values()]
+    figure = new_figure(sum(widths) + 0.15 * (len(widths) + 1), PICTURE_HEIGHT + 0.95)
     wide, high = figure.get_size_inches()
     left = 0.15
     for (name, each), width in zip(seen.items(), widths, strict=True):
-        axes = figure.add_axes((left / wide, 0.36 / high, width / wide, HIGH / high))
+        axes = figure.add_axes((left / wide, 0.36 / high, width / wide, PICTURE_HEIGHT / high))
         left += width + 0.15
-        _show(axes, each, crop, objects, TITLES.get(name, name))
+        _show(axes, each, crop, objects, RENDERING_TITLES.get(name, name))
     figure.suptitle(title, fontsize=FONT + 2, x=0.15 / wide, ha="left")
     keys: dict[str, tuple[str, Any]] = {
         "found": (FOUND, "-"),
@@ -73,14 +73,14 @@ def draw_renderings(crop: Crop, objects: Boxes, seen: Mapping[str, Seen], title:
     return figure
 
 
-def _show(axes: "Axes", seen: Seen, crop: Crop, objects: Boxes, title: str) -> None:
+def _show(axes: "Axes", seen: RenderingPanel, crop: Crop, objects: Boxes, title: str) -> None:
     axes.imshow(seen.pixels)
     axes.set_axis_off()
     axes.set_title(f"{title}: {int(seen.found.sum())} of {len(objects)} found", fontsize=FONT + 1, loc="left")
     dx, dy = seen.window
     if seen.pixels.shape[:2] != (crop.height, crop.width):
         add_box(axes, (dx, dy, dx + crop.width, dy + crop.height), "white", "window", width=0.8)
-    scale = seen.pixels.shape[0] / HIGH  # px an inch
+    scale = seen.pixels.shape[0] / PICTURE_HEIGHT  # px an inch
     for box in objects[~seen.found]:
         add_box(axes, _moved(box, dx, dy), LOST, "not found", "--", 1.2)
     for box, score, right, label in zip(seen.boxes, seen.scores, seen.right, seen.labels, strict=True):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.figures.canvas import FONT, GROUPS, MUTED, STEPS, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, GROUP_COLOURS, MUTED, STEP_COLOURS, calm, new_figure
 from pytest_cropdet.terms import PHRASES
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def draw_steps(
     figure = new_figure(8.0, 3.2)
     axes = figure.add_axes((0.2, 0.16, 0.77, 0.72))
     names = ["whole image", *(PHRASES[step["name"]] for step in steps), "crop"]
-    _add_bar(axes, 0, 0.0, ap["whole"], GROUPS["whole"], f"{ap['whole']:.3f}")
+    _add_bar(axes, 0, 0.0, ap["whole"], GROUP_COLOURS["whole"], f"{ap['whole']:.3f}")
     level = ap["whole"]
     for row, step in enumerate(steps, 1):
-        colour = STEPS[step["name"]] if step["distinguishable"] else UNSURE
+        colour = STEP_COLOURS[step["name"]] if step["distinguishable"] else UNSURE
         after = level - step["value"]
         note = "" if step["distinguishable"] else "  not distinguishable"
         _add_bar(axes, row, level, after, colour, f"{-step['value']:+.3f}{note}")
@@ -44,7 +44,7 @@ def draw_steps(
                 axes.plot([level - bound] * 2, [row - 0.12, row + 0.12], color="black", linewidth=1.0)
         axes.plot([after, after], [row - 0.4, row + 1.4], color=MUTED, linewidth=0.6, linestyle=":")
         level = after
-    _add_bar(axes, len(steps) + 1, 0.0, ap["crop"], GROUPS["crop"], f"{ap['crop']:.3f}")
+    _add_bar(axes, len(steps) + 1, 0.0, ap["crop"], GROUP_COLOURS["crop"], f"{ap['crop']:.3f}")
     axes.set_yticks(range(len(names)), names, fontsize=FONT + 1)
     axes.invert_yaxis()
     axes.set_xlim(0.0, 1.25 * max(value for value in ap.values() if value is not None))

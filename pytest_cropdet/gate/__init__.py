@@ -5,7 +5,7 @@ from pytest_cropdet.gate.caps import cap_on, noise_score
 from pytest_cropdet.gate.controls import Cap
 from pytest_cropdet.gate.dry_runs import dry_run, try_detector
 from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
-from pytest_cropdet.gate.limits import as_records, of_measure, once
+from pytest_cropdet.gate.limits import one_per_limit, verdict_records, worst_verdict
 from pytest_cropdet.gate.repeatability import Repeat, check_repeat
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.runner import Asked, Event, Explaining, Finished, Trying, events, run
@@ -24,15 +24,15 @@ __all__ = [
     "Run",
     "Trying",
     "Verdict",
-    "as_records",
     "cap_on",
     "check_repeat",
     "cut_off_pairs",
     "dry_run",
     "events",
     "noise_score",
-    "of_measure",
-    "once",
+    "one_per_limit",
     "run",
     "try_detector",
+    "verdict_records",
+    "worst_verdict",
 ]

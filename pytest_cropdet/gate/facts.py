@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pytest_cropdet.causes import Advice, Bias, Causes, Explanation, LabelChanges, Scored, Shift, Where
+from pytest_cropdet.causes import Advice, Bias, Causes, Explanation, LabelChanges, ScoredRun, Shift, Where
 from pytest_cropdet.crops import Plan
 from pytest_cropdet.evaluation import Hidden, Measure, Objects, Share, Verdict
 from pytest_cropdet.gate.caps import Caps
@@ -85,7 +85,7 @@ class RunFacts(Protocol):
     @property
     def objects(self) -> Objects: ...
     @property
-    def scored(self) -> Scored: ...
+    def scored(self) -> ScoredRun: ...
     @property
     def hidden(self) -> Hidden: ...
     @property

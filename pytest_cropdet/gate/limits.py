@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pytest_cropdet.evaluation import Outcome, Verdict
 
-__all__ = ["RunVerdict", "as_records", "of_measure", "once", "worst"]
+__all__ = ["RunVerdict", "one_per_limit", "verdict_records", "worst", "worst_verdict"]
 
 RunVerdict = Literal["pass", "fail", "undecided", "none"]
 SEVERITY: Mapping[str, int] = {"fail": 0, "undecided": 1, "pass": 2}
@@ -20,7 +20,7 @@ def worst(outcomes: Iterable[Outcome]) -> RunVerdict:
     return min(outcomes, key=lambda outcome: SEVERITY[outcome], default="none")
 
 
-def as_records(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
+def verdict_records(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
     """Return verdicts as built-in values, each with the numbers of its own measure."""
     return [
         {
@@ -39,12 +39,12 @@ def as_records(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
     ]
 
 
-def once(verdicts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def one_per_limit(verdicts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return one record for each limit: a limit that several comparisons name is listed once, by the last of them."""
     return [*{(each["measure"], each["limit"]): each for each in verdicts}.values()]
 
 
-def of_measure(record: Mapping[str, Any], measure: str = "drop") -> Mapping[str, Any] | None:
+def worst_verdict(record: Mapping[str, Any], measure: str = "drop") -> Mapping[str, Any] | None:
     """Return the worst verdict of a run's record on one measure, ``None`` where it has no limit."""
     found = [each for each in record["verdicts"] if each["measure"] == measure]
     return min(reversed(found), key=lambda each: SEVERITY[each["outcome"]], default=None)

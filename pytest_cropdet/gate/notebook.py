@@ -4,7 +4,7 @@ from html import escape
 
 from pytest_cropdet.figures import verdict_axis, waterfall
 from pytest_cropdet.gate.facts import RunFacts
-from pytest_cropdet.gate.limits import as_records, of_measure
+from pytest_cropdet.gate.limits import verdict_records, worst_verdict
 
 __all__ = ["run_html"]
 
@@ -12,7 +12,7 @@ __all__ = ["run_html"]
 def run_html(run: RunFacts) -> str:
     """Return a run as HTML; it asks the detector nothing."""
     verdicts = run.all_verdicts
-    worst = of_measure({"verdicts": as_records(verdicts)}, run.drop.name)
+    worst = worst_verdict({"verdicts": verdict_records(verdicts)}, run.drop.name)
     drop = {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high}
     limit, outcome = (None, "none") if worst is None else (worst["limit"], worst["outcome"])
     gate = {"drop": drop, "limit": limit, "verdict": outcome}

@@ -14,7 +14,7 @@ from pytest_cropdet.terms import CHAIN
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pytest_cropdet.figures import Seen
+    from pytest_cropdet.figures import RenderingPanel
 
 __all__ = ["Plots"]
 
@@ -74,8 +74,8 @@ class Plots:
             seen[name] = self._seen(name, place, rows, pixels, window)
         return draw_renderings(window, run.objects.truth.boxes[rows], seen, f"{window} of {sample.id}")
 
-    def _seen(self, name: str, place: int, rows: Any, pixels: Any, window: Crop) -> "Seen":
-        from pytest_cropdet.figures import Seen
+    def _seen(self, name: str, place: int, rows: Any, pixels: Any, window: Crop) -> "RenderingPanel":
+        from pytest_cropdet.figures import RenderingPanel
 
         run, causes = self._run, self._run.causes
         detected, matches = causes.detected[name], causes.matches[name]
@@ -87,7 +87,7 @@ class Plots:
         right[matches.rows] = (partner >= 0) & np.append(run.objects.scored, False)[partner]
         ignored[matches.rows] = matches.ignored()[half]
         shown = shown[~ignored[shown]]
-        return Seen(
+        return RenderingPanel(
             pixels=pixels,
             window=(window.left, window.top) if detected_in(name) == "image" else (0, 0),
             found=causes.found[name][rows],

@@ -15,7 +15,7 @@ from pytest_cropdet.data import CategoryMap, Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.evaluation import CropIndex, bounds_of, build_detected, build_objects, match, resample
 from pytest_cropdet.geometry import Crop
-from pytest_cropdet.inference import WAIT, BatchKeys, chunks
+from pytest_cropdet.inference import BATCH_WAIT, BatchKeys, chunks
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["Repeat", "check_repeat", "differ"]
@@ -67,7 +67,7 @@ def check_repeat(
     apart = keys.repeat_name(*_measured_on(parts, keys, chosen, settings))
     known = keys.repeat(same, apart)
     while known is None and same is not None and not keys.cache.claim(same):
-        time.sleep(WAIT)  # another process is finding out
+        time.sleep(BATCH_WAIT)  # another process is finding out
         known = keys.repeat(same, apart)
     try:
         known = known or keys.repeat(same, apart)

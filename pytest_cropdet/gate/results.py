@@ -17,7 +17,7 @@ from pytest_cropdet.causes import (
     Explanation,
     LabelChanges,
     NoAnchors,
-    Scored,
+    ScoredRun,
     Shift,
     Step,
     Where,
@@ -81,7 +81,7 @@ class Run:
     caps: Caps
     controls: Mapping[str, Any]
     speaks_for: Mapping[str, float]
-    scored: Scored
+    scored: ScoredRun
     details: Details
     repeat: Repeat | None = None
     worst: CropLoss | None = None

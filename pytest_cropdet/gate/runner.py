@@ -9,13 +9,13 @@ from typing import Any
 from pytest_cropdet.causes import Explainer, try_mitigations
 from pytest_cropdet.crops import Plan, choose_samples, make_plan, refuse_without_truth, shuffled
 from pytest_cropdet.data import (
-    HIGH,
+    HIGH_SCORE,
     CategoryMap,
     Dataset,
     Detections,
     Sample,
+    detector_names,
     load_annotations,
-    names_for,
     reconcile,
     select_categories,
     stand_in_truth,
@@ -173,7 +173,7 @@ class _Judge:
         self._mixed = shuffled(samples, settings.seed)
         self._looks: list[Look] = []
         self._repeat: Repeat | None = None
-        self._high = settings.score_threshold or HIGH
+        self._high = settings.score_threshold or HIGH_SCORE
         self._training = None if settings.train_data is None else load_annotations(settings.train_data)
         self.chosen: list[int] = []
         self.kept: list[int] = []
@@ -252,7 +252,7 @@ class _Judge:
         names = self.dataset.categories
         if self.categories is None:
             samples = stand_in_truth(samples, found.whole, self._high)
-            names = names_for(self.handle.categories, found.whole)
+            names = detector_names(self.handle.categories, found.whole)
             self.chosen = select_categories(self.settings.categories or tuple(names.values()), names)
         limits = {select_categories([name], names)[0]: limit for name, limit in self.settings.by_category.items()}
         by_category = {names[key]: limit for key, limit in limits.items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from pytest_cropdet.causes import Details, Explanation, Scored
+from pytest_cropdet.causes import Details, Explanation, ScoredRun
 from pytest_cropdet.crops import Plan
 from pytest_cropdet.data import LOW_SHARE, Detections
 from pytest_cropdet.errors import VerifyError
@@ -183,7 +183,7 @@ def summarise(
             for each in categories
         }
     explanation = Explanation()
-    scored = Scored(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None, point)
+    scored = ScoredRun(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None, point)
     details = Details(
         scored,
         settings,

@@ -7,7 +7,6 @@ is likely right if it gains surely and much. Which category each of the detector
 the images and judged on the other.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +16,9 @@ import numpy as np
 
 from pytest_cropdet.data import CategoryMap, Detections, Pairing, Sample
 from pytest_cropdet.detectors import DetectorHandle
+from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.geometry import Boxes, Crop, Floats, Ints, from_format, iou
-from pytest_cropdet.terms import KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS
 
 __all__ = ["CONVENTIONS_CHECK", "Answers", "Suspicion", "answers_of"]
 
@@ -35,7 +35,7 @@ FIXES = {
     "input": "the boxes seem to be pixels of the model's resized input, not of the image",
     "pixels": "the boxes seem to be pixels of the image, not of the model's resized input",
 }
-UNITS = ("normalized", "input", "pixels")
+UNIT_KINDS = ("normalized", "input", "pixels")
 SWAP = [1, 0, 3, 2]
 Reader = Callable[[Boxes, Floats], Boxes]  # boxes, and width height width height of the image
 
@@ -115,7 +115,7 @@ class Answers:
         def reading(kind: str, read: Iterable[Detections]) -> Suspicion:
             pairs = zip(known, read, strict=True)
             after = _worth([(sample, self.categories.translate(each)) for (sample, _), each in pairs])
-            return Suspicion(kind, float(before.sum()) / count, float(after.sum()) / count, _z(after - before))
+            return Suspicion(kind, float(before.sum()) / count, float(after.sum()) / count, z_score(after - before))
 
         for step in (1, -1):
             yield reading(f"ids{step:+d}", [_with_ids(found, found.categories + step) for _, found in known])
@@ -165,7 +165,7 @@ class Answers:
         changed.sort(key=lambda key: -best[key][1])
         names = tuple((key, self.categories.dataset[pairs[key]]) for key in changed)
         yield Suspicion(
-            "categories", float(before.sum()) / count, float(after.sum()) / count, _z(after - before), names
+            "categories", float(before.sum()) / count, float(after.sum()) / count, z_score(after - before), names
         )
 
     def _said(self, reading: Suspicion) -> str:
@@ -186,7 +186,7 @@ class Answers:
             return f"{OPTION} first_category={right} instead of {first}" if right >= 0 and self.is_file else self._names
         if not self.is_file:
             return "return x0 y0 x1 y1 in pixels of the image that the function is given"
-        if reading.kind in UNITS:
+        if reading.kind in UNIT_KINDS:
             return f"{OPTION} units={reading.kind} instead of {self.said.get('units')}"
         declared = self.said.get("boxes")
         swapped = {"xyxy": "yxyx", "yxyx": "xyxy"}.get(str(declared), "yxyx")
@@ -203,7 +203,7 @@ def answers_of(
     detector: DetectorHandle, samples: Sequence[Sample], whole: Sequence[Detections], categories: CategoryMap
 ) -> Answers:
     """Return a detector's answers ``whole`` to the whole images of ``samples``."""
-    is_file = detector.name.partition(":")[0] in KINDS
+    is_file = detector.name.partition(":")[0] in DETECTOR_KINDS
     size = detector.profile.input_size
     return Answers(samples, whole, categories, detector.description.known(), is_file, size)
 
@@ -235,11 +235,3 @@ def _worth(known: Sequence[tuple[Sample, Detections]]) -> Floats:
         same = categories[:, None] == found.categories[None, :]
         sums.append(np.where(same, _fits(sample, found), 0.0).max(axis=1, initial=0.0).sum())
     return np.array(sums, dtype=np.float64)
-
-
-def _z(gains: Floats) -> float:
-    """Return the mean over its standard error; infinite where all gains are equal and not 0."""
-    mean, spread = float(gains.mean()), float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
-    if spread == 0:
-        return 0.0 if mean == 0 else math.copysign(math.inf, mean)
-    return mean / (spread / math.sqrt(len(gains)))

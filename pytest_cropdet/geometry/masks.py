@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 __all__ = ["Mask", "boxes_of", "window_mask"]
 
 FAR = 10  # sides of the image that a polygon may lie outside of it; pycocotools walks its outline pixel by pixel
-LONGEST = 10_000_000  # px of the outline of one object
+LONGEST_SIDE = 10_000_000  # px of the outline of one object
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class Mask:
         if not polygons:
             return None, left_out
         longest = sum(map(len, polygons)) * (2 * FAR + 1) * max(height, width)  # what it may be at the very most
-        if longest > LONGEST and sum(_length(polygon) for polygon in polygons) > LONGEST:
-            raise ValueError(f"the polygons are longer than {LONGEST:,} px in all")
+        if longest > LONGEST_SIDE and sum(_length(polygon) for polygon in polygons) > LONGEST_SIDE:
+            raise ValueError(f"the polygons are longer than {LONGEST_SIDE:,} px in all")
         return cls._of(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))), left_out
 
     @classmethod

@@ -17,14 +17,14 @@ from typing import Protocol
 import numpy as np
 
 from pytest_cropdet.data import Detections, Sample
-from pytest_cropdet.detectors import DetectorHandle, Prepared
+from pytest_cropdet.detectors import DetectorHandle, PreparedImage
 from pytest_cropdet.errors import CropdetError, DataError
 from pytest_cropdet.geometry import Crop, Image
 from pytest_cropdet.inference.cache_keys import BatchKeys
 
 __all__ = ["Batch", "Batches", "Picture", "View", "chunks", "detect_all", "plain_batches"]
 
-WAIT = 0.1  # seconds between looks at a batch that another process computes
+BATCH_WAIT = 0.1  # seconds between looks at a batch that another process computes
 
 
 class View(Protocol):
@@ -81,7 +81,7 @@ class _Task:
     pictures: list[Picture]
     key: str | None
     answer: list[Detections] | None
-    prepared: list[Prepared]
+    prepared: list[PreparedImage]
 
 
 def chunks(detector: DetectorHandle, samples: Sequence[Sample]) -> list[list[Sample]]:
@@ -195,10 +195,12 @@ def _await(
             answer = _answer(detector, task, keys)
             if answer is not None:
                 return answer
-        time.sleep(WAIT)
+        time.sleep(BATCH_WAIT)
 
 
-def _prepared(detector: DetectorHandle, pictures: Sequence[Picture], images: Mapping[str, Image]) -> list[Prepared]:
+def _prepared(
+    detector: DetectorHandle, pictures: Sequence[Picture], images: Mapping[str, Image]
+) -> list[PreparedImage]:
     return [detector.adapter.prepare(each.of(images[each.sample])) for each in pictures]
 
 

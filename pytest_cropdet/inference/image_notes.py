@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pytest_cropdet.data import KINDS, Dataset, DataWarnings, Sample, warnings_of
+from pytest_cropdet.data import WARNING_KINDS, Dataset, DataWarnings, Sample, warnings_of
 from pytest_cropdet.inference.cache import Cache
 
 __all__ = ["data_warnings"]
@@ -38,5 +38,5 @@ def _exchange(found: DataWarnings, place: int, sample: Sample, cache: Cache) -> 
         return
     for each in cache.fact(name) or ():
         kind, detail = each
-        if kind in KINDS:  # else a later version's
+        if kind in WARNING_KINDS:  # else a later version's
             found.note(place, where, kind, detail)

@@ -4,8 +4,8 @@ Public modules: `detector` and `observations` (of a detector), `remap_checks`, `
 function that maps boxes), which import Hypothesis.
 """
 
-from pytest_cropdet.invariants.conventions import is_file
-from pytest_cropdet.invariants.outcome import Judged
+from pytest_cropdet.invariants.conventions import is_from_file
+from pytest_cropdet.invariants.outcome import CheckOutcome
 from pytest_cropdet.invariants.remap_errors import RemapError
 
-__all__ = ["Judged", "RemapError", "is_file"]
+__all__ = ["CheckOutcome", "RemapError", "is_from_file"]

@@ -3,9 +3,9 @@
 import math
 
 from pytest_cropdet.data import Detections, Sample, reconcile
-from pytest_cropdet.detectors import whole_numbers
+from pytest_cropdet.detectors import rounding_hint
 from pytest_cropdet.errors import CannotTell, CropdetError
-from pytest_cropdet.invariants.conventions import Mistaken, can_change, is_file, suspects
+from pytest_cropdet.invariants.conventions import ConventionMistake, can_change, is_from_file, suspects
 from pytest_cropdet.invariants.failures import WrongConvention
 from pytest_cropdet.invariants.observations import Evidence
 from pytest_cropdet.invariants.unjudged import nothing_found
@@ -13,7 +13,7 @@ from pytest_cropdet.invariants.unjudged import nothing_found
 __all__ = ["D15", "check_conventions", "misread"]
 
 D15 = "D15-conventions"
-FEWEST = 8  # images by which a function is surely read wrongly
+FEWEST_SURE = 8  # images by which a function is surely read wrongly
 
 
 def check_conventions(evidence: Evidence, least: int) -> tuple[float, float, str]:
@@ -44,16 +44,16 @@ def check_conventions(evidence: Evidence, least: int) -> tuple[float, float, str
     return z, math.inf, "z of the convention that would gain most"
 
 
-def misread(evidence: Evidence) -> Mistaken | None:
+def misread(evidence: Evidence) -> ConventionMistake | None:
     """Return what is surely wrong about how a function's answers are read, without calling it for more images.
 
     ``None`` for a file, which would have to be read again, and where there is no ground truth.
     """
-    if evidence.names is None or is_file(evidence.detector):
+    if evidence.names is None or is_from_file(evidence.detector):
         return None
     answers = {look.sample.id: look.windows() for look in evidence.looks}
     samples = [look.sample for look in evidence.looks]
-    if len(samples) < FEWEST:
+    if len(samples) < FEWEST_SURE:
         return None
     try:
         found = suspects(evidence.detector, samples, evidence.names, answers)
@@ -69,7 +69,7 @@ def _known(evidence: Evidence, least: int) -> tuple[list[Sample], dict[str, Dete
     are enough; only where fewer than ``least`` of them are annotated, it is called for more.
     """
     samples = [sample for sample in evidence.samples if (~sample.truth.crowd).any()]
-    if is_file(evidence.detector):
+    if is_from_file(evidence.detector):
         return samples, {}
     shown = {look.sample.id: look for look in evidence.looks}
     first = [sample for sample in samples if sample.id in shown]
@@ -78,9 +78,9 @@ def _known(evidence: Evidence, least: int) -> tuple[list[Sample], dict[str, Dete
 
 
 def _rounded(evidence: Evidence, samples: list[Sample], answers: dict[str, Detections]) -> list[str]:
-    if is_file(evidence.detector) or evidence.names is None:
+    if is_from_file(evidence.detector) or evidence.names is None:
         return []
     mapped = reconcile(evidence.detector.categories, evidence.names, ())
     known = [sample for sample in samples if sample.id in answers]
-    said = whole_numbers([mapped.translate(answers[sample.id]) for sample in known], known)
+    said = rounding_hint([mapped.translate(answers[sample.id]) for sample in known], known)
     return [] if said is None else [f"{evidence.detector.name}: {said}"]

@@ -9,26 +9,26 @@ inside: what it returned is read in other ways (:mod:`pytest_cropdet.detectors.a
 called again.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pytest_cropdet.data import CategoryMap, Detections, Sample, reconcile
-from pytest_cropdet.detectors import DetectorHandle, alternatives, is_sharp, load_detector, readings
+from pytest_cropdet.detectors import DetectorHandle, alternatives, lies_on_edges, load_detector, possible_readings
 from pytest_cropdet.errors import CropdetError, DetectorError
+from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.geometry import Crop, Floats, iou
-from pytest_cropdet.terms import KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS
 
-__all__ = ["FIRST", "Mistaken", "Z", "can_change", "is_file", "suspects"]
+__all__ = ["FIRST_IMAGES", "ConventionMistake", "Z", "can_change", "is_from_file", "suspects"]
 
 Z = 4.0  # standard errors from which on a convention counts as wrong
-FIRST = 16  # images on which every other value is tried
+FIRST_IMAGES = 16  # images on which every other value is tried
 PROMISING = 1.0  # standard errors there, from which on it is tried on all images
 GAIN = 0.01  # of the mean, below which a change is of no use
 
-MISTAKES: Mapping[str, str] = {
+CONVENTION_MISTAKES: Mapping[str, str] = {
     "channels": "the channels are in the wrong order (BGR for RGB)",
     "range": "pixel values are in the wrong range",
     "resize": "objects are found better in pictures resized in another way, maybe that of the training",
@@ -41,7 +41,7 @@ HABITS = ("resize",)  # another value may serve a detector better that is declar
 
 
 @dataclass(frozen=True, slots=True)
-class Mistaken:
+class ConventionMistake:
     """A convention changed from ``declared`` to ``value``: the mean of score times IoU over objects, the gain's z.
 
     ``fix``: of a function, which has no options: what is wrong, and what to change. ``fits``: boxes lie on annotated
@@ -71,20 +71,20 @@ class Mistaken:
     def __str__(self) -> str:
         said = f"say --cropdet-detector {self.key}={self.value} instead of {self.declared}"
         return (
-            f"{self.fix or f'{MISTAKES[self.key]}: {said}'}\n"
+            f"{self.fix or f'{CONVENTION_MISTAKES[self.key]}: {said}'}\n"
             f"  score times IoU of annotated objects is then {self.after:.3f} in the mean instead of {self.before:.3f} "
             f"(z = {self.z:.1f} over {self.images} images)"
         )
 
 
-def is_file(detector: DetectorHandle) -> bool:
+def is_from_file(detector: DetectorHandle) -> bool:
     """Whether a detector is read from a file, whose conventions are options."""
-    return detector.name.partition(":")[0] in KINDS
+    return detector.name.partition(":")[0] in DETECTOR_KINDS
 
 
 def can_change(detector: DetectorHandle) -> bool:
     """Whether a detector can be read in another way: its file, or what a function of the user's own returned."""
-    return is_file(detector) or callable(detector)
+    return is_from_file(detector) or callable(detector)
 
 
 def suspects(
@@ -92,7 +92,7 @@ def suspects(
     samples: Sequence[Sample],
     names: Mapping[int, str],
     answers: Mapping[str, Detections] | None = None,
-) -> list[Mistaken]:
+) -> list[ConventionMistake]:
     """Return what every other value of every convention would change, the largest gain that is sure first.
 
     ``samples``: with annotated objects; ``names``: their categories. Of a file all values are tried on the first 16
@@ -102,14 +102,14 @@ def suspects(
     """
     known = [sample for sample in samples if (~sample.truth.crowd).any()]
     given = dict(answers or {})
-    found = (_of_file if is_file(detector) else _of_function)(detector, known, names, given)
+    found = (_of_file if is_from_file(detector) else _of_function)(detector, known, names, given)
     return sorted(found, key=lambda each: (not each.is_mistake, not each.is_sure, each.before - each.after))
 
 
 def _of_file(
     detector: DetectorHandle, known: Sequence[Sample], names: Mapping[int, str], answers: Mapping[str, Detections]
-) -> list[Mistaken]:
-    first, rest = known[:FIRST], known[FIRST:]
+) -> list[ConventionMistake]:
+    first, rest = known[:FIRST_IMAGES], known[FIRST_IMAGES:]
     before = _found(detector, first, names, answers)
     objects = _objects(known)
     found, more = [], None
@@ -117,7 +117,7 @@ def _of_file(
         try:
             gains = _found(changed, first, names) - before
             base = before
-            if _z(gains) >= PROMISING and rest:
+            if z_score(gains) >= PROMISING and rest:
                 more = _found(detector, rest, names, answers) if more is None else more
                 base = np.concatenate([before, more])
                 gains = np.concatenate([gains, _found(changed, rest, names) - more])
@@ -126,23 +126,23 @@ def _of_file(
         count = int(objects[: len(gains)].sum())
         mean, gain = float(base.sum()) / count, float(gains.sum()) / count
         declared = getattr(detector.description, key)
-        found.append(Mistaken(key, declared, value, mean, mean + gain, _z(gains), len(gains)))
+        found.append(ConventionMistake(key, declared, value, mean, mean + gain, z_score(gains), len(gains)))
     return found
 
 
 def _of_function(
     detector: DetectorHandle, known: Sequence[Sample], names: Mapping[int, str], answers: Mapping[str, Detections]
-) -> list[Mistaken]:
+) -> list[ConventionMistake]:
     """Return what each other way to read a function's answers would change; none of it calls the function again."""
     mapped = reconcile(detector.categories, names, ())
     given = _answers(detector, known, answers)
     plain, objects = [mapped.translate(each) for each in given], _objects(known)
     before = _sums(plain, known)
     found = []
-    for reading in readings(known):
+    for reading in possible_readings(known):
         changed, gains = list[Detections](), np.zeros(0)
-        for end in (FIRST, len(known)):
-            if len(gains) and _z(gains) < PROMISING:
+        for end in (FIRST_IMAGES, len(known)):
+            if len(gains) and z_score(gains) < PROMISING:
                 break
             samples = known[len(changed) : end]
             read = [
@@ -152,20 +152,20 @@ def _of_function(
             changed += read
             gains = np.concatenate([gains, _sums(read, samples) - before[len(gains) : len(changed)]])
         tried = known[: len(changed)]
-        sharp = is_sharp(changed, tried)
+        sharp = lies_on_edges(changed, tried)
         if not tried or (reading.key == "edges" and not sharp):
             continue
         count = max(1, int(objects[: len(tried)].sum()))
         mean, gain = float(before[: len(tried)].sum()) / count, float(gains.sum()) / count
         then, now = _matched(changed, tried), _matched(plain[: len(tried)], tried)
         found.append(
-            Mistaken(
+            ConventionMistake(
                 reading.key,
                 reading.declared,
                 reading.value,
                 mean,
                 mean + gain,
-                _z(gains),
+                z_score(gains),
                 len(gains),
                 f"{detector.name}: {reading.wrong}; {reading.fix}",
                 sharp or (then >= count * MATCHED and then >= now * TIMES),
@@ -181,7 +181,7 @@ def _objects(samples: Sequence[Sample]) -> Floats:
 def _others(detector: DetectorHandle) -> Iterator[tuple[str, object, DetectorHandle]]:
     """Yield a detector again and again, each time read with one convention changed."""
     said = detector.description.known()
-    for key in MISTAKES:
+    for key in CONVENTION_MISTAKES:
         for value in alternatives(key, said.get(key)):
             try:
                 changed = load_detector(detector.name, **{**said, key: value})
@@ -226,11 +226,3 @@ def _sums(answers: Sequence[Detections], samples: Sequence[Sample]) -> Floats:
 def _matched(answers: Sequence[Detections], samples: Sequence[Sample]) -> int:
     """Return how many annotated objects a detection of their category covers at IoU 0.5, whatever it scores."""
     return sum(int((each.max(axis=1, initial=0.0) >= 0.5).sum()) for each, _ in _overlaps(answers, samples))
-
-
-def _z(gains: Floats) -> float:
-    """Return the mean over its standard error; infinite where all gains are equal and not 0."""
-    mean, spread = float(gains.mean()), float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
-    if spread == 0:
-        return 0.0 if mean == 0 else math.copysign(math.inf, mean)
-    return mean / (spread / math.sqrt(len(gains)))

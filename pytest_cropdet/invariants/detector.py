@@ -15,20 +15,20 @@ import numpy as np
 from pytest_cropdet.data import Detections
 from pytest_cropdet.errors import CannotTell, DetectorError, SpecError
 from pytest_cropdet.geometry import Crop, Image, has_sides, iou
-from pytest_cropdet.invariants import failures as broken
+from pytest_cropdet.invariants import failures
 from pytest_cropdet.invariants.cautions import cautions
 from pytest_cropdet.invariants.convention_check import D15, check_conventions
-from pytest_cropdet.invariants.conventions import FIRST
+from pytest_cropdet.invariants.conventions import FIRST_IMAGES
 from pytest_cropdet.invariants.failures import BrokenInvariant
-from pytest_cropdet.invariants.observations import Answer, Evidence, difference
-from pytest_cropdet.invariants.outcome import Judged
+from pytest_cropdet.invariants.observations import Evidence, WindowAnswer, difference
+from pytest_cropdet.invariants.outcome import CheckOutcome
 from pytest_cropdet.invariants.repeating import spread, with_objects
 from pytest_cropdet.invariants.unjudged import few, nothing
 
-__all__ = ["INVARIANTS", "CannotTell", "Tolerances", "check_detector", "judge_detector", "measure"]
+__all__ = ["INVARIANT_CHECKS", "CannotTell", "Tolerances", "check_detector", "judge_detector", "measure"]
 
-MOST = 8  # images that are moved
-FEWEST = 3  # images that a median needs
+MOST_MOVED = 8  # images that are moved
+FEWEST_MOVED = 3  # images that a median needs
 CHANGE = "change of a score (the whole of it where a box moved or is gone)"
 
 
@@ -109,7 +109,7 @@ def _moved(evidence: Evidence, stride: int, offset: tuple[int, int]) -> float:
     changes: list[float] = []
     height, width = evidence.detector.profile.input_size
     for look in evidence.looks:
-        if len(changes) >= MOST:
+        if len(changes) >= MOST_MOVED:
             break
         image = look.windows.image()
         part = image[: height - stride, : width - stride] if height and width else image
@@ -120,8 +120,10 @@ def _moved(evidence: Evidence, stride: int, offset: tuple[int, int]) -> float:
         keep = [_far(each, part, stride // 2) for each in (before, back)]
         if any((each.scores >= evidence.rules.confident).any() for each in keep):
             changes.append(difference(keep[0], keep[1], evidence.rules.confident))
-    if len(changes) < FEWEST:
-        raise CannotTell(f"only {len(changes)} images have an object far enough from their border, {FEWEST} are needed")
+    if len(changes) < FEWEST_MOVED:
+        raise CannotTell(
+            f"only {len(changes)} images have an object far enough from their border, {FEWEST_MOVED} are needed"
+        )
     return float(np.median(changes))
 
 
@@ -149,7 +151,7 @@ def _small_shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float,
     )
 
 
-def _clear(evidence: Evidence) -> list[Answer]:
+def _clear(evidence: Evidence) -> list[WindowAnswer]:
     return [each for look in evidence.looks for crop in look.inside() for each in look.answers(crop) if each.clear]
 
 
@@ -222,7 +224,7 @@ def _frame(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     return worst, allowed.beyond, "share of the picture's side by which a box reaches over its border"
 
 
-def _cut(evidence: Evidence, share: str, least: float) -> dict[tuple[str, int], Answer]:
+def _cut(evidence: Evidence, share: str, least: float) -> dict[tuple[str, int], WindowAnswer]:
     return {
         (look.sample.id, each.row): each
         for look in evidence.looks
@@ -255,70 +257,72 @@ def _empty(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
         try:
             evidence.ask(picture)
         except DetectorError as error:
-            raise broken.DetectorRaised(f"{name}: {error}") from error
+            raise failures.DetectorRaised(f"{name}: {error}") from error
     return 0.0, 0.0, "failures on pictures without objects"
 
 
 def _conventions(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
-    return check_conventions(evidence, max(allowed.least, FIRST))
+    return check_conventions(evidence, max(allowed.least, FIRST_IMAGES))
 
 
-def _share(evidence: Evidence, answers: list[Answer], fails: Callable[[Answer], bool], allowed: Tolerances) -> float:
+def _share(
+    evidence: Evidence, answers: list[WindowAnswer], fails: Callable[[WindowAnswer], bool], allowed: Tolerances
+) -> float:
     if len(answers) < allowed.least:
         raise CannotTell(few(evidence, len(answers), allowed.least))
     return sum(map(fails, answers)) / len(answers)
 
 
-INVARIANTS: Mapping[str, tuple[Check, type[BrokenInvariant]]] = {
-    "D1-repeatable": (_repeat, broken.NotRepeatable),
-    "D2-alone-as-in-a-batch": (_batch, broken.BatchDependent),
-    "D3-padding": (_padding, broken.MovedByPadding),
-    "D4-shift-by-strides": (_shift, broken.MovedByShift),
-    "D5-shift-by-pixels": (_small_shift, broken.ShiftSensitive),
-    "D6-interior-object-found": (_interior, broken.InteriorObjectLost),
-    "D7-nothing-made-up": (_made_up, broken.ObjectMadeUp),
-    "D8-score-kept": (_score, broken.ScoreChanged),
-    "D9-category-kept": (_category, broken.CategoryChanged),
-    "D10-no-duplicates": (_duplicates, broken.DuplicatesKept),
-    "D11-inside-frame": (_frame, broken.OutsideFrame),
-    "D12-truncated-object-found": (_truncated, broken.TruncatedObjectLost),
-    "D13-score-falls-with-cut": (_rise, broken.ScoreRisesWithCut),
-    "D14-empty-picture": (_empty, broken.DetectorRaised),
-    D15: (_conventions, broken.WrongConvention),
+INVARIANT_CHECKS: Mapping[str, tuple[Check, type[BrokenInvariant]]] = {
+    "D1-repeatable": (_repeat, failures.NotRepeatable),
+    "D2-alone-as-in-a-batch": (_batch, failures.BatchDependent),
+    "D3-padding": (_padding, failures.MovedByPadding),
+    "D4-shift-by-strides": (_shift, failures.MovedByShift),
+    "D5-shift-by-pixels": (_small_shift, failures.ShiftSensitive),
+    "D6-interior-object-found": (_interior, failures.InteriorObjectLost),
+    "D7-nothing-made-up": (_made_up, failures.ObjectMadeUp),
+    "D8-score-kept": (_score, failures.ScoreChanged),
+    "D9-category-kept": (_category, failures.CategoryChanged),
+    "D10-no-duplicates": (_duplicates, failures.DuplicatesKept),
+    "D11-inside-frame": (_frame, failures.OutsideFrame),
+    "D12-truncated-object-found": (_truncated, failures.TruncatedObjectLost),
+    "D13-score-falls-with-cut": (_rise, failures.ScoreRisesWithCut),
+    "D14-empty-picture": (_empty, failures.DetectorRaised),
+    D15: (_conventions, failures.WrongConvention),
 }
 
 
 def measure(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> tuple[float, float, str]:
     """Return what an invariant measures, what is allowed, and what it is, in words."""
-    if name not in INVARIANTS:
-        raise SpecError(f"no invariant is called {name!r}; there are {', '.join(INVARIANTS)}")
-    return INVARIANTS[name][0](evidence, allowed or Tolerances())
+    if name not in INVARIANT_CHECKS:
+        raise SpecError(f"no invariant is called {name!r}; there are {', '.join(INVARIANT_CHECKS)}")
+    return INVARIANT_CHECKS[name][0](evidence, allowed or Tolerances())
 
 
-def judge_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> Judged:
+def judge_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> CheckOutcome:
     """Return whether the invariant ``name`` holds, with the number that says so."""
     allowed = allowed or Tolerances()
     try:
         value, most, what = measure(name, evidence, allowed)
     except CannotTell as error:
-        return Judged(name, "skip", error=error)
+        return CheckOutcome(name, "skip", error=error)
     except BrokenInvariant as error:
-        return Judged(name, "fail", error=error, hint=evidence.hints.get(name))
+        return CheckOutcome(name, "fail", error=error, hint=evidence.hints.get(name))
     hint = evidence.hints.get(name)
     known, limit = (float(each) if math.isfinite(each) else None for each in (value, most))
     if value <= most:
-        return Judged(name, "pass", known, limit, what, hint=hint)
-    cause = INVARIANTS[name][1]
+        return CheckOutcome(name, "pass", known, limit, what, hint=hint)
+    cause = INVARIANT_CHECKS[name][1]
     text = "\n  ".join(
         [f"{value:.3g} > {most:.3g}: {what}", f"{name}: {cause.__doc__}", *cautions(name, evidence, allowed.repeat)]
     )
-    return Judged(name, "fail", known, limit, what, cause(text), hint)
+    return CheckOutcome(name, "fail", known, limit, what, cause(text), hint)
 
 
 def check_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> None:
     """Raise the class of ``name`` if that invariant does not hold; :class:`CannotTell` if it cannot be judged.
 
-    ``name``: a key of :data:`INVARIANTS`, such as ``D6-interior-object-found``.
+    ``name``: a key of :data:`INVARIANT_CHECKS`, such as ``D6-interior-object-found``.
     """
     __tracebackhide__ = True
     judge_detector(name, evidence, allowed).check()

@@ -10,15 +10,15 @@ from functools import cached_property
 
 import numpy as np
 
-from pytest_cropdet.crops import draw, make_plan, shuffled
+from pytest_cropdet.crops import draw_number, make_plan, shuffled
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.detectors import Detector, DetectorHandle, as_handle
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.geometry import Crop, Image, iou
 from pytest_cropdet.inference import Cache, Windows
-from pytest_cropdet.search import Held, LossRules, held_objects
+from pytest_cropdet.search import HeldObjects, LossRules, held_objects
 
-__all__ = ["CALLS_PER_IMAGE", "Answer", "Evidence", "Look", "difference"]
+__all__ = ["CALLS_PER_IMAGE", "Evidence", "ImageObservation", "WindowAnswer", "difference"]
 
 CALLS_PER_IMAGE = 6
 INSIDE = "random:keep=0.5-0.9,per_image=2"
@@ -28,7 +28,7 @@ SMALL_SHIFT = 7  # pixels, below the stride of any detector
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WindowAnswer:
     """What a window says of an object of the whole image.
 
     ``clear``: it lies inside, at least a tenth of the window's shorter side away from the cut. ``overlaps``,
@@ -52,7 +52,7 @@ class Answer:
         return float(self.scores[rows].max(initial=0.0))
 
 
-class Look:
+class ImageObservation:
     """One image: its windows, and what is found in them."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Look:
         self.frame = self.windows.frame
 
     @cached_property
-    def held(self) -> Held:
+    def held(self) -> HeldObjects:
         """The objects: what is found with confidence in the whole image."""
         return held_objects(None, self.windows(), self.rules, self.frame)
 
@@ -73,7 +73,7 @@ class Look:
 
     def shifted(self) -> Crop:
         """Return the image less 1 to 7 px at the left and top."""
-        less = [1 + draw("small shift", self._seed, self.sample.id, axis) % SMALL_SHIFT for axis in "xy"]
+        less = [1 + draw_number("small shift", self._seed, self.sample.id, axis) % SMALL_SHIFT for axis in "xy"]
         less = [min(less[0], self.sample.width - 1), min(less[1], self.sample.height - 1)]
         return Crop(less[0], less[1], self.sample.width - less[0], self.sample.height - less[1])
 
@@ -82,7 +82,7 @@ class Look:
         objects = Sample(self.sample.id, self.sample.width, self.sample.height, self.held.truth, _unread)
         return make_plan([objects], CUT[share], self._seed).windows[self.sample.id]
 
-    def answers(self, crop: Crop) -> Iterator[Answer]:
+    def answers(self, crop: Crop) -> Iterator[WindowAnswer]:
         """Yield what ``crop`` says of every object of which half or more shows."""
         found = self.windows(crop)
         seen = Crop(0, 0, crop.width, crop.height).clip(found.boxes)
@@ -92,7 +92,7 @@ class Look:
             area = float(np.prod(inside[0, 2:] - inside[0, :2]))
             visibility = area / float(np.prod(box[2:] - box[:2]))
             if visibility >= 0.5:
-                yield Answer(
+                yield WindowAnswer(
                     f"{crop!r} of {self.sample.id}",
                     row,
                     float(self.held.scores[row]),
@@ -151,7 +151,7 @@ class Evidence:
             raise DataError("the data set has no images, so that no invariant can be judged")
         chosen = pool[:count]
         self.samples, self.names = pool[:examples], names
-        self.looks = [Look(self.detector, sample, self.rules, seed, cache) for sample in chosen]
+        self.looks = [ImageObservation(self.detector, sample, self.rules, seed, cache) for sample in chosen]
         self.hints: dict[str, str] = {}
         self.noted: dict[str, str | None] = {}
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Judged"]
+__all__ = ["CheckOutcome"]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CheckOutcome:
     """What came of an invariant: ``pass``, ``fail``, or ``skip`` where it cannot be judged.
 
     ``value`` of ``what``, and what is ``allowed``; ``None`` where nothing was measured, ``allowed`` also where no

@@ -15,12 +15,21 @@ from pytest_cropdet.crops.hypothesis_find import smallest
 from pytest_cropdet.crops.strategies import boxes, crops
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.invariants.remap_errors import RemapError
-from pytest_cropdet.invariants.remap_mistakes import MISTAKES
-from pytest_cropdet.invariants.remap_rules import Cause, Fault, Remap, RemapCase, Rules, explained, faults, takes_crowd
+from pytest_cropdet.invariants.remap_mistakes import REMAP_MISTAKES
+from pytest_cropdet.invariants.remap_rules import (
+    Cause,
+    Fault,
+    Remap,
+    RemapCase,
+    RemapRules,
+    explained,
+    faults,
+    takes_crowd,
+)
 
 __all__ = ["check_remap", "find_remap_errors", "remap_cases"]
 
-LONGEST = 24  # pixels: larger images show no other mistakes, and are harder to read
+LONGEST_IMAGE_SIDE = 24  # pixels: larger images show no other mistakes, and are harder to read
 SHARE = 0.25  # of the wrong boxes that a mistake must explain, or it does so by chance
 
 
@@ -81,7 +90,7 @@ def find_remap_errors(
             f"min_visibility={min_visibility} must lie between 0 and 1, tolerance={tolerance} be 0 px or more, "
             f"max_examples={max_examples} 1 or more"
         )
-    rules = Rules(min_visibility, tolerance)
+    rules = RemapRules(min_visibility, tolerance)
     strategy = remap_cases(crowds=takes_crowd(function), grid=1 if whole_pixels else 4)
     wrong: list[list[Fault]] = []
 
@@ -92,7 +101,7 @@ def find_remap_errors(
     smallest(strategy, look, max_examples)
     errors = []
     for cause in _causes([fault for found in wrong for fault in found]):
-        shown = _only(cause) if cause in MISTAKES and any(map(_only(cause), wrong)) else _among(cause)
+        shown = _only(cause) if cause in REMAP_MISTAKES and any(map(_only(cause), wrong)) else _among(cause)
 
         def holds(case: RemapCase, shown: Callable[[list[Fault]], bool] = shown) -> bool:
             return shown(faults(function, case, rules)[1])
@@ -108,7 +117,7 @@ def find_remap_errors(
 @st.composite
 def remap_cases(draw: st.DrawFn, *, crowds: bool = True, grid: int = 4) -> RemapCase:
     """Small images with up to three boxes and a window; shrinks towards the smallest image, no box and no cut."""
-    width, height = draw(st.integers(1, LONGEST)), draw(st.integers(1, LONGEST))
+    width, height = draw(st.integers(1, LONGEST_IMAGE_SIDE)), draw(st.integers(1, LONGEST_IMAGE_SIDE))
     rows = draw(boxes(width, height, max_count=3, grid=grid))
     flags = tuple(draw(st.booleans()) for _ in rows) if crowds else ()
     crop = draw(crops(width, height, touching=rows))
@@ -120,7 +129,7 @@ def _only(cause: Cause) -> Callable[[list[Fault]], bool]:
 
     def only(found: list[Fault]) -> bool:
         return bool(found) and all(
-            cause in fault.causes and not (set(fault.causes) & set(MISTAKES) - {cause}) for fault in found
+            cause in fault.causes and not (set(fault.causes) & set(REMAP_MISTAKES) - {cause}) for fault in found
         )
 
     return only
@@ -149,12 +158,12 @@ def _causes(everything: list[Fault]) -> list[Cause]:
         order = [cause for fault in left for cause in _named(fault)]
         cause = min((cause for cause in counts if counts[cause] == most), key=lambda each: _rank(each, order))
         explains = sum(fault.aspect == "boxes" and cause in fault.causes for fault in everything)
-        if cause in MISTAKES and explains < max(1.0, SHARE * boxes_in_all):
+        if cause in REMAP_MISTAKES and explains < max(1.0, SHARE * boxes_in_all):
             chance.add(cause)
             continue
         causes.append(cause)
         left = [fault for fault in left if cause not in fault.causes]
-    if left and not any(cause in MISTAKES for cause in causes):
+    if left and not any(cause in REMAP_MISTAKES for cause in causes):
         causes += sorted({fault.causes[-1] for fault in left}, key=lambda each: each.__name__)[:1]
     return causes
 
@@ -166,4 +175,4 @@ def _named(fault: Fault) -> tuple[Cause, ...]:
 
 def _rank(cause: Cause, order: list[Cause]) -> int:
     """The place of a cause among equals: what is missing or too much before a mistake, mistakes as they are listed."""
-    return list(MISTAKES).index(cause) + len(order) if cause in MISTAKES else order.index(cause)
+    return list(REMAP_MISTAKES).index(cause) + len(order) if cause in REMAP_MISTAKES else order.index(cause)

@@ -19,10 +19,10 @@ from pytest_cropdet.invariants.remap_errors import (
     SwappedAxes,
 )
 
-__all__ = ["MISTAKES", "Variants"]
+__all__ = ["REMAP_MISTAKES", "Variants"]
 
 Variants = Callable[[Boxes, Crop], Iterator[Boxes]]
-SWAP = [1, 0, 3, 2]
+SWAPPED_AXES = [1, 0, 3, 2]
 SHIFTS = np.array([[1, 1, 1, 1], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 0, 0]], dtype=np.float64)
 
 
@@ -35,8 +35,8 @@ def _swapped(boxes: Boxes, crop: Crop) -> Iterator[Boxes]:
     yield _cut(boxes, crop.top, crop.left, crop.width, crop.height)
     yield _cut(boxes, crop.left, crop.top, crop.height, crop.width)
     yield np.maximum(boxes - np.array([crop.top, crop.left] * 2), 0.0)
-    yield crop.into(boxes)[:, SWAP]
-    yield crop.into(boxes[:, SWAP])
+    yield crop.into(boxes)[:, SWAPPED_AXES]
+    yield crop.into(boxes[:, SWAPPED_AXES])
 
 
 def _not_moved(boxes: Boxes, crop: Crop) -> Iterator[Boxes]:
@@ -72,7 +72,7 @@ def _rounded(boxes: Boxes, crop: Crop) -> Iterator[Boxes]:
 
 
 # Where two explain as much, the first is named.
-MISTAKES: Mapping[type[RemapError], Variants] = {
+REMAP_MISTAKES: Mapping[type[RemapError], Variants] = {
     BoxesNotMoved: _not_moved,
     BoxesNotClipped: _not_clipped,
     ClippedToLastPixel: _to_the_last_pixel,

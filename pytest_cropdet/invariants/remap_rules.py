@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pytest_cropdet.data import GroundTruth, paint
-from pytest_cropdet.geometry import Bools, Boxes, Crop, Floats, Image, Ints, has_sides, visible_fraction
+from pytest_cropdet.geometry import Bools, Boxes, Corners, Crop, Floats, Image, Ints, has_sides, visible_fraction
 from pytest_cropdet.invariants.remap_errors import (
     CrowdDropped,
     CrowdMisaligned,
@@ -37,13 +37,22 @@ from pytest_cropdet.invariants.remap_errors import (
     WrongImage,
     WrongVisibility,
 )
-from pytest_cropdet.invariants.remap_mistakes import MISTAKES
+from pytest_cropdet.invariants.remap_mistakes import REMAP_MISTAKES
 
-__all__ = ["Answer", "Fault", "Remap", "RemapCase", "Rules", "assert_remap", "explained", "faults", "takes_crowd"]
+__all__ = [
+    "Fault",
+    "Remap",
+    "RemapAnswer",
+    "RemapCase",
+    "RemapRules",
+    "assert_remap",
+    "explained",
+    "faults",
+    "takes_crowd",
+]
 
 Remap = Callable[..., Any]
 Cause = type[RemapError]
-Row = tuple[float, float, float, float]
 OPTIONAL = ("visibility", "crowd", "kept", "image")
 FIRST_LABEL = 11  # object 0 is labelled 11, so that no label is a row
 
@@ -57,7 +66,7 @@ class RemapCase:
 
     width: int
     height: int
-    boxes: tuple[Row, ...]
+    boxes: tuple[Corners, ...]
     crop: Crop
     crowd: tuple[bool, ...] = ()
 
@@ -93,7 +102,7 @@ class RemapCase:
 
 
 @dataclass(frozen=True)
-class Rules:
+class RemapRules:
     """What is asked of a remap.
 
     ``min_visibility``: objects of which a smaller share shows must be dropped, those at it stay; 0 asks for all that
@@ -109,7 +118,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Answer:
+class RemapAnswer:
     """What a remap returned, as arrays of m rows; ``None`` for what it did not return."""
 
     boxes: Boxes
@@ -129,19 +138,19 @@ class Fault:
     detail: str = ""
 
 
-def assert_remap(function: Remap, case: RemapCase, rules: Rules | None = None) -> None:
+def assert_remap(function: Remap, case: RemapCase, rules: RemapRules | None = None) -> None:
     """Fail with a :class:`RemapError` if ``function`` is wrong about ``case``: what a found case is pasted into.
 
     >>> assert_remap(lambda image, boxes, labels, crop: (crop.into(boxes), labels),
     ...              RemapCase(8, 6, ((0.0, 0.0, 8.0, 6.0),), Crop(2, 0, 6, 6)))
     """
-    rules = rules or Rules()
+    rules = rules or RemapRules()
     answer, found = faults(function, case, rules)
     if found:
         raise explained(found[0].causes[0], case, answer, rules, found[0].detail)
 
 
-def faults(function: Remap, case: RemapCase, rules: Rules) -> tuple[Answer | None, list[Fault]]:
+def faults(function: Remap, case: RemapCase, rules: RemapRules) -> tuple[RemapAnswer | None, list[Fault]]:
     """Return what ``function`` answers to ``case``, if it is an answer, and what is wrong with it."""
     image, boxes, labels, crowd = case.image.copy(), case.rows.copy(), case.labels, case.flags
     more = {"crowd": crowd} if takes_crowd(function) else {}
@@ -159,7 +168,9 @@ def faults(function: Remap, case: RemapCase, rules: Rules) -> tuple[Answer | Non
     return answer, _judge(case, answer, rules)
 
 
-def explained(cause: Cause, case: RemapCase, answer: Answer | None, rules: Rules, detail: str = "") -> RemapError:
+def explained(
+    cause: Cause, case: RemapCase, answer: RemapAnswer | None, rules: RemapRules, detail: str = ""
+) -> RemapError:
     """Return the error of a cause, with a case in numbers: window, boxes, what was expected, what came."""
     lines = [f"{cause.summary}{': ' if detail else ''}{detail}", f"  image {case.width} x {case.height}, {case.crop}"]
     shows = rules.shows(case)
@@ -189,7 +200,7 @@ def takes_crowd(function: Remap) -> bool:
     return "crowd" in inspect.signature(function).parameters
 
 
-def _answer(returned: Any, count: int) -> Answer:
+def _answer(returned: Any, count: int) -> RemapAnswer:
     if isinstance(returned, Mapping):
         unknown = set(returned) - {"boxes", "labels", *OPTIONAL}
         if unknown or not {"boxes", "labels"} <= set(returned):
@@ -213,10 +224,10 @@ def _answer(returned: Any, count: int) -> Answer:
     kept = columns.get("kept")
     if kept is not None and kept.size and (kept.min() < 0 or kept.max() >= count):
         raise ValueError(f"kept: {kept.tolist()} for {count} objects")
-    return Answer(**columns, image=parts.get("image"))
+    return RemapAnswer(**columns, image=parts.get("image"))
 
 
-def _judge(case: RemapCase, answer: Answer, rules: Rules) -> list[Fault]:
+def _judge(case: RemapCase, answer: RemapAnswer, rules: RemapRules) -> list[Fault]:
     found = []
     shows = rules.shows(case)
     rows = _rows_of(case, answer, np.flatnonzero(shows), rules)
@@ -232,7 +243,7 @@ def _judge(case: RemapCase, answer: Answer, rules: Rules) -> list[Fault]:
     return found
 
 
-def _rows_of(case: RemapCase, answer: Answer, shown: Ints, rules: Rules) -> Ints | None:
+def _rows_of(case: RemapCase, answer: RemapAnswer, shown: Ints, rules: RemapRules) -> Ints | None:
     """Which object each row of the answer is: by ``kept``, by place if all boxes fit so, else by label."""
     if answer.kept is not None:
         return answer.kept
@@ -246,25 +257,25 @@ def _rows_of(case: RemapCase, answer: Answer, shown: Ints, rules: Rules) -> Ints
     return rows if known else None
 
 
-def _close(first: Boxes, second: Boxes, rules: Rules) -> bool:
+def _close(first: Boxes, second: Boxes, rules: RemapRules) -> bool:
     return bool((np.abs(first - second) <= rules.tolerance).all())
 
 
-def _boxes(case: RemapCase, answer: Answer, rows: Ints, shows: Bools, rules: Rules) -> list[Fault]:
+def _boxes(case: RemapCase, answer: RemapAnswer, rows: Ints, shows: Bools, rules: RemapRules) -> list[Fault]:
     common = shows[rows]
     got, expected = answer.boxes[common], case.expected[rows[common]]
     if _close(got, expected, rules):
         return []
     causes = [
         cause
-        for cause, variants in MISTAKES.items()
+        for cause, variants in REMAP_MISTAKES.items()
         if any(_close(got, variant[rows[common]], rules) for variant in variants(case.rows, case.crop))
     ]
     rest: Cause = ImpreciseBoxes if (np.abs(got - expected) < 0.5).all() else WrongBoxes
     return [Fault("boxes", (*causes, rest))]
 
 
-def _members(case: RemapCase, answer: Answer, rows: Ints, shows: Bools, rules: Rules) -> list[Fault]:
+def _members(case: RemapCase, answer: RemapAnswer, rows: Ints, shows: Bools, rules: RemapRules) -> list[Fault]:
     came = np.zeros(len(shows), bool)
     came[rows] = True
     missing, extra = shows & ~came, came & ~shows
@@ -279,7 +290,7 @@ def _members(case: RemapCase, answer: Answer, rows: Ints, shows: Bools, rules: R
         kinds.append((HiddenObjectKept,))
     also = tuple(
         cause
-        for cause, variants in MISTAKES.items()
+        for cause, variants in REMAP_MISTAKES.items()
         if any(
             np.array_equal(has_sides(variant), came) and _close(answer.boxes, variant[rows], rules)
             for variant in variants(case.rows, case.crop)
@@ -288,7 +299,7 @@ def _members(case: RemapCase, answer: Answer, rows: Ints, shows: Bools, rules: R
     return [Fault("members", (*kind, *also)) for kind in kinds]
 
 
-def _visibility(case: RemapCase, answer: Answer, rows: Ints, shows: Bools) -> list[Fault]:
+def _visibility(case: RemapCase, answer: RemapAnswer, rows: Ints, shows: Bools) -> list[Fault]:
     if answer.visibility is None:
         return []
     common = shows[rows]

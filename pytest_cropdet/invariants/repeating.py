@@ -4,7 +4,7 @@ from itertools import islice
 
 from pytest_cropdet.errors import CannotTell, DetectorError
 from pytest_cropdet.invariants.failures import NotRepeatable
-from pytest_cropdet.invariants.observations import Evidence, Look, difference
+from pytest_cropdet.invariants.observations import Evidence, ImageObservation, difference
 from pytest_cropdet.invariants.unjudged import nothing
 
 __all__ = ["spread", "with_objects"]
@@ -24,7 +24,7 @@ def spread(evidence: Evidence) -> float:
     return worst
 
 
-def with_objects(evidence: Evidence) -> list[Look]:
+def with_objects(evidence: Evidence) -> list[ImageObservation]:
     """Return the first images in which something is found: no answers at all are always the same."""
     found = list(islice((look for look in evidence.looks if len(look.held)), SHOWN_AGAIN))
     if not found:
@@ -32,7 +32,7 @@ def with_objects(evidence: Evidence) -> list[Look]:
     return found
 
 
-def _first(evidence: Evidence) -> list[Look]:
+def _first(evidence: Evidence) -> list[ImageObservation]:
     try:
         return with_objects(evidence)
     except DetectorError as error:

@@ -7,7 +7,7 @@ from pytest_cropdet.invariants.observations import Evidence
 
 __all__ = ["few", "nothing", "nothing_found"]
 
-SMALL = 1.5  # px
+SMALLEST_FRAME = 1.5  # px
 
 
 def nothing(evidence: Evidence) -> str:
@@ -43,10 +43,11 @@ def nothing_found(evidence: Evidence) -> str:
         if np.isin(boxes, (0, 1)).all():
             text += ": all coordinates are 0 or 1, as of boxes in 0 to 1 that were rounded to whole numbers"
         return text
-    if boxes.max() <= SMALL:
+    if boxes.max() <= SMALLEST_FRAME:
         return (
-            f"; the boxes of all {len(boxes)} detections that score {confident:.3g} or more lie within {SMALL:g} px of "
-            "the left top corner, as of boxes in 0 to 1: multiply x by the picture's width and y by its height"
+            f"; the boxes of all {len(boxes)} detections that score {confident:.3g} or more lie within "
+            f"{SMALLEST_FRAME:g} px of the left top corner, as of boxes in 0 to 1: multiply x by the picture's width "
+            "and y by its height"
         )
     if any(len(look.held) for look in evidence.looks):
         return ""

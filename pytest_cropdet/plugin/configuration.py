@@ -27,7 +27,7 @@ from pytest_cropdet.plugin.options import (
 )
 from pytest_cropdet.plugin.rootdir_check import base_folder
 from pytest_cropdet.settings import RunSettings
-from pytest_cropdet.terms import KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS
 
 __all__ = [
     "WITHOUT_TRUTH",
@@ -115,7 +115,7 @@ def check_options(config: pytest.Config) -> None:
     _check_examples(config)
     for model in choices(config, "model"):
         Description.of(**dict(model.said))
-        if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in KINDS:
+        if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in DETECTOR_KINDS:
             load_detector(model.spec)
     for each in choices(config, "data"):
         if not Path(each.spec).exists():

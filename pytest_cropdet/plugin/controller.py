@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_cropdet.plugin.rootdir_check import base_folder
-from pytest_cropdet.plugin.stash import Taken, session_token
+from pytest_cropdet.plugin.stash import Findings, session_token
 from pytest_cropdet.terms import BENCHMARK, CHECK, DRY_RUN, RECORD, TROUBLE, one_line
 
 if TYPE_CHECKING:
-    from pytest_cropdet.plugin.reports import Written
+    from pytest_cropdet.plugin.reports import WrittenReports
 
 __all__ = ["Ledger"]
 
@@ -23,9 +23,9 @@ class Ledger:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.taken = Taken()
+        self.taken = Findings()
         self.dry_runs: dict[str, str] = {}
-        self.written: Written | None = None
+        self.written: WrittenReports | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -65,9 +65,9 @@ class Ledger:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         taken = self.taken
         if self.written is not None and (taken or self.written.page):
-            from pytest_cropdet.report import checks_summary, in_order, write_summary
+            from pytest_cropdet.report import checks_summary, sorted_checks, write_summary
 
-            checks, gates = in_order(taken.checks.values()), [*taken.gates.values()]
+            checks, gates = sorted_checks(taken.checks.values()), [*taken.gates.values()]
             checks_summary(terminalreporter, checks)
             write_summary(terminalreporter, gates, self.written.unfinished, self.written.page, checks)
         if taken.benchmarks:

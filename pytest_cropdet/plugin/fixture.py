@@ -16,7 +16,7 @@ from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.gate import Event, Finished, Run, dry_run, events
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference import data_warnings
-from pytest_cropdet.plugin import reports as reporting
+from pytest_cropdet.plugin import reports
 from pytest_cropdet.plugin.configuration import (
     Chosen,
     choices,
@@ -29,7 +29,7 @@ from pytest_cropdet.plugin.configuration import (
 )
 from pytest_cropdet.plugin.progress import Progress
 from pytest_cropdet.plugin.resources import cache_of, warnings_stay_warnings
-from pytest_cropdet.plugin.run_records import keep, leave
+from pytest_cropdet.plugin.run_records import keep, leave_record
 from pytest_cropdet.plugin.stash import current_item, kept_runs
 from pytest_cropdet.report import (
     benchmark_properties,
@@ -42,7 +42,7 @@ from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.terms import BENCHMARK, CHECK, DRY_RUN, one_line
 
 if TYPE_CHECKING:
-    from pytest_cropdet.plugin.search_test import Judging
+    from pytest_cropdet.plugin.search_test import Judges
     from pytest_cropdet.search.dataset_search import Search
 
 __all__ = ["Cropdet"]
@@ -55,7 +55,7 @@ class Cropdet:
         self._config = config
         self.detector = None if detector is None else as_handle(detector)
         self.dataset = dataset
-        self._made: Judging | None = None
+        self._made: Judges | None = None
 
     def run(self, crops: Any = None, *, name: str | None = None, per_image: int | None = None, **changes: Any) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
@@ -101,7 +101,7 @@ class Cropdet:
             called = self._name(crops, item)
             place = sum(item is not None and each.test == item.nodeid for each in self._config.stash.get(kept_runs, []))
             if item is not None:
-                reporting.begin(self._config, item.nodeid, place, called)
+                reports.begin(self._config, item.nodeid, place, called)
             found = self._finish(settings, self.detector, plan)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
@@ -136,7 +136,7 @@ class Cropdet:
         found.name = self._name(settings.crops, item, "benchmark")
         if item is not None:
             told = {**benchmark_record(found), "data_warnings": self._data_warnings(found.plan.samples)}
-            leave(item, BENCHMARK, told, benchmark_properties(told))
+            leave_record(item, BENCHMARK, told, benchmark_properties(told))
         return found
 
     def search(self, **changes: Any) -> "Search":
@@ -178,7 +178,7 @@ class Cropdet:
         item = self._config.stash.get(current_item, None)
         if self.detector is None or setting(self._config, "dry_run"):
             pytest.skip("dry run: the detector was not judged")
-        from pytest_cropdet.invariants import Judged
+        from pytest_cropdet.invariants import CheckOutcome
         from pytest_cropdet.invariants.detector import judge_detector
 
         try:
@@ -187,18 +187,18 @@ class Cropdet:
         except SpecError:
             raise
         except Exception as error:
-            self._leave_check(item, name, invariant_record(Judged(name, "fail", error=error)))
+            self._leave_check(item, name, invariant_record(CheckOutcome(name, "fail", error=error)))
             raise
         self._leave_check(item, name, invariant_record(judged))
         if judged.verdict == "skip":
             pytest.skip(judged.reason or "")
         judged.check()
 
-    def _judging(self, detector: DetectorHandle) -> "Judging":
+    def _judging(self, detector: DetectorHandle) -> "Judges":
         if self._made is None:
-            from pytest_cropdet.plugin.search_test import Judging
+            from pytest_cropdet.plugin.search_test import Judges
 
-            self._made = Judging(self._config, detector, self.dataset, cache_of(self._config))
+            self._made = Judges(self._config, detector, self.dataset, cache_of(self._config))
         return self._made
 
     def _leave_check(
@@ -215,7 +215,7 @@ class Cropdet:
             "seed": setting(self._config, "seed", item) if seed is None else seed,
         }
         record = {**made, **told}
-        leave(item, CHECK, record, check_properties(record))
+        leave_record(item, CHECK, record, check_properties(record))
 
     def _data_warnings(self, samples: Sequence[Sample] = ()) -> list[dict[str, Any]]:
         return data_warnings(self.dataset, samples, cache_of(self._config) if samples else None)
@@ -245,7 +245,7 @@ class Cropdet:
             for event in events(detector, self.dataset, settings, plan, cache_of(self._config)):
                 if isinstance(event, Finished):
                     event.run.explanation.watch = self._watch
-                    event.run.explanation.page = reporting.page_name(self._config)
+                    event.run.explanation.page = reports.page_name(self._config)
                     return event.run
                 progress.show(event)
         raise RuntimeError("the run ended without a result")

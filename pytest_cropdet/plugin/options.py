@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.terms import KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS
 
 __all__ = [
     "CHECKS",
@@ -212,7 +212,7 @@ def named_specs(values: Sequence[str], what: str) -> list[Named]:
 
 def _short_name(spec: str) -> str:
     kind, _, rest = spec.partition(":")
-    path = Path(rest if kind in KINDS else spec)
+    path = Path(rest if kind in DETECTOR_KINDS else spec)
     generic = ("saved_model", "instances", "annotations", "model")
     stem = path.name.split(":")[-1] if ":" in path.name or path.suffix == "" else path.stem
     return path.parent.name if stem in generic and path.parent.name else stem
@@ -276,7 +276,7 @@ def _resolve_spec(text: str, base: Path, name: str) -> str:
     if given and not (base / text).exists():
         return f"{given.group(1)}={_resolve_spec(given.group(2), base, name)}"
     kind, colon, rest = text.partition(":")
-    if colon and kind in KINDS:
+    if colon and kind in DETECTOR_KINDS:
         return f"{kind}:{base / Path(rest).expanduser()}"
     path = base / Path(text).expanduser()
     is_factory = colon and name == "model" and not path.exists()

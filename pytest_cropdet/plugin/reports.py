@@ -23,11 +23,20 @@ from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.files import make_folder, write_whole
 from pytest_cropdet.gate import Run
 from pytest_cropdet.plugin.configuration import folder_of, setting
-from pytest_cropdet.plugin.stash import Taken, session_token
-from pytest_cropdet.report import Parts, Unfinished, gallery, in_order, page, summary, write_detections, write_objects
+from pytest_cropdet.plugin.stash import Findings, session_token
+from pytest_cropdet.report import (
+    MissingResult,
+    WorkerFiles,
+    github_summary,
+    html_page,
+    sorted_checks,
+    worst_crop_pictures,
+    write_detections,
+    write_objects,
+)
 from pytest_cropdet.terms import encodable, visible
 
-__all__ = ["Written", "begin", "leave", "page_name", "plan", "write_reports"]
+__all__ = ["WrittenReports", "begin", "leave_run", "page_name", "plan", "write_reports"]
 
 PACKAGES = ("pytest-cropdet", "pytest", "hypothesis", "numpy", "opencv-python-headless", "pycocotools", "tensorflow")
 
@@ -66,9 +75,9 @@ def _token(config: pytest.Config) -> str:
     return config.stash[session_token]
 
 
-def _parts(config: pytest.Config) -> Parts | None:
+def _parts(config: pytest.Config) -> WorkerFiles | None:
     wanted = page_name(config) is not None or setting(config, "objects") is not None
-    return Parts(folder_of(config), _token(config)) if wanted else None
+    return WorkerFiles(folder_of(config), _token(config)) if wanted else None
 
 
 def plan(config: pytest.Config, tests: list[str]) -> None:
@@ -89,7 +98,7 @@ def begin(config: pytest.Config, test: str, place: int, gate: str) -> None:
             parts.begin(test, place, gate)
 
 
-def leave(config: pytest.Config, run: Run, test: str, place: int) -> list[str]:
+def leave_run(config: pytest.Config, run: Run, test: str, place: int) -> list[str]:
     """Leave what the controller needs of a run that is too large to travel, and its detections where asked for.
 
     Returns what could not be written, in words; it travels to the controller, which alone has a terminal.
@@ -104,7 +113,7 @@ def leave(config: pytest.Config, run: Run, test: str, place: int) -> list[str]:
         return trouble
     content: dict[str, Any] = {"gate": run.name}
     if page_name(config) is not None:
-        content["gallery"] = gallery(run)
+        content["gallery"] = worst_crop_pictures(run)
     if setting(config, "objects") is not None:
         content["objects"] = object_table(run.scored, run.explanation.causes)
     with suppress(OSError):
@@ -113,17 +122,17 @@ def leave(config: pytest.Config, run: Run, test: str, place: int) -> list[str]:
 
 
 @dataclass
-class Written:
+class WrittenReports:
     """What was made at the end of a session: the page, what gave no result, and what could not be written."""
 
     page: str | None = None
-    unfinished: list[Unfinished] = field(default_factory=list)
+    unfinished: list[MissingResult] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
 
 
-def write_reports(config: pytest.Config, taken: Taken) -> Written:
+def write_reports(config: pytest.Config, taken: Findings) -> WrittenReports:
     """Write everything that was asked for of what the controller learnt from the tests' reports."""
-    written = Written()
+    written = WrittenReports()
     parts = _parts(config)
     left = {} if parts is None else parts.read()
     planned = [*taken.planned, *(parts.planned() if parts else ())]
@@ -150,8 +159,8 @@ class _Told:
     pictures: Sequence[str | None]
 
 
-def _told(config: pytest.Config, taken: Taken, left: Mapping[tuple[str, int], Mapping[str, Any]]) -> _Told:
-    checks = in_order(taken.checks.values())
+def _told(config: pytest.Config, taken: Findings, left: Mapping[tuple[str, int], Mapping[str, Any]]) -> _Told:
+    checks = sorted_checks(taken.checks.values())
     return _Told(
         gates=visible([*taken.gates.values()]),
         left=[left.get(key, {}) for key in taken.gates],
@@ -173,8 +182,8 @@ def _picture(config: pytest.Config, check: Mapping[str, Any]) -> str | None:
 
 
 def _unfinished(
-    taken: Taken, planned: Sequence[str], left: Mapping[tuple[str, int], Mapping[str, Any]]
-) -> list[Unfinished]:
+    taken: Findings, planned: Sequence[str], left: Mapping[tuple[str, int], Mapping[str, Any]]
+) -> list[MissingResult]:
     with_result = {test for records in (taken.gates, taken.benchmarks, taken.checks) for test, _ in records}
     begun = {test for test, place in left if (test, place) not in taken.gates}
     begun |= taken.begun.intersection(planned).difference(with_result)
@@ -183,23 +192,23 @@ def _unfinished(
         if test in taken.ended:
             why = taken.ended[test]
             if why is not None and (test not in with_result or test in begun):
-                found.append(Unfinished(test, why))
+                found.append(MissingResult(test, why))
         elif test in begun:
-            found.append(Unfinished(test, "was stopped before it came to an end"))
+            found.append(MissingResult(test, "was stopped before it came to an end"))
         elif test not in with_result:
-            found.append(Unfinished(test, "did not run"))
+            found.append(MissingResult(test, "did not run"))
     return found
 
 
-def _write_page(config: pytest.Config, told: _Told, written: Written) -> None:
+def _write_page(config: pytest.Config, told: _Told, written: WrittenReports) -> None:
     folder = _page_folder(config)
     if folder is None:
         return
     try:
-        content = page(
+        content = html_page(
             told.gates,
             [{"gallery": visible(each["gallery"])} if "gallery" in each else {} for each in told.left],
-            [Unfinished(visible(each.test), visible(each.why)) for each in written.unfinished],
+            [MissingResult(visible(each.test), visible(each.why)) for each in written.unfinished],
             visible(_command(config)),
             versions(),
             benchmarks=told.benchmarks,
@@ -222,7 +231,7 @@ def _write_page(config: pytest.Config, told: _Told, written: Written) -> None:
             )
 
 
-def _write_objects(config: pytest.Config, told: _Told, written: Written) -> None:
+def _write_objects(config: pytest.Config, told: _Told, written: WrittenReports) -> None:
     target = setting(config, "objects")
     if target is None:
         return
@@ -237,13 +246,13 @@ def _write_objects(config: pytest.Config, told: _Told, written: Written) -> None
             written.trouble.append(f"{target} has no objects of {bare} of {len(told.left)} gates: they were not kept")
 
 
-def _write_summary(told: _Told, written: Written) -> None:
+def _write_summary(told: _Told, written: WrittenReports) -> None:
     target = os.environ.get("GITHUB_STEP_SUMMARY")
     if not target:
         return
     try:
         with Path(target).open("a", encoding="utf-8") as stream:
-            stream.write(encodable(summary(told.gates, written.unfinished, told.checks, told.benchmarks)))
+            stream.write(encodable(github_summary(told.gates, written.unfinished, told.checks, told.benchmarks)))
     except OSError as error:
         written.trouble.append(f"$GITHUB_STEP_SUMMARY could not be written: {error}")
 

@@ -12,18 +12,18 @@ from pytest_cropdet.crops import plan_name
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import GateFailure
 from pytest_cropdet.gate import Run
-from pytest_cropdet.plugin import reports as reporting
+from pytest_cropdet.plugin import reports
 from pytest_cropdet.plugin.configuration import setting
-from pytest_cropdet.plugin.stash import Taken, failed_by, fixtures_in_setup, kept_runs
-from pytest_cropdet.report import in_order, properties, write_json
+from pytest_cropdet.plugin.stash import Findings, failed_by, fixtures_in_setup, kept_runs
+from pytest_cropdet.report import run_properties, sorted_checks, write_json
 from pytest_cropdet.terms import TROUBLE, Value
 
 __all__ = [
-    "Kept",
+    "RunEntry",
     "forget",
     "judge_stated",
     "keep",
-    "leave",
+    "leave_record",
     "start",
     "told_by",
     "unread_plan",
@@ -32,7 +32,7 @@ __all__ = [
 
 
 @dataclass(slots=True, eq=False)
-class Kept:
+class RunEntry:
     """A run, the test that made it, and its place among that test's runs.
 
     ``fixture``: the fixture that made it and shares it between tests, ``None`` where it is this test's alone; ``over``:
@@ -65,14 +65,14 @@ class Kept:
         return {each.measure.name for each in [*verdicts[: self.at_setup], *verdicts[self.at_start :]]}
 
 
-runs_of_item = pytest.StashKey[list[Kept]]()
+runs_of_item = pytest.StashKey[list[RunEntry]]()
 
 
 def keep(config: pytest.Config, run: Run, item: pytest.Item, place: int) -> None:
     """Keep a run for the reports, with the test and the fixture that make it."""
     making = config.stash.get(fixtures_in_setup, [])
     shared = making[-1] if making and making[-1].scope != "function" else None
-    config.stash.setdefault(kept_runs, []).append(Kept(run, item.nodeid, place, shared))
+    config.stash.setdefault(kept_runs, []).append(RunEntry(run, item.nodeid, place, shared))
 
 
 def start(config: pytest.Config) -> None:
@@ -112,7 +112,7 @@ def forget(config: pytest.Config, item: pytest.Item) -> None:
     item.user_properties[:] = [pair for pair in item.user_properties if not pair[0].startswith("cropdet.")]
 
 
-def leave(item: pytest.Item, kind: str, record: Mapping[str, Any], flat: Mapping[str, Value]) -> None:
+def leave_record(item: pytest.Item, kind: str, record: Mapping[str, Any], flat: Mapping[str, Value]) -> None:
     """Let a record of a ``kind`` travel with the report of its test, and flat properties for JUnit beside it."""
     place = sum(name == kind for name, _ in item.user_properties)
     whole = json.dumps([place, {**record, "test": item.nodeid}], allow_nan=False)
@@ -139,11 +139,11 @@ def told_by(config: pytest.Config, item: pytest.Item, failure: object = None) ->
         now = (len(each.run.verdicts), each.trouble)
         if each.test == item.nodeid or each.reported != now:
             each.reported = now
-            trouble += reporting.leave(config, each.run, each.test, each.place)
+            trouble += reports.leave_run(config, each.run, each.test, each.place)
             if each not in told:
                 told.append(each)
     return [
-        *(pair for each in told for pair in properties(each.run, each.test, each.place, each.trouble)),
+        *(pair for each in told for pair in run_properties(each.run, each.test, each.place, each.trouble)),
         *((TROUBLE, json.dumps(text)) for text in trouble),
     ]
 
@@ -156,7 +156,7 @@ def _in_short(failure: object) -> str:
     return f"{type(failure).__name__}: {text}" if text else type(failure).__name__
 
 
-def unread_plan(config: pytest.Config, taken: Taken) -> str | None:
+def unread_plan(config: pytest.Config, taken: Findings) -> str | None:
     """Return what to tell the user if ``--cropdet-plan`` names a file that is of none of the gates."""
     given = setting(config, "plan")
     if given is None or not taken.gates:
@@ -170,13 +170,13 @@ def unread_plan(config: pytest.Config, taken: Taken) -> str | None:
     return f"--cropdet-plan={given} was read by no gate: none has windows of a strategy called {name!r}"
 
 
-def write_results(config: pytest.Config, taken: Taken) -> str | None:
+def write_results(config: pytest.Config, taken: Findings) -> str | None:
     """Write the JSON if it was asked for; return what to tell the user if its place cannot be written."""
     target = setting(config, "json")
     if target is None:
         return None
     try:
-        checks = in_order(taken.checks.values())
+        checks = sorted_checks(taken.checks.values())
         write_json(Path(target), [*taken.gates.values()], [*taken.benchmarks.values()], checks)
     except OSError as error:
         return f"--cropdet-json {target} could not be written: {error}"

@@ -15,7 +15,7 @@ from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.files import make_folder
 from pytest_cropdet.inference import Advanced, Cache
-from pytest_cropdet.invariants import is_file
+from pytest_cropdet.invariants import is_from_file
 from pytest_cropdet.invariants.observations import Evidence
 from pytest_cropdet.plugin.configuration import folder_of, setting
 from pytest_cropdet.plugin.options import OPTIONS
@@ -23,11 +23,11 @@ from pytest_cropdet.plugin.progress import LONG, Progress
 from pytest_cropdet.search import LossRules, WorstCrop
 from pytest_cropdet.search.dataset_search import SHRINK_WINDOWS, Losses, Search, search
 
-__all__ = ["Judging", "search_for"]
+__all__ = ["Judges", "search_for"]
 
 CONVENTION_PICTURES = 160  # ten other ways to read a detector's file, sixteen images each; a function takes none
 OTHER_PICTURES = 40  # beside the windows: moved, padded, empty, in batches
-SUITE = "pytest_cropdet/suite/"  # with which the node ids of the suite begin, run by --pyargs
+SUITE_IDS = "pytest_cropdet/suite/"  # with which the node ids of the suite begin, run by --pyargs
 WITH_VALUE = ("-c", "-p", "-o", "--config-file", "--override-ini", "--rootdir", "--confcutdir")  # of pytest's own
 
 
@@ -68,7 +68,7 @@ def search_for(
 
 
 @dataclass
-class Judging:
+class Judges:
     """What judges single windows and invariants, each made once for the options of the tests that ask."""
 
     config: pytest.Config
@@ -112,7 +112,7 @@ class Judging:
             advice = _advice_on_invariants(
                 (self.detector.seconds - before) / max(windows.calls, 1),
                 examples,
-                CONVENTION_PICTURES if is_file(self.detector) else 0,
+                CONVENTION_PICTURES if is_from_file(self.detector) else 0,
             )
             if advice:
                 progress.note(advice)
@@ -187,7 +187,7 @@ def _command(config: pytest.Config, item: pytest.Item | None) -> str:
             said.append(word)
     nodeid = "" if item is None else item.nodeid
     file, _, name = nodeid.partition("::")
-    if file.startswith(SUITE):
+    if file.startswith(SUITE_IDS):
         module = file.removesuffix(".py").replace("/", ".")
         return shlex.join(["pytest", "--pyargs", f"{module}::{name}", *said])
     return shlex.join(["pytest", *([nodeid] if nodeid else []), *said])

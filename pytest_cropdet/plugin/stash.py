@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Taken", "current_item", "failed_by", "fixtures_in_setup", "kept_runs", "session_token", "setting_up"]
+__all__ = ["Findings", "current_item", "failed_by", "fixtures_in_setup", "kept_runs", "session_token", "setting_up"]
 
 
 current_item = pytest.StashKey[pytest.Item]()
@@ -35,7 +35,7 @@ Records = dict[tuple[str, int], dict[str, Any]]
 
 
 @dataclass(slots=True)
-class Taken:
+class Findings:
     """What the controller learns from reports: records by test and place in it, and how far each test came.
 
     ``planned``: tests that use the fixture ``cropdet``; ``begun``: tests that started; ``ended``: by test why it gave

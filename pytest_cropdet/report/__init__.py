@@ -4,32 +4,32 @@ Nothing is computed here: a record holds what a run found, and everything else s
 """
 
 from pytest_cropdet.report.coco_export import write_detections
-from pytest_cropdet.report.github import summary
-from pytest_cropdet.report.html.page import page
-from pytest_cropdet.report.junit import benchmark_properties, check_properties, properties
+from pytest_cropdet.report.github import github_summary
+from pytest_cropdet.report.html.page import html_page
+from pytest_cropdet.report.junit import benchmark_properties, check_properties, run_properties
 from pytest_cropdet.report.object_file import write_objects
-from pytest_cropdet.report.records import Unfinished, benchmark_record, invariant_record, search_record, write_json
+from pytest_cropdet.report.records import MissingResult, benchmark_record, invariant_record, search_record, write_json
 from pytest_cropdet.report.terminal import benchmark_summary, checks_summary, short_verdict, write_summary
-from pytest_cropdet.report.wording import in_order
-from pytest_cropdet.report.worker_files import Parts
-from pytest_cropdet.report.worst_crops import gallery
+from pytest_cropdet.report.wording import sorted_checks
+from pytest_cropdet.report.worker_files import WorkerFiles
+from pytest_cropdet.report.worst_crops import worst_crop_pictures
 
 __all__ = [
-    "Parts",
-    "Unfinished",
+    "MissingResult",
+    "WorkerFiles",
     "benchmark_properties",
     "benchmark_record",
     "benchmark_summary",
     "check_properties",
     "checks_summary",
-    "gallery",
-    "in_order",
+    "github_summary",
+    "html_page",
     "invariant_record",
-    "page",
-    "properties",
+    "run_properties",
     "search_record",
     "short_verdict",
-    "summary",
+    "sorted_checks",
+    "worst_crop_pictures",
     "write_detections",
     "write_json",
     "write_objects",

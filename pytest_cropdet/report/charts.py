@@ -9,7 +9,7 @@ from pytest_cropdet.report.html import causes
 from pytest_cropdet.report.html.blocks import Chart
 from pytest_cropdet.report.html.page import AFTER
 from pytest_cropdet.report.limit_rows import drop_verdict
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 
 __all__ = ["figures"]
 
@@ -19,9 +19,9 @@ def figures(run: Run | Mapping[str, Any]) -> dict[str, Svg]:
 
     Each is text, an SVG element, and shows itself in a notebook. What is not known has no chart.
     """
-    told = record(run) if isinstance(run, Run) else run
+    told = run_record(run) if isinstance(run, Run) else run
     found = {"verdict": verdict_axis({**told, "verdict": drop_verdict(told)})}
-    sections = [causes.chain(told), causes.fates(told, None), *(each(told) for each in AFTER)]
+    sections = [causes.chain_section(told), causes.fates_section(told, None), *(each(told) for each in AFTER)]
     for section in filter(None, sections):
         charts = [block for block in section.blocks if isinstance(block, Chart)]
         for chart in charts:

@@ -37,7 +37,7 @@ __all__ = ["write_detections"]
 
 IGNORED_AREA = 2e10  # square pixels, beyond all of COCO's ranges
 COCO_CAP = 100
-RENDERINGS = ("context", "cut", "moved", "placebo", "hollow")  # of the chain
+CHAIN_FILES = ("context", "cut", "moved", "placebo", "hollow")  # of the chain
 Values = dict[str, float | None]
 
 
@@ -53,7 +53,7 @@ def write_detections(folder: Path, run: Run) -> None:
     causes = run.explanation.causes
     tables = dict(run.detected) if causes is None else {**causes.detected, **run.detected}
     tables.pop("whole", None)
-    for name in {*RENDERINGS} - {*tables}:  # of an earlier run: they would be taken for this one's
+    for name in {*CHAIN_FILES} - {*tables}:  # of an earlier run: they would be taken for this one's
         for old in (f"{name}.json", f"truth-{name}.json", f"detections-{name}.json"):
             (target / old).unlink(missing_ok=True)
     _write(target / "truth.json", _plain_truth(run))

@@ -5,13 +5,13 @@ from typing import Any
 
 from pytest_cropdet.data import Pairing
 from pytest_cropdet.evaluation import bounds_text, digits
-from pytest_cropdet.gate import once
-from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, line, note
-from pytest_cropdet.report.records import Unfinished
-from pytest_cropdet.report.wording import hints_of, said, why
+from pytest_cropdet.gate import one_per_limit
+from pytest_cropdet.report.limit_rows import LimitRow, limit_line, limit_rows, note
+from pytest_cropdet.report.records import MissingResult
+from pytest_cropdet.report.wording import check_text, checks_text, hints_of
 from pytest_cropdet.terms import PHRASES, one_line, visible
 
-__all__ = ["annotations", "summary"]
+__all__ = ["annotations", "github_summary"]
 
 SIGNS = {
     "pass": "✅ pass",
@@ -22,9 +22,9 @@ SIGNS = {
 }
 
 
-def summary(
+def github_summary(
     records: Sequence[Mapping[str, Any]],
-    unfinished: Sequence[Unfinished] = (),
+    unfinished: Sequence[MissingResult] = (),
     checks: Sequence[Mapping[str, Any]] = (),
     benchmarks: Sequence[Mapping[str, Any]] = (),
 ) -> str:
@@ -56,14 +56,14 @@ def summary(
     by_id = dict.fromkeys(pairing.text for pairing in found if pairing.by == "id")
     lines += [line for text in by_id for line in ("", f"{_plain(text[0].upper() + text[1:])}.")]
     if checks:
-        words = said(checks)
+        words = checks_text(checks)
         failed = [check for check in checks if check["verdict"] == "fail"]
         lines += ["", f"{words[0].upper()}{words[1:]}{':' if failed else '.'}", ""]
-        lines += [f"- ❌ **{_plain(check['name'])}**: {_plain(why(check))}" for check in failed]
+        lines += [f"- ❌ **{_plain(check['name'])}**: {_plain(check_text(check))}" for check in failed]
         lines += [f"- **{_plain(name)}**, hint: {_plain(hint)}" for name, hint in hints_of(checks)]
     for record in benchmarks:
         found = record["benchmark"]
-        means = ", ".join(f"{each['family']} {_number(each['drop']['value'])}" for each in found["families"])
+        means = ", ".join(f"{each['family']} {digits(each['drop']['value'])}" for each in found["families"])
         ends = f"mPC {_with_bounds(found['mpc'])}, rPC {_with_bounds(found['rpc'])}"
         lines += ["", f"**{_plain(record['name'])}**: {ends}; lost by family: {means}"]
     if unfinished:
@@ -80,7 +80,7 @@ def annotations(records: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[s
     for record in records:
         if record["verdict"] in ("pass", "none"):
             continue
-        told = [line(verdict) for verdict in once(record["verdicts"]) if verdict["outcome"] != "pass"]
+        told = [limit_line(verdict) for verdict in one_per_limit(record["verdicts"]) if verdict["outcome"] != "pass"]
         told += [] if note(record) is None else [str(note(record))]
         stops = record["verdict"] == "error" or any(not verdict["passes"] for verdict in record["verdicts"])
         title = _escaped(f"crop robustness: {record['name']}", more=True)
@@ -89,17 +89,17 @@ def annotations(records: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[s
     for check in checks:
         if check["verdict"] == "fail":
             title = _escaped(f"crop robustness: {check['name']}", more=True)
-            found.append(f"::error title={title}::{_escaped(why(check))}")
+            found.append(f"::error title={title}::{_escaped(check_text(check))}")
     return found
 
 
 def _row(record: Mapping[str, Any], row: LimitRow) -> str:
-    change = "-" if record["metric"] == "lost" else f"{_number(row.before)} → {_number(row.after)}"
+    change = "-" if record["metric"] == "lost" else f"{digits(row.before)} → {digits(row.after)}"
     cells = [
         SIGNS[row.verdict],
         _plain(row.name),
         _with_bounds({"value": row.value, "low": row.low, "high": row.high}),
-        "-" if row.limit is None else _number(row.limit),
+        "-" if row.limit is None else digits(row.limit),
         change,
         f"{record['crops']} of {row.images} images",
         str(row.objects),
@@ -108,15 +108,11 @@ def _row(record: Mapping[str, Any], row: LimitRow) -> str:
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    return _number(step["value"]) if step["distinguishable"] else "not distinguishable"
+    return digits(step["value"]) if step["distinguishable"] else "not distinguishable"
 
 
 def _with_bounds(each: Mapping[str, Any]) -> str:
-    return f"{_number(each['value'])}{bounds_text(each['low'], each['high'])}"
-
-
-def _number(value: float | None) -> str:
-    return digits(value)
+    return f"{digits(each['value'])}{bounds_text(each['low'], each['high'])}"
 
 
 def _plain(text: str) -> str:

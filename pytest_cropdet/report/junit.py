@@ -4,28 +4,28 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_cropdet.gate import Run, once
-from pytest_cropdet.report.limit_rows import line
-from pytest_cropdet.report.records import record
+from pytest_cropdet.gate import Run, one_per_limit
+from pytest_cropdet.report.limit_rows import limit_line
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.terms import RECORD, Value, one_line
 
-__all__ = ["benchmark_properties", "check_properties", "properties"]
+__all__ = ["benchmark_properties", "check_properties", "run_properties"]
 
 
-def properties(run: Run, test: str, place: int, trouble: str | None = None) -> list[tuple[str, Value]]:
+def run_properties(run: Run, test: str, place: int, trouble: str | None = None) -> list[tuple[str, Value]]:
     """Return flat ``cropdet.*`` properties of a run, and its whole record as one string for the controller.
 
     ``test`` and ``place``: the node id of the test that made the run, and which of its runs it is, from 0.
     ``trouble``: why that test failed, where no gate was the reason.
     """
-    told = record(run)
+    told = run_record(run)
     if trouble is not None:
         told |= {"verdict": told["verdict"] if told["verdict"] in ("fail", "undecided") else "error"}
         told |= {"test_error": trouble}
     whole = json.dumps([place, {**told, "test": test}], allow_nan=False)
     limits: dict[str, list[str]] = {}
-    for each in once(told["verdicts"]):
-        limits.setdefault(f"limit.{each['measure']}", []).append(one_line(f"{each['outcome']}: {line(each)}"))
+    for each in one_per_limit(told["verdicts"]):
+        limits.setdefault(f"limit.{each['measure']}", []).append(one_line(f"{each['outcome']}: {limit_line(each)}"))
     flat = {
         "verdict": told["verdict"],
         "drop": told["drop"]["value"],

@@ -1,15 +1,11 @@
 """The rows of every table of gates: one for each limit, each with the numbers of its own measure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from pytest_cropdet.gate import of_measure, once
-from pytest_cropdet.terms import one_line
+from pytest_cropdet.gate import one_per_limit, worst_verdict
+from pytest_cropdet.terms import Record, one_line
 
-__all__ = ["LimitRow", "drop_verdict", "limit_rows", "line", "note"]
-
-Record = Mapping[str, Any]
+__all__ = ["LimitRow", "drop_verdict", "limit_line", "limit_rows", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ class LimitRow:
 
 def limit_rows(record: Record) -> list[LimitRow]:
     """Return a row for each limit of a gate; one row of the drop where it has none."""
-    limits = once(record["verdicts"]) or [{"measure": "drop", "limit": None}]
+    limits = one_per_limit(record["verdicts"]) or [{"measure": "drop", "limit": None}]
     if record["verdict"] == "error" or len(limits) == 1:
         return [_row(record, each, record["verdict"]) for each in limits]
     return [_row(record, each, each["outcome"]) for each in limits]
@@ -73,7 +69,7 @@ def _row(record: Record, verdict: Record, shown: str) -> LimitRow:
     )
 
 
-def line(verdict: Record) -> str:
+def limit_line(verdict: Record) -> str:
     """Return a limit in one line: its numbers, its name, and the reason in words where there is one."""
     return ": ".join(filter(None, [verdict["text"], verdict.get("why")]))
 
@@ -88,5 +84,5 @@ def note(record: Record) -> str | None:
 
 def drop_verdict(record: Record) -> str:
     """Return the verdict on the drop of the mean, for a chart of it."""
-    found = of_measure(record)
+    found = worst_verdict(record)
     return "none" if found is None or record["verdict"] == "error" else str(found["outcome"])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_cropdet.benchmark import Benchmark
 from pytest_cropdet.evaluation import Measure
 from pytest_cropdet.files import write_whole
-from pytest_cropdet.gate import Run, as_records, of_measure
-from pytest_cropdet.invariants import Judged
+from pytest_cropdet.gate import Run, verdict_records, worst_verdict
+from pytest_cropdet.invariants import CheckOutcome
 from pytest_cropdet.terms import encodable
 
 if TYPE_CHECKING:
@@ -18,15 +18,23 @@ if TYPE_CHECKING:
     from pytest_cropdet.search.dataset_search import Search
 
 
-__all__ = ["SCHEMA", "Unfinished", "benchmark_record", "invariant_record", "record", "search_record", "write_json"]
+__all__ = [
+    "RECORD_SCHEMA",
+    "MissingResult",
+    "benchmark_record",
+    "invariant_record",
+    "run_record",
+    "search_record",
+    "write_json",
+]
 
-SCHEMA = 1
+RECORD_SCHEMA = 1
 
 
-def record(run: Run) -> dict[str, Any]:
+def run_record(run: Run) -> dict[str, Any]:
     """Return a run as built-in values, ready for JSON; what is undefined is ``None``."""
-    verdicts = as_records(run.all_verdicts)
-    drop = of_measure({"verdicts": verdicts}, run.drop.name)
+    verdicts = verdict_records(run.all_verdicts)
+    drop = worst_verdict({"verdicts": verdicts}, run.drop.name)
     deciding = [each for each in verdicts if each["outcome"] == run.verdict]
     causes = run.explanation.causes
     details = dict.fromkeys(("errors", "labels", "bias", "where", "shift", "anchors"))
@@ -130,7 +138,7 @@ def write_json(
     checks: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write the results of all gates, benchmarks and checks to ``path``, whole or not at all."""
-    told = encodable({"schema": SCHEMA, "gates": [*records], "benchmarks": [*benchmarks], "checks": [*checks]})
+    told = encodable({"schema": RECORD_SCHEMA, "gates": [*records], "benchmarks": [*benchmarks], "checks": [*checks]})
     write_whole(path, json.dumps(told, indent=2, allow_nan=False) + "\n")
 
 
@@ -149,7 +157,7 @@ def benchmark_record(found: Benchmark) -> dict[str, Any]:
     }
 
 
-def invariant_record(judged: Judged) -> dict[str, Any]:
+def invariant_record(judged: CheckOutcome) -> dict[str, Any]:
     """Return what came of an invariant as built-in values; what is undefined is ``None``."""
     return {
         "kind": "invariant",
@@ -209,7 +217,7 @@ def _worst(worst: "WorstCrop") -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class MissingResult:
     """A test that gave no result, and why."""
 
     test: str

@@ -14,33 +14,33 @@ from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.report.github import annotations
 from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, note
 from pytest_cropdet.report.model_card import benchmark_lines, model_card
-from pytest_cropdet.report.records import Unfinished
+from pytest_cropdet.report.records import MissingResult
 from pytest_cropdet.report.wording import hints_of
 from pytest_cropdet.terms import PHRASES, one_line
 
 __all__ = ["benchmark_summary", "checks_summary", "short_verdict", "table", "write_summary"]
 
-COLOURS: Mapping[str, dict[str, bool]] = {
+VERDICT_MARKUP: Mapping[str, dict[str, bool]] = {
     "pass": {"green": True},
     "fail": {"red": True},
     "error": {"red": True},
     "undecided": {"yellow": True},
     "none": {},
 }
-HEAD = ("verdict", "gate", "drop", "allowed", "whole -> crop", "crops", "images", "objects")
-MIXED = ("verdict", "gate", "value", "limit", *HEAD[4:])  # where a limit is on another measure than the drop
+SUMMARY_COLUMNS = ("verdict", "gate", "drop", "allowed", "whole -> crop", "crops", "images", "objects")
+MIXED = ("verdict", "gate", "value", "limit", *SUMMARY_COLUMNS[4:])  # where a limit is on another measure than the drop
 RIGHT = (False, False, False, True, False, True, True, True)  # the columns whose cells end in line
 NEEDED = 4  # columns that are shown however narrow the terminal is
 LEAST_NAME = 8  # letters of a gate's name that are left in a narrow terminal
 VALUE_AND_LIMIT = re.compile(r"(-?\d\.\d{3}|undefined) (<=|>=|[<>?]) \d\.\d{3}(?=: )")
-BAR = 20
+BAR_LETTERS = 20
 MOST_CATEGORIES = 8  # with -v
 
 
 def write_summary(
     reporter: pytest.TerminalReporter,
     records: Sequence[Mapping[str, Any]],
-    unfinished: Sequence[Unfinished] = (),
+    unfinished: Sequence[MissingResult] = (),
     page: str | None = None,
     checks: Sequence[Mapping[str, Any]] = (),
 ) -> None:
@@ -62,7 +62,7 @@ def write_summary(
     shown = iter(lines)
     for record in records:
         for row in limit_rows(record):
-            reporter.write_line(next(shown), **COLOURS[row.verdict])
+            reporter.write_line(next(shown), **VERDICT_MARKUP[row.verdict])
             for line in _remark(f"{row.measure}: {row.why}" if row.why and row.verdict != "pass" else None, width):
                 reporter.write_line(line)
         for line in _beneath(record, width, block, reporter.verbosity):
@@ -98,9 +98,9 @@ def table(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     Columns are left out, then names cut.
     """
     limits = [(record, row) for record in records for row in limit_rows(record)]
-    head = HEAD if all(row.measure.startswith("drop") for _, row in limits) else MIXED
+    head = SUMMARY_COLUMNS if all(row.measure.startswith("drop") for _, row in limits) else MIXED
     rows = [head, *(_cells(record, row) for record, row in limits)]
-    columns = len(HEAD)
+    columns = len(SUMMARY_COLUMNS)
     while columns > NEEDED and _width(rows, columns) > width:
         columns -= 1
     over = _width(rows, columns) - width
@@ -132,7 +132,7 @@ def steps(record: Mapping[str, Any], width: int, block: str) -> list[str]:
     if all(step["value"] is None for step in told):
         return []
     longest = max((abs(step["value"] or 0.0) for step in told), default=0.0)
-    most = max(4, min(BAR, width - 38))
+    most = max(4, min(BAR_LETTERS, width - 38))
     lines = []
     for step in told:
         value = "undefined" if step["value"] is None else f"{step['value']: .3f}"
@@ -146,12 +146,12 @@ def steps(record: Mapping[str, Any], width: int, block: str) -> list[str]:
 def _cells(record: Mapping[str, Any], row: LimitRow) -> tuple[str, ...]:
     metric, change = record["metric"], "share lost"
     if metric != "lost":
-        change = f"{metric} {_number(row.before)} -> {_number(row.after)}"
+        change = f"{metric} {digits(row.before)} -> {digits(row.after)}"
     return (
         row.verdict,
         row.name,
-        f"{_number(row.value)}{_bounds({'low': row.low, 'high': row.high})}",
-        "-" if row.limit is None else _number(row.limit),
+        f"{digits(row.value)}{_bounds({'low': row.low, 'high': row.high})}",
+        "-" if row.limit is None else digits(row.limit),
         change,
         f"{record['crops']}",
         f"{row.images}",
@@ -211,10 +211,6 @@ def _fill(text: str, width: int, right: bool) -> str:
 
 def _bounds(drop: Mapping[str, Any]) -> str:
     return bounds_text(drop["low"], drop["high"])
-
-
-def _number(value: float | None) -> str:
-    return digits(value)
 
 
 def benchmark_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     pass
 
-__all__ = ["counted", "hints_of", "in_order", "said", "why"]
+__all__ = ["check_text", "checks_text", "count_verdicts", "hints_of", "sorted_checks"]
 
 
-def in_order(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def sorted_checks(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return checks sorted by kind and name, ``D9`` before ``D10``, whatever order they ran in."""
     return [
         dict(each) for each in sorted(records, key=lambda each: (each["kind"], *_natural(each["name"], each["test"])))
@@ -21,15 +21,15 @@ def _natural(*names: str) -> tuple[tuple[str | int, ...], ...]:
     return tuple(tuple(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)) for name in names)
 
 
-def counted(records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def count_verdicts(records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Return how many checks fail, pass and were skipped."""
     verdicts = [record["verdict"] for record in records]
     return {name: verdicts.count(name) for name in ("fail", "pass", "skip")}
 
 
-def said(checks: Sequence[Mapping[str, Any]]) -> str:
+def checks_text(checks: Sequence[Mapping[str, Any]]) -> str:
     """Return in words how many checks fail, hold, and could not be judged."""
-    count = counted(checks)
+    count = count_verdicts(checks)
     judged = count["fail"] + count["pass"]
     if not judged:
         return "no check could be judged"
@@ -42,7 +42,7 @@ def said(checks: Sequence[Mapping[str, Any]]) -> str:
     return f"{words}, {count['skip']} could not be judged" if count["skip"] else words
 
 
-def why(check: Mapping[str, Any]) -> str:
+def check_text(check: Mapping[str, Any]) -> str:
     """Return why a check fails or was skipped, in one line: what is wrong, then what was measured."""
     name = f"{check.get('invariant')}: "
     numbers, *meaning = (line.strip().removeprefix(name) for line in str(check["reason"]).splitlines())

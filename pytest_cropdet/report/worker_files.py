@@ -15,12 +15,12 @@ from typing import Any
 
 from pytest_cropdet.files import write_whole
 
-__all__ = ["Parts"]
+__all__ = ["WorkerFiles"]
 
 OLD = 24 * 3600.0  # seconds after which what another session left behind is taken away
 
 
-class Parts:
+class WorkerFiles:
     """The folder ``parts/<session>`` of one session, shared by its processes."""
 
     def __init__(self, folder: Path, session: str) -> None:

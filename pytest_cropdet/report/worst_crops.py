@@ -12,9 +12,9 @@ from pytest_cropdet.evaluation import FOUND_IOU, covering_detections
 from pytest_cropdet.gate import Run
 from pytest_cropdet.geometry import Bools, Crop, Image, iou
 
-__all__ = ["MOST", "MOST_OF_A_PASS", "gallery"]
+__all__ = ["MOST_CROPS", "MOST_OF_A_PASS", "worst_crop_pictures"]
 
-MOST = 24  # crops with pictures
+MOST_CROPS = 24  # crops with pictures
 MOST_OF_A_PASS = 6
 MOST_BOXES = 60  # detections shown of each rendering, the strongest
 LOWEST = 0.05  # score of a detection that is shown
@@ -22,7 +22,7 @@ WHOLE_SIDE, CROP_SIDE = 440, 400  # longest side of the pictures, in pixels
 QUALITY = 76
 
 
-def gallery(run: Run) -> dict[str, Any]:
+def worst_crop_pictures(run: Run) -> dict[str, Any]:
     """Return the worst crops as built-in values, pictures as base64 JPEG; boxes are in pixels of the crop.
 
     The first is ``Run.worst``. ``losing``: how many
@@ -31,7 +31,7 @@ def gallery(run: Run) -> dict[str, Any]:
     scored, index = run.scored, run.objects.index
     fate, scores = fate_of(scored)
     losing = scored.point.losing_crops(run.objects)
-    most = MOST_OF_A_PASS if run.verdict in ("pass", "none") else MOST
+    most = MOST_OF_A_PASS if run.verdict in ("pass", "none") else MOST_CROPS
     now = covering_detections(run.objects, scored.detected["crop"], scored.point.lost, run.hidden.score)
     entries = []
     for place, lost, before in losing[:most]:

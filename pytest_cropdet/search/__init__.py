@@ -4,7 +4,7 @@ Public modules: `dataset_search`, which imports Hypothesis.
 """
 
 from pytest_cropdet.search.comparison import Comparison, compare
-from pytest_cropdet.search.loss_rules import Held, LossRules, held_objects
+from pytest_cropdet.search.loss_rules import HeldObjects, LossRules, held_objects
 from pytest_cropdet.search.worst_crop import ObjectLost, WorstCrop
 
-__all__ = ["Comparison", "Held", "LossRules", "ObjectLost", "WorstCrop", "compare", "held_objects"]
+__all__ = ["Comparison", "HeldObjects", "LossRules", "ObjectLost", "WorstCrop", "compare", "held_objects"]

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.data import MIN_VISIBILITY, Detections, read_image
 from pytest_cropdet.detectors import Detector, DetectorHandle, as_handle
-from pytest_cropdet.evaluation import STATES, Pair, Seen, State, make_pairs
-from pytest_cropdet.figures import draw
+from pytest_cropdet.evaluation import STATES, Pair, PlacedDetection, State, make_pairs
+from pytest_cropdet.figures import draw_comparison
 from pytest_cropdet.geometry import Crop, Image
 from pytest_cropdet.terms import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Comparison", "Pair", "Seen", "compare"]
+__all__ = ["Comparison", "Pair", "PlacedDetection", "compare"]
 
 _HEAD = ("#", "state", "category", "score whole -> crop", "IoU", "visible", "box in the image")
 _RIGHT = (True, False, False, True, True, True, True)  # the columns whose cells end in line
@@ -124,7 +124,7 @@ class Comparison:
         The left picture holds the boxes of the whole image, the right one those of the crop, and dashed the places of
         what was lost. ``figure.savefig("comparison.png")`` writes it.
         """
-        return draw(self.image, self.crop, self.pairs, self.min_visibility)
+        return draw_comparison(self.image, self.crop, self.pairs, self.min_visibility)
 
 
 def compare(

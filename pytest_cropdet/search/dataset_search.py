@@ -28,18 +28,18 @@ from pytest_cropdet.evaluation import make_pairs
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference import Cache, Windows
 from pytest_cropdet.search.comparison import Comparison
-from pytest_cropdet.search.loss_rules import Held, LossRules, Shown, held_objects
+from pytest_cropdet.search.loss_rules import HeldObjects, LossRules, VisibleObject, held_objects
 from pytest_cropdet.search.worst_crop import WorstCrop
 
 __all__ = ["Losses", "Search", "find_worst_crop", "search"]
 
-EXAMPLES = 100
-PER_IMAGE = 10  # windows of an image before the search of a data set goes on to the next
+DEFAULT_EXAMPLES = 100
+WINDOWS_PER_IMAGE = 10  # windows of an image before the search of a data set goes on to the next
 CLIMB = 0.4  # of the examples, for the image in which an object scored lowest
 SHRINK_WINDOWS = 40  # that a shrink may ask the detector about, if it then has been asked about no more than
 MOST_WINDOWS = 60  # in all, search included; but always about
 LEAST_SHRINK_WINDOWS = 20
-UNLIMITED = 10**9
+NO_LIMIT = 10**9
 LABELS = 8  # windows of one example that a test of a user climbs by
 KEEP = 0.3  # of the image's shorter side, which every window keeps
 
@@ -92,7 +92,7 @@ def find_worst_crop(
     *,
     rules: LossRules | None = None,
     categories: Mapping[int, str] | None = None,
-    examples: int = EXAMPLES,
+    examples: int = DEFAULT_EXAMPLES,
     min_side: int | None = None,
     shrink: bool = True,
     seed: int = 0,
@@ -124,7 +124,7 @@ def search(
     dataset: Dataset,
     *,
     rules: LossRules | None = None,
-    examples: int = EXAMPLES,
+    examples: int = DEFAULT_EXAMPLES,
     shrink: bool = True,
     seed: int = 0,
     cache: Cache | None = None,
@@ -144,10 +144,10 @@ def search(
         seeker = _seeker(handle, dataset, rules, cache, sample)
         windows = seeker.windows
         yield Search(worst, images, asked + windows.asked, calls + windows.calls)
-        found = seeker.worst(min(left, PER_IMAGE), None, shrink, seed, climb=False, before=asked)
+        found = seeker.worst(min(left, WINDOWS_PER_IMAGE), None, shrink, seed, climb=False, before=asked)
         images, asked, calls = images + 1, asked + windows.asked, calls + windows.calls
         if found is not None:
-            left -= PER_IMAGE
+            left -= WINDOWS_PER_IMAGE
             if worst is None or found.lost or found.score_crop < worst.score_crop:
                 worst, low = found, seeker
         if left <= CLIMB * examples or (worst is not None and worst.lost):
@@ -214,9 +214,9 @@ class _Seeker:
     def __init__(self, windows: Windows, rules: LossRules, with_truth: bool, names: Mapping[int, str]) -> None:
         self.windows, self.rules, self.names = windows, rules, names
         truth = windows.sample.truth if with_truth else None
-        self.held: Held = held_objects(truth, windows(), rules, windows.frame)
-        self.judged: dict[Crop, Shown | None] = {}
-        self._most = UNLIMITED  # windows that may be asked for
+        self.held: HeldObjects = held_objects(truth, windows(), rules, windows.frame)
+        self.judged: dict[Crop, VisibleObject | None] = {}
+        self._most = NO_LIMIT  # windows that may be asked for
         self._before = 0
         self._error: Exception | None = None
 
@@ -261,18 +261,18 @@ class _Seeker:
         except Exception as error:
             self._error = error
             self._most = 0
-            self.judged[crop] = Shown(0, 1.0, -1.0, 1.0)
+            self.judged[crop] = VisibleObject(0, 1.0, -1.0, 1.0)
             return True
         if shown is None:
             return False
         target(-shown.score_crop)
         lost = shown.score_crop < self.rules.score
-        if lost and self._most == UNLIMITED:
+        if lost and self._most == NO_LIMIT:
             left = MOST_WINDOWS - self._before - self.windows.asked
             self._most = self.windows.asked + max(LEAST_SHRINK_WINDOWS, min(SHRINK_WINDOWS, left))
         return lost
 
-    def _judge(self, crop: Crop) -> Shown | None:
+    def _judge(self, crop: Crop) -> VisibleObject | None:
         """Return the object that scores lowest in ``crop``; ``None`` if none shows or no more may be asked."""
         if crop not in self.judged:
             ask = crop in self.windows or self.windows.asked < self._most
@@ -280,7 +280,7 @@ class _Seeker:
             self.judged[crop] = min(shown, key=lambda each: (each.score_crop, -each.score_whole), default=None)
         return self.judged[crop]
 
-    def _told(self, crop: Crop, shown: Shown, shrunk: bool) -> WorstCrop:
+    def _told(self, crop: Crop, shown: VisibleObject, shrunk: bool) -> WorstCrop:
         sample, windows, rules = self.windows.sample, self.windows, self.rules
         category = int(self.held.truth.categories[shown.row])
         x0, y0, x1, y1 = self.held.truth.boxes[shown.row].tolist()

@@ -9,7 +9,7 @@ from pytest_cropdet.data import Detections, GroundTruth, crop_truth
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry import Boxes, Crop, Floats, Ints, has_sides, iou
 
-__all__ = ["Held", "LossRules", "Shown", "held_objects"]
+__all__ = ["HeldObjects", "LossRules", "VisibleObject", "held_objects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class LossRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class VisibleObject:
     """An object that shows in a window: its row among those held, and its scores in the whole image and the crop.
 
     ``score_crop`` is 0 where no detection of its category covers it. ``visibility``: the share of it that shows.
@@ -59,7 +59,7 @@ class Shown:
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class HeldObjects:
     """The objects of an image that a detector finds with confidence there: their truth, and (k,) scores."""
 
     truth: GroundTruth
@@ -74,13 +74,13 @@ class Held:
         shown = crop_truth(self.truth, crop, self.rules.min_visibility, cut_masks=False)
         return [int(row) for row in shown.kept[shown.scored]]
 
-    def shown(self, crop: Crop, found: Detections) -> list[Shown]:
+    def shown(self, crop: Crop, found: Detections) -> list[VisibleObject]:
         """Return every object of which enough shows in ``crop``, given what was found there, in the crop's frame."""
         cropped = crop_truth(self.truth, crop, self.rules.min_visibility, cut_masks=False)
         seen = Crop(0, 0, crop.width, crop.height).clip(found.boxes)
         score = best_scores(cropped.truth, found, seen, self.rules.found_iou, cropped.tight)
         return [
-            Shown(int(row), float(self.scores[row]), float(score[place]), float(cropped.visibility[place]))
+            VisibleObject(int(row), float(self.scores[row]), float(score[place]), float(cropped.visibility[place]))
             for place, row in enumerate(cropped.kept)
             if cropped.scored[place]
         ]
@@ -99,7 +99,7 @@ class Held:
                 yield from ((x0, y0, x1 - across, y1), (x0, y0, x1, y1 - down))
 
 
-def held_objects(truth: GroundTruth | None, whole: Detections, rules: LossRules, frame: Crop) -> Held:
+def held_objects(truth: GroundTruth | None, whole: Detections, rules: LossRules, frame: Crop) -> HeldObjects:
     """Return the objects of an image that are found with confidence in all of it.
 
     ``truth``: what there is; without it the confident detections stand for it. An object that reaches so far beyond
@@ -108,12 +108,12 @@ def held_objects(truth: GroundTruth | None, whole: Detections, rules: LossRules,
     seen = frame.clip(whole.boxes)
     if truth is None:
         rows = np.flatnonzero(has_sides(seen) & (whole.scores >= rules.confident))
-        return Held(GroundTruth(seen[rows], whole.categories[rows]), whole.scores[rows], rules)
+        return HeldObjects(GroundTruth(seen[rows], whole.categories[rows]), whole.scores[rows], rules)
     scores = best_scores(truth, whole, seen, rules.found_iou, truth.boxes)
     shown = crop_truth(truth, frame, rules.min_visibility, cut_masks=False)
     rows = shown.kept[shown.scored]
     held: Ints = rows[scores[rows] >= rules.confident]
-    return Held(truth.take(held), scores[held], rules)
+    return HeldObjects(truth.take(held), scores[held], rules)
 
 
 def best_scores(truth: GroundTruth, found: Detections, seen: Boxes, least: float, tight: Boxes) -> Floats:

@@ -11,13 +11,13 @@ import pytest
 from pytest_cropdet.augment import Augmentation
 from pytest_cropdet.causes.advice import advise
 from pytest_cropdet.causes.chain import Chain, Step
-from pytest_cropdet.causes.mitigations.gains import Trial, Trials
+from pytest_cropdet.causes.mitigations.gains import MitigationTrial, Trials
 from pytest_cropdet.causes.mitigations.measures import Mitigation
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation.interval import Bounded
 from pytest_cropdet.evaluation.measure import GateFailure
 from pytest_cropdet.gate.runner import run
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.terms import STEPS
 from tests.causes.built import SIDES, Built, scenes
 
@@ -100,8 +100,12 @@ def test_untried_measures_are_those_against_the_step():
 
 def tried(chosen):
     rows = [
-        Trial(Mitigation("mean", margin=16), Bounded(0.01, -0.01, 0.03), 1.0, False, Bounded(0.02, 0.0, 0.04)),
-        Trial(Mitigation("wider", margin=64), Bounded(0.04, 0.02, 0.06), 1.0, chosen, Bounded(0.09, 0.06, 0.1)),
+        MitigationTrial(
+            Mitigation("mean", margin=16), Bounded(0.01, -0.01, 0.03), 1.0, False, Bounded(0.02, 0.0, 0.04)
+        ),
+        MitigationTrial(
+            Mitigation("wider", margin=64), Bounded(0.04, 0.02, 0.06), 1.0, chosen, Bounded(0.09, 0.06, 0.1)
+        ),
     ]
     return Trials(tuple(rows), (40, 41))
 
@@ -145,7 +149,7 @@ def test_a_gate_that_fails_says_what_to_do_in_one_line_and_in_its_json(failed):
         failed.check()
     (line,) = [line for line in str(failure.value).splitlines() if "advice" in line]
     assert line.strip().startswith("advice: train with Context, Matched; at inference widen windows by 32 px or ")
-    told = record(failed)["advice"]
+    told = run_record(failed)["advice"]
     assert (told["step"], told["mitigations"]) == ("context", None)
     assert told == failed.advice.to_dict()
 
@@ -153,7 +157,7 @@ def test_a_gate_that_fails_says_what_to_do_in_one_line_and_in_its_json(failed):
 def test_advice_on_a_gate_that_passes_is_there_when_it_is_asked_for_and_nothing_before():
     passed = run(Built(), scenes(60), crops="random:keep=0.6,per_image=1", max_drop=0.9, replicates=200)
     verdict = passed.judge()[0]
-    assert record(passed)["advice"] is None
+    assert run_record(passed)["advice"] is None
     assert passed.advice.step is None
     assert "advice" not in passed.explain(verdict)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_cropdet.causes.chain import Chain, Scores, Step, agreeing, build_chain, conclusion, lines
+from pytest_cropdet.causes.chain import Chain, Scores, Step, agreeing, build_chain, conclusion, step_lines
 from pytest_cropdet.terms import CHAIN, STEPS
 
 
@@ -119,7 +119,7 @@ def test_another_fill_says_the_same_or_it_is_said_how_it_differs():
 
 
 def test_lines_show_value_and_bar_and_say_what_is_not_distinguishable():
-    assert lines(MEAN) == [
+    assert step_lines(MEAN) == [
         "context lost           0.200  ###############",
         "objects cut            0.100  ########",
         "position               0.010  not distinguishable",

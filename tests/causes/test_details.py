@@ -9,7 +9,7 @@ import pytest
 
 from pytest_cropdet.errors import CropdetError, DataError
 from pytest_cropdet.gate.runner import run
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from tests.painted import Finder, painted_data
 
 SPEC = "random:keep=0.5,per_image=2"
@@ -30,7 +30,7 @@ def failed():
 
 
 def test_the_json_of_a_gate_that_failed_holds_every_detail(failed):
-    told = record(failed)
+    told = run_record(failed)
     assert all(told[key] is not None for key in KEYS)
     json.dumps(told, allow_nan=False)
     assert told["labels"]["flipped"][0]["from"] == "red"
@@ -40,9 +40,9 @@ def test_the_json_of_a_gate_that_failed_holds_every_detail(failed):
 
 def test_a_gate_that_passes_is_told_in_short_unless_it_is_asked_for(failed):
     data = painted_data(images=60)
-    short = record(run(Finder(), data, crops=SPEC, max_drop=0.9))
+    short = run_record(run(Finder(), data, crops=SPEC, max_drop=0.9))
     assert all(short[key] is None for key in KEYS)
-    long = record(run(Finder(), data, crops=SPEC, max_drop=0.9, explain="always"))
+    long = run_record(run(Finder(), data, crops=SPEC, max_drop=0.9, explain="always"))
     assert all(long[key] is not None for key in KEYS)
 
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from pytest_cropdet.causes.diagnostics.error_types import FALSE_POSITIVES, KINDS, error_types, find_errors
+from pytest_cropdet.causes.diagnostics.error_types import ERROR_KINDS, FALSE_POSITIVES, error_types, find_errors
 from pytest_cropdet.evaluation import Detected, Truth, match
 from pytest_cropdet.evaluation.coco import average_precision
 from tests.causes import tide
@@ -43,8 +43,8 @@ class TestAgainstTidecv:
         )
 
     def test_the_stored_cases_hold_every_kind(self):
-        assert {(kind, numbers[kind] > 0.001) for numbers in STORED.values() for kind in KINDS} == {
-            (kind, True) for kind in KINDS
+        assert {(kind, numbers[kind] > 0.001) for numbers in STORED.values() for kind in ERROR_KINDS} == {
+            (kind, True) for kind in ERROR_KINDS
         }
 
     @pytest.mark.parametrize("regions", [False, True])
@@ -61,7 +61,7 @@ def test_with_our_recall_points_the_costs_are_at_most_a_bar_of_each_curve_away()
     for name, theirs in STORED.items():
         seed, regions = name.split()
         ours = costs(*tide.case(int(seed), regions == "True"))
-        assert ours == pytest.approx({kind: theirs[kind] for kind in KINDS}, abs=2 / 101)
+        assert ours == pytest.approx({kind: theirs[kind] for kind in ERROR_KINDS}, abs=2 / 101)
 
 
 def one(box, category=CAT, score=0.9):
@@ -187,7 +187,7 @@ class TestTheMean:
         objects, detected, matches, _ = tide.tables(*tide.case(1))
         each = [error_types(objects, detected, matches, np.eye(3, dtype=bool)[k]) for k in range(3)]
         together = error_types(objects, detected, matches, np.array([True, False, True]))
-        for kind in KINDS:
+        for kind in ERROR_KINDS:
             assert together[kind].crop == pytest.approx((each[0][kind].crop + each[2][kind].crop) / 2)
 
     @pytest.mark.parametrize("seed", tide.SEEDS)
@@ -226,7 +226,7 @@ class TestTheChange:
 
     def test_bounds_hold_the_change_and_follow_from_the_seed(self, changed):
         result = error_types(*changed, replicates=200, seed=4)
-        for kind in KINDS:
+        for kind in ERROR_KINDS:
             assert result[kind].low <= result[kind].change <= result[kind].high
         assert result["class"].low > 0
         assert result.to_dict() == error_types(*changed, replicates=200, seed=4).to_dict()
@@ -248,5 +248,5 @@ class TestTheChange:
     def test_the_dictionary_is_of_built_in_values(self, changed):
         values = error_types(*changed, replicates=50).to_dict()
         assert json.loads(json.dumps(values)) == values
-        assert list(values) == list(KINDS)
+        assert list(values) == list(ERROR_KINDS)
         assert {type(value) for each in values.values() for value in each.values()} == {float}

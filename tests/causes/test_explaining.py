@@ -9,7 +9,7 @@ from pytest_cropdet.causes.attribution import rendered_names
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.evaluation.measure import GateFailure
 from pytest_cropdet.gate.runner import Asked, Explaining, Finished, events, run
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.painted import Finder, painted_data
 
@@ -105,12 +105,12 @@ def test_several_fills_are_compared_and_each_costs_its_calls(data):
 
 def test_the_json_holds_steps_fates_and_the_placebo(data):
     result = run(weak(), data, crops=SPEC, max_drop=0.05)
-    told = record(result)
+    told = run_record(result)
     assert [set(step) for step in told["steps"]] == [{"name", "value", "low", "high", "distinguishable"}] * 4
     assert [step["name"] for step in told["steps"]] == ["context", "cut", "position", "scale"]
     assert told["controls"]["chain"]["placebo"]["name"] == "placebo"
     assert sum(each["count"] for each in told["fates"]["lost"].values()) == int(result.lost.over.sum())
-    assert record(run(Finder(), data, crops=SPEC, max_drop=0.9))["steps"] is None
+    assert run_record(run(Finder(), data, crops=SPEC, max_drop=0.9))["steps"] is None
 
 
 def test_a_detector_that_fails_while_it_is_asked_why_leaves_the_gate_its_verdict(data):

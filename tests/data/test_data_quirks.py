@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.data import load_annotations, load_dataset
-from pytest_cropdet.data.data_warnings import KINDS, DataWarning, DataWarnings
+from pytest_cropdet.data.data_warnings import WARNING_KINDS, DataWarning, DataWarnings
 from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.errors import DataError, SpecError
 from tests.data.pictures import coco, encoded, quadrants, with_exif, write_set
@@ -548,7 +548,7 @@ def test_a_folder_without_truth_has_warnings_too(tmp_path):
     assert (len(folder), only_warning(folder)["kind"]) == (1, "exif")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WARNING_KINDS)
 def test_every_kind_has_a_sentence_for_one_and_for_several(kind):
     found = DataWarnings()
     found.add(kind, "image a.png", 3)

@@ -9,7 +9,7 @@ from pytest_cropdet import Crop, compare, run_benchmark
 from pytest_cropdet.data.samples import Detections, Sample
 from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.geometry.boxes import clip
-from pytest_cropdet.invariants.detector import INVARIANTS, judge_detector
+from pytest_cropdet.invariants.detector import INVARIANT_CHECKS, judge_detector
 from pytest_cropdet.invariants.observations import Evidence
 from pytest_cropdet.search.dataset_search import search
 from tests.painted import Finder, Painted, find, painted_data
@@ -53,7 +53,7 @@ WAYS = {
     "comparison": lambda finder, data: str(compare(finder, data[0].image(), Crop(5, 5, 80, 70))),
     "search": lambda finder, data: str([*search(finder, data, examples=40)][-1].worst),
     "invariants": lambda finder, data: [
-        judge_detector(name, Evidence(finder, data, examples=24)).value for name in INVARIANTS
+        judge_detector(name, Evidence(finder, data, examples=24)).value for name in INVARIANT_CHECKS
     ],
     "benchmark": lambda finder, data: repr(run_benchmark(finder, data, "quick", replicates=100).mpc),
     "own test": lambda finder, data: repr([as_handle(finder)([each.image() for each in data]) for _ in range(2)]),

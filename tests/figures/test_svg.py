@@ -11,8 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cropdet.figures.svg import Bar, Gap, bars, gaps, heat, histogram, meter, stack, verdict_axis, waterfall
-from pytest_cropdet.figures.svg.shapes import Scale, number
+from pytest_cropdet.figures.svg import (
+    Bar,
+    Gap,
+    bar_chart,
+    gap_chart,
+    heat_map,
+    histogram,
+    limit_meter,
+    stacked_bar,
+    verdict_axis,
+    waterfall,
+)
+from pytest_cropdet.figures.svg.shapes import Axis, number_text
 from pytest_cropdet.report.charts import figures
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -82,7 +93,7 @@ def test_the_axis_keeps_the_order_of_value_bounds_and_limit(ends, limit, verdict
 
 @given(st.floats(-1, 1), st.floats(0.001, 1))
 def test_ticks_are_round_and_within(low, wide):
-    scale = Scale(low, low + wide)
+    scale = Axis(low, low + wide)
     ticks = scale.ticks()
     assert 1 <= len(ticks) <= 11
     assert all(low - 1e-9 <= tick <= low + wide + 1e-9 for tick in ticks)
@@ -93,7 +104,7 @@ def test_ticks_are_round_and_within(low, wide):
 
 
 def test_bars_are_in_proportion_and_say_what_is_too_few():
-    chart = bars("t", [Bar("a", 0.4, 0.3, 0.5), Bar("b", 0.2), Bar("c", None, note="3 objects"), Bar("<d>", -0.1)])
+    chart = bar_chart("t", [Bar("a", 0.4, 0.3, 0.5), Bar("b", 0.2), Bar("c", None, note="3 objects"), Bar("<d>", -0.1)])
     wide = [per_cent(each, "width") for each in rects(chart, "loss")]
     assert wide[0] / wide[1] == pytest.approx(2, rel=0.01)
     assert len(rects(chart, "gain")) == 1
@@ -103,13 +114,13 @@ def test_bars_are_in_proportion_and_say_what_is_too_few():
 
 
 def test_a_stack_fills_its_width():
-    chart = stack("t", [("a", 3, "kept"), ("b", 0, "loss"), ("c", 1, "gain")])
+    chart = stacked_bar("t", [("a", 3, "kept"), ("b", 0, "loss"), ("c", 1, "gain")])
     wide = [per_cent(each, "width") for each in read(chart).iter(f"{SVG}rect")]
     assert wide == pytest.approx([75, 25])
 
 
 def test_a_map_says_nothing_of_cells_with_fewer_than_five():
-    chart = heat("t", [[1, 4], [0, 5]], [[4, 5], [10, 5]])
+    chart = heat_map("t", [[1, 4], [0, 5]], [[4, 5], [10, 5]])
     assert [each.text for each in read(chart).iter(f"{SVG}text")] == ["80", "0", "100"]
     assert read(chart).find(f"{SVG}desc").text == "row 1: - 80; row 2: 0 100"
 
@@ -129,7 +140,7 @@ def centres(chart):
 
 def test_a_gap_stands_where_its_values_are_and_an_undefined_one_is_said():
     rows = [Gap("a", 0.5, 0.25, 0.2, 0.3), Gap("b", 0.25, 0.5), Gap("<c>", None, None)]
-    chart = gaps("t", rows, Scale(0.0, 1.0, margin=0.0))
+    chart = gap_chart("t", rows, Axis(0.0, 1.0, margin=0.0))
     assert centres(chart) == [("f-whole", 50), ("f-crop", 25), ("f-whole", 25), ("f-crop", 50)]
     assert [each.get("class") for each in read(chart).iter(f"{SVG}rect")] == ["f-loss", "f-gain"]
     words = [each.text for each in read(chart).iter(f"{SVG}text")]
@@ -139,10 +150,10 @@ def test_a_gap_stands_where_its_values_are_and_an_undefined_one_is_said():
 
 def test_a_meter_marks_what_is_allowed_and_ends_where_the_value_goes_on():
     def bar(value):
-        (found,) = read(meter(value, 0.2)).iter(f"{SVG}rect")
+        (found,) = read(limit_meter(value, 0.2)).iter(f"{SVG}rect")
         return found.get("class"), float(found.get("width")[:-1])
 
-    mark = next(each for each in read(meter(0.1, 0.2)).iter(f"{SVG}line") if each.get("class") == "s-limit")
+    mark = next(each for each in read(limit_meter(0.1, 0.2)).iter(f"{SVG}line") if each.get("class") == "s-limit")
     assert bar(0.2) == ("f-kept", pytest.approx(float(mark.get("x1")[:-1]) - 1, abs=0.01))
     assert bar(0.1)[1] == pytest.approx(bar(0.2)[1] / 2, abs=0.01)
     assert bar(0.21)[0] == "f-loss"
@@ -152,7 +163,7 @@ def test_a_meter_marks_what_is_allowed_and_ends_where_the_value_goes_on():
 
 @given(st.floats(-1, 1))
 def test_a_number_has_three_digits_and_no_negative_zero(value):
-    shown = number(value)
+    shown = number_text(value)
     assert float(shown.replace("\u2212", "-")) == pytest.approx(value, abs=5.1e-4)
     assert shown != "\u22120.000"
 

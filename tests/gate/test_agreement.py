@@ -6,9 +6,9 @@ import pytest
 
 from pytest_cropdet import Detections, GroundTruth, Sample, run
 from pytest_cropdet.data.folder import ImageFolder
-from pytest_cropdet.data.pseudo_labels import LOW_SHARE, names_for, stand_in_truth
+from pytest_cropdet.data.pseudo_labels import LOW_SHARE, detector_names, stand_in_truth
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 
 BOX = (20.0, 10.0, 60.0, 50.0)
 
@@ -99,7 +99,7 @@ def test_the_verdict_says_that_it_is_agreement():
     result = gate(score_in_crop=0)
     with pytest.raises(AssertionError, match="not accuracy"):
         result.check()
-    written = record(result)
+    written = run_record(result)
     assert written["metric"] == "lost"
     assert written["drop"]["value"] == 1
     assert written["verdict"] == "fail"
@@ -122,7 +122,7 @@ def test_stand_in_truth_is_clipped_and_its_doubtful_part_ignored():
 
 
 def test_a_detector_without_names_is_named_by_its_ids():
-    assert names_for(None, {"a": Detections([BOX], [0.5], [7])}) == {7: "7"}
+    assert detector_names(None, {"a": Detections([BOX], [0.5], [7])}) == {7: "7"}
 
 
 def test_a_folder_of_pictures_is_a_data_set_without_truth(tmp_path):

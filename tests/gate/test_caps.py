@@ -17,7 +17,7 @@ from pytest_cropdet.gate.caps import NOISE, noise_score
 from pytest_cropdet.gate.dry_runs import dry_run
 from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
 from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.support import Data, Fake, is_whole, made, opinions, same, sample, shown_in, small_run, strongest
 
@@ -100,7 +100,7 @@ class TestFilling:
         text = found.explain(found.drop.judge(0.1))
         assert "returned its maximum of 10 boxes on 100% of the whole images" in text
         assert "which agrees" in text
-        assert record(found)["cap_check"]["agrees"] is True
+        assert run_record(found)["cap_check"]["agrees"] is True
 
 
 class TestFewFullImages:
@@ -132,7 +132,7 @@ class TestFewFullImages:
         assert found.ratio >= 0.8
 
     def test_the_record_has_both_drops_and_their_difference(self):
-        told = record(self.found())
+        told = run_record(self.found())
         assert told["cap"] == {"share": 0.08, "rows": 100, "binds": True}
         assert told["cap_check"]["equal_boxes"]["value"] == pytest.approx(told["controls"]["equal_boxes"], abs=1e-12)
         assert told["cap_check"]["used_up"] == pytest.approx(0.08)
@@ -278,7 +278,7 @@ class TestEvaluatorCap:
         assert found.drop.value == pytest.approx(0.25, abs=0.03)
         assert found.drop.judge(0.05).outcome == "fail"
         assert not found.caps.evaluator.binds
-        assert record(found)["max_detections"] == record(found)["evaluator_cap"]["max_detections"] == 200
+        assert run_record(found)["max_detections"] == run_record(found)["evaluator_cap"]["max_detections"] == 200
 
     def test_the_operating_point_counts_every_detection(self):
         found = small_run(finds(self.DATA, 0.75), self.DATA, NEARLY_ALL)

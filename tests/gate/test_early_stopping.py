@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_cropdet.crops.plan import shuffled
 from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.gate.early_stopping import look_levels, look_points
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from tests.support import Data, loses_cut, made, same, sample, small_run
 
 DATA = made(110)
@@ -121,7 +121,7 @@ class TestRuns:
         assert found.looks[0].level == look_levels(look_points(110))[0]
         assert found.drop.level == found.looks[0].level
         assert (found.looks[0].low, found.looks[0].high) == (found.drop.low, found.drop.high)
-        told = record(found)
+        told = run_record(found)
         assert told["looks"][0]["images"] == 50
         assert told["model_calls_spared"] == 120
         assert told["drop"]["level"] == found.drop.level

@@ -20,7 +20,7 @@ from pytest_cropdet.data import load_dataset
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.gate.dry_runs import dry_run
 from pytest_cropdet.gate.runner import run
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.painted import find
 
@@ -109,7 +109,7 @@ def measured(path: Path, images: Path, **changes: Any) -> str:
     """All that a gate says, as the text of its JSON, but for times and paths."""
     result = run(detector, load_dataset(path, images), RunSettings(crops=WINDOWS, min_images=10), **changes)
     result.judge()
-    told = {key: value for key, value in record(result).items() if key not in ("seconds", "dataset")}
+    told = {key: value for key, value in run_record(result).items() if key not in ("seconds", "dataset")}
     told["frame"] = result.errors.to_dict()
     return json.dumps(told, sort_keys=True)
 

@@ -8,7 +8,7 @@ import pytest
 from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.evaluation.measure import Doubt, Measure
 from pytest_cropdet.geometry.masks import Mask
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from tests.support import (
     Data,
     Fake,
@@ -120,7 +120,7 @@ class TestHandful:
     def test_the_json_has_the_first_reason_and_all_of_them(self):
         found = small_run(blind(), made(images=36), max_drop=0.05)
         found.judge()
-        told = json.loads(json.dumps(record(found)))
+        told = json.loads(json.dumps(run_record(found)))
         assert told["verdict_reason"] == "blind"
         assert told["verdict_reasons"] == ["blind", "images"]
 

@@ -6,7 +6,7 @@ import pytest
 from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.gate.repeatability import differ
 from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from tests.support import Data, Fake, is_whole, made, opinions, same, shown_in, small_run
 
 DATA = made(80)
@@ -96,11 +96,11 @@ def test_no_policy_answers_it(policy):
 
 
 def test_it_is_in_the_record():
-    told = record(small_run(forgetful(8), DATA))["deterministic"]
+    told = run_record(small_run(forgetful(8), DATA))["deterministic"]
     assert told["same"] is False
     assert told["spread"] > 0
     assert told["images"] == 56
-    assert record(small_run(same(OPINIONS), DATA))["deterministic"] == {"same": True, "spread": None, "images": 8}
+    assert run_record(small_run(same(OPINIONS), DATA))["deterministic"] == {"same": True, "spread": None, "images": 8}
 
 
 class TestDiffer:

@@ -13,7 +13,7 @@ from pytest_cropdet.errors import DataError, DetectorError, SpecError
 from pytest_cropdet.gate.runner import Finished, events, run
 from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.inference.progress import Advanced, Started
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.support import (
     NAMES,
@@ -215,7 +215,7 @@ class TestCounts:
 class TestRecord:
     def test_every_value_of_the_record_is_json_and_nothing_is_nan(self, losing):
         losing.judge()
-        told = record(losing)
+        told = run_record(losing)
         assert json.loads(json.dumps(told, allow_nan=False)) == told
 
     def test_undefined_is_none_in_the_result_and_in_the_record(self):
@@ -224,7 +224,7 @@ class TestRecord:
         assert found.drop.value is None
         assert found.ap == {"reference": None, "crop": None}
         assert found.judge()[0].reason == "undefined"
-        told = json.loads(json.dumps(record(found), allow_nan=False))
+        told = json.loads(json.dumps(run_record(found), allow_nan=False))
         assert told["drop"] == {"value": None, "low": None, "high": None, "level": 0.95}
         assert told["verdict"] == "undecided"
         assert told["hidden"]["lost"]["value"] is None
@@ -234,11 +234,11 @@ class TestRecord:
         parts = """name verdict limit metric drop verdict_reason ratio ap ap50 ap75 images crops objects
         distinct_objects model_calls seconds seed plan detector dataset speaks_for cap controls operating_point hidden
         deterministic looks model_calls_spared hint evaluator categories verdicts"""
-        assert set(parts.split()) <= set(record(losing))
+        assert set(parts.split()) <= set(run_record(losing))
 
     def test_the_record_says_what_the_run_says(self, losing):
         losing.judge()
-        told = record(losing)
+        told = run_record(losing)
         assert told["drop"] == {
             "value": losing.drop.value,
             "low": losing.drop.low,
@@ -256,7 +256,7 @@ class TestRecord:
 
 class TestReproducible:
     def test_the_same_seed_gives_the_same_numbers(self):
-        one, other = (record(small_run(loses_cut(OPINIONS), DATA, seed=4, max_drop=0.1)) for _ in range(2))
+        one, other = (run_record(small_run(loses_cut(OPINIONS), DATA, seed=4, max_drop=0.1)) for _ in range(2))
         del one["seconds"], other["seconds"]
         assert one == other
 
@@ -346,7 +346,7 @@ def test_what_is_odd_in_the_data_is_in_the_run_its_record_and_the_text_of_a_fail
     data.warnings.add("crowds", "image 000.png: annotation 1")
     found = small_run(loses_cut(SHARP), data, max_drop=0.05)
     assert [each["kind"] for each in found.data_warnings] == ["crowds"]
-    assert record(found)["data_warnings"] == found.data_warnings
+    assert run_record(found)["data_warnings"] == found.data_warnings
     assert f"data: {found.data_warnings[0]['text']}" in found.explain(found.judge()[0])
     data.warnings = ["of another kind"]
     assert small_run(loses_cut(SHARP), data).data_warnings == []

@@ -8,7 +8,7 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation.measure import GateFailure
 from pytest_cropdet.gate.controls import cap_of
 from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.support import (
     NAMES,
@@ -268,7 +268,7 @@ class TestCheck:
         with pytest.raises(GateFailure) as caught:
             found.check()
         first, *text = str(caught.value).splitlines()
-        told = record(found)
+        told = run_record(found)
         assert (told["verdict"], told["verdict_reason"]) == ("fail", None)  # the reason of another limit is not its own
         assert [(each["measure"], each["reason"]) for each in told["verdicts"]] == [
             ("drop", "blind"),

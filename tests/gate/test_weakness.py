@@ -10,8 +10,8 @@ from pytest_cropdet.data.categories import reconcile
 from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.gate.dry_runs import dry_run
 from pytest_cropdet.gate.weakness import Answers
-from pytest_cropdet.report.github import summary
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.github import github_summary
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.report.terminal import paired_by, pairings
 from pytest_cropdet.settings import RunSettings
 from tests.support import (
@@ -182,10 +182,10 @@ class TestBoxes:
 
 class TestPairing:
     def test_the_record_says_how_categories_were_paired(self):
-        named = record(small_run(same(OPINIONS, categories=NAMES), DATA))["pairing"]
+        named = run_record(small_run(same(OPINIONS, categories=NAMES), DATA))["pairing"]
         total = sum(map(len, OPINIONS))
         assert named == {"by": "name", "detections": total, "left_out": 0, "lacking": []}
-        some = record(small_run(answering(renamed({3: 3, 7: 40, 12: 50})), DATA))["pairing"]
+        some = run_record(small_run(answering(renamed({3: 3, 7: 40, 12: 50})), DATA))["pairing"]
         assert (some["by"], some["detections"], sorted(some["lacking"])) == ("id", total, [40, 50])
         assert 0 < some["left_out"] < total
         assert json.loads(json.dumps(some)) == some
@@ -201,7 +201,7 @@ class TestPairing:
             has_truth = False
 
         found = small_run(same(OPINIONS), Bare(DATA.samples))
-        assert record(found)["pairing"] is None
+        assert run_record(found)["pairing"] is None
 
     def test_terminal_and_step_summary_say_it_once(self):
         by_id = {"by": "id", "detections": 2958, "left_out": 143, "lacking": [12, 26, 29, 30, 45, 66]}
@@ -214,10 +214,12 @@ class TestPairing:
         assert paired_by([{"pairing": by_name}]) == ", categories paired by name"
         assert paired_by([{"pairing": by_name}, {"pairing": by_id}]) == ", categories paired by id and by name"
         assert paired_by([{"pairing": None}, {}]) == ""
-        gate = record(small_run(same(OPINIONS), DATA))
-        assert "Categories are paired by id, because the detector gives no names; the data set has" in summary([gate])
-        named = record(small_run(same(OPINIONS, categories=NAMES), DATA))
-        assert "paired" not in summary([named])
+        gate = run_record(small_run(same(OPINIONS), DATA))
+        assert "Categories are paired by id, because the detector gives no names; the data set has" in github_summary(
+            [gate]
+        )
+        named = run_record(small_run(same(OPINIONS, categories=NAMES), DATA))
+        assert "paired" not in github_summary([named])
 
 
 class TestDryRun:

@@ -23,7 +23,7 @@ from pytest_cropdet import load_dataset
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.gate.runner import Finished, events
 from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 
 SETTINGS = RunSettings("random:keep=0.6,per_image=2", replicates=100, max_drop=0.2, explain="off")
@@ -73,7 +73,7 @@ def outcome(data, folder, stop=None):
     calls = data.parent / "calls" if folder is None else folder.parent / f"{folder.name}.calls"
     for event in events(Detector(calls, stop), load_dataset(data), SETTINGS, cache=store):
         if isinstance(event, Finished):
-            found = record(event.run)
+            found = run_record(event.run)
     if store is not None:
         store.close()
     return {key: value for key, value in found.items() if key not in ("seconds", "model_calls")}

@@ -35,7 +35,7 @@ from pytest_cropdet.inference import cache
 from pytest_cropdet.inference import cache_keys as batch_keys
 from pytest_cropdet.inference.cache import Cache, CacheWarning, pack, unpack
 from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.data.pictures import coco, encoded, quadrants, write_set
 
@@ -676,7 +676,7 @@ def outcome(detector, path, store=None, settings=SETTINGS):
 
     *_, last = events(detector, load_dataset(path), settings, cache=store)
     assert isinstance(last, Finished)
-    return {key: value for key, value in record(last.run).items() if key not in ("seconds", "model_calls")}
+    return {key: value for key, value in run_record(last.run).items() if key not in ("seconds", "model_calls")}
 
 
 def test_a_second_run_calls_nothing_and_says_the_same(tmp_path, store):
@@ -702,7 +702,7 @@ def test_a_run_whose_answers_are_known_decodes_nothing(tmp_path, store):
         for each in loaded
     ]
     *_, last = events(Painted(), Data(samples, loaded.categories), SETTINGS, cache=store)
-    assert record(last.run)["ap"] == plain["ap"]
+    assert run_record(last.run)["ap"] == plain["ap"]
     assert last.run.spent.model_calls == 0
 
 

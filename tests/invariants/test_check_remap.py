@@ -12,7 +12,7 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry.boxes import areas, has_sides, visible_fraction
 from pytest_cropdet.invariants import remap_errors
 from pytest_cropdet.invariants.remap_checks import find_remap_errors, remap_cases
-from pytest_cropdet.invariants.remap_rules import RemapCase, Rules, assert_remap
+from pytest_cropdet.invariants.remap_rules import RemapCase, RemapRules, assert_remap
 
 
 def right(image, boxes, labels, crop, crowd):
@@ -292,4 +292,4 @@ def test_a_picture_shows_window_expected_and_returned_boxes(tmp_path):
 @settings(max_examples=30, deadline=None)
 def test_a_case_is_code_and_the_right_answer_is_right(case):
     assert eval(repr(case), {"RemapCase": RemapCase, "Crop": Crop}) == case
-    assert_remap(right, case, Rules(tolerance=0.0))
+    assert_remap(right, case, RemapRules(tolerance=0.0))

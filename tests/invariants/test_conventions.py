@@ -15,7 +15,7 @@ from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.detectors.resize import Frame, frame_of
 from pytest_cropdet.geometry.boxes import to_format
 from pytest_cropdet.invariants import failures as broken
-from pytest_cropdet.invariants.conventions import Mistaken, Z, suspects
+from pytest_cropdet.invariants.conventions import ConventionMistake, Z, suspects
 from pytest_cropdet.invariants.detector import CannotTell, check_detector, judge_detector
 from pytest_cropdet.invariants.observations import Evidence
 from tests.painted import Finder, Painted, painted_data, sample
@@ -120,9 +120,9 @@ def test_a_resize_other_than_that_of_the_training_is_a_hint(assets):
 
 def test_a_mistake_comes_before_a_resize_that_gains_more():
     found = [
-        Mistaken("resize", "letterbox", "stretch", 0.2, 0.9, 9.0, 40),
-        Mistaken("channels", "rgb", "bgr", 0.2, 0.3, 5.0, 40),
-        Mistaken("range", "0..1", "0..255", 0.2, 0.1, -2.0, 40),
+        ConventionMistake("resize", "letterbox", "stretch", 0.2, 0.9, 9.0, 40),
+        ConventionMistake("channels", "rgb", "bgr", 0.2, 0.3, 5.0, 40),
+        ConventionMistake("range", "0..1", "0..255", 0.2, 0.1, -2.0, 40),
     ]
     assert [(each.is_sure, each.is_mistake) for each in found] == [(True, False), (True, True), (False, False)]
 

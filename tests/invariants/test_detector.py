@@ -13,8 +13,8 @@ from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import CallableAdapter, DetectorHandle
 from pytest_cropdet.errors import DataError, DetectorError, SpecError
 from pytest_cropdet.invariants import failures as broken
-from pytest_cropdet.invariants.conventions import Mistaken
-from pytest_cropdet.invariants.detector import INVARIANTS, CannotTell, Tolerances, check_detector, judge_detector
+from pytest_cropdet.invariants.conventions import ConventionMistake
+from pytest_cropdet.invariants.detector import INVARIANT_CHECKS, CannotTell, Tolerances, check_detector, judge_detector
 from pytest_cropdet.invariants.observations import Evidence, difference
 from pytest_cropdet.plugin import options
 from tests.painted import Finder, find, painted_data
@@ -166,15 +166,15 @@ def verdicts(detector, allowed=PADDED, **description):
         try:
             check_detector(name, shown, allowed)
         except broken.BrokenInvariant as error:
-            fails.append(next(key for key, (_, cause) in INVARIANTS.items() if cause is type(error)))
+            fails.append(next(key for key, (_, cause) in INVARIANT_CHECKS.items() if cause is type(error)))
         except CannotTell as error:
             cannot[name] = str(error)
     return fails, cannot
 
 
 def test_there_is_a_built_detector_for_each_invariant():
-    assert [*BUILT, "D15-conventions"] == list(INVARIANTS) == list(options.INVARIANTS)
-    assert {cause.__name__ for _, cause in INVARIANTS.values()} | {"BrokenInvariant"} == set(broken.__all__)
+    assert [*BUILT, "D15-conventions"] == list(INVARIANT_CHECKS) == list(options.INVARIANTS)
+    assert {cause.__name__ for _, cause in INVARIANT_CHECKS.values()} | {"BrokenInvariant"} == set(broken.__all__)
 
 
 @pytest.mark.parametrize("name", BUILT)
@@ -231,7 +231,7 @@ def test_no_value_to_try_and_nothing_found_are_no_right_conventions(monkeypatch)
     shown = Evidence(handle(Finder()), DATA, names=DATA.categories)
     for found, reason in (
         ([], "built can be read with no other value of any convention"),
-        ([Mistaken("channels", "rgb", "bgr", 0.0, 0.0, 0.0, 16)], "no annotated object was found, whatever"),
+        ([ConventionMistake("channels", "rgb", "bgr", 0.0, 0.0, 0.0, 16)], "no annotated object was found, whatever"),
     ):
         monkeypatch.setattr("pytest_cropdet.invariants.convention_check.suspects", lambda *_, found=found: found)
         with pytest.raises(CannotTell, match=reason):
@@ -257,7 +257,7 @@ def test_no_images_and_no_such_invariant_are_named():
 def test_it_costs_six_calls_an_image_at_most():
     detector = Finder()
     shown = evidence(detector)
-    for name in list(INVARIANTS)[4:13]:
+    for name in list(INVARIANT_CHECKS)[4:13]:
         check_detector(name, shown)
     assert detector.shown <= 96
     assert find(np.zeros((4, 4, 3), np.uint8)).scores.size == 0

@@ -13,10 +13,10 @@ import numpy as np
 from pytest_cropdet import Detections, run_benchmark
 from pytest_cropdet.errors import CannotTell
 from pytest_cropdet.invariants.failures import InteriorObjectLost
-from pytest_cropdet.invariants.outcome import Judged
-from pytest_cropdet.report.html import page
-from pytest_cropdet.report.records import benchmark_record, invariant_record, record, search_record
-from pytest_cropdet.report.worst_crops import gallery
+from pytest_cropdet.invariants.outcome import CheckOutcome
+from pytest_cropdet.report.html import html_page
+from pytest_cropdet.report.records import benchmark_record, invariant_record, run_record, search_record
+from pytest_cropdet.report.worst_crops import worst_crop_pictures
 from pytest_cropdet.search.dataset_search import search
 from tests.support import Data, Fake, detections, loses_cut, made, objects, opinions, sample, shown_in, small_run
 
@@ -40,7 +40,9 @@ def lossy(names=None, **changes):
 
 def told(run, test="suite/gate.py::test_map_drop[random]"):
     """A run's record as it comes out of the JSON, and what it left."""
-    return json.loads(json.dumps({**record(run), "test": test})), json.loads(json.dumps({"gallery": gallery(run)}))
+    return json.loads(json.dumps({**run_record(run), "test": test})), json.loads(
+        json.dumps({"gallery": worst_crop_pictures(run)})
+    )
 
 
 def without(gate, *keys):
@@ -79,7 +81,7 @@ def many_categories(gate, number):
 
 def write_page(path, *gates, **more):
     """Write the page of ``(record, left)`` and return its path."""
-    path.write_text(page([gate for gate, _ in gates], [left for _, left in gates], **more), encoding="utf-8")
+    path.write_text(html_page([gate for gate, _ in gates], [left for _, left in gates], **more), encoding="utf-8")
     return path
 
 
@@ -91,9 +93,9 @@ def invariant(verdict, name="D6-interior-object-found", value=None, allowed=0.2,
     what, text = "share of objects that are not found", f"{value} > {allowed}: share of objects that are not found"
     errors = {"pass": None, "fail": InteriorObjectLost(f"{text}\n  {name}: An object is not found."), "skip": None}
     if verdict == "skip":
-        judged = Judged(name, "skip", error=CannotTell("only 3 objects to tell by"))
+        judged = CheckOutcome(name, "skip", error=CannotTell("only 3 objects to tell by"))
     else:
-        judged = Judged(name, verdict, value, allowed, what, errors[verdict], hint)
+        judged = CheckOutcome(name, verdict, value, allowed, what, errors[verdict], hint)
     return {"name": name, "test": f"t.py::test[{name}]", **MADE, **invariant_record(judged), **more}
 
 

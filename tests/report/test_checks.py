@@ -9,11 +9,11 @@ from importlib import resources
 
 import pytest
 
-from pytest_cropdet.report.github import annotations, summary
-from pytest_cropdet.report.html import Unfinished, page
+from pytest_cropdet.report.github import annotations, github_summary
+from pytest_cropdet.report.html import MissingResult, html_page
 from pytest_cropdet.report.junit import check_properties
 from pytest_cropdet.report.terminal import checks_summary
-from pytest_cropdet.report.wording import in_order
+from pytest_cropdet.report.wording import sorted_checks
 from tests.report.made import HOSTILE, invariant, png, searched
 from tests.report.test_page import Checked, titles
 from tests.report.test_terminal import Reporter
@@ -101,8 +101,8 @@ def test_flat_properties_are_numbers_and_verdicts(lost):
 
 def test_the_order_does_not_depend_on_which_came_first(lost):
     checks = [*CHECKS, lost]
-    assert in_order(checks[::-1]) == in_order(checks)
-    names = [check["name"] for check in in_order(checks[::-1])]
+    assert sorted_checks(checks[::-1]) == sorted_checks(checks)
+    names = [check["name"] for check in sorted_checks(checks[::-1])]
     assert names == ["D1-repeatable", "D6-interior-object-found", "D10-no-duplicates", "D15-conventions", "search"]
 
 
@@ -110,7 +110,7 @@ def test_the_order_does_not_depend_on_which_came_first(lost):
 
 
 def test_checks_alone_make_a_page_failures_first_and_skipped_ones_folded(lost):
-    html = page([], checks=[*CHECKS, lost], pictures=[None] * 4 + [png()], command="pytest --it")
+    html = html_page([], checks=[*CHECKS, lost], pictures=[None] * 4 + [png()], command="pytest --it")
     assert titles(html) == ["Search", "Invariants", "What was run"]
     text = shown(html)
     assert "2 of 4 checks fail, 1 could not be judged" in text
@@ -136,17 +136,17 @@ def test_checks_alone_make_a_page_failures_first_and_skipped_ones_folded(lost):
 
 
 def test_a_search_without_its_picture_says_where_it_may_lie(lost):
-    assert "may lie at search/one.png" in page([], checks=[lost])
+    assert "may lie at search/one.png" in html_page([], checks=[lost])
     without = {**lost, "picture": None, "no_picture": "needs matplotlib"}
-    assert "There is no picture to show: needs matplotlib" in page([], checks=[without])
+    assert "There is no picture to show: needs matplotlib" in html_page([], checks=[without])
 
 
 def test_a_search_that_loses_nothing_says_what_came_nearest():
-    text = shown(page([], checks=[searched(lost=False)]))
+    text = shown(html_page([], checks=[searched(lost=False)]))
     assert "The check passes" in text
     assert "No window lost an object. Nearest to it came cutting" in text
     nothing = {**searched(False), "verdict": "skip", "worst": None, "reason": "no object was found with CONFIDENCE"}
-    text = shown(page([], checks=[nothing]))
+    text = shown(html_page([], checks=[nothing]))
     assert "No object was found with CONFIDENCE." in text
     assert "No check could be judged" in text
 
@@ -157,7 +157,7 @@ def test_pictures_of_searches_keep_the_page_below_5_mb(gate, lost):
     entry = left["gallery"]["entries"][0]
     entry["pictures"] = {"whole": "A" * 150_000, "crop": "A" * 150_000}
     left["gallery"].update(entries=[entry] * 24, losing=24)
-    html = page([record], [left], checks=checks, pictures=["B" * 700_000] * 6)
+    html = html_page([record], [left], checks=checks, pictures=["B" * 700_000] * 6)
     assert len(html) < 5_000_000
     assert html.count("B" * 700_000) == 2
     assert html.count("There is no picture to show") == 4
@@ -165,7 +165,7 @@ def test_pictures_of_searches_keep_the_page_below_5_mb(gate, lost):
 
 
 def test_a_benchmark_alone_makes_a_page_with_its_numbers(benchmarked):
-    html = page([], benchmarks=[benchmarked], command="pytest --it")
+    html = html_page([], benchmarks=[benchmarked], command="pytest --it")
     assert titles(html) == ["By family", "By severity", "Control lines", "For a model card", "What was run"]
     text = shown(html)
     found = benchmarked["benchmark"]
@@ -192,7 +192,7 @@ def test_what_a_benchmark_cannot_tell_is_said_and_not_drawn(benchmarked):
     found.update(mpc=nothing, rpc=nothing, shifts=None)
     for each in [*found["families"], *found["cells"]]:
         each.update(reference=nothing, crop=nothing, drop=nothing, ratio=nothing)
-    html = page([], benchmarks=[record])
+    html = html_page([], benchmarks=[record])
     text = shown(html)
     assert "The benchmark has no rPC" in text
     assert "undefined → undefined" in text
@@ -203,13 +203,15 @@ def test_what_a_benchmark_cannot_tell_is_said_and_not_drawn(benchmarked):
 
 def test_everything_on_one_page_failures_first_benchmarks_last(gate, benchmarked, lost):
     passed = {**gate[0], "verdict": "pass"}
-    html = page([passed], [gate[1]], [Unfinished("t.py::a", "did not run")], benchmarks=[benchmarked], checks=[lost])
+    html = html_page(
+        [passed], [gate[1]], [MissingResult("t.py::a", "did not run")], benchmarks=[benchmarked], checks=[lost]
+    )
     assert re.findall(r"<bdi>([\w-]+)</bdi></h2>", html) == ["Checks", "random", "benchmark"]
     assert re.search(r"<h1>The gate passes, the check fails, crops keep \d+% of AP, 1 without result</h1>", html)
     assert html.index("<bdi>Checks</bdi></summary>") < html.index("<bdi>benchmark</bdi></summary>")
     read = Checked(html)
     assert len(read.ids) == len(set(read.ids))
-    order = page([passed, {**gate[0], "verdict": "fail"}], [gate[1]] * 2, checks=[CHECKS[0]])
+    order = html_page([passed, {**gate[0], "verdict": "fail"}], [gate[1]] * 2, checks=[CHECKS[0]])
     assert re.findall(r"<bdi>([\w-]+)</bdi></h2>", order) == ["random", "random", "Checks"]
 
 
@@ -227,7 +229,7 @@ def hostile(lost, benchmarked):
 
 def test_hostile_names_are_text_everywhere(lost, benchmarked):
     checks, record = hostile(lost, benchmarked)
-    html = page([], benchmarks=[record], checks=checks, pictures=[None] * 6 + [png()])
+    html = html_page([], benchmarks=[record], checks=checks, pictures=[None] * 6 + [png()])
     read = Checked(html)
     assert [tag for tag, _ in read.elements].count("script") == 1
     assert not [value for _, attributes in read.elements for name, value in attributes.items() if name.startswith("on")]
@@ -239,7 +241,7 @@ def test_hostile_names_are_text_everywhere(lost, benchmarked):
 
 
 def test_the_summary_names_what_fails_and_what_a_benchmark_comes_to(lost, benchmarked):
-    text = summary([], (), [*CHECKS, lost], [benchmarked])
+    text = github_summary([], (), [*CHECKS, lost], [benchmarked])
     assert "2 of 4 checks fail, 1 could not be judged:" in text
     assert "- ❌ **D6-interior-object-found**: An object is not found. 0.25 \\> 0.2" in text.replace("&gt;", "\\>")
     assert "- ❌ **search**: cat lost: 0.90 in the whole image" in text
@@ -247,9 +249,9 @@ def test_the_summary_names_what_fails_and_what_a_benchmark_comes_to(lost, benchm
     assert re.search(
         r"\*\*benchmark\*\*: mPC 0\.\d{3} \[.*\], rPC 0\.\d{3} \[.*\]; lost by family: random 0\.\d{3}", text
     )
-    assert summary([], (), [CHECKS[0]]).split("\n\n")[-2].strip() == "The check passes."
+    assert github_summary([], (), [CHECKS[0]]).split("\n\n")[-2].strip() == "The check passes."
     checks, record = hostile(lost, benchmarked)
-    assert "<" not in summary([], (), checks, [record])
+    assert "<" not in github_summary([], (), checks, [record])
 
 
 def test_a_check_that_fails_is_annotated(lost):
@@ -290,8 +292,8 @@ def test_a_hint_is_on_the_terminal_the_page_and_in_the_summary_and_fails_nothing
     silent = Reporter(width, verbosity=-1)
     checks_summary(silent, checks)
     assert silent.lines == []
-    html = page([], checks=checks)
+    html = html_page([], checks=checks)
     assert f"Hint: {' '.join(HINT.split())}" in shown(html)
     assert "<b>" not in html
-    assert "D15-conventions**, hint: objects are found better" in summary([], (), checks)
+    assert "D15-conventions**, hint: objects are found better" in github_summary([], (), checks)
     assert annotations([], checks) == []

@@ -16,7 +16,7 @@ from pytest_cropdet import load_dataset, load_detector
 from pytest_cropdet import run as gate
 from pytest_cropdet.evaluation.coco import one_box
 from pytest_cropdet.report.coco_export import write_detections
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.records import run_record
 from tests.report.made import lossy
 from tests.support import Data, blind, loses_cut, made, objects, opinions, sample, small_run
 
@@ -57,7 +57,7 @@ def written(tmp_path, found):
 
 def assert_exact(folder, found, cap=100):
     """Both numbers of the report, its drop, those of each category, and each rendering of the chain."""
-    told = record(found)
+    told = run_record(found)
     keys = dict(zip(METRICS, ("ap", "ap50", "ap75"), strict=True))
     theirs = {}
     for side in SIDES:

@@ -13,7 +13,7 @@ from pytest_cropdet.causes.diagnostics.object_table import COLUMNS, object_table
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.report.coco_export import write_detections
 from pytest_cropdet.report.object_file import write_objects
-from pytest_cropdet.report.worker_files import Parts
+from pytest_cropdet.report.worker_files import WorkerFiles
 from tests.report.made import lossy, told, without
 
 
@@ -103,8 +103,8 @@ def test_the_detections_of_every_rendering_are_written(run, tmp_path):
 def test_what_a_session_leaves_is_read_back_and_taken_away_with_what_is_old(tmp_path):
     import os
 
-    parts = Parts(tmp_path, "ours")
-    old, fresh = Parts(tmp_path, "old"), Parts(tmp_path, "fresh")
+    parts = WorkerFiles(tmp_path, "ours")
+    old, fresh = WorkerFiles(tmp_path, "old"), WorkerFiles(tmp_path, "fresh")
     for each in (parts, old, fresh):
         each.begin("t.py::test_a[x/y]", 0, "random")
     parts.begin("t.py::test_a[x/y]", 1, "tile")

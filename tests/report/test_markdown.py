@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 
-from pytest_cropdet.report.github import annotations, summary
-from pytest_cropdet.report.html import Unfinished
+from pytest_cropdet.report.github import annotations, github_summary
+from pytest_cropdet.report.html import MissingResult
 from tests.report.made import HOSTILE
 
 
 def test_a_row_a_gate_failures_first_and_the_steps_of_what_did_not_pass(gate):
     passed = {**gate[0], "name": "good", "verdict": "pass"}
-    text = summary([passed, gate[0]], [Unfinished("t.py::test_a", "did not run")])
+    text = github_summary([passed, gate[0]], [MissingResult("t.py::test_a", "did not run")])
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[1] for row in rows] == ["gate", "random", "good"]
     assert len({row.count("|") for row in rows}) == 1
@@ -22,7 +22,7 @@ def test_a_row_a_gate_failures_first_and_the_steps_of_what_did_not_pass(gate):
 
 def test_names_stay_in_their_cell_and_are_no_markup(gate):
     for name in [*HOSTILE, "a | b", "line\nbreak", "[link](http://x)", "*bold* `code`"]:
-        rows = [line for line in summary([{**gate[0], "name": name}]).splitlines() if line.startswith("| ")]
+        rows = [line for line in github_summary([{**gate[0], "name": name}]).splitlines() if line.startswith("| ")]
         assert len(rows) == 2
         plain = rows[1].replace("\\|", "")
         assert plain.count("|") == rows[0].count("|")
@@ -33,9 +33,9 @@ def test_names_stay_in_their_cell_and_are_no_markup(gate):
 def test_what_is_odd_in_the_data_stands_below_the_table_once(gate):
     odd = [{"kind": "crowds", "count": 2, "example": "x", "text": "2 annotations are <b>crowds</b>"}]
     told = [{**gate[0], "name": name, "data_warnings": odd} for name in ("one", "two")]
-    text = summary(told, checks=[{"name": "D1", "verdict": "pass", "kind": "invariant", "data_warnings": odd}])
+    text = github_summary(told, checks=[{"name": "D1", "verdict": "pass", "kind": "invariant", "data_warnings": odd}])
     assert text.count("2 annotations are &lt;b&gt;crowds&lt;/b&gt;") == 1
-    assert "Data:" not in summary([gate[0]])
+    assert "Data:" not in github_summary([gate[0]])
 
 
 def test_an_annotation_stands_in_one_line_and_is_an_error_only_where_the_gate_stops(gate):

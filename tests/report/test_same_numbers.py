@@ -17,11 +17,11 @@ from pytest_cropdet.causes.diagnostics.object_table import object_table
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_SIZES, Detected, Truth, coco_summary, match, size_classes
 from pytest_cropdet.evaluation import interval as bounded
-from pytest_cropdet.report.github import summary
-from pytest_cropdet.report.html import page
-from pytest_cropdet.report.records import record
+from pytest_cropdet.report.github import github_summary
+from pytest_cropdet.report.html import html_page
+from pytest_cropdet.report.records import run_record
 from pytest_cropdet.report.terminal import table
-from pytest_cropdet.report.worst_crops import gallery
+from pytest_cropdet.report.worst_crops import worst_crop_pictures
 from tests.support import Data, Fake, loses_cut, made, objects, opinions, sample, shown_in, small_run
 
 EXACT = 1e-12
@@ -70,7 +70,7 @@ def ours():
 
 @pytest.fixture(scope="module")
 def told(ours):
-    return json.loads(json.dumps({**record(ours), "test": "t.py::test"}))
+    return json.loads(json.dumps({**run_record(ours), "test": "t.py::test"}))
 
 
 # One size class
@@ -110,7 +110,7 @@ def test_fates_and_where_have_the_same_objects_in_each_size(ours, told):
 
 def test_counts_of_what_is_lost_and_gained_are_the_same_everywhere(ours, told):
     rows = object_table(ours.scored, ours.causes)
-    fate, left = Counter(rows["fate"]), gallery(ours)
+    fate, left = Counter(rows["fate"]), worst_crop_pictures(ours)
     for name in ("lost", "gained"):
         count = told["hidden"][name]["count"]
         assert count > 0
@@ -145,7 +145,7 @@ def test_objects_are_the_same_number_everywhere(ours, told):
 
 def test_only_objects_of_the_chosen_categories_are_counted():
     some = gate(categories=("cat", "dog"))
-    test_objects_are_the_same_number_everywhere(some, record(some))
+    test_objects_are_the_same_number_everywhere(some, run_record(some))
     assert some.scored_objects < some.objects.scored.sum()
 
 
@@ -167,7 +167,7 @@ def test_crops_stand_by_what_they_lost_then_by_the_share_of_it(ours):
     for window, kind in zip(zip(*windows_of(rows), strict=True), rows["fate"], strict=True):
         lost[window] += kind == "lost"
         found[window] += kind in ("lost", "kept")
-    shown = [(each["image"], *each["crop"]) for each in gallery(ours)["entries"]]
+    shown = [(each["image"], *each["crop"]) for each in worst_crop_pictures(ours)["entries"]]
     assert [lost[window] for window in shown] == sorted(lost.values(), reverse=True)[: len(shown)]
     keys = [(-lost[window], -lost[window] / found[window]) for window in shown]
     assert keys == sorted(keys)
@@ -175,7 +175,7 @@ def test_crops_stand_by_what_they_lost_then_by_the_share_of_it(ours):
 
 
 def test_the_worst_crop_is_the_first_of_the_gallery(ours, told):
-    first = gallery(ours)["entries"][0]
+    first = worst_crop_pictures(ours)["entries"][0]
     assert told["worst"] == {key: first[key] for key in ("image", "crop", "lost", "found")}
     assert (ours.worst.lost, ours.worst.found) == (first["lost"], first["found"])
 
@@ -222,8 +222,8 @@ def test_every_text_shows_the_same_drop(ours, told):
     assert shown == f"{told['drop']['value']:.3f} [{told['drop']['low']:.3f}, {told['drop']['high']:.3f}]"
     assert shown in repr(ours)
     assert any(shown in line for line in table([told], 200))
-    assert shown in summary([told])
-    assert shown in page([told], [{"gallery": gallery(ours)}])
+    assert shown in github_summary([told])
+    assert shown in html_page([told], [{"gallery": worst_crop_pictures(ours)}])
     text = ours.explain(ours.verdicts[-1])
     assert shown[:5] in text
     assert shown[:5] in told["verdicts"][-1]["text"]
@@ -244,10 +244,10 @@ def test_every_text_shows_the_same_drop(ours, told):
 )
 def test_one_text_for_a_number_with_bounds(value, low, high, text):
     from pytest_cropdet.evaluation.measure import Measure
-    from pytest_cropdet.figures.svg.shapes import signed
+    from pytest_cropdet.figures.svg.shapes import bounded_text
 
     assert str(bounded.Bounded(value, low, high)) == str(Measure("x", value, low, high)) == text
-    assert signed(value, low, high).replace("−", "-") == text  # noqa: RUF001  (the page has a minus as wide as a plus)
+    assert bounded_text(value, low, high).replace("−", "-") == text  # noqa: RUF001  (the page has a minus as wide as a plus)
 
 
 # The level
@@ -268,7 +268,7 @@ def bounds_in(told: Any, path: str = "") -> Iterator[tuple[str, float, float]]:
 
 def test_every_bound_moves_with_the_level():
     wide, narrow = (
-        {path: ends for path, *ends in bounds_in(record(gate(80, level=level, try_mitigations=True)))}
+        {path: ends for path, *ends in bounds_in(run_record(gate(80, level=level, try_mitigations=True)))}
         for level in (0.99, 0.6)
     )
     assert wide.keys() == narrow.keys()
@@ -297,9 +297,9 @@ def test_every_bound_of_a_stopped_run_is_at_the_level_that_it_spent(monkeypatch)
     levels, real = [], bounded.percentile_bounds
     monkeypatch.setattr(bounded, "percentile_bounds", lambda values, level: levels.append(level) or real(values, level))
     assert stopped.hidden.lost - stopped.hidden.gained is not None
-    assert record(stopped)["steps"] is None
+    assert run_record(stopped)["steps"] is None
     stopped.explanation.find()
-    told = record(stopped)
+    told = run_record(stopped)
     assert told["steps"] is not None
     assert told["advice"]["mitigations"]
     assert len(levels) > 100

@@ -8,7 +8,7 @@ import io
 import pytest
 from _pytest._io import TerminalWriter
 
-from pytest_cropdet.report.html import Unfinished
+from pytest_cropdet.report.html import MissingResult
 from pytest_cropdet.report.terminal import steps, table, write_summary
 from tests.report.made import without
 
@@ -43,7 +43,9 @@ def several(gate):
 @pytest.mark.parametrize("verbosity", [0, 1])
 def test_no_line_is_longer_than_the_terminal_and_verdict_and_drop_always_show(gate, width, verbosity):
     reporter = Reporter(width, verbosity=verbosity)
-    write_summary(reporter, several(gate), [Unfinished("t.py::test_long" + "x" * 200, "did not run")], "r/index.html")
+    write_summary(
+        reporter, several(gate), [MissingResult("t.py::test_long" + "x" * 200, "did not run")], "r/index.html"
+    )
     assert max(map(len, reporter.lines)) <= width
     rows = [line for line in reporter.lines if line.startswith(("pass", "fail"))]
     assert [f"{gate[0]['drop']['value']:.3f} [" in row for row in rows] == [True, True]

@@ -18,9 +18,9 @@ from pytest_cropdet import files
 from pytest_cropdet.causes.diagnostics.object_table import COLUMNS
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import write_whole
-from pytest_cropdet.report.github import annotations, summary
-from pytest_cropdet.report.html import Unfinished, page
-from pytest_cropdet.report.junit import properties
+from pytest_cropdet.report.github import annotations, github_summary
+from pytest_cropdet.report.html import MissingResult, html_page
+from pytest_cropdet.report.junit import run_properties
 from pytest_cropdet.report.object_file import write_objects
 from pytest_cropdet.report.records import write_json
 from pytest_cropdet.report.terminal import write_summary
@@ -155,7 +155,7 @@ def run():
 
 @pytest.fixture(scope="module")
 def record(run):
-    _, record = json.loads(properties(run, f"t.py::test[{EVIL}]", 0)[0][1])
+    _, record = json.loads(run_properties(run, f"t.py::test[{EVIL}]", 0)[0][1])
     return {**record, "test_error": None}
 
 
@@ -183,7 +183,7 @@ class TestNames:
     def test_on_the_terminal_and_as_a_command_of_github(self, record, verbosity, monkeypatch):
         monkeypatch.setenv("GITHUB_ACTIONS", "true")
         reporter = Reporter(width=200, verbosity=verbosity)
-        write_summary(reporter, [record], [Unfinished(EVIL, EVIL)], EVIL)
+        write_summary(reporter, [record], [MissingResult(EVIL, EVIL)], EVIL)
         text = reporter.bytes.getvalue().decode()
         assert not harmful(text)
         commands = [line for line in text.splitlines() if line.lstrip().startswith("::")]
@@ -191,12 +191,12 @@ class TestNames:
         assert not harmful("\n".join(annotations([record])))
 
     def test_in_the_summary_on_the_page_in_junit_and_in_the_json(self, run, record, tmp_path):
-        text = summary([record], [Unfinished(EVIL, EVIL)])
+        text = github_summary([record], [MissingResult(EVIL, EVIL)])
         assert not harmful(text.replace("\t", " "))
         text.encode()
-        whole = page(visible([record]), [{}], [Unfinished(visible(EVIL), visible(EVIL))], visible(EVIL))
+        whole = html_page(visible([record]), [{}], [MissingResult(visible(EVIL), visible(EVIL))], visible(EVIL))
         assert not harmful(whole)
-        flat = properties(run, "t.py::test", 0)[1:]
+        flat = run_properties(run, "t.py::test", 0)[1:]
         assert not [pair for pair in flat if harmful(f"{pair[0]}{pair[1]}") or "\n" in f"{pair[0]}{pair[1]}"]
         write_json(tmp_path / "o.json", [record])
         (gate,) = json.loads((tmp_path / "o.json").read_bytes())["gates"]

@@ -12,7 +12,7 @@ from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.errors import CropdetError, DataError, DetectorError
 from pytest_cropdet.evaluation.pairing import STATES
 from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.search.comparison import Comparison, Pair, Seen, compare
+from pytest_cropdet.search.comparison import Comparison, Pair, PlacedDetection, compare
 
 WIDTH, HEIGHT = 200, 100
 CROP = Crop(40, 20, 100, 60)
@@ -87,8 +87,8 @@ def test_a_pair_holds_both_sides_in_both_frames():
     (pair,) = compared([(cut, 0.9, 3)], [((60.0, 10.0, 100.0, 20.0), 0.8, 3)])
     assert pair == Pair(
         "found",
-        Seen("3", 3, 0.9, cut, (60.0, 10.0, 100.0, 20.0)),
-        Seen("3", 3, 0.8, (100.0, 30.0, 140.0, 40.0), (60.0, 10.0, 100.0, 20.0)),
+        PlacedDetection("3", 3, 0.9, cut, (60.0, 10.0, 100.0, 20.0)),
+        PlacedDetection("3", 3, 0.8, (100.0, 30.0, 140.0, 40.0), (60.0, 10.0, 100.0, 20.0)),
         iou=1.0,
         visibility=0.5,
     )
@@ -144,7 +144,7 @@ def test_what_lies_outside_the_window_is_no_part_of_it():
     assert len(compared([(touching, 0.9, 1)], [])) == 0
     (pair,) = compared([(touching, 0.9, 1), ((10.0, 20.0, 41.0, 80.0), 0.8, 2)], [])
     assert pair.visibility == pytest.approx(1 / 31)
-    assert pair.whole == Seen("2", 2, 0.8, (10.0, 20.0, 41.0, 80.0), (0.0, 0.0, 1.0, 60.0))
+    assert pair.whole == PlacedDetection("2", 2, 0.8, (10.0, 20.0, 41.0, 80.0), (0.0, 0.0, 1.0, 60.0))
 
 
 def test_the_crops_boxes_are_clipped_to_the_crop_too():
@@ -294,7 +294,7 @@ def test_html_holds_the_same_cells_and_escapes_names():
 
 
 def test_a_pair_that_contradicts_itself_cannot_be_made():
-    seen = Seen("1", 1, 0.9, IN_IMAGE, IN_CROP)
+    seen = PlacedDetection("1", 1, 0.9, IN_IMAGE, IN_CROP)
     with pytest.raises(ValueError, match="'lost' has no crop"):
         Pair("lost", seen, seen)
     with pytest.raises(ValueError, match="'new' has no whole"):

@@ -23,7 +23,7 @@ __all__ = ["RECALL_IOU", "AnchorReport", "Fits", "NoAnchors", "OddsRatio", "anch
 RECALL_IOU = (0.5, 0.7)
 HAS_ANCHOR = 0.5  # IoU from which an object has an anchor: the usual threshold of training
 PAIRS = 1 << 18  # of a box and an anchor at a time: about 20 MB
-LARGEST = 4.0  # of the input; anchors that reach over it are no share of the input but pixels
+LARGEST_ANCHOR = 4.0  # of the input; anchors that reach over it are no share of the input but pixels
 HALDANE = 0.5
 
 
@@ -155,7 +155,7 @@ def anchor_report(
         return NoAnchors()
     if resize not in ("stretch", "letterbox", "keep_aspect"):
         raise DetectorError(f"resize={resize}: anchors lie in a fixed input; say stretch, letterbox or keep_aspect")
-    if anchors.rows[:, 2:].min() > LARGEST:
+    if anchors.rows[:, 2:].min() > LARGEST_ANCHOR:
         raise DetectorError("the anchors are larger than the input: they are wanted as cy cx h w in 0 to 1 of it")
     rows = np.flatnonzero(objects.scored if counted is None else counted)
     boxes = _boxes_at_input(objects, rows, input_size, resize)

@@ -44,7 +44,7 @@ TRIMMINGS = 5
 MIN_BOXES, MIN_IMAGES = 20, 5
 OF_FRAMES = ("shift", "scale")  # kinds that a network, which sees no frame, does not learn
 AXES = ("x", "y")
-RENDERINGS = {"reference": "whole images", "crop": "crops"}
+SIDE_NAMES = {"reference": "whole images", "crop": "crops"}
 WORDS = {"x": ("left", "right", "wide", "narrow", "width"), "y": ("top", "bottom", "tall", "flat", "height")}
 
 
@@ -182,7 +182,7 @@ def box_bias(
     """
     biases: dict[str, RenderingBias] = {}
     mistakes: list[Mistake] = []
-    for name in RENDERINGS:
+    for name in SIDE_NAMES:
         axes = _axes(objects, detected[name], matches[name], score, whole=name == "reference")
         biases[name] = _describe(axes, draws, level)
         seen = {(each.axis, each.kind, each.p > 0) for each in mistakes}
@@ -307,7 +307,7 @@ def _iou(first: Boxes, second: Boxes) -> Floats:
 
 def _sentence(mistakes: list[Mistake]) -> str:
     """Return one line about mistakes that look alike."""
-    where = " and ".join(RENDERINGS[each.rendering] for each in mistakes)
+    where = " and ".join(SIDE_NAMES[each.rendering] for each in mistakes)
     one = mistakes[0]
     share = min(each.agreeing for each in mistakes)
     return (

@@ -26,9 +26,9 @@ from pytest_cropdet.causes.diagnostics.subsets import Subset, Subsets
 from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_SIZES, Matches, Objects, size_classes
 from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints
 
-__all__ = ["CELLS", "Bin", "Originals", "Where", "distance_to_border", "distance_to_cut", "where"]
+__all__ = ["MAP_CELLS", "Bin", "Originals", "Where", "distance_to_border", "distance_to_cut", "where"]
 
-CELLS = 8  # of the map, along each side
+MAP_CELLS = 8  # of the map, along each side
 PIXELS = (0.0, 8.0, 32.0, 128.0)  # a bin each: touching, up to 8, up to 32, up to 128, and more
 RELATIVE = (0.0, 0.25, 0.5, 1.0)  # the same in sizes of the object
 NEARLY_ONE = 1 - 1e-9
@@ -202,5 +202,5 @@ def _cells(objects: Objects, rows: Bools) -> Ints:
     crops = [objects.index.crops[place] for place in objects.truth.image[rows]]
     sides = np.array([(crop.width, crop.height) for crop in crops], dtype=np.float64).reshape(-1, 2)
     boxes = objects.truth.boxes[rows]
-    place = np.clip((boxes[:, :2] + boxes[:, 2:]) / 2 / sides * CELLS, 0, CELLS - 1).astype(np.int64)
-    return np.bincount(place[:, 1] * CELLS + place[:, 0], minlength=CELLS**2).reshape(CELLS, CELLS)
+    place = np.clip((boxes[:, :2] + boxes[:, 2:]) / 2 / sides * MAP_CELLS, 0, MAP_CELLS - 1).astype(np.int64)
+    return np.bincount(place[:, 1] * MAP_CELLS + place[:, 0], minlength=MAP_CELLS**2).reshape(MAP_CELLS, MAP_CELLS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.causes.attribution import Causes, Scored
+from pytest_cropdet.causes.attribution import Causes, ScoredRun
 from pytest_cropdet.causes.diagnostics.anchor_fit import AnchorReport, NoAnchors, anchor_report
 from pytest_cropdet.causes.diagnostics.box_bias import Bias, box_bias
 from pytest_cropdet.causes.diagnostics.breakdown import Where, where
@@ -36,7 +36,7 @@ class Details:
     of its boxes says nothing of coordinates.
     """
 
-    scored: Scored
+    scored: ScoredRun
     settings: RunSettings
     causes: Callable[[], Causes | None]
     input_size: tuple[int, int]

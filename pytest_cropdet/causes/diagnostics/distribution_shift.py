@@ -21,9 +21,9 @@ from pytest_cropdet.geometry import Bools, Floats
 if TYPE_CHECKING:
     from pytest_cropdet.data import Annotations
 
-__all__ = ["QUANTITIES", "Group", "Outside", "Shift", "shift", "wasserstein"]
+__all__ = ["SHIFT_QUANTITIES", "Group", "Outside", "Shift", "shift", "wasserstein"]
 
-QUANTITIES = ("size", "aspect", "x", "y", "objects")
+SHIFT_QUANTITIES = ("size", "aspect", "x", "y", "objects")
 CENTRAL = (0.01, 0.99)  # quantiles between which a size or an aspect is called usual
 MIN_BASE = 200  # objects below which these quantiles are not known: two would lie beyond each
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -70,7 +70,7 @@ class Group:
         """Return counts and quantiles as built-in values."""
         quantiles = {
             name: {f"{q:g}": float(np.quantile(self.values(name), q)) for q in QUANTILES} if self.is_enough else None
-            for name in QUANTITIES
+            for name in SHIFT_QUANTITIES
         }
         return {"pictures": len(self.objects), "objects": len(self.boxes.size), "quantiles": quantiles}
 
@@ -125,7 +125,7 @@ class Shift:
             "distances": {name: dict(each) for name, each in self.distances.items()},
             "base": self.base,
             "outside": {name: None if each is None else each.to_dict() for name, each in self.outside.items()},
-            "histograms": {name: _histogram(name, tuple(self.groups.values())) for name in QUANTITIES},
+            "histograms": {name: _histogram(name, tuple(self.groups.values())) for name in SHIFT_QUANTITIES},
         }
 
 
@@ -178,7 +178,7 @@ def _pairs(groups: Mapping[str, Group]) -> list[tuple[str, str]]:
 
 def _distances(one: Group, other: Group) -> dict[str, float | None]:
     enough = one.is_enough and other.is_enough
-    return {name: wasserstein(one.values(name), other.values(name)) if enough else None for name in QUANTITIES}
+    return {name: wasserstein(one.values(name), other.values(name)) if enough else None for name in SHIFT_QUANTITIES}
 
 
 def _whole_group(objects: Objects, subsets: Subsets, input_size: tuple[int, int], resize: str | None) -> Group:

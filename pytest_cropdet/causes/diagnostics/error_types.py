@@ -33,7 +33,6 @@ import numpy as np
 from pytest_cropdet.evaluation import (
     FOUND_IOU,
     Detected,
-    Floats,
     Matches,
     Objects,
     at_half,
@@ -41,13 +40,13 @@ from pytest_cropdet.evaluation import (
     bounds_of,
     resample,
 )
-from pytest_cropdet.geometry import Bools, Ints, iou
+from pytest_cropdet.geometry import Bools, Floats, Ints, iou
 
-__all__ = ["KINDS", "ErrorCost", "ErrorTypes", "Errors", "error_types", "find_errors"]
+__all__ = ["ERROR_KINDS", "ErrorCost", "ErrorTypes", "Errors", "error_types", "find_errors"]
 
 BACKGROUND_IOU = 0.1
 FALSE_POSITIVES = ("class", "localisation", "both", "duplicate", "background")
-KINDS = (*FALSE_POSITIVES, "missed", "false_positive", "false_negative")
+ERROR_KINDS = (*FALSE_POSITIVES, "missed", "false_positive", "false_negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class ErrorCost:
 
 @dataclass(frozen=True)
 class ErrorTypes:
-    """The cost of each kind of mistake, in the order of ``KINDS``."""
+    """The cost of each kind of mistake, in the order of ``ERROR_KINDS``."""
 
     costs: Mapping[str, ErrorCost]
 
@@ -126,8 +125,8 @@ class Errors:
 
     def mended(self, kind: str | None = None) -> Matches:
         """Return the match table, at IoU 0.5 alone, as it were without mistakes of one kind; of none by default."""
-        if kind is not None and kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        if kind is not None and kind not in ERROR_KINDS:
+            raise ValueError(f"kind must be one of {', '.join(ERROR_KINDS)}, not {kind!r}")
         partner, scored = self.partner, self.counted
         kept = np.ones(len(partner), dtype=bool)
         if kind in FALSE_POSITIVES:
@@ -186,10 +185,10 @@ def error_types(
     one-sided bounds at ``level``, from resamples of source images; the resamples of a drop have the same ``seed``.
     """
     errors = {name: find_errors(objects, detected[name], matches[name]) for name in ("reference", "crop")}
-    tables = [each.mended(kind) for each in errors.values() for kind in (None, *KINDS)]
+    tables = [each.mended(kind) for each in errors.values() for kind in (None, *ERROR_KINDS)]
     ap = np.array([average_precision(table).mean(categories=kept) for table in tables])
     cost = _costs(ap[:, None])[..., 0]
-    bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(KINDS)
+    bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(ERROR_KINDS)
     if replicates and kept.any():
         drawn = resample(
             tables,
@@ -202,7 +201,7 @@ def error_types(
         )
         drawn_cost = _costs(_mean_of_defined(drawn.singles[0]))
         bounds = [bounds_of(change, level) for change in drawn_cost[1] - drawn_cost[0]]
-    values = zip(KINDS, cost.T, bounds, strict=True)
+    values = zip(ERROR_KINDS, cost.T, bounds, strict=True)
     return ErrorTypes({kind: ErrorCost(_or_none(pair[0]), _or_none(pair[1]), *ends) for kind, pair, ends in values})
 
 
@@ -278,7 +277,7 @@ def _by_image(images: int, *tables: tuple[Ints, Bools]) -> Any:
 
 def _costs(ap: Floats) -> Floats:
     """Return (2, kinds, N) from the AP of all tables (tables, N): mended minus as it is."""
-    by_rendering = ap.reshape(2, 1 + len(KINDS), -1)
+    by_rendering = ap.reshape(2, 1 + len(ERROR_KINDS), -1)
     return np.asarray(by_rendering[:, 1:] - by_rendering[:, :1])
 
 

@@ -17,7 +17,7 @@ from pytest_cropdet.geometry import Bools, Crop
 
 __all__ = ["LabelChange", "LabelChanges", "LabelExample", "label_changes"]
 
-EXAMPLES = 3
+MOST_EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,9 @@ def label_changes(
             groups.setdefault(key, []).append((-float(detected[wrong].score[covering[row]]), row))
         ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
         return tuple(
-            LabelChange(*pair, len(some), tuple(example(right, row, -sure) for sure, row in sorted(some)[:EXAMPLES]))
+            LabelChange(
+                *pair, len(some), tuple(example(right, row, -sure) for sure, row in sorted(some)[:MOST_EXAMPLES])
+            )
             for pair, some in ordered
         )
 

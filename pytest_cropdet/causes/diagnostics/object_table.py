@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.causes.attribution import Causes, Scored
+from pytest_cropdet.causes.attribution import Causes, ScoredRun
 from pytest_cropdet.causes.fates import NEVER
 from pytest_cropdet.evaluation import FATES
 from pytest_cropdet.geometry import Bools
@@ -19,7 +19,7 @@ COLUMNS = (
 )
 
 
-def fate_of(run: Scored) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+def fate_of(run: ScoredRun) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
     """Return (G,) the place in ``FATES`` of each object, -1 for one that does not count, and its scores by rendering.
 
     Found means matched at IoU 0.5 by a detection of the category that scores the operating point or more. A score is
@@ -28,7 +28,7 @@ def fate_of(run: Scored) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float6
     return run.point.fate, dict(run.point.scores)
 
 
-def object_table(run: Scored, causes: Causes | None = None) -> dict[str, list[Any]]:
+def object_table(run: ScoredRun, causes: Causes | None = None) -> dict[str, list[Any]]:
     """Return the columns ``COLUMNS`` as lists of built-in values, a row for each object in each crop.
 
     ``left top width height``: the window. ``visibility``: 0 to 1. ``scored``: whether it must be found. ``score_whole``
@@ -56,7 +56,7 @@ def object_table(run: Scored, causes: Causes | None = None) -> dict[str, list[An
     }
 
 
-def to_frame(run: Scored, causes: Causes | None = None) -> Any:
+def to_frame(run: ScoredRun, causes: Causes | None = None) -> Any:
     """Return :func:`object_table` as a ``pandas.DataFrame``; ``CropdetError`` names what is missing."""
     try:
         import pandas

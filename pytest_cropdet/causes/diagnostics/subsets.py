@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation import Bounded, Matches, Objects, average_precision, bounded_ratio
 from pytest_cropdet.geometry import Bools
+from pytest_cropdet.terms import STEPS
 
-__all__ = ["MIN_IMAGES", "MIN_OBJECTS", "STEPS", "Subset", "Subsets"]
+__all__ = ["MIN_IMAGES", "MIN_OBJECTS", "Subset", "Subsets"]
 
-STEPS = ("context", "cut", "position", "scale")  # step k lies between rendering k and k + 1 of the chain
 MIN_OBJECTS = 20  # pairs of object and crop below which a subset has no numbers
 MIN_IMAGES = 10  # source images, likewise
 

@@ -4,9 +4,18 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from pytest_cropdet.causes.attribution import Scored
+from pytest_cropdet.causes.attribution import ScoredRun
 from pytest_cropdet.causes.explainer import Explainer
-from pytest_cropdet.causes.mitigations.gains import Part, Trial, Trials, choose, gains, halves, keep_best, part_of
+from pytest_cropdet.causes.mitigations.gains import (
+    MitigationTrial,
+    Part,
+    Trials,
+    choose,
+    gains,
+    halves,
+    keep_best,
+    part_of,
+)
 from pytest_cropdet.causes.mitigations.measures import Mitigation, mitigations, size_of
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle
@@ -16,7 +25,7 @@ __all__ = ["try_mitigations"]
 
 
 def try_mitigations(
-    explainer: Explainer, run: Scored, spec: str, known: Mapping[Picture, Detections]
+    explainer: Explainer, run: ScoredRun, spec: str, known: Mapping[Picture, Detections]
 ) -> Iterator[Trying | Asked | Trials]:
     """Yield what is done, and at the end the trials.
 
@@ -36,7 +45,9 @@ def try_mitigations(
     chosen = choose({each: won[each] for each in best}, first.calls)
     second = yield from _answers(explainer, parts[1], best, known)
     told = gains(parts[1], settings, second.found)
-    yield Trials(tuple(Trial(each, told[each], second.calls[each], each == chosen, won[each]) for each in best), images)
+    yield Trials(
+        tuple(MitigationTrial(each, told[each], second.calls[each], each == chosen, won[each]) for each in best), images
+    )
 
 
 @dataclass(frozen=True, eq=False)

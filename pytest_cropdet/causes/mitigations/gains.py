@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.causes.attribution import Scored, scores_of
+from pytest_cropdet.causes.attribution import ScoredRun, scores_of
 from pytest_cropdet.causes.mitigations.measures import Mitigation
-from pytest_cropdet.crops import draw
+from pytest_cropdet.crops import draw_number
 from pytest_cropdet.data import Detections
 from pytest_cropdet.evaluation import (
     Bounded,
@@ -29,13 +29,13 @@ from pytest_cropdet.evaluation import (
 from pytest_cropdet.geometry import Ints
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["WORTH_A_CALL", "Part", "Trial", "Trials", "choose", "gains", "halves", "keep_best", "part_of"]
+__all__ = ["WORTH_A_CALL", "MitigationTrial", "Part", "Trials", "choose", "gains", "halves", "keep_best", "part_of"]
 
 WORTH_A_CALL = 0.01  # AP that a measure must win beyond a cheaper one to be chosen
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class MitigationTrial:
     """One measure: what it won back on the second half, and its detector calls a crop, 1 being what a crop costs now.
 
     Tiles that several windows of an image share count once. ``first``: what it won on the half that it was chosen on,
@@ -66,11 +66,11 @@ class Trial:
 class Trials:
     """Every measure that was tried; ``images``: how many source images chose, and how many measured."""
 
-    tried: tuple[Trial, ...]
+    tried: tuple[MitigationTrial, ...]
     images: tuple[int, int]
 
     @property
-    def chosen(self) -> Trial | None:
+    def chosen(self) -> MitigationTrial | None:
         """The measure chosen on the first half; ``None`` where none won anything there that could be told from 0."""
         return next((trial for trial in self.tried if trial.chosen), None)
 
@@ -79,7 +79,7 @@ class Trials:
 class Part:
     """One half of a run: its crops as a run of their own, and their places among the run's crops."""
 
-    scored: Scored
+    scored: ScoredRun
     places: Ints
 
     @property
@@ -90,11 +90,11 @@ class Part:
 
 def halves(names: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
     """Return sample ids in two halves, by a draw of each id; of an odd number the second has one more."""
-    ranked = sorted(names, key=lambda name: (draw("mitigations", seed, name), name))
+    ranked = sorted(names, key=lambda name: (draw_number("mitigations", seed, name), name))
     return ranked[: len(ranked) // 2], ranked[len(ranked) // 2 :]
 
 
-def part_of(run: Scored, names: Sequence[str], settings: RunSettings) -> Part:
+def part_of(run: ScoredRun, names: Sequence[str], settings: RunSettings) -> Part:
     """Return the crops of some samples, in the run's order, with their objects and with what was found in them."""
     index, wanted = run.objects.index, set(names)
     units = [unit for unit, sample in enumerate(index.samples) if sample.id in wanted]

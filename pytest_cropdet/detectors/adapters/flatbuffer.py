@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["DamagedError", "Table", "read_flatbuffer"]
+__all__ = ["DamagedError", "FlatTable", "read_flatbuffer"]
 
 DEEPEST = 64  # tables inside tables, as the library's own verifier
-MOST = 1_000_000  # tables, as the library's own verifier
-Table = dict[str, Any]  # named fields that are there: numbers, texts, arrays, tables or lists of tables
+MOST_TABLES = 1_000_000  # tables, as the library's own verifier
+FlatTable = dict[str, Any]  # named fields that are there: numbers, texts, arrays, tables or lists of tables
 
 
 class DamagedError(ValueError):
@@ -30,7 +30,7 @@ class _Field(NamedTuple):
 
 def read_flatbuffer(
     data: bytes, root: str, tables: Mapping[str, tuple[str, ...]], unions: Mapping[str, tuple[str, ...]]
-) -> Table:
+) -> FlatTable:
     """Return the table ``root`` of a file with all that hangs on it; ``DamagedError`` says what points outside it.
 
     ``tables`` and ``unions`` are declared as in :mod:`~pytest_cropdet.detectors.adapters.tflite_schema`. Vectors of
@@ -49,7 +49,7 @@ class _Reader:
         self._seen: dict[tuple[int, str], Any] = {}
         self._tables = 0
 
-    def root(self, name: str) -> Table:
+    def root(self, name: str) -> FlatTable:
         return self._table(self._target(0, name), name, 0)
 
     def _number(self, form: str, place: int, what: str) -> int:
@@ -69,12 +69,14 @@ class _Reader:
 
     def _count(self, more: int, name: str, depth: int) -> None:
         self._tables += more
-        if depth > DEEPEST or self._tables > MOST:
-            raise DamagedError(f"more than {DEEPEST} tables inside one another, or than {MOST:,} in all, at {name}")
+        if depth > DEEPEST or self._tables > MOST_TABLES:
+            raise DamagedError(
+                f"more than {DEEPEST} tables inside one another, or than {MOST_TABLES:,} in all, at {name}"
+            )
 
-    def _table(self, place: int, name: str, depth: int) -> Table:
+    def _table(self, place: int, name: str, depth: int) -> FlatTable:
         if (place, name) in self._seen:
-            known: Table = self._seen[place, name]
+            known: FlatTable = self._seen[place, name]
             return known
         self._count(1, name, depth)
         form = place - self._number("<i", place, name)
@@ -84,7 +86,7 @@ class _Reader:
         if sizes[1] < 4 or place + sizes[1] > len(self._data):
             self._outside(f"the end of {name}", place + sizes[1])
         slots = struct.unpack_from(f"<{sizes[0] // 2 - 2}H", self._data, form + 4)
-        found: Table = {}
+        found: FlatTable = {}
         self._seen[place, name] = found
         chosen = 0  # the member of the union that follows
         for field in self._fields[name]:

@@ -14,7 +14,7 @@ from pytest_cropdet.geometry import Boxes, Floats, Ints, from_format
 
 __all__ = ["AnchorHead", "Found", "Head", "ListHead", "RowsHead"]
 
-MOST = 100  # detections of an image that a raw head keeps, as evaluators count them
+MOST_KEPT = 100  # detections of an image that a raw head keeps, as evaluators count them
 LEAST_SCORE = 0.01  # below it a raw head's scores, one an anchor and category, are no detections
 SLACK = 0.01  # scores that were quantised may leave 0..1 by that much
 NUMBER_SLACK = 0.25  # categories that were quantised may lie that far from a whole number
@@ -74,7 +74,7 @@ class ListHead:
         boxes = tensors[self.places["boxes"]][row][rows].astype(np.float64)
         found = Found(
             from_format(boxes, self.boxes),
-            as_scores(scores[rows]),
+            read_scores(scores[rows]),
             as_numbers(tensors[self.places["classes"]][row][rows]),
         )
         return found.suppressed(self.nms_iou, self.most)
@@ -93,7 +93,7 @@ class RowsHead:
         """Return the rows with a score above 0."""
         table = tensors[self.place][row].astype(np.float64)
         table = table[table[:, 4] > 0]
-        found = Found(from_format(table[:, :4], self.boxes), as_scores(table[:, 4]), as_numbers(table[:, 5]))
+        found = Found(from_format(table[:, :4], self.boxes), read_scores(table[:, 4]), as_numbers(table[:, 5]))
         return found.suppressed(self.nms_iou, self.most)
 
 
@@ -111,14 +111,14 @@ class AnchorHead:
     background: bool
     first: int
     nms_iou: float
-    most: int = MOST
+    most: int = MOST_KEPT
 
     def read(self, tensors: Tensors, row: int) -> Found:
         """Return the best boxes of one image."""
         scores = activate(tensors[self.scores][row], self.activation)[:, int(self.background) :]
         rows, columns = np.nonzero(scores >= LEAST_SCORE)
         boxes = self.anchors.decode(tensors[self.encodings][row])[rows]
-        found = Found(boxes, as_scores(scores[rows, columns]), columns.astype(np.int64) + self.first)
+        found = Found(boxes, read_scores(scores[rows, columns]), columns.astype(np.int64) + self.first)
         return found.suppressed(self.nms_iou, self.most)
 
 
@@ -142,7 +142,7 @@ def activate(values: NDArray[Any], activation: str) -> Floats:
     return raw
 
 
-def as_scores(values: NDArray[Any]) -> Floats:
+def read_scores(values: NDArray[Any]) -> Floats:
     """Return scores as float64 in 0 to 1; what cannot be scores is a ``DetectorError``."""
     scores = values.astype(np.float64)
     if scores.size and not (scores.min() >= -SLACK and scores.max() <= 1 + SLACK):

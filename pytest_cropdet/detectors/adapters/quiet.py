@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pytest_cropdet.data import LOCK
+from pytest_cropdet.data import STANDARD_ERROR_LOCK
 
 __all__ = ["quiet"]
 
@@ -15,7 +15,7 @@ __all__ = ["quiet"]
 @contextmanager
 def quiet() -> Iterator[None]:
     """Ignore warnings and what native code writes to standard error; if the block raises, that text is let through."""
-    with LOCK, warnings.catch_warnings(), tempfile.TemporaryFile() as chatter:
+    with STANDARD_ERROR_LOCK, warnings.catch_warnings(), tempfile.TemporaryFile() as chatter:
         warnings.simplefilter("ignore")
         sys.stderr.flush()
         try:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.data import Detections, straightened
+from pytest_cropdet.data import Detections, flatten_inverted
 from pytest_cropdet.detectors.adapters.quiet import quiet
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.label_files import Proof, open_labels
-from pytest_cropdet.detectors.resize import Frame, Prepared, fit, scale_values
+from pytest_cropdet.detectors.resize import Frame, PreparedImage, fit, scale_values
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_special
 from pytest_cropdet.geometry import Image, from_format
@@ -169,21 +169,21 @@ class SavedModelAdapter:
         fixed_height, fixed_width = self._input_size
         return fixed_height or height, fixed_width or width
 
-    def prepare(self, image: Image) -> Prepared:
+    def prepare(self, image: Image) -> PreparedImage:
         """Return ``image`` (RGB uint8) in the input's size, channels, type and range."""
         if self.description.channels == "bgr":
             image = image[:, :, ::-1]
         height, width = image.shape[:2]
         if self._encoded:
-            return Prepared(_as_png(image), Frame(width, height, width, height))
+            return PreparedImage(_as_png(image), Frame(width, height, width, height))
         if self.fixed_input:
             fixed_height, fixed_width = self._input_size
             fitted = fit(image, str(self.description.resize), fixed_width or 0, fixed_height or 0, self._dtype)
         else:
-            fitted = Prepared(np.ascontiguousarray(image, dtype=self._dtype), Frame(width, height, width, height))
-        return Prepared(scale_values(fitted.pixels, str(self.description.range)), fitted.frame)
+            fitted = PreparedImage(np.ascontiguousarray(image, dtype=self._dtype), Frame(width, height, width, height))
+        return PreparedImage(scale_values(fitted.pixels, str(self.description.range)), fitted.frame)
 
-    def detect(self, inputs: Sequence[Prepared]) -> list[Detections]:
+    def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:
         """Return the detections of one batch; short batches are filled up and the filling thrown away."""
         pixels = [prepared.pixels for prepared in inputs]
         missing = self._pad_to - len(pixels)
@@ -218,7 +218,7 @@ class SavedModelAdapter:
         if self._labels is not None:
             self._labels.check(classes, scores, self._first)
         most = self.max_detections  # of a number of rows that changes from answer to answer none is the largest
-        return Detections(straightened(boxes), scores, ids, capped=most is not None and count >= most)
+        return Detections(flatten_inverted(boxes), scores, ids, capped=most is not None and count >= most)
 
 
 def _choose_signature(signatures: Mapping[str, Any]) -> Any:

@@ -14,24 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.data import Detections, straightened
+from pytest_cropdet.data import Detections, flatten_inverted
 from pytest_cropdet.detectors.adapters.heads import AnchorHead, Found
 from pytest_cropdet.detectors.adapters.quiet import quiet
 from pytest_cropdet.detectors.adapters.saved_model import NORMALIZED_LIMIT, import_tensorflow
-from pytest_cropdet.detectors.adapters.tflite_file import TFLiteFile, labels_inside, read_tflite
-from pytest_cropdet.detectors.adapters.tflite_graph import POSTPROCESS, Graph, read_graph
+from pytest_cropdet.detectors.adapters.tflite_file import POSTPROCESS, TFLiteFile, labels_inside, read_tflite
+from pytest_cropdet.detectors.adapters.tflite_graph import Graph, read_graph
 from pytest_cropdet.detectors.adapters.tflite_heads import choose_head
 from pytest_cropdet.detectors.adapters.tflite_input import Input, Quantization, read_input
 from pytest_cropdet.detectors.anchors import read_anchors
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.label_files import Labels, Proof, open_labels
-from pytest_cropdet.detectors.resize import Frame, Prepared, fit
+from pytest_cropdet.detectors.resize import Frame, PreparedImage, fit
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import Image
 
 __all__ = ["TFLiteAdapter", "load", "verify"]
 
-RESIZES = ("stretch", "letterbox", "keep_aspect")
+TFLITE_RESIZES = ("stretch", "letterbox", "keep_aspect")
 
 
 def verify(path: Path) -> None:
@@ -119,16 +119,16 @@ class TFLiteAdapter:
     def input_shape(self, width: int, height: int) -> tuple[int, int]:
         return self._input.height, self._input.width
 
-    def prepare(self, image: Image) -> Prepared:
+    def prepare(self, image: Image) -> PreparedImage:
         """Return ``image`` (RGB uint8) in the input's size, channels, type and range."""
         if self.description.channels == "bgr":
             image = image[:, :, ::-1]
         dtype = np.uint8 if self._input.holds_pixels and self._range == "0..255" else np.float32
         pixels = np.ascontiguousarray(image)
         fitted = fit(pixels, str(self.description.resize), self._input.width, self._input.height, dtype)
-        return Prepared(self._input.values(fitted.pixels, self._range), fitted.frame)
+        return PreparedImage(self._input.values(fitted.pixels, self._range), fitted.frame)
 
-    def detect(self, inputs: Sequence[Prepared]) -> list[Detections]:
+    def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:
         """Return the detections of one batch; a short one is filled up and the filling thrown away."""
         tensors = self._call([prepared.pixels for prepared in inputs])
         return [self._read(self._head.read(tensors, row), each.frame) for row, each in enumerate(inputs)]
@@ -150,7 +150,7 @@ class TFLiteAdapter:
         if self._labels is not None:
             self._labels.check(found.numbers, found.scores, self._first)
         ids = found.numbers if self.categories is not None else found.numbers - self._first + 1
-        return Detections(straightened(boxes), found.scores, ids, capped=found.capped)
+        return Detections(flatten_inverted(boxes), found.scores, ids, capped=found.capped)
 
 
 def _decide(given: Description, graph: Graph, image: Input) -> Description:
@@ -172,9 +172,9 @@ def _decide(given: Description, graph: Graph, image: Input) -> Description:
 
 def _decide_resize(given: Description, graph: Graph, image: Input) -> Description:
     if given.resize == "inside":
-        raise DetectorError(f"resize=inside: {image.fixed}; say --cropdet-detector resize={'|'.join(RESIZES)}")
+        raise DetectorError(f"resize=inside: {image.fixed}; say --cropdet-detector resize={'|'.join(TFLITE_RESIZES)}")
     if not graph.is_postprocessed():
-        given.require("resize", f"{image.fixed}, and the file does not say how images get there", *RESIZES)
+        given.require("resize", f"{image.fixed}, and the file does not say how images get there", *TFLITE_RESIZES)
     return given.filled(resize="stretch")
 
 

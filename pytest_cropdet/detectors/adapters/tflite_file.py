@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.detectors.adapters.flatbuffer import DamagedError, Table, read_flatbuffer
+from pytest_cropdet.detectors.adapters.flatbuffer import DamagedError, FlatTable, read_flatbuffer
 from pytest_cropdet.detectors.adapters.flexbuffer import read_map
 from pytest_cropdet.detectors.adapters.tflite_schema import IDENTIFIER, ROOT, TABLES, UNIONS
 from pytest_cropdet.detectors.label_files import Labels, parse_labels
@@ -32,7 +32,7 @@ NUMBERS = {0: "<f4", 3: "u1", 9: "i1"}  # the types of anchors
 MOST_ELEMENTS = 1 << 40  # of a tensor
 LABELS_LIMIT = 1_000_000  # bytes of a label map that are read
 LABELS_FILE = "--cropdet-detector labels=FILE"
-AGAIN = "the file is damaged (a download that was cut off?): fetch or export it again"
+FILE_DAMAGED = "the file is damaged (a download that was cut off?): fetch or export it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def read_tflite(path: Path) -> TFLiteFile:
         constants = {number: values for number, values in outputs.items() if values is not None}
         return TFLiteFile(path, _postprocess(model), constants)
     except DamagedError as error:
-        raise DetectorError(f"{path} cannot be used: {error}; {AGAIN}") from error
+        raise DetectorError(f"{path} cannot be used: {error}; {FILE_DAMAGED}") from error
 
 
 def labels_inside(path: Path) -> Labels | None:
@@ -102,7 +102,7 @@ def labels_inside(path: Path) -> Labels | None:
     return None
 
 
-def _verify(model: Table, length: int) -> None:
+def _verify(model: FlatTable, length: int) -> None:
     for name in ("operator_codes", "subgraphs", "buffers"):
         if not len(model.get(name, ())):
             raise DamagedError(f"it has no {name}")
@@ -122,14 +122,14 @@ def _check_number(value: int, count: int, what: str, least: int = 0) -> None:
         raise DamagedError(f"{what} is {value:,} of {count:,}")
 
 
-def _check_outside(table: Table, offset: str, size: str, what: str, length: int) -> None:
+def _check_outside(table: FlatTable, offset: str, size: str, what: str, length: int) -> None:
     """Check data that lie in the file but not in the flatbuffer, as in files above 2 GB."""
     start = table.get(offset, 0)
     if start > 1 and start + table.get(size, 0) > length:
         raise DamagedError(f"{what} ends at byte {start + table.get(size, 0):,} of a file of {length:,} bytes")
 
 
-def _verify_tensors(tensors: list[Table], buffers: list[Table], graph: str) -> None:
+def _verify_tensors(tensors: list[FlatTable], buffers: list[FlatTable], graph: str) -> None:
     for number, tensor in enumerate(tensors):
         what = f"{graph}, tensor {number} ({tensor.get('name', '')!r})"
         _check_number(tensor.get("buffer", 0), len(buffers), f"{what}: buffer")
@@ -145,14 +145,14 @@ def _verify_tensors(tensors: list[Table], buffers: list[Table], graph: str) -> N
             raise DamagedError(f"{what}: {wanted:,} bytes of data are needed, there are {len(data):,}")
 
 
-def _elements(tensor: Table) -> int:
+def _elements(tensor: FlatTable) -> int:
     elements = 1
     for side in tensor.get("shape", ()):
         elements *= max(0, int(side))
     return elements
 
 
-def _verify_operators(graph: Table, model: Table, what: str, length: int) -> None:
+def _verify_operators(graph: FlatTable, model: FlatTable, what: str, length: int) -> None:
     tensors = graph.get("tensors", [])
     written = {number for number, tensor in enumerate(tensors) if _has_value(tensor, model)}
     for name in ("inputs", "outputs"):
@@ -177,14 +177,14 @@ def _verify_operators(graph: Table, model: Table, what: str, length: int) -> Non
             raise DamagedError(f"{what}: its output {tensor} ({tensors[tensor].get('name', '')!r}) is never written")
 
 
-def _has_value(tensor: Table, model: Table) -> bool:
+def _has_value(tensor: FlatTable, model: FlatTable) -> bool:
     """Return whether a tensor has its value before anything runs: a constant, a variable, or one without elements."""
     buffer = model["buffers"][tensor.get("buffer", 0)]
     kept = len(buffer.get("data", ())) or buffer.get("offset", 0) > 1 or tensor.get("external_buffer", 0)
     return bool(kept) or bool(tensor.get("is_variable", 0)) or ("shape" in tensor and not _elements(tensor))
 
 
-def _verify_signature(signature: Table, graphs: list[Table], what: str) -> None:
+def _verify_signature(signature: FlatTable, graphs: list[FlatTable], what: str) -> None:
     _check_number(signature.get("subgraph_index", 0), len(graphs), f"{what}: graph")
     tensors = len(graphs[signature.get("subgraph_index", 0)].get("tensors", ()))
     if "signature_key" not in signature:
@@ -195,7 +195,7 @@ def _verify_signature(signature: Table, graphs: list[Table], what: str) -> None:
         _check_number(each.get("tensor_index", 0), tensors, f"{what}: tensor {each['name']!r}")
 
 
-def _postprocess(model: Table) -> PostProcess | None:
+def _postprocess(model: FlatTable) -> PostProcess | None:
     for operator, tensors in _named(model, POSTPROCESS):
         options = operator.get("custom_options")
         settings: Mapping[str, Any] = {} if options is None else read_map(options.tobytes())
@@ -211,7 +211,7 @@ def _postprocess(model: Table) -> PostProcess | None:
     return None
 
 
-def _constant(tensor: Table, model: Table) -> NDArray[np.float64] | None:
+def _constant(tensor: FlatTable, model: FlatTable) -> NDArray[np.float64] | None:
     """Return the real values of a constant in the file; ``None`` for another tensor."""
     data, kind = model["buffers"][tensor.get("buffer", 0)].get("data", ()), NUMBERS.get(tensor.get("type", 0))
     shape = [int(side) for side in tensor.get("shape", ())]
@@ -227,7 +227,7 @@ def _constant(tensor: Table, model: Table) -> NDArray[np.float64] | None:
     return np.asarray((stored - (zero_point[0] if len(zero_point) else 0)) * float(scale[0]))
 
 
-def _named(model: Table, name: str) -> Iterator[tuple[Table, list[Table]]]:
+def _named(model: FlatTable, name: str) -> Iterator[tuple[FlatTable, list[FlatTable]]]:
     """Yield the operations of the main graph with that name, each with the graph's tensors."""
     graph = model["subgraphs"][0]
     for operator in graph.get("operators", ()):

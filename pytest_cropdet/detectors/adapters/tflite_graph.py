@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pytest_cropdet.detectors.adapters.tflite_file import POSTPROCESS
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
 __all__ = ["Graph", "Output", "read_graph"]
 
-POSTPROCESS = "TFLite_Detection_PostProcess"
 KERNEL_ORDER = ("boxes", "classes", "scores", "count")  # in which that operation writes its four outputs
 API_NAMES = {
     "detection_boxes": "boxes",
@@ -17,7 +17,7 @@ API_NAMES = {
     "detection_scores": "scores",
     "num_detections": "count",
 }
-ACTIVATIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
+ACTIVATION_OPERATORS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
 PASSING = ("CONCATENATION", "DEQUANTIZE", "EXPAND_DIMS", "QUANTIZE", "RESHAPE", "SLICE", "SQUEEZE", "STRIDED_SLICE")
 
 
@@ -75,8 +75,8 @@ class Graph:
         tensor = self.outputs[place].index
         while tensor in makers:
             operation = makers.pop(tensor)
-            if operation["op_name"] in ACTIVATIONS:
-                return ACTIVATIONS[operation["op_name"]]
+            if operation["op_name"] in ACTIVATION_OPERATORS:
+                return ACTIVATION_OPERATORS[operation["op_name"]]
             if operation["op_name"] not in PASSING:
                 break
             tensor = int(operation["inputs"][0])

@@ -14,7 +14,7 @@ from pytest_cropdet.errors import DetectorError
 __all__ = ["Input", "Quantization", "read_input"]
 
 ENDS = {"0..255": (0.0, 255.0), "0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0)}
-NEAR = 0.02  # of a range: how far the ends of a quantised input may lie from the range it is made for
+NEAR_RANGE = 0.02  # of a range: how far the ends of a quantised input may lie from the range it is made for
 COVERED = 0.75  # of a range: less than that can be expressed, and the range is not the input's
 
 
@@ -108,7 +108,7 @@ class Input:
 
     def _usual_range(self) -> str | None:
         for name, (low, high) in ENDS.items():
-            if np.abs(np.array(self._ends()) - (low, high)).max() <= NEAR * (high - low):
+            if np.abs(np.array(self._ends()) - (low, high)).max() <= NEAR_RANGE * (high - low):
                 return name
         return None
 

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pytest_cropdet.evaluation.coco.average_precision import threshold_index
+from pytest_cropdet.evaluation.coco.average_precision import IOU_OF, threshold_index
 from pytest_cropdet.evaluation.coco.events import plans_of
-from pytest_cropdet.evaluation.coco.tables import Floats, Ints, Matches
+from pytest_cropdet.evaluation.coco.tables import Matches
 from pytest_cropdet.evaluation.coco.weighted_ap import CategoryAP, Weights
+from pytest_cropdet.geometry import Floats, Ints
 
 if TYPE_CHECKING:
     from pytest_cropdet.evaluation.coco.weighted_ap_numba import FastCategoryAP
 
-METRICS = ("mAP", "AP50", "AP75")
 WORTH_NUMBA = 1 << 27  # detections times replicates; below, NumPy is done before numba is imported
 
 
@@ -168,8 +168,8 @@ def _checked(
     if given.shape != (first.images,) or (given.size and given.dtype.kind not in "iu"):
         raise ValueError(f"unit must hold one integer for each of {first.images} evaluation images")
     for metric in metrics:
-        if metric not in METRICS:
-            raise ValueError(f"metric {metric!r} is none of {', '.join(METRICS)}")
+        if metric not in IOU_OF:
+            raise ValueError(f"metric {metric!r} is none of {', '.join(IOU_OF)}")
     if units is not None:
         if given.size and not 0 <= given.min() <= given.max() < units:
             raise ValueError(f"unit must lie between 0 and {units - 1}, the {units} units counted from 0")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation.coco.tables import Bools, Ints, Matches
+from pytest_cropdet.evaluation.coco.tables import Matches
+from pytest_cropdet.geometry import Bools, Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from pytest_cropdet.geometry import areas, to_format
 __all__ = ["TOLERANCE", "pycocotools_precision"]
 
 TOLERANCE = 1e-9
-OUTSIDE = 2e10  # an area beyond every range makes pycocotools ignore a detection that matches nothing
+BEYOND_EVERY_RANGE = 2e10  # an area beyond every range makes pycocotools ignore a detection that matches nothing
 
 
 class _EitherBox(COCOeval):
@@ -67,7 +67,7 @@ def pycocotools_precision(
             "category_id": int(detected.category[row]),
             "bbox": drawn[row].tolist(),
             "score": float(detected.score[row]),
-            "area": OUTSIDE if detected.stray[row] else float(sizes[row]),
+            "area": BEYOND_EVERY_RANGE if detected.stray[row] else float(sizes[row]),
             "iscrowd": 0,
         }
         for row in range(len(detected))

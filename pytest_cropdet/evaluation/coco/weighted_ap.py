@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation.coco.average_precision import EPSILON, RECALL_POINTS
 from pytest_cropdet.evaluation.coco.events import CategoryPlan
-from pytest_cropdet.evaluation.coco.tables import Floats, Ints
+from pytest_cropdet.geometry import Floats, Ints
 
 Weights = NDArray[np.unsignedinteger[Any]]
 Reals = NDArray[np.floating[Any]]
@@ -32,8 +32,8 @@ FIRST_TIE = np.array(
 """By the number of positives modulo 100, the smallest recall that is such an i/100; beyond 1 if none can be."""
 EXACT_RECALL = 1 << 14
 """Below so many positives, 100 times the recall is safe in float32: 1/positives is many times its rounding error."""
-CELLS = 1 << 19  # of counted detections times weightings, held at once
-FEW = 1 << 15  # cells of a threshold: with fewer, all thresholds go in one step
+CELLS_AT_ONCE = 1 << 19  # of counted detections times weightings, held at once
+FEW_CELLS = 1 << 15  # cells of a threshold: with fewer, all thresholds go in one step
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class CategoryAP:
         self.plan = plan
         levels = [_Level.of(plan, index) for index in range(len(plan.hits))]
         longest = max(len(level.ends) for level in levels)
-        step = len(levels) if longest * width < FEW else 1
+        step = len(levels) if longest * width < FEW_CELLS else 1
         self.groups = [
             _Group(len(plan.events), slice(first, first + step), levels[first : first + step])
             for first in range(0, len(levels), step)
@@ -216,7 +216,7 @@ def _counted_at_events(plan: CategoryPlan, weights: Weights) -> Floats:
     """Return (E, B): the weight of the detections that mostly count, up to each event."""
     width = weights.shape[1]
     result = np.zeros((len(plan.events), width))
-    size = max(CELLS // width, 16)
+    size = max(CELLS_AT_ONCE // width, 16)
     tallest = np.iinfo(weights.dtype).max // max(int(weights.max()), 1)  # taller blocks could overflow
     carried = np.zeros((1, width))
     done = int(np.searchsorted(plan.counted_before, 0, side="right"))

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation.coco.average_precision import RECALL_POINTS
 from pytest_cropdet.evaluation.coco.events import CategoryPlan
-from pytest_cropdet.evaluation.coco.tables import Bools, Floats, Ints
 from pytest_cropdet.evaluation.coco.weighted_ap import ABOVE, Weights, first_tie_of
+from pytest_cropdet.geometry import Bools, Floats, Ints
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Points = NDArray[np.int8]

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_cropdet.figures.svg.shapes import Scale, Svg, chart, line, rect, signed, text, whisker
+from pytest_cropdet.figures.svg.shapes import ROW_HEIGHT, Axis, Svg, bounded_text, chart, line, rect, text, whisker
 
-__all__ = ["Bar", "bars", "stack"]
+__all__ = ["Bar", "bar_chart", "stacked_bar"]
 
-ROW = 40.0
-LONGEST = 40  # letters of a label
+LONGEST_LABEL = 40  # letters of a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +22,15 @@ class Bar:
     kind: str = "loss"
 
 
-def bars(title: str, rows: Sequence[Bar], scale: Scale | None = None) -> Svg:
+def bar_chart(title: str, rows: Sequence[Bar], scale: Axis | None = None) -> Svg:
     """Return the rows below one another, on one axis that holds 0; ``scale`` where several charts share one."""
-    shared = scale or Scale.around([0.0, *(end for row in rows for end in (row.value, row.low, row.high))], 0.02)
+    shared = scale or Axis.around([0.0, *(end for row in rows for end in (row.value, row.low, row.high))], 0.02)
     shapes = []
     for place, row in enumerate(rows):
-        top = place * ROW
+        top = place * ROW_HEIGHT
         shapes += [
             text(0, top + 14, _short(row.label)),
-            text(100, top + 14, signed(row.value, row.low, row.high), anchor="end"),
+            text(100, top + 14, bounded_text(row.value, row.low, row.high), anchor="end"),
         ]
         if row.value is None:
             shapes.append(text(0, top + 31, f"too few to say; {row.note}", "muted"))
@@ -42,11 +41,11 @@ def bars(title: str, rows: Sequence[Bar], scale: Scale | None = None) -> Svg:
             rect(shared.at(0), shared.at(row.value), top + 20, 12, kind),
             *whisker(shared, row.low, row.high, top + 26),
         ]
-    told = "; ".join(f"{row.label}: {signed(row.value, row.low, row.high)} ({row.note})" for row in rows)
-    return chart(title, told, ROW * len(rows) + 2, shapes)
+    told = "; ".join(f"{row.label}: {bounded_text(row.value, row.low, row.high)} ({row.note})" for row in rows)
+    return chart(title, told, ROW_HEIGHT * len(rows) + 2, shapes)
 
 
-def stack(title: str, parts: Sequence[tuple[str, int, str]]) -> Svg:
+def stacked_bar(title: str, parts: Sequence[tuple[str, int, str]]) -> Svg:
     """Return one bar whose parts are ``(name, count, class)``, in proportion."""
     total, place, shapes = max(1, sum(count for _, count, _ in parts)), 0.0, []
     for _, count, kind in parts:
@@ -58,4 +57,4 @@ def stack(title: str, parts: Sequence[tuple[str, int, str]]) -> Svg:
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"

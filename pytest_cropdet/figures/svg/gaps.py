@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_cropdet.figures.svg.shapes import Scale, Svg, chart, dot, line, number, rect, text, whisker
+from pytest_cropdet.figures.svg.shapes import ROW_HEIGHT, Axis, Svg, chart, dot, line, number_text, rect, text, whisker
 
-__all__ = ["Gap", "gaps", "meter"]
+__all__ = ["Gap", "gap_chart", "limit_meter"]
 
-ROW = 40.0
 PLACE = 27.0  # y of the points in their row
 METER = 1.5  # times what is allowed, the whole width of a meter
 
@@ -23,12 +22,12 @@ class Gap:
     high: float | None = None
 
 
-def gaps(title: str, rows: Sequence[Gap], scale: Scale) -> Svg:
+def gap_chart(title: str, rows: Sequence[Gap], scale: Axis) -> Svg:
     """Return the rows below one another, on the axis of ``scale``, which holds 0."""
     shapes, told = [], []
     for place, row in enumerate(rows):
-        top = place * ROW
-        words = f"{number(row.reference)} → {number(row.crop)}"
+        top = place * ROW_HEIGHT
+        words = f"{number_text(row.reference)} → {number_text(row.crop)}"
         told.append(f"{row.label}: {words}")
         shapes += [text(0, top + 14, row.label), text(100, top + 14, words, anchor="end")]
         shapes.append(line(0, top + PLACE, 100, top + PLACE, "rule", 1, "2 3"))
@@ -42,7 +41,7 @@ def gaps(title: str, rows: Sequence[Gap], scale: Scale) -> Svg:
             dot(before, top + PLACE, "whole", 5.5),
             dot(after, top + PLACE, "crop", 5.5),
         ]
-    foot = ROW * len(rows)
+    foot = ROW_HEIGHT * len(rows)
     for tick in scale.ticks():
         shapes += [
             line(scale.at(tick), foot - 2, scale.at(tick), foot + 2, "rule"),
@@ -51,9 +50,9 @@ def gaps(title: str, rows: Sequence[Gap], scale: Scale) -> Svg:
     return chart(title, "; ".join(told), foot + 20, shapes)
 
 
-def meter(value: float, allowed: float) -> Svg:
+def limit_meter(value: float, allowed: float) -> Svg:
     """Return a bar of ``value`` with a mark at what is ``allowed``, above 0; it ends where the value goes on."""
-    scale = Scale(0.0, METER * allowed, margin=1.0)
+    scale = Axis(0.0, METER * allowed, margin=1.0)
     kind = "loss" if value > allowed else "kept"
     shapes = [
         line(scale.at(0), 9, scale.at(scale.high), 9, "rule"),

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from pytest_cropdet.figures.svg.shapes import COLOURS, Svg
+from pytest_cropdet.figures.svg.shapes import CLASS_COLOURS, Svg
 
-__all__ = ["heat", "histogram", "used"]
+__all__ = ["heat_map", "histogram", "shown_edges"]
 
 CELL = 40
 FEWEST = 5  # found in a cell, to speak of a share
 LEAST = 0.0005  # share of a group in a bin that is drawn at the ends
 
 
-def heat(title: str, over: Sequence[Sequence[int]], under: Sequence[Sequence[int]]) -> Svg:
+def heat_map(title: str, over: Sequence[Sequence[int]], under: Sequence[Sequence[int]]) -> Svg:
     """Return the map of ``over / under`` in per cent, cell by cell; empty where ``under`` is less than 5."""
     shares = [
         [a / b if b >= FEWEST else None for a, b in zip(one, other, strict=True)]
@@ -24,11 +24,10 @@ def heat(title: str, over: Sequence[Sequence[int]], under: Sequence[Sequence[int
     for y, row in enumerate(shares):
         for x, share in enumerate(row):
             place = f'x="{x * CELL}" y="{y * CELL}" width="{CELL}" height="{CELL}"'
-            shapes.append(f'<rect class="cell" {place} fill="none" stroke="{COLOURS["rule"]}"/>')
+            shapes.append(f'<rect class="cell" {place} fill="none" stroke="{CLASS_COLOURS["rule"]}"/>')
             if share is not None:
-                shapes.append(
-                    f'<rect class="f-heat" {place} fill="{COLOURS["loss"]}" fill-opacity="{0.6 * share / most:.3f}"/>'
-                )
+                shade = f'fill="{CLASS_COLOURS["loss"]}" fill-opacity="{0.6 * share / most:.3f}"'
+                shapes.append(f'<rect class="f-heat" {place} {shade}/>')
                 shapes.append(
                     f'<text class="t-plain" x="{x * CELL + CELL / 2}" y="{y * CELL + CELL / 2 + 5}" '
                     f'text-anchor="middle" fill="currentColor">{100 * share:.0f}</text>'
@@ -45,7 +44,7 @@ def heat(title: str, over: Sequence[Sequence[int]], under: Sequence[Sequence[int
 def histogram(title: str, edges: Sequence[float], groups: Mapping[str, Sequence[int]]) -> Svg:
     """Return the shares of each group between ``edges`` as stairs; the class of a group's colour is its name."""
     shares = _shares(groups)
-    first, last = used(edges, groups)
+    first, last = shown_edges(edges, groups)
     most = max([0.0001, *(share for counts in shares.values() for share in counts)])
     wide, high = 300.0, 90.0
     lines = []
@@ -58,14 +57,15 @@ def histogram(title: str, edges: Sequence[float], groups: Mapping[str, Sequence[
         dash = ' stroke-dasharray="5 3"' if name == "training" else ""
         lines.append(
             f'<polyline class="s-{escape(name)}" points="{" ".join(points)}" fill="none" '
-            f'stroke="{COLOURS.get(name, COLOURS["mark"])}" stroke-width="2" vector-effect="non-scaling-stroke"{dash}/>'
+            f'stroke="{CLASS_COLOURS.get(name, CLASS_COLOURS["mark"])}" stroke-width="2" '
+            f'vector-effect="non-scaling-stroke"{dash}/>'
         )
     told = f"from {edges[first]:g} to {edges[last]:g}: {', '.join(groups)}" if len(edges) else "nothing"
     frame = f'class="chart" height="{high:g}" preserveAspectRatio="none"'
     return _drawing(title, told, frame, (wide, high), "".join(lines))
 
 
-def used(edges: Sequence[float], groups: Mapping[str, Sequence[int]]) -> tuple[int, int]:
+def shown_edges(edges: Sequence[float], groups: Mapping[str, Sequence[int]]) -> tuple[int, int]:
     """Return the places of the first and the last edge between which a histogram is drawn: bins that hold something."""
     places = [place for counts in _shares(groups).values() for place, share in enumerate(counts) if share > LEAST]
     return (min(places), max(places) + 1) if places else (0, len(edges) - 1)

@@ -11,10 +11,10 @@ from html import escape
 
 from pytest_cropdet.evaluation import bounds_text, digits
 
-__all__ = ["COLOURS", "Scale", "Svg", "chart", "line", "number", "rect", "signed", "text"]
+__all__ = ["CLASS_COLOURS", "ROW_HEIGHT", "Axis", "Svg", "bounded_text", "chart", "line", "number_text", "rect", "text"]
 
 # by class; mid tones that show on white and on black alike, for places without the page's style sheet
-COLOURS = {
+CLASS_COLOURS = {
     "loss": "#c2570c",
     "gain": "#1a7f5a",
     "unsure": "#8a8f98",
@@ -33,6 +33,7 @@ COLOURS = {
     "kept": "#8a8f98",
     "missed": "#b9bec6",
 }
+ROW_HEIGHT = 40.0  # px of a row: a line of words, and what is drawn below
 EDGE = 18.0  # per cent from either side within which a centred label would stick out
 
 
@@ -49,7 +50,7 @@ class Svg(str):
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class Axis:
     """From values to per cent of the width, with ``margin`` per cent free on either side."""
 
     low: float
@@ -57,7 +58,7 @@ class Scale:
     margin: float = 2.0
 
     @classmethod
-    def around(cls, values: Iterable[float | None], least: float = 0.01, margin: float = 2.0) -> "Scale":
+    def around(cls, values: Iterable[float | None], least: float = 0.01, margin: float = 2.0) -> "Axis":
         """Return the scale that holds all defined ``values``, at least ``least`` wide."""
         known = [value for value in values if value is not None and math.isfinite(value)] or [0.0]
         low, high = min(known), max(known)
@@ -73,7 +74,7 @@ class Scale:
     def ticks(self, most: int = 5) -> list[float]:
         """Return at most about ``most`` round values within.
 
-        >>> Scale(-0.02, 0.13).ticks()
+        >>> Axis(-0.02, 0.13).ticks()
         [0.0, 0.05, 0.1]
         """
         rough = (self.high - self.low) / most
@@ -97,7 +98,7 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start", 
     """Return words at ``x`` per cent; with ``anchor="auto"`` centred, or towards the middle near the edges."""
     if anchor == "auto":
         anchor = "start" if x < EDGE else "end" if x > 100 - EDGE else "middle"
-    colour = COLOURS.get(kind, "currentColor")
+    colour = CLASS_COLOURS.get(kind, "currentColor")
     weight = ' font-weight="600"' if bold else ""
     return (
         f'<text class="t-{kind or "plain"}" x="{x:.3f}%" y="{y:g}" text-anchor="{anchor}" fill="{colour}"{weight}>'
@@ -110,7 +111,7 @@ def rect(x0: float, x1: float, y: float, height: float, kind: str, more: str = "
     left, wide = min(x0, x1), max(abs(x1 - x0), 0.15)
     return (
         f'<rect class="f-{kind}" x="{left:.3f}%" y="{y:g}" width="{wide:.3f}%" height="{height:g}" '
-        f'fill="{COLOURS[kind]}"{more}/>'
+        f'fill="{CLASS_COLOURS[kind]}"{more}/>'
     )
 
 
@@ -118,12 +119,12 @@ def line(x0: float, y0: float, x1: float, y1: float, kind: str, width: float = 1
     """Return a line; x in per cent, y in pixels."""
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
     return (
-        f'<line class="s-{kind}" x1="{x0:.3f}%" y1="{y0:g}" x2="{x1:.3f}%" y2="{y1:g}" stroke="{COLOURS[kind]}" '
+        f'<line class="s-{kind}" x1="{x0:.3f}%" y1="{y0:g}" x2="{x1:.3f}%" y2="{y1:g}" stroke="{CLASS_COLOURS[kind]}" '
         f'stroke-width="{width:g}"{dashed}/>'
     )
 
 
-def whisker(scale: Scale, low: float | None, high: float | None, y: float) -> list[str]:
+def whisker(scale: Axis, low: float | None, high: float | None, y: float) -> list[str]:
     """Return bounds as a line with ends, nothing where they are undefined."""
     if low is None or high is None:
         return []
@@ -133,18 +134,18 @@ def whisker(scale: Scale, low: float | None, high: float | None, y: float) -> li
 
 def dot(x: float, y: float, kind: str, radius: float = 5.0) -> str:
     """Return a point at ``x`` per cent."""
-    return f'<circle class="f-{kind}" cx="{x:.3f}%" cy="{y:g}" r="{radius:g}" fill="{COLOURS[kind]}"/>'
+    return f'<circle class="f-{kind}" cx="{x:.3f}%" cy="{y:g}" r="{radius:g}" fill="{CLASS_COLOURS[kind]}"/>'
 
 
-def number(value: float | None) -> str:
+def number_text(value: float | None) -> str:
     """Return a value with three digits.
 
-    >>> number(0.1), number(None)
+    >>> number_text(0.1), number_text(None)
     ('0.100', 'undefined')
     """
     return digits(value).replace("-", "−")  # noqa: RUF001  (a minus as wide as a plus)
 
 
-def signed(value: float | None, low: float | None = None, high: float | None = None) -> str:
+def bounded_text(value: float | None, low: float | None = None, high: float | None = None) -> str:
     """Return a value and, where they are known, its bounds."""
-    return f"{number(value)}{bounds_text(low, high)}".replace("-", "−")  # noqa: RUF001
+    return f"{number_text(value)}{bounds_text(low, high)}".replace("-", "−")  # noqa: RUF001

@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_cropdet.figures.svg.shapes import Scale, Svg, chart, dot, line, number, rect, signed, text, whisker
+from pytest_cropdet.figures.svg.shapes import (
+    Axis,
+    Svg,
+    bounded_text,
+    chart,
+    dot,
+    line,
+    number_text,
+    rect,
+    text,
+    whisker,
+)
 
 __all__ = ["verdict_axis"]
 
@@ -17,14 +28,14 @@ def verdict_axis(gate: Mapping[str, Any]) -> Svg:
     """
     drop, limit = gate["drop"], gate["limit"]
     value, low, high = drop["value"], drop["low"], drop["high"]
-    scale = Scale.around([0.0, value, low, high, limit, None if limit is None else limit * 1.15], 0.02)
-    told = f"drop {signed(value, low, high)}" + ("" if limit is None else f", allowed {number(limit)}")
+    scale = Axis.around([0.0, value, low, high, limit, None if limit is None else limit * 1.15], 0.02)
+    told = f"drop {bounded_text(value, low, high)}" + ("" if limit is None else f", allowed {number_text(limit)}")
     shapes = []
     if limit is not None:
         shapes += [
             rect(0, scale.at(limit), AXIS - 16, 32, "allowed", ' fill-opacity="0.14"'),
             line(scale.at(limit), AXIS - 22, scale.at(limit), AXIS + 20, "limit", 2),
-            text(scale.at(limit), AXIS - 28, f"allowed {number(limit)}", "limit", "auto"),
+            text(scale.at(limit), AXIS - 28, f"allowed {number_text(limit)}", "limit", "auto"),
         ]
     shapes.append(line(0, AXIS, 100, AXIS, "rule"))
     for tick in scale.ticks():

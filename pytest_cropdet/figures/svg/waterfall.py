@@ -3,13 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.figures.svg.shapes import Scale, Svg, chart, dot, line, number, rect, signed, text, whisker
+from pytest_cropdet.figures.svg.shapes import (
+    Axis,
+    Svg,
+    bounded_text,
+    chart,
+    dot,
+    line,
+    number_text,
+    rect,
+    text,
+    whisker,
+)
 from pytest_cropdet.terms import PHRASES
 
 __all__ = ["waterfall"]
 
-ROW = 46.0  # px a row: a line of words, and a bar below
-BAR = 14.0
+STEP_HEIGHT = 46.0  # px a row: a line of words, and a bar below
+BAR_HEIGHT = 14.0
 
 
 def waterfall(steps: Sequence[Mapping[str, Any]], whole: float | None, crop: float | None, metric: str) -> Svg | None:
@@ -30,39 +41,39 @@ def waterfall(steps: Sequence[Mapping[str, Any]], whole: float | None, crop: flo
         for end in ("low", "high")
         if step[end] is not None
     ]
-    scale = Scale.around([whole, crop, *before, *ends], 0.02, margin=3.0)
+    scale = Axis.around([whole, crop, *before, *ends], 0.02, margin=3.0)
     shapes = _end(0, "whole image", whole, scale, metric)
     for row, (start, step) in enumerate(zip(before, steps, strict=True), 1):
         shapes += _step(row, start, step, scale)
     shapes += _end(len(steps) + 1, "crop", crop, scale, metric)
-    told = "; ".join(f"{PHRASES.get(step['name'], step['name'])} {number(step['value'])}" for step in steps)
+    told = "; ".join(f"{PHRASES.get(step['name'], step['name'])} {number_text(step['value'])}" for step in steps)
     title = f"From whole image to crop, {metric} lost by each step"
-    description = f"whole image {number(whole)}; {told}; crop {number(crop)}"
-    return chart(title, description, ROW * (len(steps) + 2) + 4, shapes)
+    description = f"whole image {number_text(whole)}; {told}; crop {number_text(crop)}"
+    return chart(title, description, STEP_HEIGHT * (len(steps) + 2) + 4, shapes)
 
 
-def _end(row: int, name: str, value: float, scale: Scale, metric: str) -> list[str]:
-    top = row * ROW
+def _end(row: int, name: str, value: float, scale: Axis, metric: str) -> list[str]:
+    top = row * STEP_HEIGHT
     return [
         text(0, top + 15, name, bold=True),
-        text(100, top + 15, f"{metric} {number(value)}", anchor="end", bold=True),
+        text(100, top + 15, f"{metric} {number_text(value)}", anchor="end", bold=True),
         line(0, top + 29, 100, top + 29, "rule", 1, "2 3"),
         dot(scale.at(value), top + 29, "mark", 5),
-        *([] if row else [line(scale.at(value), top + 34, scale.at(value), top + ROW + 22, "rule")]),
+        *([] if row else [line(scale.at(value), top + 34, scale.at(value), top + STEP_HEIGHT + 22, "rule")]),
     ]
 
 
-def _step(row: int, start: float, step: Mapping[str, Any], scale: Scale) -> list[str]:
-    top, after = row * ROW, start - step["value"]
+def _step(row: int, start: float, step: Mapping[str, Any], scale: Axis) -> list[str]:
+    top, after = row * STEP_HEIGHT, start - step["value"]
     sure = step["distinguishable"]
     kind = ("loss" if step["value"] > 0 else "gain") if sure else "unsure"
     low, high = step["low"], step["high"]
-    shown = signed(step["value"], low, high)
+    shown = bounded_text(step["value"], low, high)
     ends = (None, None) if low is None or high is None else (start - high, start - low)
     return [
         text(0, top + 15, PHRASES.get(step["name"], step["name"])),
         text(100, top + 15, shown, "" if sure else "muted", "end"),
-        rect(scale.at(start), scale.at(after), top + 22, BAR, kind, "" if sure else ' fill-opacity="0.45"'),
-        *whisker(scale, ends[0], ends[1], top + 22 + BAR / 2),
-        line(scale.at(after), top + 22 + BAR, scale.at(after), top + ROW + 22, "rule"),
+        rect(scale.at(start), scale.at(after), top + 22, BAR_HEIGHT, kind, "" if sure else ' fill-opacity="0.45"'),
+        *whisker(scale, ends[0], ends[1], top + 22 + BAR_HEIGHT / 2),
+        line(scale.at(after), top + 22 + BAR_HEIGHT, scale.at(after), top + STEP_HEIGHT + 22, "rule"),
     ]

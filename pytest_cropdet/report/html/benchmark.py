@@ -1,15 +1,14 @@
 """A benchmark as sections: families, severities, control lines, the row for a model card."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from pytest_cropdet.figures import Gap, Scale, gaps, number, signed
-from pytest_cropdet.report.html.blocks import Block, Cell, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.figures import Axis, Gap, bounded_text, gap_chart, number_text
+from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, TableCell, Text, bounded, cell, value
 from pytest_cropdet.report.model_card import model_card
+from pytest_cropdet.terms import Record
 
 __all__ = ["headline", "measured", "numbers"]
 
-Record = Mapping[str, Any]
 
 STRESSES = {
     "random": "a window anywhere",
@@ -19,7 +18,7 @@ STRESSES = {
     "shift": "some pixels less at the left and top",
 }
 LEGEND = (("whole", "reference: found in the whole image, within the window"), ("crop", "crop, with bounds"))
-HEAD = ("reference", "crop", "drop", "crop / reference")
+SIDE_COLUMNS = ("reference", "crop", "drop", "crop / reference")
 
 
 def headline(record: Record) -> str:
@@ -56,12 +55,15 @@ def measured(record: Record) -> list[Section]:
 def _families(found: Record) -> Section:
     rows = [[cell(each["family"]), *_four(each), cell(STRESSES.get(each["family"], ""))] for each in found["families"]]
     drawing = [_gap(each["family"], each) for each in found["families"]]
-    drawn = gaps(f"{found['metric']} of references and crops by family", drawing, _scale(found))
+    drawn = gap_chart(f"{found['metric']} of references and crops by family", drawing, _scale(found))
     lead = (
         f"Each family stresses one thing. {found['metric']} of crops, and of the same objects as the whole image's "
         "detections have them; the mean over severities."
     )
-    blocks: list[Block] = [Chart(drawn, legend=LEGEND), Table("Means by family", ("family", *HEAD, "windows"), rows)]
+    blocks: list[Block] = [
+        Chart(drawn, legend=LEGEND),
+        Table("Means by family", ("family", *SIDE_COLUMNS, "windows"), rows),
+    ]
     blocks += [Text(f"Note: {each}.") for each in found["notes"]]
     return Section("families", "By family", lead, blocks)
 
@@ -70,8 +72,8 @@ def _severities(found: Record) -> Section:
     scale, blocks = _scale(found), list[Block]()
     for family in dict.fromkeys(each["family"] for each in found["cells"]):
         drawing = [_gap(f"severity {e['severity']}", e) for e in found["cells"] if e["family"] == family]
-        blocks.append(Chart(gaps(f"{found['metric']} of {family} by severity", drawing, scale), family))
-    head = ("family", "severity", *HEAD, "images", "crops", "objects", "categories", "windows")
+        blocks.append(Chart(gap_chart(f"{found['metric']} of {family} by severity", drawing, scale), family))
+    head = ("family", "severity", *SIDE_COLUMNS, "images", "crops", "objects", "categories", "windows")
     rows = [
         [
             cell(each["family"]),
@@ -114,7 +116,7 @@ def _card(record: Record) -> Section:
     return Section("card", "For a model card", "A Markdown table to paste.", [Text(model_card([record]), code=True)])
 
 
-def _four(each: Record) -> list[Cell]:
+def _four(each: Record) -> list[TableCell]:
     return [bounded(each[name]) for name in ("reference", "crop", "drop", "ratio")]
 
 
@@ -123,14 +125,14 @@ def _gap(label: str, each: Record) -> Gap:
     return Gap(label, each["reference"]["value"], crop["value"], crop["low"], crop["high"])
 
 
-def _scale(found: Record) -> Scale:
+def _scale(found: Record) -> Axis:
     ends: Sequence[float | None] = [
         each[name][end]
         for each in found["cells"]
         for name, end in (("reference", "value"), ("crop", "value"), ("crop", "low"), ("crop", "high"))
     ]
-    return Scale.around([0.0, *ends], 0.02)
+    return Axis.around([0.0, *ends], 0.02)
 
 
 def _told(each: Record) -> str:
-    return number(None) if each["value"] is None else signed(each["value"], each["low"], each["high"])
+    return number_text(None) if each["value"] is None else bounded_text(each["value"], each["low"], each["high"])

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_cropdet.figures import Svg, number, signed
+from pytest_cropdet.figures import Svg, bounded_text, number_text
 
 __all__ = [
     "Block",
-    "Cell",
     "Chart",
     "Facts",
-    "Picture",
+    "InlinePicture",
     "Section",
     "Table",
+    "TableCell",
     "Text",
     "bounded",
     "cell",
@@ -20,12 +20,12 @@ __all__ = [
     "value",
 ]
 
-LONG = 15  # rows from which on a table is folded
+LONG_TABLE = 15  # rows from which on a table is folded
 WORDY = 40  # letters from which on a cell gets room, lest it be a tower on a narrow screen
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TableCell:
     """One cell: what it shows, and by what its column is sorted (``None``: at the end, whichever way).
 
     ``dot``: the verdict whose sign stands before the words; ``svg``: what is drawn in their place.
@@ -49,7 +49,7 @@ class Table:
 
     caption: str
     head: tuple[str, ...]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
     fold: bool = False
     open: bool = False
     kind: str = "table"
@@ -57,7 +57,7 @@ class Table:
     @property
     def folded(self) -> bool:
         """Whether it is shown only when asked for."""
-        return not self.open and (self.fold or len(self.rows) > LONG)
+        return not self.open and (self.fold or len(self.rows) > LONG_TABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class InlinePicture:
     """A picture as a data URI, what it shows in words, and its caption."""
 
     source: str
@@ -104,7 +104,7 @@ class Picture:
     kind: str = "picture"
 
 
-Block = Table | Chart | Text | Facts | Picture
+Block = Table | Chart | Text | Facts | InlinePicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +123,21 @@ def sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:].rstrip('.')}."
 
 
-def cell(content: object) -> Cell:
+def cell(content: object) -> TableCell:
     """Return a cell of words, or of a whole number."""
     if isinstance(content, bool) or content is None:
-        return Cell({True: "yes", False: "no", None: "-"}[content], str(content))
+        return TableCell({True: "yes", False: "no", None: "-"}[content], str(content))
     if isinstance(content, int):
-        return Cell(f"{content:,}", float(content), number=True)
-    return Cell(str(content), str(content).casefold())
+        return TableCell(f"{content:,}", float(content), number=True)
+    return TableCell(str(content), str(content).casefold())
 
 
-def value(content: float | None) -> Cell:
+def value(content: float | None) -> TableCell:
     """Return a cell of a number with three digits."""
-    return Cell("-" if content is None else number(content), content, number=True)
+    return TableCell("-" if content is None else number_text(content), content, number=True)
 
 
-def bounded(each: dict[str, float | None]) -> Cell:
+def bounded(each: dict[str, float | None]) -> TableCell:
     """Return a cell of ``value``, ``low`` and ``high``."""
     content = each["value"]
-    return Cell("-" if content is None else signed(content, each["low"], each["high"]), content, number=True)
+    return TableCell("-" if content is None else bounded_text(content, each["low"], each["high"]), content, number=True)

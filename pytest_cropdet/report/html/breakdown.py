@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.figures import Bar, Scale, bars, heat, histogram, used
-from pytest_cropdet.report.html.blocks import LONG, Block, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.figures import Axis, Bar, bar_chart, heat_map, histogram, shown_edges
+from pytest_cropdet.report.html.blocks import LONG_TABLE, Block, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.terms import Record
 
-__all__ = ["labels", "miss_map", "shift", "where"]
+__all__ = ["labels_section", "miss_map_section", "shift_section", "where_section"]
 
-Record = Mapping[str, Any]
 
 QUANTITIES = {
     "visibility": "Visible share of the object",
@@ -20,12 +20,12 @@ QUANTITIES = {
     "category": "Category",
 }
 MOST_BARS = 12
-FEWEST = 3  # categories that can be told of, to draw them
+FEWEST_CATEGORIES = 3  # categories that can be told of, to draw them
 LOGARITHMIC = ("size", "aspect")  # their bins are of log2
-HEAD = ("", "objects", "images", "found, whole", "found, crop", "net lost", "AP lost")
+BIN_COLUMNS = ("", "objects", "images", "found, whole", "found, crop", "net lost", "AP lost")
 
 
-def where(gate: Record) -> Section | None:
+def where_section(gate: Record) -> Section | None:
     """Return what crops cost by each quantity; without it, by category alone."""
     told = gate.get("where")
     if not told:
@@ -35,9 +35,9 @@ def where(gate: Record) -> Section | None:
     drawn = {name: rows[:MOST_BARS] for name, rows in shown.items() if rows}
     told_of = [row for row in shown["category"] if row["lost"]["value"] is not None]
     # of data of many categories most have too few objects to say: what they lose in AP is known of more
-    drawn["category"] = told_of[:MOST_BARS] if len(told_of) >= FEWEST else []
+    drawn["category"] = told_of[:MOST_BARS] if len(told_of) >= FEWEST_CATEGORIES else []
     ends = [row["lost"][end] for rows in drawn.values() for row in rows for end in ("value", "low", "high")]
-    scale = Scale.around([0.0, *ends], 0.02)
+    scale = Axis.around([0.0, *ends], 0.02)
     blocks: list[Block] = []
     for name, rows in drawn.items():
         if not rows:
@@ -50,16 +50,16 @@ def where(gate: Record) -> Section | None:
             Bar(row["label"], **_bounds(row["lost"]), note=f"{row['objects']:,} objects in {row['images']:,} images")
             for row in rows
         ]
-        blocks.append(Chart(bars(f"Share of objects lost, net, by {title.lower()}", drawing, scale), caption))
+        blocks.append(Chart(bar_chart(f"Share of objects lost, net, by {title.lower()}", drawing, scale), caption))
     in_mean = [each for each in gate["categories"] if each["in_mean"]]
     if not drawn["category"] and in_mean:
         drawing, caption = _drops(in_mean)
         blocks.append(
-            Chart(bars("AP lost by category", drawing), f"AP lost by category, on an axis of its own{caption}")
+            Chart(bar_chart("AP lost by category", drawing), f"AP lost by category, on an axis of its own{caption}")
         )
     for name, rows in shown.items():
         if rows:
-            head = (QUANTITIES[name].lower(), *HEAD[1:])
+            head = (QUANTITIES[name].lower(), *BIN_COLUMNS[1:])
             blocks.append(Table(f"{QUANTITIES[name]}: all numbers", head, [_row(row) for row in rows], fold=True))
     lead = (
         "Bars are the share of objects found in the whole image less the share found in the crop, with bounds; "
@@ -110,7 +110,7 @@ def _by_category(gate: Record) -> Section | None:
         for each in told
     ]
     head = ("category", "whole", "crop", "drop", "objects", "images", "in the mean")
-    blocks: list[Block] = [Chart(bars("Drop by category", drawing), f"Drop by category{caption}")]
+    blocks: list[Block] = [Chart(bar_chart("Drop by category", drawing), f"Drop by category{caption}")]
     blocks.append(Table("All categories", head, rows, fold=True))
     return Section("where", "Where it dropped", "AP lost by category, with bounds.", blocks)
 
@@ -135,12 +135,12 @@ def _drops(told: Sequence[Mapping[str, Any]]) -> tuple[list[Bar], str]:
     return drawing, "" if len(shown) == len(told) else f" (the {len(shown)} that lose most of {len(told):,})"
 
 
-def miss_map(gate: Record) -> Section | None:
+def miss_map_section(gate: Record) -> Section | None:
     """Return the map of misses over the place in the window."""
     cells = (gate.get("where") or {}).get("map")
     if not cells:
         return None
-    drawn = heat("Per cent of the objects lost, by place in the window", cells["lost"], cells["found"])
+    drawn = heat_map("Per cent of the objects lost, by place in the window", cells["lost"], cells["found"])
     lead = (
         "Of the objects found in the whole image, how many per cent are lost in the crop, by where their centre lies "
         "in the window; the upper left is that of the window. Empty: fewer than 5 objects."
@@ -148,7 +148,7 @@ def miss_map(gate: Record) -> Section | None:
     return Section("map", "Map of misses", lead, [Chart(drawn)])
 
 
-def labels(gate: Record) -> Section | None:
+def labels_section(gate: Record) -> Section | None:
     """Return which label became which."""
     told = gate.get("labels")
     if not told or not (told["flipped"] or told["righted"]):
@@ -156,7 +156,7 @@ def labels(gate: Record) -> Section | None:
     flipped, righted = (_change_rows(told[name]) for name in ("flipped", "righted"))
     head = ("in the whole image", "in the crop", "objects", "for example")
     blocks: list[Block] = []
-    if len(flipped) > LONG:
+    if len(flipped) > LONG_TABLE:
         shown = f"The {MOST_BARS} most frequent of {len(flipped):,}"
         blocks.append(Table(shown, head, flipped[:MOST_BARS]))
     if flipped:
@@ -182,7 +182,7 @@ def _example(examples: Sequence[Mapping[str, Any]]) -> str:
     return f"{first['sample']}, {width} x {height} at ({left}, {top})"
 
 
-def shift(gate: Record) -> Section | None:
+def shift_section(gate: Record) -> Section | None:
     """Return how far the objects in crops are from those that the model knows."""
     told = gate.get("shift")
     if not told:
@@ -213,7 +213,7 @@ def shift(gate: Record) -> Section | None:
 
 def _ends(name: str, edges: Sequence[float], counts: Mapping[str, Sequence[int]]) -> str:
     """Return from where to where a histogram is drawn, in the quantity's own unit."""
-    first, last = used(edges, counts)
+    first, last = shown_edges(edges, counts)
     if name in LOGARITHMIC:
         return f"{2.0 ** edges[first]:.2g} to {2.0 ** edges[last]:.2g}, logarithmic"
     if name == "objects":

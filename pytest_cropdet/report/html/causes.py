@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_cropdet.figures import stack, waterfall
+from pytest_cropdet.figures import stacked_bar, waterfall
 from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, Text, bounded, cell, value
-from pytest_cropdet.terms import PHRASES
+from pytest_cropdet.terms import PHRASES, Record
 
-__all__ = ["chain", "controls", "fates"]
-
-Record = Mapping[str, Any]
+__all__ = ["chain_section", "controls_section", "fates_section"]
 
 
-def chain(gate: Record) -> Section | None:
+def chain_section(gate: Record) -> Section | None:
     """Return the steps as a waterfall, with what stands beside them."""
     steps = gate.get("steps")
     if not steps:
@@ -48,7 +46,7 @@ def _steps(caption: str, steps: Any, fold: bool = False) -> Table:
     return Table(caption, ("step", "lost", "low", "high", "distinguishable"), rows, fold)
 
 
-def fates(gate: Record, counts: Mapping[str, int] | None) -> Section | None:
+def fates_section(gate: Record, counts: Mapping[str, int] | None) -> Section | None:
     """Return what became of the objects; ``counts``: how many were kept, lost, gained, missed."""
     told = gate.get("fates")
     if not told and not counts:
@@ -65,7 +63,7 @@ def fates(gate: Record, counts: Mapping[str, int] | None) -> Section | None:
             ("found in neither", counts["missed"], "missed"),
         ]
         legend = tuple((kind, f"{name} {count:,}") for name, count, kind in parts)
-        blocks.append(Chart(stack("What became of the objects", parts), legend=legend))
+        blocks.append(Chart(stacked_bar("What became of the objects", parts), legend=legend))
     if told:
         rows = [
             [cell(PHRASES[name]), *_counted(told["lost"][name]), *_counted(told["gained"][name])]
@@ -104,7 +102,7 @@ def _split(caption: str, name: str, counts: Mapping[str, Any]) -> Table:
     return Table(caption, head, rows, fold=len(rows) > 3)
 
 
-def controls(gate: Record) -> Section | None:
+def controls_section(gate: Record) -> Section | None:
     """Return what the rules of the comparison, the fill and the detector's cap do to the drop."""
     told = gate.get("controls")
     if not told:

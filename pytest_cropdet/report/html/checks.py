@@ -1,17 +1,26 @@
 """Invariants and searches as sections: what does not hold, what was measured, and the window that loses an object."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from pytest_cropdet.figures import meter
-from pytest_cropdet.report.html.blocks import Block, Cell, Facts, Picture, Section, Table, Text, cell, sentence
-from pytest_cropdet.report.wording import hints_of, why
+from pytest_cropdet.figures import limit_meter
+from pytest_cropdet.report.html.blocks import (
+    Block,
+    Facts,
+    InlinePicture,
+    Section,
+    Table,
+    TableCell,
+    Text,
+    cell,
+    sentence,
+)
+from pytest_cropdet.report.wording import check_text, hints_of
+from pytest_cropdet.terms import Record
 
 __all__ = ["invariants", "searched"]
 
-Record = Mapping[str, Any]
 
-FIRST = {"fail": 0, "pass": 1}
+CHECK_ORDER = {"fail": 0, "pass": 1}
 SPENT = {"windows": "window", "images": "image", "calls": "detector call"}
 
 
@@ -20,9 +29,11 @@ def invariants(checks: Sequence[Record]) -> Section | None:
     tried = [check for check in checks if check["kind"] == "invariant"]
     if not tried:
         return None
-    judged = sorted((check for check in tried if check["verdict"] in FIRST), key=lambda check: FIRST[check["verdict"]])
+    judged = sorted(
+        (check for check in tried if check["verdict"] in CHECK_ORDER), key=lambda check: CHECK_ORDER[check["verdict"]]
+    )
     blocks: list[Block] = [
-        Text(why(check), warn=True, head=check["name"]) for check in judged if check["verdict"] == "fail"
+        Text(check_text(check), warn=True, head=check["name"]) for check in judged if check["verdict"] == "fail"
     ]
     blocks += [Text(f"Hint: {hint}", head=name) for name, hint in hints_of(tried)]
     if judged:
@@ -38,22 +49,22 @@ def invariants(checks: Sequence[Record]) -> Section | None:
     return Section("invariants", "Invariants", lead, blocks)
 
 
-def _row(check: Record) -> list[Cell]:
+def _row(check: Record) -> list[TableCell]:
     value, allowed = check["value"], check["allowed"]
-    drawn = meter(value, allowed) if value is not None and allowed else None
+    drawn = limit_meter(value, allowed) if value is not None and allowed else None
     share = value / allowed if value is not None and allowed else None
     return [
-        Cell(check["verdict"], FIRST[check["verdict"]], dot=check["verdict"]),
+        TableCell(check["verdict"], CHECK_ORDER[check["verdict"]], dot=check["verdict"]),
         cell(check["name"]),
         _short(value),
         _short(allowed),
-        Cell("" if share is None else f"{share:.0%}", share, number=True, svg=drawn),
+        TableCell("" if share is None else f"{share:.0%}", share, number=True, svg=drawn),
         cell(check["what"] or "-"),
     ]
 
 
-def _short(value: float | None) -> Cell:
-    return Cell("-" if value is None else f"{value:.3g}".replace("-", "−"), value, number=True)  # noqa: RUF001
+def _short(value: float | None) -> TableCell:
+    return TableCell("-" if value is None else f"{value:.3g}".replace("-", "−"), value, number=True)  # noqa: RUF001
 
 
 def searched(check: Record, picture: str | None, key: str, title: str) -> Section:
@@ -79,7 +90,7 @@ def searched(check: Record, picture: str | None, key: str, title: str) -> Sectio
     blocks: list[Block] = [Text(_found(worst), warn=worst["lost"]), Facts(tuple(facts)), spent]
     if picture is not None:
         alt = f"{worst['sample']} with the window, and the crop: {worst['cut']}"
-        blocks.append(Picture(f"data:image/png;base64,{picture}", alt, "Left the whole image, right the crop"))
+        blocks.append(InlinePicture(f"data:image/png;base64,{picture}", alt, "Left the whole image, right the crop"))
     elif worst["lost"]:
         why = check["no_picture"] or f"it is not on this page, but may lie at {check['picture']}"
         blocks.append(Text(f"There is no picture to show: {why}"))

@@ -1,30 +1,29 @@
 """What stands at the head and the foot of an article: its verdict, and what was run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pytest_cropdet.data import Pairing
-from pytest_cropdet.figures import number, signed
+from pytest_cropdet.figures import bounded_text, number_text
 from pytest_cropdet.report.html.blocks import Block, Section, Table, Text, cell
-from pytest_cropdet.terms import PHRASES
+from pytest_cropdet.terms import PHRASES, Record
 
 __all__ = ["facts", "hidden_facts", "in_short", "made_of", "measured_with", "repeat", "what_was_run"]
 
-Record = Mapping[str, Any]
 
-MOST = 4
+MOST_NAMED = 4
 
 
 def facts(gate: Record) -> list[tuple[str, str]]:
     """Return the numbers beside the verdict: ``(words, value)``."""
     metric = gate["metric"]
-    found = [("drop", signed(gate["drop"]["value"], gate["drop"]["low"], gate["drop"]["high"]))]
+    found = [("drop", bounded_text(gate["drop"]["value"], gate["drop"]["low"], gate["drop"]["high"]))]
     if metric != "lost":
         values = gate[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[metric]]
-        found.append((f"{metric}, whole image", number(values["reference"])))
-        found.append((f"{metric}, crop", number(values["crop"])))
+        found.append((f"{metric}, whole image", number_text(values["reference"])))
+        found.append((f"{metric}, crop", number_text(values["crop"])))
     if gate["limit"] is not None:
-        found.append(("allowed", number(gate["limit"])))
+        found.append(("allowed", number_text(gate["limit"])))
     for words, key in (("crops", "crops"), ("source images", "images"), ("objects", "objects")):
         found.append((words, f"{gate[key]:,}"))
     return found
@@ -36,10 +35,10 @@ def in_short(gate: Record) -> list[tuple[str, str]]:
     sure.sort(key=lambda step: -step["value"])
     lost = [each for each in gate["categories"] if each["in_mean"] and (each["drop"] or 0.0) > 0]
     lost.sort(key=lambda each: (-each["drop"], each["name"]))
-    flipped = (gate.get("labels") or {}).get("flipped", ())[:MOST]
+    flipped = (gate.get("labels") or {}).get("flipped", ())[:MOST_NAMED]
     parts = {
-        "What cost most": [f"{PHRASES[step['name']]} {number(step['value'])}" for step in sure],
-        "Most lost": [f"{each['name']} {number(each['drop'])}" for each in lost[:MOST]],
+        "What cost most": [f"{PHRASES[step['name']]} {number_text(step['value'])}" for step in sure],
+        "Most lost": [f"{each['name']} {number_text(each['drop'])}" for each in lost[:MOST_NAMED]],
         "Labels": [f"{each['from']} → {each['to']} {each['count']}" for each in flipped],
     }
     return [(name, ", ".join(words)) for name, words in parts.items() if words]
@@ -50,10 +49,10 @@ def hidden_facts(gate: Record) -> list[tuple[str, str]]:
     point, hidden = gate["operating_point"], gate["hidden"]
     found = []
     for name in ("recall", "precision"):
-        found.append((name, f"{number(point[name]['reference'])} → {number(point[name]['crop'])}"))
+        found.append((name, f"{number_text(point[name]['reference'])} → {number_text(point[name]['crop'])}"))
     for words, key in (("lost", "lost"), ("gained", "gained"), ("other label", "flips")):
         each = hidden[key]
-        found.append((words, f"{each['count']:,} ({number(each['value'])})"))
+        found.append((words, f"{each['count']:,} ({number_text(each['value'])})"))
     return found
 
 
@@ -120,4 +119,4 @@ def _determinism(told: Record | None) -> str:
         return "not tried"
     if told["same"]:
         return f"yes, on {told['images']} images twice"
-    return f"no: two passes differ by up to {number(told['spread'])}"
+    return f"no: two passes differ by up to {number_text(told['spread'])}"

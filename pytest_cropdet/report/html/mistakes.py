@@ -1,14 +1,21 @@
 """Kinds of mistakes as sections: error types, bias of boxes, anchors, the benchmark."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from pytest_cropdet.figures import Bar, bars
-from pytest_cropdet.report.html.blocks import Block, Cell, Chart, Section, Table, Text, bounded, cell, sentence, value
+from pytest_cropdet.figures import Bar, bar_chart
+from pytest_cropdet.report.html.blocks import (
+    Block,
+    Chart,
+    Section,
+    Table,
+    TableCell,
+    Text,
+    bounded,
+    cell,
+    sentence,
+    value,
+)
+from pytest_cropdet.terms import Record
 
 __all__ = ["anchors", "bias", "errors"]
-
-Record = Mapping[str, Any]
 
 
 def errors(gate: Record) -> Section | None:
@@ -32,7 +39,9 @@ def errors(gate: Record) -> Section | None:
         "the whole images; one mistake hides another, so the costs do not add up."
     )
     blocks: list[Block] = [
-        Chart(bars("How much more each kind of mistake costs in crops", drawing), "Change from whole images to crops"),
+        Chart(
+            bar_chart("How much more each kind of mistake costs in crops", drawing), "Change from whole images to crops"
+        ),
         Table("Costs in AP50", ("mistake", "whole", "crop", "change"), rows),
     ]
     return Section("errors", "Kinds of mistakes", lead, blocks)
@@ -81,7 +90,7 @@ def anchors(gate: Record) -> Section | None:
         [
             cell("strides to the best anchor's centre"),
             *(bounded(strides[name]) for name in ("whole", "crop")),
-            Cell("-", None, number=True),
+            TableCell("-", None, number=True),
         ]
     )
     head = ("of the objects", "whole images", "crops", "fall")

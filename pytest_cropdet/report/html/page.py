@@ -8,8 +8,8 @@ from importlib import resources
 from typing import Any
 
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.figures import signed, verdict_axis
-from pytest_cropdet.gate import once
+from pytest_cropdet.figures import bounded_text, verdict_axis
+from pytest_cropdet.gate import one_per_limit
 from pytest_cropdet.report.html import breakdown, causes, mistakes
 from pytest_cropdet.report.html.benchmark import headline, measured, numbers
 from pytest_cropdet.report.html.blocks import Section
@@ -23,16 +23,16 @@ from pytest_cropdet.report.html.facts import (
     repeat,
     what_was_run,
 )
-from pytest_cropdet.report.limit_rows import LimitRow, drop_verdict, limit_rows, line, note
-from pytest_cropdet.report.records import Unfinished
-from pytest_cropdet.report.wording import counted, said
+from pytest_cropdet.report.limit_rows import LimitRow, drop_verdict, limit_line, limit_rows, note
+from pytest_cropdet.report.records import MissingResult
+from pytest_cropdet.report.wording import checks_text, count_verdicts
 
-__all__ = ["page"]
+__all__ = ["html_page"]
 
-ORDER = {"fail": 0, "error": 1, "undecided": 2, "none": 3, "pass": 4}
+RECORD_ORDER = {"fail": 0, "error": 1, "undecided": 2, "none": 3, "pass": 4}
 AFTER = (
-    *(breakdown.where, breakdown.miss_map, breakdown.labels, breakdown.shift),
-    *(mistakes.anchors, mistakes.errors, mistakes.bias, causes.controls),
+    *(breakdown.where_section, breakdown.miss_map_section, breakdown.labels_section, breakdown.shift_section),
+    *(mistakes.anchors, mistakes.errors, mistakes.bias, causes.controls_section),
 )
 MOST_PICTURES = 3_400_000  # letters of base64 on one page, so that it stays below 5 MB
 
@@ -67,13 +67,13 @@ class _Gate:
     @property
     def lines(self) -> list[str]:
         """A line for each limit, and what else is to be known of the verdict."""
-        lines = [line(each) for each in once(self.record["verdicts"])]
+        lines = [limit_line(each) for each in one_per_limit(self.record["verdicts"])]
         return [*lines, *filter(None, [note(self.record)])]
 
     @property
     def limits(self) -> list[tuple[LimitRow, str]]:
         """A row for each limit, and its value with bounds in words."""
-        return [(row, signed(row.value, row.low, row.high)) for row in limit_rows(self.record)]
+        return [(row, bounded_text(row.value, row.low, row.high)) for row in limit_rows(self.record)]
 
     @property
     def parts(self) -> list[tuple[str, str]]:
@@ -106,10 +106,10 @@ class _Article:
         return [(each.id, each.title) for each in self.sections]
 
 
-def page(
+def html_page(
     records: Sequence[Mapping[str, Any]],
     left: Sequence[Mapping[str, Any]] = (),
-    unfinished: Sequence[Unfinished] = (),
+    unfinished: Sequence[MissingResult] = (),
     command: str = "",
     versions: Sequence[tuple[str, str]] = (),
     *,
@@ -129,7 +129,7 @@ def page(
         raise CropdetError(f"the HTML report needs Jinja2 ({error}): pip install 'pytest-cropdet[report]'") from error
     left = left or [{}] * len(records)
     shown, budget = _within(pictures or [None] * len(checks), MOST_PICTURES)
-    order = sorted(range(len(records)), key=lambda place: ORDER.get(records[place]["verdict"], 0))
+    order = sorted(range(len(records)), key=lambda place: RECORD_ORDER.get(records[place]["verdict"], 0))
     articles: list[_Gate | _Article] = []
     for number, place in enumerate(order, 1):
         gallery = left[place].get("gallery")
@@ -138,7 +138,7 @@ def page(
         articles.append(_gate(f"g{number}", records[place], gallery, count, command, versions))
     if checks:
         articles.append(_checks("c1", checks, shown, command, versions))
-    articles.sort(key=lambda each: ORDER.get(each.verdict, 0))
+    articles.sort(key=lambda each: RECORD_ORDER.get(each.verdict, 0))
     articles += [_benchmark(f"b{number}", each, command, versions) for number, each in enumerate(benchmarks, 1)]
     environment = Environment(
         loader=PackageLoader("pytest_cropdet.report.html"),
@@ -192,7 +192,7 @@ def _gate(
     versions: Sequence[tuple[str, str]],
 ) -> _Gate:
     counts = None if gallery is None else gallery["fates"]
-    before = [causes.chain(record), causes.fates(record, counts)]
+    before = [causes.chain_section(record), causes.fates_section(record, counts)]
     after = [each(record) for each in AFTER]
     after.append(what_was_run(record, command, versions))
     return _Gate(
@@ -228,7 +228,7 @@ def _checks(
     versions: Sequence[tuple[str, str]],
 ) -> _Article:
     """Return all invariants and searches of a session; a search that failed stands before the invariants."""
-    count = counted(checks)
+    count = count_verdicts(checks)
     searches = [(check, each) for check, each in zip(checks, pictures, strict=True) if check["kind"] == "search"]
     searches.sort(key=lambda pair: pair[0]["verdict"] != "fail")
     several = len(searches) > 1
@@ -242,7 +242,7 @@ def _checks(
     )
     made = dict.fromkeys((words, str(value)) for check in checks for words, value in made_of(check) if words != "test")
     sections.append(repeat([*made], command, versions))
-    said_of_all = said(checks)
+    said_of_all = checks_text(checks)
     return _Article(
         id=key,
         name="Checks",
@@ -290,13 +290,13 @@ def _title(
     records: Sequence[Mapping[str, Any]],
     checks: Sequence[Mapping[str, Any]],
     benchmarks: Sequence[Mapping[str, Any]],
-    unfinished: Sequence[Unfinished],
+    unfinished: Sequence[MissingResult],
 ) -> str:
     """Return what came of the session in one line: gates, checks, benchmarks, what gave no result."""
     total = len(records)
     parts = _of_gates([str(record["verdict"]) for record in records])
     if checks:
-        parts.append(said(checks))
+        parts.append(checks_text(checks))
     ratios = [record["benchmark"]["rpc"]["value"] for record in benchmarks]
     if len(ratios) == 1:
         parts.append("the benchmark has no rPC" if ratios[0] is None else f"crops keep {ratios[0]:.0%} of AP")
