@@ -6,9 +6,9 @@ from typing import Any
 from pytest_cropdet.data import Pairing
 from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.gate import one_per_limit
+from pytest_cropdet.report.check_texts import check_text, checks_text, hints_of
 from pytest_cropdet.report.limit_rows import LimitRow, limit_line, limit_rows, note
 from pytest_cropdet.report.records import MissingResult
-from pytest_cropdet.report.wording import check_text, checks_text, hints_of
 from pytest_cropdet.terms import PHRASES, one_line, visible
 
 __all__ = ["annotations", "github_summary"]

@@ -11,11 +11,11 @@ import pytest
 
 from pytest_cropdet.data import Pairing
 from pytest_cropdet.evaluation import bounds_text, digits
+from pytest_cropdet.report.check_texts import hints_of
 from pytest_cropdet.report.github import annotations
 from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, note
 from pytest_cropdet.report.model_card import benchmark_lines, model_card
 from pytest_cropdet.report.records import MissingResult
-from pytest_cropdet.report.wording import hints_of
 from pytest_cropdet.terms import PHRASES, one_line
 
 __all__ = ["benchmark_summary", "checks_summary", "short_verdict", "table", "write_summary"]

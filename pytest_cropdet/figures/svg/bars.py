@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_cropdet.figures.style import shorten
 from pytest_cropdet.figures.svg.shapes import ROW_HEIGHT, Axis, Svg, bounded_text, chart, line, rect, text, whisker
 
 __all__ = ["Bar", "bar_chart", "stacked_bar"]
@@ -29,7 +30,7 @@ def bar_chart(title: str, rows: Sequence[Bar], scale: Axis | None = None) -> Svg
     for place, row in enumerate(rows):
         top = place * ROW_HEIGHT
         shapes += [
-            text(0, top + 14, _short(row.label)),
+            text(0, top + 14, shorten(row.label, LONGEST_LABEL, "…")),
             text(100, top + 14, bounded_text(row.value, row.low, row.high), anchor="end"),
         ]
         if row.value is None:
@@ -54,7 +55,3 @@ def stacked_bar(title: str, parts: Sequence[tuple[str, int, str]]) -> Svg:
             shapes.append(rect(place, place + wide, 2, 26, kind))
             place += wide
     return chart(title, "; ".join(f"{name}: {count}" for name, count, _ in parts), 30, shapes)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"

@@ -3,21 +3,19 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from pytest_cropdet.figures.svg.shapes import CLASS_COLOURS, Svg
+from pytest_cropdet.figures.rows import loss_shares
+from pytest_cropdet.figures.style import CLASS_COLOURS
+from pytest_cropdet.figures.svg.shapes import Svg
 
 __all__ = ["heat_map", "histogram", "shown_edges"]
 
 CELL = 40
-FEWEST = 5  # found in a cell, to speak of a share
 LEAST = 0.0005  # share of a group in a bin that is drawn at the ends
 
 
-def heat_map(title: str, over: Sequence[Sequence[int]], under: Sequence[Sequence[int]]) -> Svg:
-    """Return the map of ``over / under`` in per cent, cell by cell; empty where ``under`` is less than 5."""
-    shares = [
-        [a / b if b >= FEWEST else None for a, b in zip(one, other, strict=True)]
-        for one, other in zip(over, under, strict=True)
-    ]
+def heat_map(title: str, lost: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> Svg:
+    """Return the map of ``lost / found`` in per cent, cell by cell; empty where ``found`` is less than 5."""
+    shares = loss_shares(lost, found)
     known = [share for row in shares for share in row if share is not None]
     most = max([0.1, *known])
     shapes = []

@@ -10,29 +10,10 @@ from dataclasses import dataclass
 from html import escape
 
 from pytest_cropdet.evaluation import bounds_text, digits
+from pytest_cropdet.figures.style import CLASS_COLOURS
 
-__all__ = ["CLASS_COLOURS", "ROW_HEIGHT", "Axis", "Svg", "bounded_text", "chart", "line", "number_text", "rect", "text"]
+__all__ = ["ROW_HEIGHT", "Axis", "Svg", "bounded_text", "chart", "line", "number_text", "rect", "text"]
 
-# by class; mid tones that show on white and on black alike, for places without the page's style sheet
-CLASS_COLOURS = {
-    "loss": "#c2570c",
-    "gain": "#1a7f5a",
-    "unsure": "#8a8f98",
-    "mark": "currentColor",
-    "muted": "#767b84",
-    "rule": "#b9bec6",
-    "allowed": "#1a7f5a",
-    "limit": "#b3261e",
-    "whole": "#2f6fb0",
-    "crop": "#c2570c",
-    "training": "#767b84",
-    "context": "#2f6fb0",
-    "cut": "#c2570c",
-    "position": "#9b4f96",
-    "scale": "#8a6d00",
-    "kept": "#8a8f98",
-    "missed": "#b9bec6",
-}
 ROW_HEIGHT = 40.0  # px of a row: a line of words, and what is drawn below
 EDGE = 18.0  # per cent from either side within which a centred label would stick out
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pytest_cropdet.figures import limit_meter
+from pytest_cropdet.report.check_texts import check_text, hints_of
 from pytest_cropdet.report.html.blocks import (
     Block,
     Facts,
@@ -14,7 +15,6 @@ from pytest_cropdet.report.html.blocks import (
     cell,
     sentence,
 )
-from pytest_cropdet.report.wording import check_text, hints_of
 from pytest_cropdet.terms import Record
 
 __all__ = ["invariants", "searched"]

@@ -10,11 +10,12 @@ from typing import Any
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.figures import bounded_text, verdict_axis
 from pytest_cropdet.gate import one_per_limit
+from pytest_cropdet.report.check_texts import checks_text, count_verdicts
 from pytest_cropdet.report.html import breakdown, causes, mistakes
 from pytest_cropdet.report.html.benchmark import headline, measured, numbers
 from pytest_cropdet.report.html.blocks import Section
 from pytest_cropdet.report.html.checks import invariants, searched
-from pytest_cropdet.report.html.facts import (
+from pytest_cropdet.report.html.head_and_foot import (
     facts,
     hidden_facts,
     in_short,
@@ -25,7 +26,6 @@ from pytest_cropdet.report.html.facts import (
 )
 from pytest_cropdet.report.limit_rows import LimitRow, drop_verdict, limit_line, limit_rows, note
 from pytest_cropdet.report.records import MissingResult
-from pytest_cropdet.report.wording import checks_text, count_verdicts
 
 __all__ = ["html_page"]
 
