@@ -169,9 +169,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if isinstance(ledger, Ledger):
         ledger.taken.planned = tests
     elif tests:
-        from pytest_cropdet.plugin.reports import plan
+        from pytest_cropdet.plugin.reports import expect_tests
 
-        plan(session.config, tests)
+        expect_tests(session.config, tests)
 
 
 def _uses_ours(item: pytest.Item, fixture: str) -> bool:

@@ -36,7 +36,7 @@ from pytest_cropdet.report import (
 )
 from pytest_cropdet.terms import encodable, visible
 
-__all__ = ["WrittenReports", "begin", "leave_run", "page_name", "plan", "write_reports"]
+__all__ = ["WrittenReports", "begin", "expect_tests", "leave_run", "page_name", "write_reports"]
 
 PACKAGES = ("pytest-cropdet", "pytest", "hypothesis", "numpy", "opencv-python-headless", "pycocotools", "tensorflow")
 
@@ -80,13 +80,13 @@ def _parts(config: pytest.Config) -> WorkerFiles | None:
     return WorkerFiles(folder_of(config), _token(config)) if wanted else None
 
 
-def plan(config: pytest.Config, tests: list[str]) -> None:
+def expect_tests(config: pytest.Config, tests: list[str]) -> None:
     """Leave word, on a worker, of the tests that gate."""
     parts = _parts(config)
     if parts is not None and tests:
         with suppress(OSError):
             make_folder(folder_of(config))
-            parts.plan(tests)
+            parts.expect(tests)
 
 
 def begin(config: pytest.Config, test: str, place: int, gate: str) -> None:
@@ -135,7 +135,7 @@ def write_reports(config: pytest.Config, taken: Findings) -> WrittenReports:
     written = WrittenReports()
     parts = _parts(config)
     left = {} if parts is None else parts.read()
-    planned = [*taken.planned, *(parts.planned() if parts else ())]
+    planned = [*taken.planned, *(parts.expected() if parts else ())]
     written.unfinished = _unfinished(taken, planned, left)
     told = _told(config, taken, left)
     stopped = taken.begun.intersection(planned).difference(taken.ended)

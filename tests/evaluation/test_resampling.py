@@ -11,7 +11,7 @@ from pytest_cropdet.evaluation import Detected, Matches, match, percentile_bound
 from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation.coco import bootstrap as resampling_module
 from pytest_cropdet.evaluation.coco import weighted_ap as weighted
-from pytest_cropdet.evaluation.coco.events import plans_of
+from pytest_cropdet.evaluation.coco.events import category_events
 from tests.evaluation import made, oracle
 from tests.evaluation.made import detections_at, objects_at
 
@@ -154,7 +154,7 @@ def test_large_weights_do_not_overflow(realistic):
     column = np.append(weights, 0).astype(np.uint8)[:, None]
     exact = average_precision(realistic[1], weights)
     for k in range(5):
-        (plan,) = plans_of(realistic[1], [k], range(10))
+        (plan,) = category_events(realistic[1], [k], range(10))
         out = np.empty((10, 1))
         weighted.CategoryAP(plan, 1)(column, np.array([float(weights[plan.objects].sum())]), out)
         np.testing.assert_allclose(out[:, 0], exact.values[:, k], rtol=0, atol=1e-12)

@@ -13,7 +13,7 @@ from pytest_cropdet.geometry import Bools, Ints
 
 
 @dataclass(frozen=True, eq=False)
-class CategoryPlan:
+class CategoryEvents:
     """One category of a match table, in the order of falling score.
 
     Whether a detection counts (as true or false positive) can depend on the threshold: one that matches a crowd at 0.5
@@ -35,8 +35,10 @@ class CategoryPlan:
     """(T, E) +1 counts at this threshold but mostly does not, -1 the other way round, 0 as mostly."""
 
 
-def plans_of(table: Matches, categories: Sequence[int], levels: Sequence[int], area: str = "all") -> list[CategoryPlan]:
-    """Return the plan of each category, at some thresholds; categories and thresholds are given by their indices."""
+def category_events(
+    table: Matches, categories: Sequence[int], levels: Sequence[int], area: str = "all"
+) -> list[CategoryEvents]:
+    """Return the events of each category, at some thresholds; categories and thresholds are given by their indices."""
     index = table.area_index(area)
     objects = np.flatnonzero(table.scored[index])
     objects = objects[np.argsort(table.truth_category[objects], kind="stable")]
@@ -53,15 +55,15 @@ def plans_of(table: Matches, categories: Sequence[int], levels: Sequence[int], a
     any_hit: Bools = np.logical_or.reduce(hit)
     is_event: Bools = any_hit | np.logical_or.reduce(change)
 
-    plans = []
+    found = []
     for k in categories:
         first, last = first_contender[k], first_contender[k + 1]
         end = last - int(np.argmax(any_hit[first:last][::-1])) if any_hit[first:last].any() else first
         event = first + np.flatnonzero(is_event[first:end])
         here = slice(table.starts[k], table.contenders[end - 1] + 1 if end > first else table.starts[k])
         before = np.cumsum(counted[here])
-        plans.append(
-            CategoryPlan(
+        found.append(
+            CategoryEvents(
                 objects=table.truth_image[objects[first_object[k] : first_object[k + 1]]],
                 counted=table.image[here][counted[here]],
                 events=table.image[table.contenders[event]],
@@ -70,4 +72,4 @@ def plans_of(table: Matches, categories: Sequence[int], levels: Sequence[int], a
                 changes=change[:, event],
             )
         )
-    return plans
+    return found
