@@ -18,7 +18,7 @@ from pytest_cropdet.geometry import Boxes, Floats, Mask, clip, has_sides, visibl
 
 __all__ = ["Generic"]
 
-ANGLE, ACROSS, DOWN, SHEAR, ZOOM_X, ZOOM_Y, FLIP = range(7)  # the slots of a sample's draws
+ANGLE, MOVE_ACROSS, MOVE_DOWN, SHEAR, ZOOM_X, ZOOM_Y, FLIP = range(7)  # the slots of a sample's draws
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Generic:
         wider = wider * (draws.choose(mirrored, -1, 1) / 1)
         a, c = cos * wider, sin * wider
         b, d = (cos * slant - sin) * taller, (sin * slant + cos) * taller
-        x = (0.5 - a * 0.5) * width - b * 0.5 * height + draws.real(ACROSS, -self.shift, self.shift) * width
-        y = (0.5 - d * 0.5) * height - c * 0.5 * width + draws.real(DOWN, -self.shift, self.shift) * height
+        x = (0.5 - a * 0.5) * width - b * 0.5 * height + draws.real(MOVE_ACROSS, -self.shift, self.shift) * width
+        y = (0.5 - d * 0.5) * height - c * 0.5 * width + draws.real(MOVE_DOWN, -self.shift, self.shift) * height
         return a, b, c, d, x, y
 
     def __call__(self, image: NDArray[Any], truth: GroundTruth, index: int, *, seed: int | None = None) -> Augmented:

@@ -18,7 +18,7 @@ from pytest_cropdet.terms import PHRASES
 
 __all__ = ["Advice", "advise"]
 
-LEAVE = 0.3  # share of training samples that every recipe leaves as they are
+LEFT_ALONE = 0.3  # share of training samples that every recipe leaves as they are
 FIRST_MARGIN = 32  # px by which windows are padded or widened in advice that was not measured
 RECIPE_OF_STEP = {"context": "Context", "cut": "Cut", "position": "Position", "scale": "Scale"}
 WITH_MARGIN = ("mean", "reflection", "wider")
@@ -100,8 +100,8 @@ def advise(causes: Causes, spec: str, trials: Trials | None = None, why_not: str
         sentences += _at_inference(measures, trials)
         return Advice(None, tuple(sentences), matched, _code(matched), measures, trials)
     largest, others = costly[0], costly[1:]
-    against = [f"{RECIPE_OF_STEP[largest.name]}(weight=2, leave={LEAVE})"]
-    against += [f"{RECIPE_OF_STEP[step.name]}(leave={LEAVE})" for step in others]
+    against = [f"{RECIPE_OF_STEP[largest.name]}(weight=2, leave={LEFT_ALONE})"]
+    against += [f"{RECIPE_OF_STEP[step.name]}(leave={LEFT_ALONE})" for step in others]
     recipes = (*against, *matched)
     sentences = [_why(causes, largest), f"against it: training with {RECIPE_OF_STEP[largest.name]}"]
     if others:
@@ -132,7 +132,7 @@ def _matched(spec: str) -> tuple[str, ...]:
         Matched(spec)
     except SpecError:
         return ()
-    return (f'Matched("{spec}", leave={LEAVE})',)
+    return (f'Matched("{spec}", leave={LEFT_ALONE})',)
 
 
 def _code(recipes: tuple[str, ...]) -> str:

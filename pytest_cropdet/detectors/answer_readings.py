@@ -37,7 +37,7 @@ INPUTS = (224, 256, 300, 320, 384, 416, 512, 608, 640, 800, 1024, 1280)  # px a 
 CLEARLY = (
     0.1  # of a side, by which an input must move the corners of most pictures, to be no habit of a detector's boxes
 )
-PAIRS, IMAGES = 20, 5  # that edges are judged by, at least
+EDGE_PAIRS, EDGE_IMAGES = 20, 5  # that edges are judged by, at least
 OFF, SCATTER = 0.25, 0.5  # px: the median by which an edge may be off, and scatter, once it is read rightly
 
 
@@ -139,7 +139,7 @@ def lies_on_edges(answers: Sequence[Detections], samples: Sequence[Sample]) -> b
             rows = np.flatnonzero(overlap.max(axis=1) >= 0.5)
             offsets.append(answer.boxes[overlap[rows].argmax(axis=1)] - truth.boxes[rows])
     offsets = [each for each in offsets if len(each)]
-    if len(offsets) < IMAGES or sum(map(len, offsets)) < PAIRS:
+    if len(offsets) < EDGE_IMAGES or sum(map(len, offsets)) < EDGE_PAIRS:
         return False
     every = np.concatenate(offsets)
     middle, spread = np.median(every, axis=0), np.median(np.abs(every), axis=0)
@@ -150,7 +150,7 @@ def rounding_hint(answers: Sequence[Detections], samples: Sequence[Sample]) -> s
     """Return what to say of boxes that were all rounded to whole pixels, where the annotated ones are not."""
     found = np.concatenate([np.zeros((0, 4)), *(each.boxes for each in answers)])
     truth = np.concatenate([np.zeros((0, 4)), *(each.truth.boxes for each in samples)])
-    if len(found) < PAIRS or not len(truth) or not (found == np.rint(found)).all():
+    if len(found) < EDGE_PAIRS or not len(truth) or not (found == np.rint(found)).all():
         return None
     if (truth == np.rint(truth)).mean() > 0.5:
         return None

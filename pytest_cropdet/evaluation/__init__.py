@@ -33,7 +33,16 @@ from pytest_cropdet.evaluation.crop_tables import (
     build_objects,
     kept_categories,
 )
-from pytest_cropdet.evaluation.interval import Bounded, Interval, bounds_of, bounds_text, digits, z_score
+from pytest_cropdet.evaluation.interval import (
+    Bounded,
+    Interval,
+    bounds_of,
+    bounds_text,
+    digits,
+    none_for_nan,
+    subtract,
+    z_score,
+)
 from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Outcome, Reading, Verdict
 from pytest_cropdet.evaluation.object_shares import Hidden, Share, hidden_numbers, share
 from pytest_cropdet.evaluation.operating_point import (
@@ -98,6 +107,7 @@ __all__ = [
     "kept_categories",
     "make_pairs",
     "match",
+    "none_for_nan",
     "one_box",
     "percentile_bounds",
     "ratio_of_sums",
@@ -106,5 +116,6 @@ __all__ = [
     "resampled_ratio",
     "share",
     "size_classes",
+    "subtract",
     "z_score",
 ]

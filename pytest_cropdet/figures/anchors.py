@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_anchors"]
 
-OBJECT, ANCHOR = YELLOW, SKY
+OBJECT_COLOUR, ANCHOR_COLOUR = YELLOW, SKY
 RIM = 0.9  # points by which a line is wider with its dark rim
 PICTURE_FONT = 9.0  # points
 HEIGHT = 4.0  # of the pictures, in inches
@@ -65,7 +65,7 @@ def draw_anchors(
 def _add_legend(figure: "Figure") -> None:
     from matplotlib.patches import Patch
 
-    shown = {OBJECT: "object", ANCHOR: "its best anchors", "white": "window"}
+    shown = {OBJECT_COLOUR: "object", ANCHOR_COLOUR: "its best anchors", "white": "window"}
     handles = [Patch(facecolor=colour, edgecolor="black", label=name) for colour, name in shown.items()]
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=PICTURE_FONT)
 
@@ -83,8 +83,8 @@ def _draw_side(axes: "Axes", pixels: Image, name: str, box: Boxes, anchors: Boxe
     axes.set_title(f"{name}: best anchor IoU {overlap[0]:.2f}", fontsize=PICTURE_FONT)
     for place in reversed(range(len(anchors))):
         style, width = ("--", 1.5) if place else ("-", 2.4)
-        add_box(axes, anchors[place], ANCHOR, "anchor", style, width, RIM)
-    add_box(axes, box[0], OBJECT, "object", width=2.0, rim=RIM)
+        add_box(axes, anchors[place], ANCHOR_COLOUR, "anchor", style, width, RIM)
+    add_box(axes, box[0], OBJECT_COLOUR, "object", width=2.0, rim=RIM)
     axes.set_xlim(-0.5, pixels.shape[1] - 0.5)  # an anchor may reach over the border
     axes.set_ylim(pixels.shape[0] - 0.5, -0.5)
     axes.tick_params(labelsize=PICTURE_FONT - 2)

@@ -21,12 +21,12 @@ from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.geometry import Crop, Floats, iou
 from pytest_cropdet.terms import DETECTOR_KINDS
 
-__all__ = ["FIRST_IMAGES", "ConventionMistake", "Z", "can_change", "is_from_file", "suspects"]
+__all__ = ["FIRST_IMAGES", "SURE_Z", "ConventionMistake", "can_change", "is_from_file", "suspects"]
 
-Z = 4.0  # standard errors from which on a convention counts as wrong
+SURE_Z = 4.0  # standard errors from which on a convention counts as wrong
 FIRST_IMAGES = 16  # images on which every other value is tried
 PROMISING = 1.0  # standard errors there, from which on it is tried on all images
-GAIN = 0.01  # of the mean, below which a change is of no use
+LEAST_GAIN = 0.01  # of the mean, below which a change is of no use
 
 CONVENTION_MISTAKES: Mapping[str, str] = {
     "channels": "the channels are in the wrong order (BGR for RGB)",
@@ -36,7 +36,10 @@ CONVENTION_MISTAKES: Mapping[str, str] = {
     "units": "boxes are read in the wrong units (pixels of the resized input, of the image, or 0 to 1)",
     "first_category": "categories are off by one",
 }
-MATCHED, TIMES = 0.15, 1.5  # of the objects at IoU 0.5, and that many times more: a function is read wrongly only then
+MATCHED, MATCHED_TIMES = 0.15, 1.5  # of the objects at IoU 0.5, and so many times more: a function is read wrongly
+    0.15,
+    1.5,
+)  # of the objects at IoU 0.5, and that many times more: a function is read wrongly only then
 HABITS = ("resize",)  # another value may serve a detector better that is declared rightly, so it proves no mistake
 
 
@@ -61,7 +64,7 @@ class ConventionMistake:
     @property
     def is_sure(self) -> bool:
         """Whether the change is a mend beyond doubt."""
-        return self.fits and self.z >= Z and self.after - self.before >= GAIN
+        return self.fits and self.z >= SURE_Z and self.after - self.before >= LEAST_GAIN
 
     @property
     def is_mistake(self) -> bool:
@@ -168,7 +171,7 @@ def _of_function(
                 z_score(gains),
                 len(gains),
                 f"{detector.name}: {reading.wrong}; {reading.fix}",
-                sharp or (then >= count * MATCHED and then >= now * TIMES),
+                sharp or (then >= count * MATCHED and then >= now * MATCHED_TIMES),
             )
         )
     return found

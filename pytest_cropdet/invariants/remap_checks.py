@@ -30,7 +30,7 @@ from pytest_cropdet.invariants.remap_rules import (
 __all__ = ["check_remap", "find_remap_errors", "remap_cases"]
 
 LONGEST_IMAGE_SIDE = 24  # pixels: larger images show no other mistakes, and are harder to read
-SHARE = 0.25  # of the wrong boxes that a mistake must explain, or it does so by chance
+EXPLAINED_SHARE = 0.25  # of the wrong boxes that a mistake must explain, or it does so by chance
 
 
 def check_remap(
@@ -158,7 +158,7 @@ def _causes(everything: list[Fault]) -> list[Cause]:
         order = [cause for fault in left for cause in _named(fault)]
         cause = min((cause for cause in counts if counts[cause] == most), key=lambda each: _rank(each, order))
         explains = sum(fault.aspect == "boxes" and cause in fault.causes for fault in everything)
-        if cause in REMAP_MISTAKES and explains < max(1.0, SHARE * boxes_in_all):
+        if cause in REMAP_MISTAKES and explains < max(1.0, EXPLAINED_SHARE * boxes_in_all):
             chance.add(cause)
             continue
         causes.append(cause)

@@ -15,7 +15,7 @@ from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.detectors.resize import Frame, frame_of
 from pytest_cropdet.geometry.boxes import to_format
 from pytest_cropdet.invariants import failures as broken
-from pytest_cropdet.invariants.conventions import ConventionMistake, Z, suspects
+from pytest_cropdet.invariants.conventions import SURE_Z, ConventionMistake, suspects
 from pytest_cropdet.invariants.detector import CannotTell, check_detector, judge_detector
 from pytest_cropdet.invariants.observations import Evidence
 from tests.painted import Finder, Painted, painted_data, sample
@@ -98,7 +98,7 @@ def test_a_wrong_range_is_named_on_a_real_detector(assets):
 def hinted(shown):
     judged = judge_detector("D15-conventions", shown)
     assert judged.verdict == "pass"
-    assert judged.value < Z
+    assert judged.value < SURE_Z
     return judged.hint
 
 

@@ -22,7 +22,7 @@ __all__ = ["RECALL_IOU", "AnchorReport", "Fits", "NoAnchors", "OddsRatio", "anch
 
 RECALL_IOU = (0.5, 0.7)
 HAS_ANCHOR = 0.5  # IoU from which an object has an anchor: the usual threshold of training
-PAIRS = 1 << 18  # of a box and an anchor at a time: about 20 MB
+PAIRS_HELD = 1 << 18  # of a box and an anchor at a time: about 20 MB
 LARGEST_ANCHOR = 4.0  # of the input; anchors that reach over it are no share of the input but pixels
 HALDANE = 0.5
 
@@ -124,7 +124,7 @@ def best_anchors(boxes: Boxes, anchors: Boxes) -> tuple[Ints, Floats]:
     if not len(anchors):
         raise DetectorError("there are no anchors; for a detector without any give None")
     row, overlap = np.zeros(len(boxes), dtype=np.int64), np.zeros(len(boxes))
-    step = max(1, PAIRS // len(anchors))
+    step = max(1, PAIRS_HELD // len(anchors))
     for start in range(0, len(boxes), step):
         part = iou(boxes[start : start + step], anchors)
         row[start : start + step] = part.argmax(axis=1)

@@ -41,7 +41,7 @@ MARGIN, MARGIN_SHARE = 2.0, 0.1  # px, and share of the side, within which an ed
 LEAST_PIXELS, LEAST_FACTOR = 0.25, 0.005
 KEPT, EXPLAINED, AGREEING = 2 / 3, 0.5, 0.7
 TRIMMINGS = 5
-MIN_BOXES, MIN_IMAGES = 20, 5
+MIN_BOXES, MIN_BIAS_IMAGES = 20, 5
 OF_FRAMES = ("shift", "scale")  # kinds that a network, which sees no frame, does not learn
 AXES = ("x", "y")
 SIDE_NAMES = {"reference": "whole images", "crop": "crops"}
@@ -241,7 +241,7 @@ def _find_mistake(rendering: str, name: str, axis: _Axis, draws: NDArray[Any], l
     """Return the rule that explains most of the offsets, if it is a mistake by the rules of this module."""
     first, last = axis.first / axis.side, axis.last / axis.side
     total = float((first**2 + last**2).sum())
-    if len(first) < MIN_BOXES or len(np.unique(axis.source)) < MIN_IMAGES or total == 0:
+    if len(first) < MIN_BOXES or len(np.unique(axis.source)) < MIN_BIAS_IMAGES or total == 0:
         return None
     best: tuple[float, str, Bools] | None = None
     for kind, rule in axis.rules().items():

@@ -15,7 +15,7 @@ from pytest_cropdet.figures.style import CLASS_COLOURS
 __all__ = ["ROW_HEIGHT", "Axis", "Svg", "bounded_text", "chart", "line", "number_text", "rect", "text"]
 
 ROW_HEIGHT = 40.0  # px of a row: a line of words, and what is drawn below
-EDGE = 18.0  # per cent from either side within which a centred label would stick out
+LABEL_EDGE = 18.0  # per cent from either side within which a centred label would stick out
 
 
 class Svg(str):
@@ -78,7 +78,7 @@ def chart(title: str, description: str, height: float, shapes: Iterable[str]) ->
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start", bold: bool = False) -> str:
     """Return words at ``x`` per cent; with ``anchor="auto"`` centred, or towards the middle near the edges."""
     if anchor == "auto":
-        anchor = "start" if x < EDGE else "end" if x > 100 - EDGE else "middle"
+        anchor = "start" if x < LABEL_EDGE else "end" if x > 100 - LABEL_EDGE else "middle"
     colour = CLASS_COLOURS.get(kind, "currentColor")
     weight = ' font-weight="600"' if bold else ""
     return (
