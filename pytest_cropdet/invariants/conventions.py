@@ -36,10 +36,8 @@ CONVENTION_MISTAKES: Mapping[str, str] = {
     "units": "boxes are read in the wrong units (pixels of the resized input, of the image, or 0 to 1)",
     "first_category": "categories are off by one",
 }
-MATCHED, MATCHED_TIMES = 0.15, 1.5  # of the objects at IoU 0.5, and so many times more: a function is read wrongly
-    0.15,
-    1.5,
-)  # of the objects at IoU 0.5, and that many times more: a function is read wrongly only then
+# of the objects at IoU 0.5, and that many times more: a function is read wrongly only then
+MATCHED, MATCHED_TIMES = 0.15, 1.5
 HABITS = ("resize",)  # another value may serve a detector better that is declared rightly, so it proves no mistake
 
 
