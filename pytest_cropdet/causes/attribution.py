@@ -16,7 +16,7 @@ from pytest_cropdet.evaluation import (
     FOUND_IOU,
     IOU_OF,
     Detected,
-    Hidden,
+    HiddenNumbers,
     Matches,
     Objects,
     OperatingPoint,
@@ -54,7 +54,7 @@ class ScoredRun:
     chosen: Sequence[int]
     kept: Sequence[int]
     names: Mapping[int, str]
-    hidden: Hidden
+    hidden: HiddenNumbers
     agreement: bool
     point: OperatingPoint
 

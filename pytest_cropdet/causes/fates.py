@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation import COCO_SIZES, Objects, Share, share, size_classes
+from pytest_cropdet.evaluation import COCO_SIZES, Objects, Share, measure_share, size_classes
 from pytest_cropdet.geometry import Bools
 from pytest_cropdet.terms import CHAIN, STEPS
 
@@ -76,7 +76,7 @@ def fates(
 
     def shares(fate: str, at: NDArray[np.int64]) -> dict[str, Share]:
         return {
-            name: share(
+            name: measure_share(
                 f"{fate} at {name}",
                 np.bincount(objects.unit[at == step], minlength=units).astype(np.float64),
                 total,

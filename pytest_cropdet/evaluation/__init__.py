@@ -44,7 +44,7 @@ from pytest_cropdet.evaluation.interval import (
     z_score,
 )
 from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Outcome, Reading, Verdict
-from pytest_cropdet.evaluation.object_shares import Hidden, Share, hidden_numbers, share
+from pytest_cropdet.evaluation.object_shares import HiddenNumbers, Share, hidden_numbers, measure_share
 from pytest_cropdet.evaluation.operating_point import (
     FATES,
     FOUND_IOU,
@@ -73,7 +73,7 @@ __all__ = [
     "Detected",
     "Doubt",
     "GateFailure",
-    "Hidden",
+    "HiddenNumbers",
     "Interval",
     "Matches",
     "Measure",
@@ -107,6 +107,7 @@ __all__ = [
     "kept_categories",
     "make_pairs",
     "match",
+    "measure_share",
     "none_for_nan",
     "one_box",
     "percentile_bounds",
@@ -114,7 +115,6 @@ __all__ = [
     "recall",
     "resample",
     "resampled_ratio",
-    "share",
     "size_classes",
     "subtract",
     "z_score",

@@ -20,7 +20,7 @@ from pytest_cropdet.evaluation.operating_point import OperatingPoint, at_half, c
 from pytest_cropdet.evaluation.ratios import bounded_ratio, draw_units
 from pytest_cropdet.geometry import Bools, Floats
 
-__all__ = ["Hidden", "Share", "draw_units", "hidden_numbers", "share"]
+__all__ = ["HiddenNumbers", "Share", "draw_units", "hidden_numbers", "measure_share"]
 
 FINDABLE = "if what the detector's maximum cut off had found every missing object of those images"
 CUT_MARGIN = 2.0  # px from the window's edge within which a box touches the cut
@@ -44,7 +44,7 @@ class Share(Measure):
             raise TypeError(f"{self.name} can only be compared with a share of the same objects, such as run.gained")
         name, phrase = f"{self.name} - {other.name}", f"crops lose, net of what they {other.name},"
         over = self.over - other.over
-        net = share(name, over, self.under, self.draws, self.doubts, self.undecided, phrase, level=self.level)
+        net = measure_share(name, over, self.under, self.draws, self.doubts, self.undecided, phrase, level=self.level)
         if self.otherwise is not None:
             net = net.unless(self.otherwise - (other.over if other.otherwise is None else other.otherwise))
         net = replace(net, blind=self.blind, strength=self.strength, reference=self.reference, weakness=self.weakness)
@@ -52,13 +52,13 @@ class Share(Measure):
 
     def unless(self, otherwise: Floats) -> "Share":
         """Return the share with what its count would be if rows that a cap cut off had found what is missing."""
-        other = share(self.name, otherwise, self.under, self.draws, level=self.level)
+        other = measure_share(self.name, otherwise, self.under, self.draws, level=self.level)
         reading = Reading("cap", FINDABLE, other.value, other.low, other.high)
         return replace(self, otherwise=otherwise, readings=(reading,))
 
 
 @dataclass(frozen=True, eq=False)
-class Hidden:
+class HiddenNumbers:
     """What happens to objects at the operating point, as shares and counts, with bounds."""
 
     score: float
@@ -101,7 +101,7 @@ class Hidden:
         }
 
 
-def share(
+def measure_share(
     name: str,
     over: Floats,
     under: Floats,
@@ -148,7 +148,7 @@ def hidden_numbers(
     findable: Bools | None = None,
     *,
     level: float,
-) -> Hidden:
+) -> HiddenNumbers:
     """Return the numbers of both renderings at the operating point, over the categories that were matched.
 
     ``new_score``: where the whole image stands in for truth, the score from which a detection of the crop is called
@@ -160,7 +160,7 @@ def hidden_numbers(
     index = objects.index
     units = len(index.samples)
     score, counted, best, found = point.score, point.counted, point.scores, point.found
-    ratio_of = partial(share, draws=draws, level=level)
+    ratio_of = partial(measure_share, draws=draws, level=level)
 
     def per_unit(rows: Bools) -> Floats:
         return np.bincount(objects.unit[rows], minlength=units).astype(np.float64)
@@ -207,7 +207,7 @@ def hidden_numbers(
     change_by_unit = np.bincount(objects.unit[both], change[both], minlength=units).astype(np.float64)
     changed = ratio_of("score change", change_by_unit, per_unit(both))
     confident = {name: int(rows.sum()) + len(wrong[name]) for name, rows in found.items()}  # ignored ones left out
-    return Hidden(
+    return HiddenNumbers(
         score=score,
         lost=of_objects("lost", lost, "crops lose"),
         gained=of_objects("gained", gained, "crops gain"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pytest_cropdet.evaluation import MIN_IMAGES_PER_CATEGORY, Doubt, Hidden, Measure, Objects
+from pytest_cropdet.evaluation import MIN_IMAGES_PER_CATEGORY, Doubt, HiddenNumbers, Measure, Objects
 from pytest_cropdet.gate.controls import Cap
 from pytest_cropdet.geometry import Bools
 from pytest_cropdet.settings import RunSettings
@@ -62,7 +62,7 @@ def unseen_doubts(recall: float | None, score: float, weakness: Callable[[str], 
     return (Doubt("blind", text if weakness is None else weakness(text)),)
 
 
-def is_weak(drop: Measure, hidden: Hidden, settings: RunSettings) -> bool:
+def is_weak(drop: Measure, hidden: HiddenNumbers, settings: RunSettings) -> bool:
     """Whether the reference is too weak to say anything of the detector's boxes; by recall where AP is undefined."""
     surely = hidden.recall["reference"] if drop.value is None or drop.blind is None else drop.blind[0]
     return surely is None or surely <= (settings.max_drop or 0.0) + settings.min_ap

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from pytest_cropdet.causes import Advice, Bias, Causes, Explanation, LabelChanges, ScoredRun, Shift, Where
 from pytest_cropdet.crops import Plan
-from pytest_cropdet.evaluation import Hidden, Measure, Objects, Share, Verdict
+from pytest_cropdet.evaluation import HiddenNumbers, Measure, Objects, Share, Verdict
 from pytest_cropdet.gate.caps import Caps
 from pytest_cropdet.gate.controls import Cap
 from pytest_cropdet.gate.limits import RunVerdict
@@ -87,7 +87,7 @@ class RunFacts(Protocol):
     @property
     def scored(self) -> ScoredRun: ...
     @property
-    def hidden(self) -> Hidden: ...
+    def hidden(self) -> HiddenNumbers: ...
     @property
     def drop(self) -> Measure: ...
     @property

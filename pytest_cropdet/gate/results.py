@@ -29,7 +29,7 @@ from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.evaluation import (
     Detected,
     GateFailure,
-    Hidden,
+    HiddenNumbers,
     Matches,
     Measure,
     Objects,
@@ -77,7 +77,7 @@ class Run:
     spent: Spent
     ratio: Measure
     crop_ap: Measure
-    hidden: Hidden
+    hidden: HiddenNumbers
     caps: Caps
     controls: Mapping[str, Any]
     speaks_for: Mapping[str, float]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.data.samples import Detections, GroundTruth
-from pytest_cropdet.evaluation.object_shares import draw_units, share
+from pytest_cropdet.evaluation.object_shares import draw_units, measure_share
 from pytest_cropdet.evaluation.operating_point import best_f1_score
 from pytest_cropdet.geometry.crop import Crop
 from tests.support import Data, Fake, Row, detections, objects, perfect, sample, small_run
@@ -166,7 +166,7 @@ class TestBounds:
 
     def test_a_share_of_nothing_is_undefined(self):
         draws = draw_units(4, 100, 0)
-        empty = share("lost", np.zeros(4), np.zeros(4), draws, level=0.95)
+        empty = measure_share("lost", np.zeros(4), np.zeros(4), draws, level=0.95)
         assert (empty.value, empty.low, empty.high) == (None, None, None)
         assert empty.judge(0.1).reason == "undefined"
 

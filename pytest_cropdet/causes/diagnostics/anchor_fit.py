@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.detectors import Anchors, frame_of
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.evaluation import Bounded, Interval, Objects, Share, share
+from pytest_cropdet.evaluation import Bounded, Interval, Objects, Share, measure_share
 from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints, iou
 
 __all__ = ["RECALL_IOU", "AnchorReport", "Fits", "NoAnchors", "OddsRatio", "anchor_report", "best_anchors"]
@@ -174,7 +174,7 @@ def anchor_report(
     total = per_unit(np.ones(len(rows)))
     recall = {
         name: {
-            least: share(f"anchors {name}", per_unit(each.iou >= least), total, draws, good=True, level=level)
+            least: measure_share(f"anchors {name}", per_unit(each.iou >= least), total, draws, good=True, level=level)
             for least in RECALL_IOU
         }
         for name, each in fits.items()
@@ -189,7 +189,7 @@ def anchor_report(
         fits=fits,
         recall=recall,
         fall={
-            least: share(
+            least: measure_share(
                 "anchors lost",
                 recall["whole"][least].over - recall["crop"][least].over,
                 total,
@@ -200,7 +200,7 @@ def anchor_report(
             for least in RECALL_IOU
         },
         strides={
-            name: share(f"strides {name}", per_unit(each.strides), total, draws, unit="strides", level=level)
+            name: measure_share(f"strides {name}", per_unit(each.strides), total, draws, unit="strides", level=level)
             for name, each in fits.items()
         },
         lost_with_anchor=_odds_ratio(np.stack(cells, axis=1), draws, level),

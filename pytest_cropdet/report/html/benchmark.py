@@ -3,11 +3,21 @@
 from collections.abc import Sequence
 
 from pytest_cropdet.figures import Axis, Gap, bounded_text, gap_chart, number_text
-from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, TableCell, Text, bounded, cell, value
+from pytest_cropdet.report.html.blocks import (
+    Block,
+    Chart,
+    Section,
+    Table,
+    TableCell,
+    Text,
+    bounded_cell,
+    cell,
+    number_cell,
+)
 from pytest_cropdet.report.model_card import model_card
 from pytest_cropdet.terms import Record
 
-__all__ = ["headline", "measured", "numbers"]
+__all__ = ["benchmark_headline", "benchmark_numbers", "benchmark_sections"]
 
 
 STRESSES = {
@@ -21,7 +31,7 @@ LEGEND = (("whole", "reference: found in the whole image, within the window"), (
 SIDE_COLUMNS = ("reference", "crop", "drop", "crop / reference")
 
 
-def headline(record: Record) -> str:
+def benchmark_headline(record: Record) -> str:
     """Return what a benchmark comes to, in words."""
     ratio = record["benchmark"]["rpc"]["value"]
     if ratio is None:
@@ -29,7 +39,7 @@ def headline(record: Record) -> str:
     return f"Crops keep {ratio:.0%} of the AP that the same objects have in the whole images."
 
 
-def numbers(record: Record) -> list[tuple[str, str]]:
+def benchmark_numbers(record: Record) -> list[tuple[str, str]]:
     """Return the numbers at the head: ``(words, value)``."""
     found = record["benchmark"]
     return [
@@ -42,7 +52,7 @@ def numbers(record: Record) -> list[tuple[str, str]]:
     ]
 
 
-def measured(record: Record) -> list[Section]:
+def benchmark_sections(record: Record) -> list[Section]:
     """Return the sections of a benchmark, what was run apart."""
     return [
         _families(record["benchmark"]),
@@ -97,14 +107,22 @@ def _controls(found: Record) -> Section:
     if found["shifts"] is not None:
         windows = f"of each image's shifts, {found['shifts']['windows']:,} windows in all"
         rows += [
-            [cell(f"AP at the {name} shift"), value(found["shifts"][name]), cell(f"the one that {words}, {windows}")]
+            [
+                cell(f"AP at the {name} shift"),
+                number_cell(found["shifts"][name]),
+                cell(f"the one that {words}, {windows}"),
+            ]
             for name, words in (("worst", "hurts most"), ("best", "suits best"))
         ]
     rows += [
-        [cell(f"AP lost by {jitter['pixels']:g} px"), bounded(jitter["detections"]), cell("every box moved by it")],
+        [
+            cell(f"AP lost by {jitter['pixels']:g} px"),
+            bounded_cell(jitter["detections"]),
+            cell("every box moved by it"),
+        ],
         [
             cell(f"AP lost by {jitter['pixels']:g} px, truth"),
-            bounded(jitter["truth"]),
+            bounded_cell(jitter["truth"]),
             cell("a detector that finds everything, but for that error; a drop below it says little on these data"),
         ],
     ]
@@ -117,7 +135,7 @@ def _card(record: Record) -> Section:
 
 
 def _four(each: Record) -> list[TableCell]:
-    return [bounded(each[name]) for name in ("reference", "crop", "drop", "ratio")]
+    return [bounded_cell(each[name]) for name in ("reference", "crop", "drop", "ratio")]
 
 
 def _gap(label: str, each: Record) -> Gap:

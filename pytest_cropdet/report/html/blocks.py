@@ -14,10 +14,10 @@ __all__ = [
     "Table",
     "TableCell",
     "Text",
-    "bounded",
+    "bounded_cell",
     "cell",
+    "number_cell",
     "sentence",
-    "value",
 ]
 
 LONG_TABLE = 15  # rows from which on a table is folded
@@ -132,12 +132,12 @@ def cell(content: object) -> TableCell:
     return TableCell(str(content), str(content).casefold())
 
 
-def value(content: float | None) -> TableCell:
+def number_cell(content: float | None) -> TableCell:
     """Return a cell of a number with three digits."""
     return TableCell("-" if content is None else number_text(content), content, number=True)
 
 
-def bounded(each: dict[str, float | None]) -> TableCell:
+def bounded_cell(each: dict[str, float | None]) -> TableCell:
     """Return a cell of ``value``, ``low`` and ``high``."""
     content = each["value"]
     return TableCell("-" if content is None else bounded_text(content, each["low"], each["high"]), content, number=True)

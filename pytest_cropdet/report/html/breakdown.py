@@ -19,7 +19,17 @@ from pytest_cropdet.figures import (
     shown_edges,
     with_objects,
 )
-from pytest_cropdet.report.html.blocks import LONG_TABLE, Block, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.report.html.blocks import (
+    LONG_TABLE,
+    Block,
+    Chart,
+    Section,
+    Table,
+    Text,
+    bounded_cell,
+    cell,
+    number_cell,
+)
 from pytest_cropdet.terms import Record
 
 __all__ = ["labels_section", "miss_map_section", "shift_section", "where_section"]
@@ -86,10 +96,10 @@ def _row(row: Mapping[str, Any]) -> list[Any]:
         cell(row["label"]),
         cell(int(row["objects"])),
         cell(int(row["images"])),
-        value(ends[0]),
-        value(ends[1]),
-        bounded(row["lost"]),
-        value(row["drop"]),
+        number_cell(ends[0]),
+        number_cell(ends[1]),
+        bounded_cell(row["lost"]),
+        number_cell(row["drop"]),
     ]
 
 
@@ -102,9 +112,9 @@ def _by_category(gate: Record) -> Section | None:
     rows = [
         [
             cell(each["name"]),
-            value(each["reference"]),
-            value(each["crop"]),
-            bounded({"value": each["drop"], "low": each["low"], "high": each["high"]}),
+            number_cell(each["reference"]),
+            number_cell(each["crop"]),
+            bounded_cell({"value": each["drop"], "low": each["low"], "high": each["high"]}),
             cell(int(each["objects"])),
             cell(int(each["images"])),
             cell(bool(each["in_mean"])),
@@ -201,7 +211,7 @@ def shift_section(gate: Record) -> Section | None:
             blocks.append(Chart(histogram(title, edges, counts), ends, legend if not blocks else ()))
     pairs = list(told["distances"])
     titles = {name: f"{title}, log2" if name in LOGARITHMIC else title for name, title in titles.items()}
-    rows = [[cell(titles[name]), *(value(told["distances"][pair][name]) for pair in pairs)] for name in titles]
+    rows = [[cell(titles[name]), *(number_cell(told["distances"][pair][name]) for pair in pairs)] for name in titles]
     head = ("quantity", *map(distance_name, pairs))
     blocks.append(Table("Wasserstein distances", head, rows, fold=True))
     blocks += [Text(f"{note[0].upper()}{note[1:].rstrip('.')}.") for note in told["notes"] if note]

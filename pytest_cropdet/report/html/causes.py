@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_cropdet.figures import chain_metric, stacked_bar, waterfall
-from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, Text, bounded, cell, value
+from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, Text, bounded_cell, cell, number_cell
 from pytest_cropdet.terms import PHRASES, Record
 
 __all__ = ["chain_section", "controls_section", "fates_section"]
@@ -35,9 +35,9 @@ def _steps(caption: str, steps: Any, fold: bool = False) -> Table:
     rows = [
         [
             cell(PHRASES.get(step["name"], step["name"])),
-            value(step["value"]),
-            value(step["low"]),
-            value(step["high"]),
+            number_cell(step["value"]),
+            number_cell(step["low"]),
+            number_cell(step["high"]),
             cell(bool(step["distinguishable"])),
         ]
         for step in steps
@@ -80,7 +80,7 @@ def fates_section(gate: Record, counts: Mapping[str, int] | None) -> Section | N
 
 
 def _counted(each: Mapping[str, Any]) -> list[Any]:
-    return [cell(int(each["count"])), bounded(dict(each))]
+    return [cell(int(each["count"])), bounded_cell(dict(each))]
 
 
 def _split(caption: str, name: str, counts: Mapping[str, Any]) -> Table:
@@ -108,31 +108,31 @@ def controls_section(gate: Record) -> Section | None:
         return None
     drop, cap, chained = gate["drop"]["value"], gate.get("cap"), told.get("chain") or {}
     rows = [
-        [cell("the drop as gated"), value(drop), cell("")],
+        [cell("the drop as gated"), number_cell(drop), cell("")],
         [
             cell("stray boxes count as wrong"),
-            value(told.get("without_stray")),
+            number_cell(told.get("without_stray")),
             cell("detections that lie mostly outside of the window are not forgiven"),
         ],
         [
             cell("equal numbers of boxes"),
-            value(told.get("equal_boxes")),
+            number_cell(told.get("equal_boxes")),
             cell("each crop keeps as many of its strongest boxes as its reference has"),
         ],
         [
             cell("geometric floor"),
-            value(told.get("geometric_floor")),
+            number_cell(told.get("geometric_floor")),
             cell("what a perfect detector that draws tight boxes would lose (needs masks)"),
         ],
     ]
     checked = gate.get("cap_check") or {}
     if (checked.get("missing_found") or {}).get("value") is not None:
         words = "the whole image also finds every object that the detector's limit on boxes may have cut off"
-        rows.append([cell("missing objects found"), bounded(checked["missing_found"]), cell(words)])
+        rows.append([cell("missing objects found"), bounded_cell(checked["missing_found"]), cell(words)])
     if chained.get("placebo"):
         placebo = chained["placebo"]
         words = "what fill itself costs, laid only where no object is near"
-        rows.append([cell(f"placebo ({chained.get('fill', 'fill')})"), bounded(placebo), cell(words)])
+        rows.append([cell(f"placebo ({chained.get('fill', 'fill')})"), bounded_cell(placebo), cell(words)])
     blocks: list[Block] = [
         Table("The drop with one rule changed at a time", ("control", "AP lost", "what it is"), rows)
     ]

@@ -17,14 +17,14 @@ from pytest_cropdet.report.html.blocks import (
 )
 from pytest_cropdet.terms import Record
 
-__all__ = ["invariants", "searched"]
+__all__ = ["invariants_section", "search_section"]
 
 
 CHECK_ORDER = {"fail": 0, "pass": 1}
 SPENT = {"windows": "window", "images": "image", "calls": "detector call"}
 
 
-def invariants(checks: Sequence[Record]) -> Section | None:
+def invariants_section(checks: Sequence[Record]) -> Section | None:
     """Return what every invariant measured, failures first; ``None`` where none was tried."""
     tried = [check for check in checks if check["kind"] == "invariant"]
     if not tried:
@@ -67,7 +67,7 @@ def _short(value: float | None) -> TableCell:
     return TableCell("-" if value is None else f"{value:.3g}".replace("-", "−"), value, number=True)  # noqa: RUF001
 
 
-def searched(check: Record, picture: str | None, key: str, title: str) -> Section:
+def search_section(check: Record, picture: str | None, key: str, title: str) -> Section:
     """Return what a search came to; ``picture``: PNG as base64, ``None`` where there is none to show."""
     worst = check["worst"]
     lead = (

@@ -8,17 +8,17 @@ from pytest_cropdet.report.html.blocks import (
     Table,
     TableCell,
     Text,
-    bounded,
+    bounded_cell,
     cell,
+    number_cell,
     sentence,
-    value,
 )
 from pytest_cropdet.terms import Record
 
-__all__ = ["anchors", "bias", "errors"]
+__all__ = ["anchors_section", "bias_section", "errors_section"]
 
 
-def errors(gate: Record) -> Section | None:
+def errors_section(gate: Record) -> Section | None:
     """Return what each kind of mistake costs."""
     told = gate.get("errors")
     if not told:
@@ -27,9 +27,9 @@ def errors(gate: Record) -> Section | None:
     rows = [
         [
             cell(names[kind]),
-            value(each["reference"]),
-            value(each["crop"]),
-            bounded({"value": each["change"], "low": each["low"], "high": each["high"]}),
+            number_cell(each["reference"]),
+            number_cell(each["crop"]),
+            bounded_cell({"value": each["change"], "low": each["low"], "high": each["high"]}),
         ]
         for kind, each in told.items()
     ]
@@ -47,7 +47,7 @@ def errors(gate: Record) -> Section | None:
     return Section("errors", "Kinds of mistakes", lead, blocks)
 
 
-def bias(gate: Record) -> Section | None:
+def bias_section(gate: Record) -> Section | None:
     """Return whether boxes lie askew, and what mistake that looks like."""
     told = gate.get("bias")
     if not told:
@@ -60,7 +60,7 @@ def bias(gate: Record) -> Section | None:
     for name, words in (("pixels", "px"), ("relative", "object sides"), ("ratio", "ratio")):
         for key in told["crop"][name]:
             sides = [told[side][name][key] for side in ("reference", "crop")]
-            rows.append([cell(key), cell(words), *(bounded(each) for each in sides)])
+            rows.append([cell(key), cell(words), *(bounded_cell(each) for each in sides)])
     head = ("edge or side", "unit", "whole images", "crops")
     blocks.append(Table("Mean offset of matched boxes from the truth", head, rows, fold=True))
     lead = "A bias that all boxes share is a coordinate mistake in the adapter, not a weakness of the model."
@@ -71,7 +71,7 @@ def bias(gate: Record) -> Section | None:
     return Section("bias", "Bias of boxes", lead, blocks)
 
 
-def anchors(gate: Record) -> Section | None:
+def anchors_section(gate: Record) -> Section | None:
     """Return whether objects have an anchor that fits."""
     told = gate.get("anchors")
     if not told:
@@ -83,18 +83,21 @@ def anchors(gate: Record) -> Section | None:
         return Section("anchors", "Anchors", lead, [Text(sentence(told.get("why", "no anchors")))])
     recall, strides, odds = told["recall"], told["strides"], told["odds_ratio"]
     rows = [
-        [cell(f"has an anchor at IoU {level}"), *(bounded(recall[name][level]) for name in ("whole", "crop", "fall"))]
+        [
+            cell(f"has an anchor at IoU {level}"),
+            *(bounded_cell(recall[name][level]) for name in ("whole", "crop", "fall")),
+        ]
         for level in recall["whole"]
     ]
     rows.append(
         [
             cell("strides to the best anchor's centre"),
-            *(bounded(strides[name]) for name in ("whole", "crop")),
+            *(bounded_cell(strides[name]) for name in ("whole", "crop")),
             TableCell("-", None, number=True),
         ]
     )
     head = ("of the objects", "whole images", "crops", "fall")
     title = f"{told['objects']:,} objects, {told['anchors']:,} anchors"
-    shown = bounded(odds).text
+    shown = bounded_cell(odds).text
     words = f"Odds of being lost, anchor gone against anchor kept: ratio {shown}."
     return Section("anchors", "Anchors", lead, [Table(title, head, rows), Text(words)])
