@@ -10,7 +10,7 @@ from pytest_cropdet.figures.breakdown import draw_where
 from pytest_cropdet.figures.comparison import draw_comparison
 from pytest_cropdet.figures.distribution_shift import draw_shift
 from pytest_cropdet.figures.renderings import RenderingPanel, draw_renderings
-from pytest_cropdet.figures.rows import most_lost_first, with_objects
+from pytest_cropdet.figures.rows import bins_with_objects, most_lost_first
 from pytest_cropdet.figures.steps import draw_steps
 from pytest_cropdet.figures.style import (
     QUANTITY_NAMES,
@@ -36,6 +36,7 @@ __all__ = [
     "RenderingPanel",
     "Svg",
     "bar_chart",
+    "bins_with_objects",
     "bounded_text",
     "capitalized",
     "chain_metric",
@@ -58,5 +59,4 @@ __all__ = [
     "stacked_bar",
     "verdict_axis",
     "waterfall",
-    "with_objects",
 ]

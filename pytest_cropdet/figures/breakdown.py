@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_cropdet.figures.canvas import FONT, calm, new_figure
-from pytest_cropdet.figures.rows import loss_shares, most_lost_first, with_objects
+from pytest_cropdet.figures.rows import bins_with_objects, loss_shares, most_lost_first
 from pytest_cropdet.figures.style import MUTED, QUANTITY_NAMES, STEP_COLOURS, shorten
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def draw_where(where: Mapping[str, Any]) -> "Figure":
     )
     ranked = most_lost_first(where["category"])
     categories, left_out = ranked[:CATEGORY_BARS], max(0, len(ranked) - CATEGORY_BARS)
-    shown = {name: with_objects(where[name]) for name in PANELS}
+    shown = {name: bins_with_objects(where[name]) for name in PANELS}
     limits = _limits([each for bins in (*shown.values(), categories) for each in bins])
     for place, name in enumerate(PANELS):
         _draw_bins(figure.add_subplot(grid[divmod(place, 3)]), shown[name], QUANTITY_NAMES[name], limits)

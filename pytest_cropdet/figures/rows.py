@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_cropdet.terms import PHRASES
 
-__all__ = ["StepRow", "loss_shares", "most_lost_first", "step_rows", "with_objects"]
+__all__ = ["StepRow", "bins_with_objects", "loss_shares", "most_lost_first", "step_rows"]
 
 FEWEST_FOUND = 5  # in a cell of the map, to speak of a share
 
@@ -50,14 +50,14 @@ def step_rows(
     return tuple(rows)
 
 
-def with_objects(bins: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def bins_with_objects(bins: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the bins that hold an object: the others are not drawn."""
     return [each for each in bins if each["objects"]]
 
 
 def most_lost_first(bins: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the bins that hold an object, those that lose most first, those with too few objects to say last."""
-    return sorted(with_objects(bins), key=_loss)
+    return sorted(bins_with_objects(bins), key=_loss)
 
 
 def _loss(each: Mapping[str, Any]) -> tuple[bool, float, str]:

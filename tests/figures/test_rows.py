@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from pytest_cropdet.figures.breakdown import draw_where
-from pytest_cropdet.figures.rows import loss_shares, most_lost_first, step_rows, with_objects
+from pytest_cropdet.figures.rows import bins_with_objects, loss_shares, most_lost_first, step_rows
 from pytest_cropdet.figures.steps import draw_steps
 from pytest_cropdet.figures.svg import waterfall
 from pytest_cropdet.report.charts import figures
@@ -46,7 +46,7 @@ def test_an_undefined_end_or_step_gives_no_rows(ends):
 
 def test_bins_without_an_object_are_left_out_and_those_with_too_few_come_last():
     bins = [labelled("b", 0.1), labelled("few", None), labelled("none", 0.9, 0), labelled("c", 0.3), labelled("a", 0.1)]
-    assert [each["label"] for each in with_objects(bins)] == ["b", "few", "c", "a"]
+    assert [each["label"] for each in bins_with_objects(bins)] == ["b", "few", "c", "a"]
     assert [each["label"] for each in most_lost_first(bins)] == ["c", "a", "b", "few"]
 
 

@@ -10,6 +10,7 @@ from pytest_cropdet.figures import (
     Axis,
     Bar,
     bar_chart,
+    bins_with_objects,
     capitalized,
     distance_name,
     group_label,
@@ -17,7 +18,6 @@ from pytest_cropdet.figures import (
     histogram,
     most_lost_first,
     shown_edges,
-    with_objects,
 )
 from pytest_cropdet.report.html.blocks import (
     LONG_TABLE,
@@ -47,7 +47,7 @@ def where_section(gate: Record) -> Section | None:
     told = gate.get("where")
     if not told:
         return _by_category(gate)
-    shown = {name: with_objects(told[name]) for name in QUANTITIES if told.get(name)}
+    shown = {name: bins_with_objects(told[name]) for name in QUANTITIES if told.get(name)}
     shown["category"] = most_lost_first(told.get("category") or ())
     drawn = {name: rows[:MOST_BARS] for name, rows in shown.items() if rows}
     told_of = [row for row in shown["category"] if row["lost"]["value"] is not None]
