@@ -273,7 +273,7 @@ def windows_of_all():
 
 
 def test_another_process_makes_the_same_windows():
-    code = "from tests.test_families import windows_of_all\nprint(windows_of_all())"
+    code = "from tests.crops.test_families import windows_of_all\nprint(windows_of_all())"
     run = [sys.executable, "-c", code]
     there = subprocess.run(run, capture_output=True, text=True, check=True, cwd=PAGE.parents[1]).stdout
     assert there.strip() == windows_of_all()

@@ -322,4 +322,4 @@ def test_bounds_are_made_in_one_place():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "percentile_bounds":
                 callers.add(path.relative_to(root).as_posix())
-    assert callers == {"bounded.py"}
+    assert callers == {"evaluation/interval.py"}

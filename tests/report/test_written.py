@@ -70,7 +70,7 @@ class TestFiles:
     def test_standard_output_keeps_what_was_written_before_and_after(self, tmp_path, place, to_file):
         (tmp_path / "link").symlink_to("/dev/stdout")
         code = (
-            "import sys, pathlib; from pytest_cropdet.report.files import write_whole\n"
+            "import sys, pathlib; from pytest_cropdet.files import write_whole\n"
             "print('before'); write_whole(pathlib.Path(sys.argv[1]), 'whole\\n'); print('after')"
         )
         command = [sys.executable, "-c", code, str(tmp_path / place)]  # a place from the root stays as it is
