@@ -168,7 +168,7 @@ ENVIRONMENTS = {
 CODE = """
 import sys
 from pathlib import Path
-from tests.test_order import measured
+from tests.gate.test_order import measured
 print(measured(Path(sys.argv[1]), Path(sys.argv[2]), explain="off", replicates=200))
 """
 
