@@ -23,16 +23,13 @@ from functools import lru_cache, partial
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation import Detected, Matches, Replicates, Truth, match, percentile_bounds, resample
 from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation.crop_tables import CropIndex, Objects, kept_categories
 from pytest_cropdet.evaluation.measure import Measure
 from pytest_cropdet.gate.early_stopping import LOOK_REPLICATES, enough_categories, look_levels, look_points
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from pytest_cropdet.geometry import Floats, Ints
 
 SEED = 20260401
 FIXED = (50, 100, 300)

@@ -18,6 +18,7 @@ __all__ = [
     "RECORD",
     "STEPS",
     "TROUBLE",
+    "Record",
     "Value",
     "encodable",
     "one_line",
@@ -36,6 +37,9 @@ PHRASES = {
     "position": "position",
     "scale": "scale, aspect, frame",
 }
+
+# A run, a benchmark or a check as built-in values, as the JSON has it, or a part of one.
+Record = Mapping[str, Any]
 
 # Properties of tests' reports that carry what a test left to the controller, and what they may hold.
 Value = str | float | int | bool

@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,11 @@ LONGEST = 350
 MOST_ROOMS, MOST_LOOSE = 16, 5
 KNOWS_PYTEST = {"plugin", "suite"}
 IN_THE_GRAPH = {"augment/tf_graph.py", "augment/tf_generic.py", "augment/keras_layer.py"}
+# names that several modules may define, and why
+SHARED_NAMES = {
+    "load": "each adapter of a kind of file has it: detectors/loading.py calls it by the kind",
+    "verify": "each adapter of a kind of file has it: detectors/loading.py calls it by the kind",
+}
 HEAVY = ("numpy", "tensorflow", "cv2", "hypothesis", "pycocotools", "matplotlib")
 
 
@@ -203,6 +208,62 @@ def test_a_module_is_short_and_has_no_print_no_bare_assert_and_a_docstring(file)
     assert ast.get_docstring(FILES[file]), f"{file} does not say what it is for"
 
 
+def definitions(tree: ast.Module) -> set[str]:
+    """The public names that a module defines at its top, without type variables, whose letters mean nothing."""
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) in ("TypeVar", "ParamSpec"):
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
+    return {name for name in names if not name.startswith("_")}
+
+
+def functions(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Each function at the top of a module: its name, and its arguments and body without the docstring as text."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            yield node.name, "\n".join([ast.unparse(node.args), *map(ast.unparse, body)])
+
+
+def twice(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Of pairs of a thing and the file that has it, the things that several files have."""
+    files: dict[str, list[str]] = {}
+    for thing, file in pairs:
+        files.setdefault(thing, []).append(file)
+    return {thing: sorted(found) for thing, found in files.items() if len(found) > 1}
+
+
+def renamed(tree: ast.AST) -> list[str]:
+    """The imports of our own names under another name; ``x as x`` says to type checkers that it is exported."""
+    return [
+        f"line {node.lineno}: {alias.name} as {alias.asname}"
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if (getattr(node, "module", None) or alias.name).split(".")[0] == "pytest_cropdet"
+        if alias.asname not in (None, alias.name)
+    ]
+
+
+def test_one_name_stands_for_one_thing():
+    found = twice((name, file) for file, tree in FILES.items() for name in definitions(tree))
+    assert {name: files for name, files in found.items() if name not in SHARED_NAMES} == {}
+    assert set(SHARED_NAMES) <= set(found), "an exception that nothing needs"
+
+
+def test_no_function_is_written_twice():
+    assert not twice((body, f"{file}: {name}") for file, tree in FILES.items() for name, body in functions(tree))
+
+
+def test_our_own_names_are_imported_as_they_are():
+    assert {file: found for file, tree in FILES.items() if (found := renamed(tree))} == {}
+
+
 def test_no_module_is_a_drawer_for_everything():
     names = {Path(file).stem for file in FILES}
     assert not names & {"utils", "util", "helpers", "common", "misc"}
@@ -280,6 +341,17 @@ def test_the_checks_see_what_they_look_for():
     into = ast.parse("from pytest_cropdet.gate.results import Run\nfrom pytest_cropdet.gate import Run, nothing\n")
     assert reaches(into, "report") == ["line 1: gate.results:Run", "line 2: gate:nothing"]
     assert reaches(into, "gate") == []
+
+
+def test_the_checks_of_names_see_what_they_look_for():
+    tree = ast.parse(
+        "from pytest_cropdet.gate import Run as Result, Cap as Cap\nimport pytest_cropdet.errors as faults\n"
+        "from a import b as c\nT = TypeVar('T')\nA = B = 1\nC: int = 2\n_D = 3\nclass E: F = 4\n"
+        "def g(x):\n    '''Words.'''\n    return x\ndef _h(x):\n    return x\n"
+    )
+    assert definitions(tree) == {"A", "B", "C", "E", "g"}
+    assert renamed(tree) == ["line 1: Run as Result", "line 2: pytest_cropdet.errors as faults"]
+    assert twice((body, name) for name, body in functions(tree)) == {"x\nreturn x": ["_h", "g"]}
 
 
 def test_the_page_of_options_is_that_of_the_table():

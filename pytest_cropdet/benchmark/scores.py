@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_cropdet.benchmark.cells import Cell
 from pytest_cropdet.crops import Plan, draw_number
@@ -26,7 +25,7 @@ from pytest_cropdet.evaluation import (
     resample,
 )
 from pytest_cropdet.gate import cut_off_pairs
-from pytest_cropdet.geometry import Bools, Crop, Ints
+from pytest_cropdet.geometry import Bools, Crop, Floats, Ints
 from pytest_cropdet.settings import RunSettings
 
 __all__ = [
@@ -44,7 +43,6 @@ __all__ = [
 
 JITTER = 1.0  # px
 MOST_SHIFTS = 4000  # windows among which the worst and the best are sought: beyond, the search takes many minutes
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pytest_cropdet.augment import Matched
 from pytest_cropdet.causes.attribution import Causes
 from pytest_cropdet.causes.chain import Step
 from pytest_cropdet.causes.mitigations.gains import Trials
-from pytest_cropdet.causes.mitigations.measures import Mitigation, mitigations
+from pytest_cropdet.causes.mitigations.mitigation import Mitigation, mitigations
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.terms import PHRASES
 

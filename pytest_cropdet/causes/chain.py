@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation import Interval, bounds_of
+from pytest_cropdet.geometry import Floats
 from pytest_cropdet.terms import CHAIN, PHRASES, STEPS
 
 __all__ = ["Chain", "Scores", "Step", "build_chain", "conclusion"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_cropdet.data import Sample
-from pytest_cropdet.geometry import Crop, clip
+from pytest_cropdet.geometry import Corners, Crop, clip
 
 __all__ = ["FAMILIES", "SEVERITIES", "FamilyKind", "below", "draw_number", "side", "tile_step"]
 
 SEVERITIES = (1, 2, 3, 4, 5)
 _BITS = 64
 _NEAR = 1e-9  # px by which a product of floats may miss the whole pixel that is meant
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ def _tile_windows(sample: Sample, seed: int, size: int | float, overlap: float) 
     ]
 
 
-def _chosen(sample: Sample, name: str, seed: int, per_image: int, min_side: int) -> list[tuple[int, Box]]:
+def _chosen(sample: Sample, name: str, seed: int, per_image: int, min_side: int) -> list[tuple[int, Corners]]:
     """Return (annotation id, box within the image) of up to ``per_image`` objects, in an order drawn by the seed.
 
     Crowds are no objects, and one with a side below ``min_side`` pixels is too small to be cut by whole pixels.
@@ -161,7 +160,7 @@ def _chosen(sample: Sample, name: str, seed: int, per_image: int, min_side: int)
     return [(int(truth.ids[row]), _numbers(boxes[row])) for row in order[:per_image]]
 
 
-def _numbers(row: Any) -> Box:
+def _numbers(row: Any) -> Corners:
     x0, y0, x1, y1 = row.tolist()
     return x0, y0, x1, y1
 
@@ -188,7 +187,7 @@ def _edge_windows(sample: Sample, seed: int, visible: float, per_image: int, min
     return crops
 
 
-def _cuts(box: Box, visible: float, width: int, height: int) -> dict[str, Crop]:
+def _cuts(box: Corners, visible: float, width: int, height: int) -> dict[str, Crop]:
     """Return the image less what lies beyond a line through the object, from each side."""
     x0, y0, x1, y1 = box
     left, right = _first_kept(x0, x1, y1 - y0, visible), _last_kept(x0, x1, y1 - y0, visible, width)

@@ -15,13 +15,12 @@ from numpy.typing import ArrayLike
 from pytest_cropdet.crops.margins import Margins, PixelRange
 from pytest_cropdet.data import Dataset, Detections, GroundTruth, PaintedSample, Sample
 from pytest_cropdet.errors import DataError, SpecError
-from pytest_cropdet.geometry import Boxes, Crop, Mask, areas, as_boxes
+from pytest_cropdet.geometry import Boxes, Corners, Crop, Mask, areas, as_boxes
 from pytest_cropdet.settings import configured_dataset
 
 __all__ = ["boxes", "crops", "crops_of", "detections", "ground_truths", "samples"]
 
 Aspect = float | tuple[float, float]
-Row = tuple[float, float, float, float]
 CATEGORIES = (1, 2, 3)
 
 
@@ -255,7 +254,7 @@ def _ratios(aspect: Aspect | None) -> tuple[float, float]:
 
 
 @st.composite
-def _rows(draw: st.DrawFn, width: int, height: int, grid: int, beyond: int) -> Row:
+def _rows(draw: st.DrawFn, width: int, height: int, grid: int, beyond: int) -> Corners:
     """One box, as margins in steps of a pixel or a part of it."""
     step = draw(st.sampled_from([step for step in range(grid, 0, -1) if grid % step == 0]))
     (left, right), (top, bottom) = (_cuts(draw, Margins.of(side * grid // step)) for side in (width, height))
@@ -268,12 +267,12 @@ def _rows(draw: st.DrawFn, width: int, height: int, grid: int, beyond: int) -> R
     )
 
 
-def _stacked(rows: Sequence[Row]) -> Boxes:
+def _stacked(rows: Sequence[Corners]) -> Boxes:
     return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
 
 @st.composite
-def _masks(draw: st.DrawFn, width: int, height: int, box: Row) -> Mask:
+def _masks(draw: st.DrawFn, width: int, height: int, box: Corners) -> Mask:
     """Every so-many-th of the pixels that a box touches, counted along the rows; never none."""
     apart = draw(st.integers(1, 5))
     left, top = int(np.floor(box[0])), int(np.floor(box[1]))

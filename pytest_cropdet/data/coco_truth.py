@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.data.coco_json import CocoEntries, as_flag, as_number, shown
 from pytest_cropdet.data.data_warnings import DataWarnings
-from pytest_cropdet.geometry import Mask, boxes_of
-from pytest_cropdet.geometry import areas as areas_of
+from pytest_cropdet.geometry import Mask, areas, boxes_of
 
 __all__ = ["AnnotatedObjects", "DataErrors", "read_objects"]
 
@@ -67,7 +66,7 @@ def read_objects(
     sizes = {key: (each.width, each.height) for key, each in tables.images.items()}
     frames = np.array([sizes[image] for _, image, _ in tables.rows], dtype=np.float64).reshape(-1, 2)
     boxes, advice = _within(tables, given, frames, errors, found)
-    area = areas_of(boxes) if boxes_only else _areas(tables, boxes, found)
+    area = areas(boxes) if boxes_only else _areas(tables, boxes, found)
     masks: list[Mask | None] = [None] * count
     if not boxes_only:
         masks = [_mask(tables, row, found) for row in range(count)]
@@ -76,7 +75,7 @@ def read_objects(
         _check_masks(tables, boxes, masks, found)
         _check_crowds(tables, crowd, found)
         _check_percent(tables, boxes, frames, found)
-        inside = (boxes.max(axis=1, initial=0) <= 1) & (boxes % 1 != 0).any(axis=1) & (areas_of(boxes) > 0)
+        inside = (boxes.max(axis=1, initial=0) <= 1) & (boxes % 1 != 0).any(axis=1) & (areas(boxes) > 0)
         for row in np.flatnonzero(inside).tolist():
             found.add("normalised_box", tables.where(row), row)
     kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
@@ -154,7 +153,7 @@ def _refuse_normalised(
 
 def _areas(tables: CocoEntries, boxes: NDArray[np.float64], found: DataWarnings) -> NDArray[np.float64]:
     """Return the areas as given, those of the boxes where none is given, or where many cannot be right."""
-    own = areas_of(boxes)
+    own = areas(boxes)
     area: NDArray[np.float64] = own.copy()
     given = np.zeros(len(own), dtype=bool)
     for row, entry in enumerate(tables.annotations):
@@ -201,7 +200,7 @@ def _check_masks(
     extents, own = boxes_of([mask for mask in masks if mask is not None]), boxes[rows]
     both = _overlaps(own, extents)
     far = np.concatenate([own[:, :2] - extents[:, :2], extents[:, 2:] - own[:, 2:]], axis=1).max(axis=1) > MASK_OVERHANG
-    nothing = areas_of(extents) == 0  # also of an object that is smaller than a pixel
+    nothing = areas(extents) == 0  # also of an object that is smaller than a pixel
     apart = np.where(nothing, (own[:, 2:] - own[:, :2]).min(axis=1) > MASK_OVERHANG, (both < 0.5) & far)
     every = apart.sum() > SCALED * len(rows)
     for place in np.flatnonzero(apart).tolist():
@@ -216,7 +215,7 @@ def _overlaps(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[n
     """Return the IoU of each box with the one in the same row."""
     sides = np.clip(np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2]), 0, None)
     both = sides.prod(axis=1)
-    union = areas_of(one) + areas_of(other) - both
+    union = areas(one) + areas(other) - both
     overlap: NDArray[np.float64] = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
     return overlap
 

@@ -17,7 +17,7 @@ def ordered_corners(boxes: NDArray[np.float64], what: str = "boxes") -> NDArray[
 
     A box without width or height is legal.
 
-    >>> in_order(np.array([[20.0, 40.0, 15.0, 90.0]]))
+    >>> ordered_corners(np.array([[20.0, 40.0, 15.0, 90.0]]))
     Traceback (most recent call last):
     ...
     ValueError: boxes: row 0 is 20 40 15 90, so x1 < x0 (1 of 1 rows); a box is x0 y0 x1 y1 in pixels of the picture.
@@ -41,7 +41,7 @@ def ordered_corners(boxes: NDArray[np.float64], what: str = "boxes") -> NDArray[
 def flatten_inverted(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return boxes of which those turned inside out have no width or height: they are nowhere, as they were.
 
-    >>> straightened(np.array([[5.0, 1.0, 2.0, 3.0]]))
+    >>> flatten_inverted(np.array([[5.0, 1.0, 2.0, 3.0]]))
     array([[5., 1., 5., 3.]])
     """
     return np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], boxes[:, :2])], axis=1)

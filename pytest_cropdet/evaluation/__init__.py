@@ -21,7 +21,6 @@ from pytest_cropdet.evaluation.coco.tables import (
     COCO_SIZES,
     COCO_THRESHOLDS,
     Detected,
-    Floats,
     Matches,
     Truth,
     size_classes,
@@ -34,7 +33,16 @@ from pytest_cropdet.evaluation.crop_tables import (
     build_objects,
     kept_categories,
 )
-from pytest_cropdet.evaluation.interval import Bounded, Interval, bounds_of, bounds_text, digits, z_score
+from pytest_cropdet.evaluation.interval import (
+    Bounded,
+    Interval,
+    bounds_of,
+    bounds_text,
+    digits,
+    none_for_nan,
+    subtract,
+    z_score,
+)
 from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Outcome, Reading, Verdict
 from pytest_cropdet.evaluation.object_shares import HiddenNumbers, Share, hidden_numbers, measure_share
 from pytest_cropdet.evaluation.operating_point import (
@@ -64,7 +72,6 @@ __all__ = [
     "CropIndex",
     "Detected",
     "Doubt",
-    "Floats",
     "GateFailure",
     "HiddenNumbers",
     "Interval",
@@ -101,6 +108,7 @@ __all__ = [
     "make_pairs",
     "match",
     "measure_share",
+    "none_for_nan",
     "one_box",
     "percentile_bounds",
     "ratio_of_sums",
@@ -108,5 +116,6 @@ __all__ = [
     "resample",
     "resampled_ratio",
     "size_classes",
+    "subtract",
     "z_score",
 ]

@@ -13,13 +13,23 @@ from numpy.typing import ArrayLike
 from pytest_cropdet.evaluation.coco.bootstrap import percentile_bounds
 from pytest_cropdet.geometry import Floats
 
-__all__ = ["Bounded", "Interval", "bounds_of", "bounds_text", "digits", "z_score"]
+__all__ = ["Bounded", "Interval", "bounds_of", "bounds_text", "digits", "none_for_nan", "subtract", "z_score"]
 
 
 def bounds_of(replicates: ArrayLike, level: float) -> tuple[float | None, float | None]:
     """Return the one-sided bounds at ``level`` of a number with these replicates, ``None`` where undefined."""
     low, high = percentile_bounds(replicates, level)
     return (None, None) if math.isnan(low) or math.isnan(high) else (low + 0.0, high + 0.0)  # no "-0.000"
+
+
+def none_for_nan(value: float) -> float | None:
+    """Return a value, ``None`` where it is NaN: undefined."""
+    return None if math.isnan(value) else float(value)
+
+
+def subtract(before: float | None, after: float | None) -> float | None:
+    """Return ``before - after``, ``None`` where either is undefined."""
+    return None if before is None or after is None else before - after
 
 
 def z_score(gains: Floats) -> float:

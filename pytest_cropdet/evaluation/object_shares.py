@@ -18,13 +18,12 @@ from pytest_cropdet.evaluation.crop_tables import Objects
 from pytest_cropdet.evaluation.measure import Doubt, Measure, Reading, Undecided
 from pytest_cropdet.evaluation.operating_point import OperatingPoint, at_half, covering_detections
 from pytest_cropdet.evaluation.ratios import bounded_ratio, draw_units
-from pytest_cropdet.geometry import Bools
+from pytest_cropdet.geometry import Bools, Floats
 
 __all__ = ["HiddenNumbers", "Share", "draw_units", "hidden_numbers", "measure_share"]
 
 FINDABLE = "if what the detector's maximum cut off had found every missing object of those images"
 CUT_MARGIN = 2.0  # px from the window's edge within which a box touches the cut
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from pytest_cropdet.data import Detections, crop_detections
-from pytest_cropdet.geometry import Boxes, Crop, iou
+from pytest_cropdet.geometry import Boxes, Corners, Crop, iou
 
 __all__ = ["STATES", "Pair", "PlacedDetection", "State", "make_pairs"]
 
 State = Literal["found", "moved", "relabelled", "lost", "new"]
-Box = tuple[float, float, float, float]
 STATES: tuple[State, ...] = get_args(State)
 
 
@@ -31,8 +30,8 @@ class PlacedDetection:
     category: str
     category_id: int
     score: float
-    box: Box
-    box_in_crop: Box
+    box: Corners
+    box_in_crop: Corners
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_cropdet.evaluation.interval import Bounded
+from pytest_cropdet.geometry import Floats
 
 __all__ = ["bounded_ratio", "divide", "draw_units", "ratio_of_sums", "resampled_ratio"]
-
-Floats = NDArray[np.float64]
 
 
 def draw_units(units: int, replicates: int, seed: int) -> NDArray[np.int64]:

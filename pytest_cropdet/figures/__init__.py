@@ -10,7 +10,16 @@ from pytest_cropdet.figures.breakdown import draw_where
 from pytest_cropdet.figures.comparison import draw_comparison
 from pytest_cropdet.figures.distribution_shift import draw_shift
 from pytest_cropdet.figures.renderings import RenderingPanel, draw_renderings
+from pytest_cropdet.figures.rows import bins_with_objects, most_lost_first
 from pytest_cropdet.figures.steps import draw_steps
+from pytest_cropdet.figures.style import (
+    QUANTITY_NAMES,
+    SHIFT_NAMES,
+    capitalized,
+    chain_metric,
+    distance_name,
+    group_label,
+)
 from pytest_cropdet.figures.svg.bars import Bar, bar_chart, stacked_bar
 from pytest_cropdet.figures.svg.gaps import Gap, gap_chart, limit_meter
 from pytest_cropdet.figures.svg.grids import heat_map, histogram, shown_edges
@@ -19,13 +28,19 @@ from pytest_cropdet.figures.svg.verdict_axis import verdict_axis
 from pytest_cropdet.figures.svg.waterfall import waterfall
 
 __all__ = [
+    "QUANTITY_NAMES",
+    "SHIFT_NAMES",
     "Axis",
     "Bar",
     "Gap",
     "RenderingPanel",
     "Svg",
     "bar_chart",
+    "bins_with_objects",
     "bounded_text",
+    "capitalized",
+    "chain_metric",
+    "distance_name",
     "draw_anchors",
     "draw_benchmark",
     "draw_comparison",
@@ -34,9 +49,11 @@ __all__ = [
     "draw_steps",
     "draw_where",
     "gap_chart",
+    "group_label",
     "heat_map",
     "histogram",
     "limit_meter",
+    "most_lost_first",
     "number_text",
     "shown_edges",
     "stacked_bar",

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pytest_cropdet.detectors import Anchors, Frame, frame_of
-from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.figures.canvas import add_box, new_figure, with_outside_dark
+from pytest_cropdet.figures.style import SKY, YELLOW
 from pytest_cropdet.geometry import Boxes, Crop, Floats, Image, has_sides, iou
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_anchors"]
 
-OBJECT_COLOUR, ANCHOR_COLOUR = "#F0E442", "#56B4E9"  # colours that the colour-blind can tell apart (Okabe and Ito)
-OUTSIDE = 0.55  # brightness of what the window leaves out
+OBJECT_COLOUR, ANCHOR_COLOUR = YELLOW, SKY
+RIM = 0.9  # points by which a line is wider with its dark rim
 PICTURE_FONT = 9.0  # points
 HEIGHT = 4.0  # of the pictures, in inches
 
@@ -37,29 +38,23 @@ def draw_anchors(
     the crop's are others, and brought back to the frame they are drawn in. A box outside the window is a
     ``ValueError``.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise CropdetError(f"a plot needs matplotlib ({error}): pip install 'pytest-cropdet[plot]'") from error
     whole = np.asarray(box, dtype=np.float64).reshape(1, 4)
     inside = crop.into(whole)
     if not has_sides(inside)[0]:
         raise ValueError(f"box {whole[0].tolist()} lies outside {crop}")
     high, wide = image.shape[:2]
     widths = [float(np.clip(HEIGHT * each, 2.5, 8.0)) for each in (wide / high, crop.width / crop.height)]
-    figure = Figure(figsize=(sum(widths) + 1.1, HEIGHT + 1.1), dpi=120)
+    figure = new_figure(sum(widths) + 1.1, HEIGHT + 1.1)
     size = figure.get_size_inches()
     axes = [
         figure.add_axes((left / size[0], 0.65 / size[1], width / size[0], HEIGHT / size[1]))
         for left, width in ((0.45, widths[0]), (0.95 + widths[0], widths[1]))
     ]
-    shaded = (np.arange(256) * OUTSIDE).astype(np.uint8)[image]
-    crop.of(shaded)[:] = crop.of(image)
+    shaded = with_outside_dark(image, crop)
     frame = frame_of(wide, high, resize, *input_size)
     _draw_side(axes[0], shaded, "whole image", whole, *_best(whole, anchors, frame, count))
-    _add_box(
-        axes[0], np.array([crop.left, crop.top, crop.right, crop.bottom], dtype=np.float64), "white", 1.8, "window"
-    )
+    window = (crop.left, crop.top, crop.right, crop.bottom)
+    add_box(axes[0], window, "white", "window", rim=RIM)
     frame = frame_of(crop.width, crop.height, resize, *input_size)
     name = f"crop, {crop.width} x {crop.height} at ({crop.left}, {crop.top})"
     _draw_side(axes[1], crop.of(image), name, inside, *_best(inside, anchors, frame, count))
@@ -87,19 +82,9 @@ def _draw_side(axes: "Axes", pixels: Image, name: str, box: Boxes, anchors: Boxe
     axes.imshow(pixels)
     axes.set_title(f"{name}: best anchor IoU {overlap[0]:.2f}", fontsize=PICTURE_FONT)
     for place in reversed(range(len(anchors))):
-        _add_box(axes, anchors[place], ANCHOR_COLOUR, 1.5 if place else 2.4, "anchor", "--" if place else "-")
-    _add_box(axes, box[0], OBJECT_COLOUR, 2.0, "object")
+        style, width = ("--", 1.5) if place else ("-", 2.4)
+        add_box(axes, anchors[place], ANCHOR_COLOUR, "anchor", style, width, RIM)
+    add_box(axes, box[0], OBJECT_COLOUR, "object", width=2.0, rim=RIM)
     axes.set_xlim(-0.5, pixels.shape[1] - 0.5)  # an anchor may reach over the border
     axes.set_ylim(pixels.shape[0] - 0.5, -0.5)
     axes.tick_params(labelsize=PICTURE_FONT - 2)
-
-
-def _add_box(axes: "Axes", box: Floats, colour: str, width: float, name: str, style: str = "-") -> None:
-    from matplotlib.patches import Rectangle
-    from matplotlib.patheffects import withStroke
-
-    # pixel 0 is drawn from -0.5 to 0.5, boxes are measured from the pixels' edges
-    corner, sides = (box[0] - 0.5, box[1] - 0.5), (box[2] - box[0], box[3] - box[1])
-    patch = Rectangle(corner, *sides, fill=False, edgecolor=colour, linewidth=width, linestyle=style, gid=name)
-    patch.set_path_effects([withStroke(linewidth=width + 0.9, foreground="black")])
-    axes.add_patch(patch)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation import bounds_text, digits
-from pytest_cropdet.figures.canvas import FONT, GROUP_COLOURS, MUTED, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure
+from pytest_cropdet.figures.style import GROUP_COLOURS, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

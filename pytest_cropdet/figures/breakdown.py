@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.figures.canvas import FONT, MUTED, STEP_COLOURS, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure
+from pytest_cropdet.figures.rows import bins_with_objects, loss_shares, most_lost_first
+from pytest_cropdet.figures.style import MUTED, QUANTITY_NAMES, STEP_COLOURS, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,18 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_where"]
 
-PANELS = {
-    "visibility": "visible share of the object",
-    "distance_to_cut": "distance to the cut",
-    "distance_to_cut_relative": "distance to the cut, in object sizes",
-    "distance_to_border": "distance to the image's border",
-    "size": "original size (COCO)",
-}
+PANELS = ("visibility", "distance_to_cut", "distance_to_cut_relative", "distance_to_border", "size")
 CATEGORY_BARS = 16
 LONGEST_BIN = 16  # letters of a category's name
-FEWEST_FOUND = 5  # in a cell of the map, to speak of a share
 PLAIN = "#9CB8CC"  # the bar where no step is known
-LOSS = "#D55E00"
 
 
 def draw_where(where: Mapping[str, Any]) -> "Figure":
@@ -37,26 +31,18 @@ def draw_where(where: Mapping[str, Any]) -> "Figure":
     grid = figure.add_gridspec(
         2, 4, left=0.075, right=0.985, top=0.90, bottom=0.13, wspace=0.52, hspace=0.34, width_ratios=(1, 1, 1, 1.05)
     )
-    categories, left_out = _most_lost(where["category"])
-    shown = {name: [each for each in where[name] if each["objects"]] for name in PANELS}
+    ranked = most_lost_first(where["category"])
+    categories, left_out = ranked[:CATEGORY_BARS], max(0, len(ranked) - CATEGORY_BARS)
+    shown = {name: bins_with_objects(where[name]) for name in PANELS}
     limits = _limits([each for bins in (*shown.values(), categories) for each in bins])
-    for place, (name, title) in enumerate(PANELS.items()):
-        _draw_bins(figure.add_subplot(grid[divmod(place, 3)]), shown[name], title, limits)
+    for place, name in enumerate(PANELS):
+        _draw_bins(figure.add_subplot(grid[divmod(place, 3)]), shown[name], QUANTITY_NAMES[name], limits)
     title = f"category ({left_out} more lose less)" if left_out else "category"
     _draw_bins(figure.add_subplot(grid[:, 3]), categories, title, limits)
     _draw_map(figure.add_subplot(grid[1, 2]), where["map"])
     figure.suptitle("Where crops lose objects", x=0.012, ha="left", fontsize=FONT + 4)
     _add_legend(figure, bool(next((each["steps"] for each in categories), None)))
     return figure
-
-
-def _most_lost(bins: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], int]:
-    """Return the categories that lose most, and how many are left out."""
-    order = sorted(
-        (each for each in bins if each["objects"]),
-        key=lambda each: (each["lost"]["value"] is None, -(each["lost"]["value"] or 0.0), each["label"]),
-    )
-    return order[:CATEGORY_BARS], max(0, len(order) - CATEGORY_BARS)
 
 
 def _limits(bins: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
@@ -74,7 +60,7 @@ def _draw_bins(axes: "Axes", bins: Sequence[Mapping[str, Any]], title: str, limi
     calm(axes, title)
     axes.set_xlim(*limits)
     axes.set_ylim(max(len(bins), 1) - 0.4, -0.6)
-    axes.set_yticks(range(len(bins)), [f"{_short(each['label'])}\n" for each in bins])
+    axes.set_yticks(range(len(bins)), [f"{shorten(each['label'], LONGEST_BIN)}\n" for each in bins])
     axes.tick_params(axis="y", length=0)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.xaxis.grid(visible=True, color="#E6E6E6", linewidth=0.6)
@@ -85,10 +71,6 @@ def _draw_bins(axes: "Axes", bins: Sequence[Mapping[str, Any]], title: str, limi
         axes.text(-0.03, row + 0.2, size, transform=left, ha="right", va="center", fontsize=FONT - 2, color=MUTED)
         _draw_bin(axes, row, each)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= LONGEST_BIN else f"{label[: LONGEST_BIN - 3]}..."
 
 
 def _draw_bin(axes: "Axes", row: int, each: Mapping[str, Any]) -> None:
@@ -113,8 +95,7 @@ def _draw_bin(axes: "Axes", row: int, each: Mapping[str, Any]) -> None:
 
 def _draw_map(axes: "Axes", cells: Mapping[str, Any]) -> None:
     """Draw the share lost of those found in the whole image; grey where there are too few to say."""
-    found, lost = np.array(cells["found"]), np.array(cells["lost"])
-    share = np.divide(lost, found, out=np.full(found.shape, np.nan), where=found >= FEWEST_FOUND)
+    share = np.array(loss_shares(cells["lost"], cells["found"]), dtype=np.float64)  # ``None`` becomes NaN
     most = max(0.1, float(np.nanmax(share))) if np.isfinite(share).any() else 1.0
     axes.set_facecolor("#EFEFEF")
     axes.imshow(share, cmap="Oranges", vmin=0, vmax=most, aspect="auto", extent=(0, 1, 1, 0))

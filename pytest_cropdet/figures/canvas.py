@@ -1,19 +1,21 @@
-"""The calm look of the figures: colours that the colour-blind can tell apart (Okabe and Ito), few lines, small type."""
+"""The calm look of matplotlib's figures, few lines and small type, and what several of them draw."""
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.figures.style import MUTED
+from pytest_cropdet.geometry import Corners, Crop, Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FONT", "GROUP_COLOURS", "MUTED", "STEP_COLOURS", "calm", "new_figure"]
+__all__ = ["FONT", "add_box", "calm", "new_figure", "with_outside_dark"]
 
 FONT = 8.0  # points
-MUTED = "#767676"
-STEP_COLOURS = {"context": "#56B4E9", "cut": "#E69F00", "position": "#CC79A7", "scale": "#009E73"}
-GROUP_COLOURS = {"whole": "#0072B2", "crop": "#D55E00", "training": "#333333"}
+OUTSIDE = 0.55  # brightness of what the window leaves out
 
 
 def calm(axes: "Axes", title: str) -> None:
@@ -31,3 +33,24 @@ def new_figure(width: float, height: float) -> "Figure":
     except ImportError as error:
         raise CropdetError(f"a plot needs matplotlib ({error}): pip install 'pytest-cropdet[plot]'") from error
     return Figure(figsize=(width, height), dpi=120)
+
+
+def with_outside_dark(image: Image, crop: Crop) -> Image:
+    """Return a copy of ``image`` (RGB uint8), darker where the window leaves it out."""
+    shaded = (np.arange(256) * OUTSIDE).astype(np.uint8)[image]
+    crop.of(shaded)[:] = crop.of(image)
+    return shaded
+
+
+def add_box(
+    axes: "Axes", box: Corners, colour: str, name: str, style: str = "-", width: float = 1.8, rim: float = 1.4
+) -> None:
+    """Draw a box, ``x0 y0 x1 y1`` in pixels, with a dark rim; ``name`` is its id in the picture."""
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
+
+    # pixel 0 is drawn from -0.5 to 0.5, boxes are measured from the pixels' edges
+    corner, across, down = (box[0] - 0.5, box[1] - 0.5), box[2] - box[0], box[3] - box[1]
+    patch = Rectangle(corner, across, down, fill=False, edgecolor=colour, linewidth=width, linestyle=style, gid=name)
+    patch.set_path_effects([withStroke(linewidth=width + rim, foreground="black")])
+    axes.add_patch(patch)

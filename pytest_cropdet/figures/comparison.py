@@ -9,38 +9,27 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pytest_cropdet.evaluation import STATES, Pair, State
-from pytest_cropdet.figures.canvas import new_figure
-from pytest_cropdet.geometry import Boxes, Crop, Floats, Image, areas
+from pytest_cropdet.figures.canvas import FONT, add_box, new_figure, with_outside_dark
+from pytest_cropdet.figures.style import STATE_COLOURS, shorten
+from pytest_cropdet.geometry import Boxes, Corners, Crop, Floats, Image, areas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["add_box", "draw_comparison"]
+__all__ = ["draw_comparison"]
 
-# colours that the colour-blind can tell apart (Okabe and Ito), and whether white or black is read on them
-STATE_COLOURS: dict[State, tuple[str, str]] = {
-    "found": ("#009E73", "white"),
-    "moved": ("#F0E442", "black"),
-    "relabelled": ("#CC79A7", "black"),
-    "lost": ("#D55E00", "white"),
-    "new": ("#56B4E9", "black"),
-}
-FONT = 8.0  # points
 LETTER = 0.57 * FONT / 72  # the mean width of a letter, in inches
 LINE = 1.5 * FONT / 72  # the height of a label, in inches
 LONGEST_CATEGORY = 24  # letters of a category's name
 SMALL_BOX = 6.0  # boxes of less than that many labels are not to be hidden
 MOST_HIDDEN = 0.25  # a label that hides more than that, weighed against its own area, is cut short
-OUTSIDE = 0.55  # brightness of what the window leaves out
-
-Rect = tuple[float, float, float, float]
 
 
 class _Label(NamedTuple):
     """What is written beside a box; ``rest`` is left out in a crowd."""
 
-    box: Rect
+    box: Corners
     state: State
     number: str
     rest: str = ""
@@ -61,9 +50,7 @@ def draw_comparison(image: Image, crop: Crop, pairs: Sequence[Pair], min_visibil
         figure.add_axes((left / size[0], 0.5 / size[1], width / size[0], height / size[1]))
         for left, width in ((0.2, widths[0]), (0.4 + widths[0], widths[1]))
     ]
-    shaded = (np.arange(256) * OUTSIDE).astype(np.uint8)[image]
-    crop.of(shaded)[:] = crop.of(image)
-    _show(axes[0], shaded, f"whole image, {wide} x {high}")
+    _show(axes[0], with_outside_dark(image, crop), f"whole image, {wide} x {high}")
     _show(axes[1], crop.of(image), f"crop, {crop.width} x {crop.height} at ({crop.left}, {crop.top})")
     window = (crop.left, crop.top, crop.right, crop.bottom)
     add_box(axes[0], window, "white", "window")
@@ -95,24 +82,10 @@ def _draw_crop(axes: "Axes", crop: Crop, pairs: Sequence[Pair], min_visibility: 
         cut_away = pair.is_cut_away(min_visibility)
         style = "-" if pair.crop is not None else ":" if cut_away else "--"
         add_box(axes, seen.box_in_crop, STATE_COLOURS[pair.state][0], pair.state, style)
-        name = (
-            pair.category if len(pair.category) <= LONGEST_CATEGORY else f"{pair.category[: LONGEST_CATEGORY - 3]}..."
-        )
+        name = shorten(pair.category, LONGEST_CATEGORY)
         end = f"{seen.score:.2f}" if pair.crop is not None else "cut away" if cut_away else "lost"
         labels.append(_Label(seen.box_in_crop, pair.state, f"{number}", f" {name} {end}"))
     _add_labels(axes, labels, crop.width, crop.height, per_inch)
-
-
-def add_box(axes: "Axes", box: Rect, colour: str, name: str, style: str = "-", width: float = 1.8) -> None:
-    """Draw a box, ``x0 y0 x1 y1`` in pixels, with a dark rim; ``name`` is its id in the picture."""
-    from matplotlib.patches import Rectangle
-    from matplotlib.patheffects import withStroke
-
-    # pixel 0 is drawn from -0.5 to 0.5, boxes are measured from the pixels' edges
-    corner, across, down = (box[0] - 0.5, box[1] - 0.5), box[2] - box[0], box[3] - box[1]
-    patch = Rectangle(corner, across, down, fill=False, edgecolor=colour, linewidth=width, linestyle=style, gid=name)
-    patch.set_path_effects([withStroke(linewidth=width + 1.4, foreground="black")])
-    axes.add_patch(patch)
 
 
 def _add_labels(axes: "Axes", labels: Sequence[_Label], width: int, height: int, per_inch: float) -> None:
@@ -149,7 +122,7 @@ def _add_labels(axes: "Axes", labels: Sequence[_Label], width: int, height: int,
         )
 
 
-def _places(box: Rect, size: tuple[float, float], width: float, height: float) -> Boxes:
+def _places(box: Corners, size: tuple[float, float], width: float, height: float) -> Boxes:
     """Return where a label of ``size`` may stand, the best place first, all inside of the picture."""
     (left, top, right, bottom), (wide, high) = box, size
     rows = [top - high, top, bottom, bottom - high, *np.linspace(top, bottom - high, 9)]

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.figures.canvas import FONT, GROUP_COLOURS, MUTED, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure
+from pytest_cropdet.figures.style import GROUP_COLOURS, GROUP_NAMES, MUTED, SHIFT_NAMES, distance_name, group_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,15 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_shift"]
 
-TITLES = {
-    "size": "object size",
-    "aspect": "width / height",
-    "objects": "objects a picture",
-    "x": "place, left to right",
-    "y": "place, top to bottom",
-}
-UNITS = {"size": "octaves", "aspect": "octaves", "objects": "objects", "x": "widths", "y": "heights"}
-NAMES = {"whole": "whole images", "crop": "crops", "training": "training"}
+DISTANCE_UNITS = {"size": "octaves", "aspect": "octaves", "objects": "objects", "x": "widths", "y": "heights"}
 
 
 def draw_shift(shift: Mapping[str, Any]) -> "Figure":
@@ -37,7 +30,7 @@ def draw_shift(shift: Mapping[str, Any]) -> "Figure":
         _draw_histogram(figure.add_subplot(grid[place]), shift, name)
     _draw_outside(figure.add_subplot(grid[1, 2]), shift)
     figure.suptitle(
-        f"What the model meets: {', '.join(NAMES[name] for name in shift['groups'])}",
+        f"What the model meets: {', '.join(GROUP_NAMES[name] for name in shift['groups'])}",
         x=0.012,
         ha="left",
         fontsize=FONT + 4,
@@ -68,15 +61,15 @@ def _draw_histogram(axes: "Axes", shift: Mapping[str, Any], name: str) -> None:
             if ends[0] < ends[1]:
                 axes.axvspan(*ends, color="#BBBBBB", alpha=0.35, linewidth=0)
     distances = [
-        f"{pair.replace('-', ' to ')} {values[name]:.2f}"
+        f"{distance_name(pair)} {values[name]:.2f}"
         for pair, values in shift["distances"].items()
         if values[name] is not None
     ]
     unit = f" ({'input px' if shift['unit'] == 'input pixels' else 'picture sides'})" if name == "size" else ""
-    calm(axes, TITLES[name] + unit)
+    calm(axes, SHIFT_NAMES[name] + unit)
     far = "too few objects for a distance"
     if distances:
-        far = f"Wasserstein distance, {UNITS[name]}\n{',  '.join(distances)}"
+        far = f"Wasserstein distance, {DISTANCE_UNITS[name]}\n{',  '.join(distances)}"
     axes.text(0, -0.13, far, transform=axes.transAxes, fontsize=FONT - 1, color=MUTED, va="top", linespacing=1.4)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
@@ -105,7 +98,7 @@ def _name_octaves(axes: "Axes", low: float, high: float) -> None:
 
 def _draw_outside(axes: "Axes", shift: Mapping[str, Any]) -> None:
     """Draw the share found in whole images and crops, inside and outside of the usual sizes and aspects."""
-    base = NAMES[shift["base"]]
+    base = GROUP_NAMES[shift["base"]]
     calm(axes, f"found, inside and outside of 98 % of {base}")
     split = {name: each for name, each in shift["outside"].items() if each is not None}
     axes.set_ylim(0, 1.12)
@@ -145,11 +138,13 @@ def _add_legend(figure: "Figure", shift: Mapping[str, Any]) -> None:
             color=GROUP_COLOURS[name],
             linewidth=2,
             linestyle="--" if name == "training" else "-",
-            label=f"{NAMES[name]}: {group['objects']:,} objects in {group['pictures']:,} pictures",
+            label=group_label(name, group),
         )
         for name, group in shift["groups"].items()
     ]
-    handles.append(Patch(color="#BBBBBB", alpha=0.35, label=f"outside of the central 98 % of {NAMES[shift['base']]}"))
+    handles.append(
+        Patch(color="#BBBBBB", alpha=0.35, label=f"outside of the central 98 % of {GROUP_NAMES[shift['base']]}")
+    )
     figure.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(0.006, 0.955), ncols=4, frameon=False, fontsize=FONT
     )

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.figures.canvas import FONT, new_figure
-from pytest_cropdet.figures.comparison import add_box
+from pytest_cropdet.figures.canvas import FONT, add_box, new_figure
+from pytest_cropdet.figures.style import GREEN, VERMILION, YELLOW
 from pytest_cropdet.geometry import Bools, Boxes, Crop, Floats, Image
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RenderingPanel", "draw_renderings"]
 
-FOUND, LOST, OTHER = "#009E73", "#D55E00", "#F0E442"
+FOUND, LOST, OTHER = GREEN, VERMILION, YELLOW
 RENDERING_TITLES = {
     "whole": "whole image",
     "context": "context taken away",

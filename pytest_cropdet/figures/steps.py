@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.figures.canvas import FONT, GROUP_COLOURS, MUTED, STEP_COLOURS, calm, new_figure
-from pytest_cropdet.terms import PHRASES
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure
+from pytest_cropdet.figures.rows import step_rows
+from pytest_cropdet.figures.style import GROUP_COLOURS, MUTED, STEP_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,25 +27,24 @@ def draw_steps(
 
     A step that is not distinguishable is gray. ``CropdetError`` where a step is undefined.
     """
-    if any(step["value"] is None for step in steps) or ap["whole"] is None or ap["crop"] is None:
+    whole, crop = ap["whole"], ap["crop"]
+    rows = step_rows(steps, whole, crop)
+    if rows is None or whole is None or crop is None:
         raise CropdetError("the steps are undefined: no category has scored objects in enough images")
     figure = new_figure(8.0, 3.2)
     axes = figure.add_axes((0.2, 0.16, 0.77, 0.72))
-    names = ["whole image", *(PHRASES[step["name"]] for step in steps), "crop"]
-    _add_bar(axes, 0, 0.0, ap["whole"], GROUP_COLOURS["whole"], f"{ap['whole']:.3f}")
-    level = ap["whole"]
-    for row, step in enumerate(steps, 1):
-        colour = STEP_COLOURS[step["name"]] if step["distinguishable"] else UNSURE
-        after = level - step["value"]
-        note = "" if step["distinguishable"] else "  not distinguishable"
-        _add_bar(axes, row, level, after, colour, f"{-step['value']:+.3f}{note}")
-        if step["low"] is not None:
-            axes.plot([level - step["high"], level - step["low"]], [row, row], color="black", linewidth=1.0)
-            for bound in (step["low"], step["high"]):
-                axes.plot([level - bound] * 2, [row - 0.12, row + 0.12], color="black", linewidth=1.0)
-        axes.plot([after, after], [row - 0.4, row + 1.4], color=MUTED, linewidth=0.6, linestyle=":")
-        level = after
-    _add_bar(axes, len(steps) + 1, 0.0, ap["crop"], GROUP_COLOURS["crop"], f"{ap['crop']:.3f}")
+    names = ["whole image", *(row.phrase for row in rows), "crop"]
+    _add_bar(axes, 0, 0.0, whole, GROUP_COLOURS["whole"], f"{whole:.3f}")
+    for place, row in enumerate(rows, 1):
+        colour = STEP_COLOURS[row.name] if row.distinguishable else UNSURE
+        note = "" if row.distinguishable else "  not distinguishable"
+        _add_bar(axes, place, row.before, row.after, colour, f"{-row.lost:+.3f}{note}")
+        if row.after_bounds is not None:
+            axes.plot(row.after_bounds, [place, place], color="black", linewidth=1.0)
+            for bound in reversed(row.after_bounds):
+                axes.plot([bound] * 2, [place - 0.12, place + 0.12], color="black", linewidth=1.0)
+        axes.plot([row.after, row.after], [place - 0.4, place + 1.4], color=MUTED, linewidth=0.6, linestyle=":")
+    _add_bar(axes, len(steps) + 1, 0.0, crop, GROUP_COLOURS["crop"], f"{crop:.3f}")
     axes.set_yticks(range(len(names)), names, fontsize=FONT + 1)
     axes.invert_yaxis()
     axes.set_xlim(0.0, 1.25 * max(value for value in ap.values() if value is not None))

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_cropdet.data import Detections
 from pytest_cropdet.evaluation import (
@@ -38,7 +37,7 @@ from pytest_cropdet.evaluation import (
 )
 from pytest_cropdet.gate.controls import Cap, cap_of, equal_boxes
 from pytest_cropdet.gate.evaluator_cap import SIDES, EvaluatorCap, evaluator_cap
-from pytest_cropdet.geometry import Bools
+from pytest_cropdet.geometry import Bools, Floats
 from pytest_cropdet.settings import RunSettings
 
 __all__ = [
@@ -54,7 +53,6 @@ __all__ = [
 NOISE = 0.05  # score below which a row is filling, unless the operating point is below four times that
 SAME_DROP = 0.01  # AP by which the drop with equal numbers of boxes may always differ
 UNLIMITED = 1 << 30
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

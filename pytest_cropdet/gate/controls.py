@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation import Detected, Matches, Objects, Truth, at_half, average_precision, match
+from pytest_cropdet.evaluation import Detected, Matches, Objects, Truth, at_half, average_precision, match, subtract
 from pytest_cropdet.geometry import Bools
 
 __all__ = ["CAP_SHARE", "Cap", "cap_of", "controls", "equal_boxes"]
@@ -104,15 +104,11 @@ def controls(
     equal = equal_boxes(detected["crop"], detected["reference"], images)
     reference = mean(objects.truth, detected["reference"])
     return {
-        "without_stray": _difference(strict["reference"], strict["crop"]),
-        "equal_boxes": _difference(reference, mean(objects.truth, equal)),
+        "without_stray": subtract(strict["reference"], strict["crop"]),
+        "equal_boxes": subtract(reference, mean(objects.truth, equal)),
         "geometric_floor": _floor(objects, mean),
         "ignored": {name: _ignored(table) for name, table in matches.items()},
     }
-
-
-def _difference(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else before - after
 
 
 def equal_boxes(crop: Detected, reference: Detected, images: int) -> Detected:
@@ -146,7 +142,7 @@ def _floor(objects: Objects, mean: Any) -> float | None:
         if boxes is None:
             return None
         drawn[name] = mean(truth, Detected(truth.image[rows], truth.category[rows], boxes[rows], score))
-    return _difference(drawn["clipped"], drawn["tight"])
+    return subtract(drawn["clipped"], drawn["tight"])
 
 
 def _ignored(matches: Matches) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """What a verdict says beside its number: what it rests on, why it dropped, where most was lost."""
 
+from pytest_cropdet.causes import step_lines
 from pytest_cropdet.evaluation import Verdict
 from pytest_cropdet.gate.facts import RunFacts
 from pytest_cropdet.terms import one_line

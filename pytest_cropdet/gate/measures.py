@@ -5,18 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation import IOU_OF, Doubt, Measure, Reading, Replicates, bounds_of, divide
 from pytest_cropdet.gate.caps import Caps
 from pytest_cropdet.gate.doubts import category_doubts
 from pytest_cropdet.gate.measurements import CategoryResult
-from pytest_cropdet.geometry import Bools
+from pytest_cropdet.geometry import Bools, Floats
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["category_drop", "crop_ap", "drop", "ratio", "with_readings"]
 
-Floats = NDArray[np.float64]
 Doubts = tuple[Doubt, ...]
 Weakness = Callable[[str], str] | None
 

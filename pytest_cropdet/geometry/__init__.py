@@ -1,10 +1,9 @@
 """Boxes, masks and windows as arithmetic."""
 
-from pytest_cropdet.geometry.arrays import Bools, Image, Ints
+from pytest_cropdet.geometry.arrays import Bools, Corners, Floats, Image, Ints
 from pytest_cropdet.geometry.boxes import (
     FORMATS,
     Boxes,
-    Floats,
     areas,
     as_boxes,
     clip,
@@ -22,6 +21,7 @@ __all__ = [
     "FORMATS",
     "Bools",
     "Boxes",
+    "Corners",
     "Crop",
     "Floats",
     "Image",

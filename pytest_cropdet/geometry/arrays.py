@@ -3,13 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bools", "Image", "Ints"]
-
+__all__ = ["Bools", "Corners", "Floats", "Image", "Ints"]
 
 Image = NDArray[np.uint8]
-
-
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
 Bools = NDArray[np.bool_]
+
+Corners = tuple[float, float, float, float]
+"""One box as built-in numbers: ``x0 y0 x1 y1``."""

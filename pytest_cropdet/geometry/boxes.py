@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pytest_cropdet.geometry.arrays import Floats
+
 __all__ = [
     "Boxes",
     "areas",
@@ -25,7 +27,6 @@ __all__ = [
 ]
 
 Boxes = NDArray[np.float64]
-Floats = NDArray[np.float64]
 
 
 def as_boxes(values: ArrayLike, what: str = "boxes") -> Boxes:

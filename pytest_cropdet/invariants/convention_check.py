@@ -51,8 +51,8 @@ def misread(evidence: Evidence) -> ConventionMistake | None:
     """
     if evidence.names is None or is_from_file(evidence.detector):
         return None
-    answers = {look.sample.id: look.windows() for look in evidence.looks}
-    samples = [look.sample for look in evidence.looks]
+    answers = {seen.sample.id: seen.windows() for seen in evidence.observations}
+    samples = [seen.sample for seen in evidence.observations]
     if len(samples) < FEWEST_SURE:
         return None
     try:
@@ -71,7 +71,7 @@ def _known(evidence: Evidence, least: int) -> tuple[list[Sample], dict[str, Dete
     samples = [sample for sample in evidence.samples if (~sample.truth.crowd).any()]
     if is_from_file(evidence.detector):
         return samples, {}
-    shown = {look.sample.id: look for look in evidence.looks}
+    shown = {seen.sample.id: seen for seen in evidence.observations}
     first = [sample for sample in samples if sample.id in shown]
     more = [sample for sample in samples if sample.id not in shown][: max(0, least - len(first))]
     return first + more, {sample.id: shown[sample.id].windows() for sample in first}

@@ -44,10 +44,8 @@ CONVENTION_MISTAKES: Mapping[str, str] = {
     "units": "boxes are read in the wrong units (pixels of the resized input, of the image, or 0 to 1)",
     "first_category": "categories are off by one",
 }
-MATCHED, MATCHED_TIMES = (
-    0.15,
-    1.5,
-)  # of the objects at IoU 0.5, and that many times more: a function is read wrongly only then
+# of the objects at IoU 0.5, and that many times more: a function is read wrongly only then
+MATCHED, MATCHED_TIMES = 0.15, 1.5
 MOSTLY = 0.75  # of the objects that a box lies on: ids are off by one only if as many then have the right category
 HABITS = ("resize",)  # another value may serve a detector better that is declared rightly, so it proves no mistake
 

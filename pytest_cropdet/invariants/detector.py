@@ -15,7 +15,7 @@ import numpy as np
 from pytest_cropdet.data import Detections
 from pytest_cropdet.errors import CannotTell, DetectorError, SpecError
 from pytest_cropdet.geometry import Crop, Image, has_sides, iou
-from pytest_cropdet.invariants import failures as broken
+from pytest_cropdet.invariants import failures
 from pytest_cropdet.invariants.cautions import cautions
 from pytest_cropdet.invariants.convention_check import D15, check_conventions
 from pytest_cropdet.invariants.conventions import FIRST_IMAGES
@@ -73,8 +73,8 @@ def _batch(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     if detector.batch < 2:
         raise CannotTell(f"{detector.name} takes one picture a call")
     apart, worst = spread(evidence), 0.0
-    for look in with_objects(evidence):
-        image = look.windows.image()
+    for seen in with_objects(evidence):
+        image = seen.windows.image()
         (alone,), (first, _) = evidence.ask(image), evidence.ask(image, image[::-1])
         worst = max(worst, difference(alone, first, evidence.rules.score) - apart)
     return worst, allowed.batch, f"{CHANGE} when another picture is in the batch"
@@ -108,10 +108,10 @@ def _moved(evidence: Evidence, stride: int, offset: tuple[int, int]) -> float:
     """Return the median over images of the largest change of a score between two places of a picture on a canvas."""
     changes: list[float] = []
     height, width = evidence.detector.profile.input_size
-    for look in evidence.looks:
+    for seen in evidence.observations:
         if len(changes) >= MOST_MOVED:
             break
-        image = look.windows.image()
+        image = seen.windows.image()
         part = image[: height - stride, : width - stride] if height and width else image
         size = (height, width) if height and width else (part.shape[0] + stride, part.shape[1] + stride)
         near = _canvas(part, size, (0, 0)) if height and width else part
@@ -143,7 +143,7 @@ def _far(found: Detections, part: Image, gap: int) -> Detections:
 
 
 def _small_shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
-    answers = [each for look in evidence.looks for each in look.answers(look.shifted()) if each.visibility == 1]
+    answers = [each for seen in evidence.observations for each in seen.answers(seen.shifted()) if each.visibility == 1]
     return (
         _share(evidence, answers, lambda each: each.best(0.8, same=False) == 0, allowed),
         allowed.shift_share,
@@ -152,7 +152,9 @@ def _small_shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float,
 
 
 def _clear(evidence: Evidence) -> list[WindowAnswer]:
-    return [each for look in evidence.looks for crop in look.inside() for each in look.answers(crop) if each.clear]
+    return [
+        each for seen in evidence.observations for crop in seen.inside() for each in seen.answers(crop) if each.clear
+    ]
 
 
 def _interior(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
@@ -163,19 +165,19 @@ def _interior(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, st
 
 def _made_up(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     windows = made_up = found_any = 0
-    for look in evidence.looks:
-        whole = look.windows()
+    for seen in evidence.observations:
+        whole = seen.windows()
         known = whole.boxes[whole.scores >= evidence.rules.score / 2]
-        for crop in look.inside():
-            found = look.windows(crop)
+        for crop in seen.inside():
+            found = seen.windows(crop)
             shows = has_sides(Crop(0, 0, crop.width, crop.height).clip(found.boxes))
             sure = crop.out_of(found.boxes[shows & (found.scores >= evidence.rules.confident)])
             near = 0.1 * min(crop.width, crop.height)
             shown = crop.clip(known)
             windows += 1
             found_any += len(sure)
-            made_up += sum(look.away(box, crop, near) and iou(box[None], shown).max(initial=0.0) < 0.3 for box in sure)
-    if not found_any and not any(len(look.held) for look in evidence.looks):
+            made_up += sum(seen.away(box, crop, near) and iou(box[None], shown).max(initial=0.0) < 0.3 for box in sure)
+    if not found_any and not any(len(seen.held) for seen in evidence.observations):
         raise CannotTell(nothing(evidence))
     return made_up / windows, allowed.made_up, "confident detections a window that the whole image knows nothing of"
 
@@ -226,10 +228,10 @@ def _frame(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
 
 def _cut(evidence: Evidence, share: str, least: float) -> dict[tuple[str, int], WindowAnswer]:
     return {
-        (look.sample.id, each.row): each
-        for look in evidence.looks
-        for crop in look.cut(share)
-        for each in look.answers(crop)
+        (seen.sample.id, each.row): each
+        for seen in evidence.observations
+        for crop in seen.cut(share)
+        for each in seen.answers(crop)
         if least <= each.visibility < 1
     }
 
@@ -250,14 +252,14 @@ def _rise(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
 
 
 def _empty(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
-    first = evidence.looks[0].windows.image()
+    first = evidence.observations[0].windows.image()
     evidence.ask(first)  # what fails on every picture does not fail for want of objects
     pictures = {"a gray picture of 64 x 48 px": np.full((48, 64, 3), 114, np.uint8), "a window of 8 px": first[:8, :8]}
     for name, picture in pictures.items():
         try:
             evidence.ask(picture)
         except DetectorError as error:
-            raise broken.DetectorRaised(f"{name}: {error}") from error
+            raise failures.DetectorRaised(f"{name}: {error}") from error
     return 0.0, 0.0, "failures on pictures without objects"
 
 
@@ -274,21 +276,21 @@ def _share(
 
 
 INVARIANT_CHECKS: Mapping[str, tuple[Check, type[BrokenInvariant]]] = {
-    "D1-repeatable": (_repeat, broken.NotRepeatable),
-    "D2-alone-as-in-a-batch": (_batch, broken.BatchDependent),
-    "D3-padding": (_padding, broken.MovedByPadding),
-    "D4-shift-by-strides": (_shift, broken.MovedByShift),
-    "D5-shift-by-pixels": (_small_shift, broken.ShiftSensitive),
-    "D6-interior-object-found": (_interior, broken.InteriorObjectLost),
-    "D7-nothing-made-up": (_made_up, broken.ObjectMadeUp),
-    "D8-score-kept": (_score, broken.ScoreChanged),
-    "D9-category-kept": (_category, broken.CategoryChanged),
-    "D10-no-duplicates": (_duplicates, broken.DuplicatesKept),
-    "D11-inside-frame": (_frame, broken.OutsideFrame),
-    "D12-truncated-object-found": (_truncated, broken.TruncatedObjectLost),
-    "D13-score-falls-with-cut": (_rise, broken.ScoreRisesWithCut),
-    "D14-empty-picture": (_empty, broken.DetectorRaised),
-    D15: (_conventions, broken.WrongConvention),
+    "D1-repeatable": (_repeat, failures.NotRepeatable),
+    "D2-alone-as-in-a-batch": (_batch, failures.BatchDependent),
+    "D3-padding": (_padding, failures.MovedByPadding),
+    "D4-shift-by-strides": (_shift, failures.MovedByShift),
+    "D5-shift-by-pixels": (_small_shift, failures.ShiftSensitive),
+    "D6-interior-object-found": (_interior, failures.InteriorObjectLost),
+    "D7-nothing-made-up": (_made_up, failures.ObjectMadeUp),
+    "D8-score-kept": (_score, failures.ScoreChanged),
+    "D9-category-kept": (_category, failures.CategoryChanged),
+    "D10-no-duplicates": (_duplicates, failures.DuplicatesKept),
+    "D11-inside-frame": (_frame, failures.OutsideFrame),
+    "D12-truncated-object-found": (_truncated, failures.TruncatedObjectLost),
+    "D13-score-falls-with-cut": (_rise, failures.ScoreRisesWithCut),
+    "D14-empty-picture": (_empty, failures.DetectorRaised),
+    D15: (_conventions, failures.WrongConvention),
 }
 
 
@@ -322,7 +324,7 @@ def judge_detector(name: str, evidence: Evidence, allowed: Tolerances | None = N
 def check_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> None:
     """Raise the class of ``name`` if that invariant does not hold; :class:`CannotTell` if it cannot be judged.
 
-    ``name``: a key of :data:`INVARIANTS`, such as ``D6-interior-object-found``.
+    ``name``: a key of :data:`INVARIANT_CHECKS`, such as ``D6-interior-object-found``.
     """
     __tracebackhide__ = True
     judge_detector(name, evidence, allowed).check()

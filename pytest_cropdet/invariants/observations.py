@@ -151,15 +151,15 @@ class Evidence:
             raise DataError("the data set has no images, so that no invariant can be judged")
         chosen = pool[:count]
         self.samples, self.names = pool[:examples], names
-        self.looks = [ImageObservation(self.detector, sample, self.rules, seed, cache) for sample in chosen]
+        self.observations = [ImageObservation(self.detector, sample, self.rules, seed, cache) for sample in chosen]
         self.hints: dict[str, str] = {}
         self.noted: dict[str, str | None] = {}
 
     def everything(self) -> Iterator[tuple[str, Detections, tuple[int, int]]]:
         """Yield the answers to whole images and windows, with the (width, height) that was shown."""
-        for look in self.looks:
-            for crop in (look.frame, *look.inside()):
-                yield f"{crop!r} of {look.sample.id}", look.windows(crop), (crop.width, crop.height)
+        for seen in self.observations:
+            for crop in (seen.frame, *seen.inside()):
+                yield f"{crop!r} of {seen.sample.id}", seen.windows(crop), (crop.width, crop.height)
 
     def ask(self, *images: Image) -> list[Detections]:
         """Return the answers to pictures of any kind, in one batch."""

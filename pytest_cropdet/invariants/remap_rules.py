@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pytest_cropdet.data import GroundTruth, paint
-from pytest_cropdet.geometry import Bools, Boxes, Crop, Floats, Image, Ints, has_sides, visible_fraction
+from pytest_cropdet.geometry import Bools, Boxes, Corners, Crop, Floats, Image, Ints, has_sides, visible_fraction
 from pytest_cropdet.invariants.remap_errors import (
     CrowdDropped,
     CrowdMisaligned,
@@ -53,7 +53,6 @@ __all__ = [
 
 Remap = Callable[..., Any]
 Cause = type[RemapError]
-Row = tuple[float, float, float, float]
 OPTIONAL = ("visibility", "crowd", "kept", "image")
 FIRST_LABEL = 11  # object 0 is labelled 11, so that no label is a row
 
@@ -67,7 +66,7 @@ class RemapCase:
 
     width: int
     height: int
-    boxes: tuple[Row, ...]
+    boxes: tuple[Corners, ...]
     crop: Crop
     crowd: tuple[bool, ...] = ()
 

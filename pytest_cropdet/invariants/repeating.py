@@ -18,15 +18,15 @@ def spread(evidence: Evidence) -> float:
     A detector that fails on a picture whenever it is shown repeats itself, too, but cannot be judged by it.
     """
     worst = 0.0
-    for look in _first(evidence):
-        first, second = (evidence.ask(look.windows.image())[0] for _ in range(2))
+    for seen in _first(evidence):
+        first, second = (evidence.ask(seen.windows.image())[0] for _ in range(2))
         worst = max(worst, difference(first, second, evidence.rules.score))
     return worst
 
 
 def with_objects(evidence: Evidence) -> list[ImageObservation]:
     """Return the first images in which something is found: no answers at all are always the same."""
-    found = list(islice((look for look in evidence.looks if len(look.held)), SHOWN_AGAIN))
+    found = list(islice((seen for seen in evidence.observations if len(seen.held)), SHOWN_AGAIN))
     if not found:
         raise CannotTell(nothing(evidence))
     return found
@@ -42,7 +42,7 @@ def _first(evidence: Evidence) -> list[ImageObservation]:
 
 def _show_again(evidence: Evidence, error: DetectorError) -> None:
     """Show the picture again on which the detector failed: the first whose answer is not known."""
-    failed = next((look for look in evidence.looks if look.frame not in look.windows), None)
+    failed = next((seen for seen in evidence.observations if seen.frame not in seen.windows), None)
     if failed is None:
         return
     try:

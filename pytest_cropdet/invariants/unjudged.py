@@ -12,7 +12,7 @@ SMALLEST_FRAME = 1.5  # px
 
 def nothing(evidence: Evidence) -> str:
     """Return what is said where there is no object to judge by."""
-    images = "1 image" if len(evidence.looks) == 1 else f"{len(evidence.looks)} images"
+    images = "1 image" if len(evidence.observations) == 1 else f"{len(evidence.observations)} images"
     return f"nothing to tell by: no object was found with confidence in {images}{nothing_found(evidence)}"
 
 
@@ -29,7 +29,7 @@ def nothing_found(evidence: Evidence) -> str:
     Empty where nothing was found at all, and where there are objects.
     """
     confident = evidence.rules.confident
-    answers = [look.windows() for look in evidence.looks]
+    answers = [seen.windows() for seen in evidence.observations]
     scores = np.concatenate([each.scores for each in answers])
     if not len(scores):
         return ""
@@ -45,9 +45,10 @@ def nothing_found(evidence: Evidence) -> str:
         return text
     if boxes.max() <= SMALLEST_FRAME:
         return (
-            f"; the boxes of all {len(boxes)} detections that score {confident:.3g} or more lie within {SMALLEST_FRAME:g} px of "
-            "the left top corner, as of boxes in 0 to 1: multiply x by the picture's width and y by its height"
+            f"; the boxes of all {len(boxes)} detections that score {confident:.3g} or more lie within "
+            f"{SMALLEST_FRAME:g} px of the left top corner, as of boxes in 0 to 1: multiply x by the picture's width "
+            "and y by its height"
         )
-    if any(len(look.held) for look in evidence.looks):
+    if any(len(seen.held) for seen in evidence.observations):
         return ""
     return f"; {len(boxes)} detections score {confident:.3g} or more, but their boxes lie outside of the picture"

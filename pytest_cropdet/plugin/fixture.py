@@ -16,7 +16,7 @@ from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.gate import Event, Finished, Run, dry_run, events
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference import data_warnings
-from pytest_cropdet.plugin import reports as reporting
+from pytest_cropdet.plugin import reports
 from pytest_cropdet.plugin.configuration import (
     Chosen,
     choices,
@@ -101,7 +101,7 @@ class Cropdet:
             called = self._name(crops, item)
             place = sum(item is not None and each.test == item.nodeid for each in self._config.stash.get(kept_runs, []))
             if item is not None:
-                reporting.begin(self._config, item.nodeid, place, called)
+                reports.begin(self._config, item.nodeid, place, called)
             run = self._finish(settings, self.detector, plan, called)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
@@ -240,7 +240,7 @@ class Cropdet:
         pytest.skip("dry run: the detector was not judged")
 
     def _finish(self, settings: RunSettings, detector: DetectorHandle, plan: Plan | None, name: str) -> Run:
-        cache, page = cache_of(self._config), reporting.page_name(self._config)
+        cache, page = cache_of(self._config), reports.page_name(self._config)
         with self._progress(detector) as progress:
             for event in events(detector, self.dataset, settings, plan, cache, name=name, page=page, watch=self._watch):
                 if isinstance(event, Finished):

@@ -86,7 +86,7 @@ def expect_tests(config: pytest.Config, tests: list[str]) -> None:
     if parts is not None and tests:
         with suppress(OSError):
             make_folder(folder_of(config))
-            parts.plan(tests)
+            parts.expect(tests)
 
 
 def begin(config: pytest.Config, test: str, place: int, gate: str) -> None:
@@ -135,7 +135,7 @@ def write_reports(config: pytest.Config, taken: Findings) -> WrittenReports:
     written = WrittenReports()
     parts = _parts(config)
     left = {} if parts is None else parts.read()
-    planned = [*taken.planned, *(parts.planned() if parts else ())]
+    planned = [*taken.planned, *(parts.expected() if parts else ())]
     written.unfinished = _unfinished(taken, planned, left)
     told = _told(config, taken, left)
     stopped = taken.begun.intersection(planned).difference(taken.ended)

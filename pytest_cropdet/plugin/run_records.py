@@ -12,7 +12,7 @@ from pytest_cropdet.crops import plan_name
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import GateFailure
 from pytest_cropdet.gate import Run
-from pytest_cropdet.plugin import reports as reporting
+from pytest_cropdet.plugin import reports
 from pytest_cropdet.plugin.configuration import setting
 from pytest_cropdet.plugin.stash import Findings, failed_by, fixtures_in_setup, kept_runs
 from pytest_cropdet.report import run_properties, sorted_checks, write_json
@@ -160,7 +160,7 @@ def told_by(config: pytest.Config, item: pytest.Item, failure: object = None) ->
         now = (len(each.run.verdicts), each.trouble)
         if each.test == item.nodeid or each.reported != now:
             each.reported = now
-            trouble += reporting.leave_run(config, each.run, each.test, each.place)
+            trouble += reports.leave_run(config, each.run, each.test, each.place)
             if each not in told:
                 told.append(each)
     return [

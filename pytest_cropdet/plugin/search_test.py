@@ -107,7 +107,7 @@ class Judges:
         """Say of a slow detector how long the invariants take, after the first picture, which they need anyway."""
         before = self.detector.seconds
         with suppress(Exception), Progress.on(self.config) as progress:  # the invariants say what fails
-            windows = evidence.looks[0].windows
+            windows = evidence.observations[0].windows
             windows()
             advice = _advice_on_invariants(
                 (self.detector.seconds - before) / max(windows.calls, 1),

@@ -5,6 +5,7 @@ Nothing is computed here: a record holds what a run found, and everything else s
 Public modules: `charts`, the page's charts of a run for a notebook.
 """
 
+from pytest_cropdet.report.check_texts import sorted_checks
 from pytest_cropdet.report.coco_export import write_detections
 from pytest_cropdet.report.github import github_summary
 from pytest_cropdet.report.html.page import html_page
@@ -12,7 +13,6 @@ from pytest_cropdet.report.junit import benchmark_properties, check_properties, 
 from pytest_cropdet.report.object_file import write_objects
 from pytest_cropdet.report.records import MissingResult, benchmark_record, invariant_record, search_record, write_json
 from pytest_cropdet.report.terminal import benchmark_summary, checks_summary, short_verdict, write_summary
-from pytest_cropdet.report.wording import sorted_checks
 from pytest_cropdet.report.worker_files import WorkerFiles
 from pytest_cropdet.report.worst_crops import worst_crop_pictures
 

@@ -6,9 +6,9 @@ from typing import Any
 from pytest_cropdet.data import Pairing
 from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.gate import one_per_limit
+from pytest_cropdet.report.check_texts import check_text, checks_text, hints_of
 from pytest_cropdet.report.limit_rows import LimitRow, limit_line, limit_rows, note
 from pytest_cropdet.report.records import MissingResult
-from pytest_cropdet.report.wording import check_text, checks_text, hints_of
 from pytest_cropdet.terms import PHRASES, one_line, visible
 
 __all__ = ["annotations", "github_summary"]
@@ -63,7 +63,7 @@ def github_summary(
         lines += [f"- **{_plain(name)}**, hint: {_plain(hint)}" for name, hint in hints_of(checks)]
     for record in benchmarks:
         found = record["benchmark"]
-        means = ", ".join(f"{each['family']} {_number(each['drop']['value'])}" for each in found["families"])
+        means = ", ".join(f"{each['family']} {digits(each['drop']['value'])}" for each in found["families"])
         ends = f"mPC {_with_bounds(found['mpc'])}, rPC {_with_bounds(found['rpc'])}"
         lines += ["", f"**{_plain(record['name'])}**: {ends}; lost by family: {means}"]
     if unfinished:
@@ -94,12 +94,12 @@ def annotations(records: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[s
 
 
 def _row(record: Mapping[str, Any], row: LimitRow) -> str:
-    change = "-" if record["metric"] == "lost" else f"{_number(row.before)} → {_number(row.after)}"
+    change = "-" if record["metric"] == "lost" else f"{digits(row.before)} → {digits(row.after)}"
     cells = [
         SIGNS[row.verdict],
         _plain(row.name),
         _with_bounds({"value": row.value, "low": row.low, "high": row.high}),
-        "-" if row.limit is None else _number(row.limit),
+        "-" if row.limit is None else digits(row.limit),
         change,
         f"{record['crops']} of {row.images} images",
         str(row.objects),
@@ -108,15 +108,11 @@ def _row(record: Mapping[str, Any], row: LimitRow) -> str:
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    return _number(step["value"]) if step["distinguishable"] else "not distinguishable"
+    return digits(step["value"]) if step["distinguishable"] else "not distinguishable"
 
 
 def _with_bounds(each: Mapping[str, Any]) -> str:
-    return f"{_number(each['value'])}{bounds_text(each['low'], each['high'])}"
-
-
-def _number(value: float | None) -> str:
-    return digits(value)
+    return f"{digits(each['value'])}{bounds_text(each['low'], each['high'])}"
 
 
 def _plain(text: str) -> str:

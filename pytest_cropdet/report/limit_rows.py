@@ -1,15 +1,11 @@
 """The rows of every table of gates: one for each limit, each with the numbers of its own measure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pytest_cropdet.gate import one_per_limit, worst_verdict
-from pytest_cropdet.terms import one_line
+from pytest_cropdet.terms import Record, one_line
 
 __all__ = ["LimitRow", "drop_verdict", "limit_line", "limit_rows", "note"]
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ import pytest
 
 from pytest_cropdet.data import Pairing
 from pytest_cropdet.evaluation import bounds_text, digits
+from pytest_cropdet.report.check_texts import hints_of
 from pytest_cropdet.report.github import annotations
 from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, note
 from pytest_cropdet.report.model_card import benchmark_lines, model_card
 from pytest_cropdet.report.records import MissingResult
-from pytest_cropdet.report.wording import hints_of
 from pytest_cropdet.terms import PHRASES, one_line
 
 __all__ = ["benchmark_summary", "checks_summary", "short_verdict", "table", "write_summary"]
@@ -146,12 +146,12 @@ def steps(record: Mapping[str, Any], width: int, block: str) -> list[str]:
 def _cells(record: Mapping[str, Any], row: LimitRow) -> tuple[str, ...]:
     metric, change = record["metric"], "share lost"
     if metric != "lost":
-        change = f"{metric} {_number(row.before)} -> {_number(row.after)}"
+        change = f"{metric} {digits(row.before)} -> {digits(row.after)}"
     return (
         row.verdict,
         row.name,
-        f"{_number(row.value)}{_bounds({'low': row.low, 'high': row.high})}",
-        "-" if row.limit is None else _number(row.limit),
+        f"{digits(row.value)}{_bounds({'low': row.low, 'high': row.high})}",
+        "-" if row.limit is None else digits(row.limit),
         change,
         f"{record['crops']}",
         f"{row.images}",
@@ -211,10 +211,6 @@ def _fill(text: str, width: int, right: bool) -> str:
 
 def _bounds(drop: Mapping[str, Any]) -> str:
     return bounds_text(drop["low"], drop["high"])
-
-
-def _number(value: float | None) -> str:
-    return digits(value)
 
 
 def benchmark_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:

@@ -34,12 +34,12 @@ class WorkerFiles:
         """Keep what a run leaves, in place of what :meth:`begin` said."""
         self._write(test, place, {"test": test, "place": place, "done": True, **content})
 
-    def plan(self, tests: list[str]) -> None:
+    def expect(self, tests: list[str]) -> None:
         """Keep the tests that a worker was given: the controller does not know which of them gate."""
         write_whole(self.folder / "planned.json", json.dumps(tests))
 
-    def planned(self) -> list[str]:
-        """Return the tests that :meth:`plan` kept."""
+    def expected(self) -> list[str]:
+        """Return the tests that :meth:`expect` kept."""
         try:
             return [str(test) for test in json.loads((self.folder / "planned.json").read_text(encoding="utf-8"))]
         except (OSError, ValueError):

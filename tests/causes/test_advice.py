@@ -13,7 +13,7 @@ from pytest_cropdet.augment import Augmentation
 from pytest_cropdet.causes.advice import advise
 from pytest_cropdet.causes.chain import Chain, Step
 from pytest_cropdet.causes.mitigations.gains import MitigationTrial, Trials
-from pytest_cropdet.causes.mitigations.measures import Mitigation
+from pytest_cropdet.causes.mitigations.mitigation import Mitigation
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation.interval import Bounded
 from pytest_cropdet.evaluation.measure import GateFailure

@@ -180,7 +180,7 @@ def test_a_box_goes_to_the_input_and_back_and_the_image_lies_inside(width, heigh
 
 @pytest.mark.parametrize("pairs", [1, 7, 1 << 18])
 def test_the_best_anchor_is_the_first_of_largest_overlap_whatever_the_chunk(monkeypatch, pairs):
-    monkeypatch.setattr(module, "PAIRS", pairs)
+    monkeypatch.setattr(module, "PAIRS_HELD", pairs)
     rng = np.random.default_rng(1)
     corner, size = rng.random((2, 40, 2)) * 50
     boxes = np.concatenate([corner, corner + size], axis=1)

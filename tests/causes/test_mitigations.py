@@ -11,7 +11,7 @@ from pytest_cropdet.causes.advice import advise
 from pytest_cropdet.causes.mitigations import detect as trying
 from pytest_cropdet.causes.mitigations import gains as trials
 from pytest_cropdet.causes.mitigations.gains import choose, halves, keep_best
-from pytest_cropdet.causes.mitigations.measures import MARGINS, Mitigation, Padded, Shrunk, mitigations, size_of
+from pytest_cropdet.causes.mitigations.mitigation import MARGINS, Mitigation, Padded, Shrunk, mitigations, size_of
 from pytest_cropdet.data.cropping import crop_detections
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.evaluation.interval import Bounded

@@ -140,7 +140,9 @@ def test_neither_chunks_nor_the_number_of_replicates_change_a_replicate(realisti
     )
 
 
-@pytest.mark.parametrize(("name", "value"), [("CELLS", 64), ("FEW", 0), ("FEW", 1 << 40), ("EXACT_RECALL", 0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("CELLS_AT_ONCE", 64), ("FEW_CELLS", 0), ("FEW_CELLS", 1 << 40), ("EXACT_RECALL", 0)]
+)
 def test_how_the_work_is_cut_up_does_not_change_a_replicate(realistic, monkeypatch, name, value):
     whole = resample(realistic, np.arange(120), replicates=40, seed=4).mean()
     monkeypatch.setattr(weighted, name, value)

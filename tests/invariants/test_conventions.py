@@ -167,8 +167,8 @@ def test_what_a_function_returns_instead_is_named_and_costs_no_call(sentence):
     data = painted_data(16)
     detector = misread(FUNCTIONS[sentence])
     shown = Evidence(detector, data, examples=96, names=data.categories)
-    for look in shown.looks:
-        look.windows()
+    for observation in shown.observations:
+        observation.windows()
     calls = detector.shown
     text = named(shown)
     assert sentence in text

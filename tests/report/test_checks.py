@@ -9,11 +9,11 @@ from importlib import resources
 
 import pytest
 
+from pytest_cropdet.report.check_texts import sorted_checks
 from pytest_cropdet.report.github import annotations, github_summary
 from pytest_cropdet.report.html import MissingResult, html_page
 from pytest_cropdet.report.junit import check_properties
 from pytest_cropdet.report.terminal import checks_summary
-from pytest_cropdet.report.wording import sorted_checks
 from tests.report.made import HOSTILE, invariant, png, searched
 from tests.report.test_page import Checked, titles
 from tests.report.test_terminal import Reporter

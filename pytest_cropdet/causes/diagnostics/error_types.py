@@ -23,7 +23,6 @@ regions that do not count, and detections that lie mostly outside the window, ma
 are no errors either and reach no object; IoU is that with the better of the two boxes of a cut object.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,15 +32,15 @@ import numpy as np
 from pytest_cropdet.evaluation import (
     FOUND_IOU,
     Detected,
-    Floats,
     Matches,
     Objects,
     at_half,
     average_precision,
     bounds_of,
+    none_for_nan,
     resample,
 )
-from pytest_cropdet.geometry import Bools, Ints, iou
+from pytest_cropdet.geometry import Bools, Floats, Ints, iou
 
 __all__ = ["ERROR_KINDS", "ErrorCost", "ErrorTypes", "Errors", "error_types", "find_errors"]
 
@@ -77,7 +76,7 @@ class ErrorCost:
 
 @dataclass(frozen=True)
 class ErrorTypes:
-    """The cost of each kind of mistake, in the order of ``KINDS``."""
+    """The cost of each kind of mistake, in the order of ``ERROR_KINDS``."""
 
     costs: Mapping[str, ErrorCost]
 
@@ -203,7 +202,9 @@ def error_types(
         drawn_cost = _costs(_mean_of_defined(drawn.singles[0]))
         bounds = [bounds_of(change, level) for change in drawn_cost[1] - drawn_cost[0]]
     values = zip(ERROR_KINDS, cost.T, bounds, strict=True)
-    return ErrorTypes({kind: ErrorCost(_or_none(pair[0]), _or_none(pair[1]), *ends) for kind, pair, ends in values})
+    return ErrorTypes(
+        {kind: ErrorCost(none_for_nan(pair[0]), none_for_nan(pair[1]), *ends) for kind, pair, ends in values}
+    )
 
 
 def find_errors(objects: Objects, detected: Detected, matches: Matches) -> Errors:
@@ -287,7 +288,3 @@ def _mean_of_defined(values: Floats) -> Floats:
     defined = ~np.isnan(values)
     count = defined.sum(axis=-1)
     return np.asarray(np.where(defined, values, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan))
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

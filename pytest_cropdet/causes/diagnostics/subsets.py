@@ -8,7 +8,6 @@ would be if all objects were like those of the subset (normalised AP; D. Hoiem e
 Detectors", 2012); of all objects together it is the AP of the run.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -17,12 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation import Bounded, Matches, Objects, average_precision, bounded_ratio
+from pytest_cropdet.evaluation import (
+    Bounded,
+    Matches,
+    Objects,
+    average_precision,
+    bounded_ratio,
+    none_for_nan,
+    subtract,
+)
 from pytest_cropdet.geometry import Bools
+from pytest_cropdet.terms import STEPS
 
-__all__ = ["MIN_IMAGES", "MIN_OBJECTS", "STEPS", "Subset", "Subsets"]
+__all__ = ["MIN_IMAGES", "MIN_OBJECTS", "Subset", "Subsets"]
 
-STEPS = ("context", "cut", "position", "scale")  # step k lies between rendering k and k + 1 of the chain
 MIN_OBJECTS = 20  # pairs of object and crop below which a subset has no numbers
 MIN_IMAGES = 10  # source images, likewise
 
@@ -118,7 +125,10 @@ class Subsets:
         return [
             self._measure(
                 self.counted & (self.objects.truth.category == category),
-                {name: _defined(each.mean(threshold=self.iou, categories=alone[k])) for name, each in values.items()},
+                {
+                    name: none_for_nan(each.mean(threshold=self.iou, categories=alone[k]))
+                    for name, each in values.items()
+                },
             )
             for k, category in enumerate(self.categories)
         ]
@@ -129,7 +139,7 @@ class Subsets:
         only = replace(table, scored=table.scored & chosen)
         everything, some = (self._per_category(rows) for rows in (self.counted, chosen))
         worth = everything / np.maximum(some, 1)
-        return _defined(average_precision(only, worth=worth).mean(threshold=self.iou, categories=self.kept))
+        return none_for_nan(average_precision(only, worth=worth).mean(threshold=self.iou, categories=self.kept))
 
     def _per_category(self, rows: Bools) -> NDArray[Any]:
         places = self.matches[self.renderings[0]].truth_category[rows]
@@ -147,8 +157,8 @@ class Subsets:
             distinct=distinct,
             images=len(np.unique(unit)),
             ap=ap,
-            drop=_less(ap[whole], ap[crop]),
-            steps={name: _less(ap[before], ap[after]) for name, (before, after) in self.steps.items()},
+            drop=subtract(ap[whole], ap[crop]),
+            steps={name: subtract(ap[before], ap[after]) for name, (before, after) in self.steps.items()},
             found={
                 name: float((rows & chosen).sum() / len(unit)) if enough else None for name, rows in self.found.items()
             },
@@ -171,11 +181,3 @@ class Subsets:
 
 def _enough(chosen: Bools, objects: Objects) -> bool:
     return int(chosen.sum()) >= MIN_OBJECTS and len(np.unique(objects.unit[chosen])) >= MIN_IMAGES
-
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _less(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else before - after

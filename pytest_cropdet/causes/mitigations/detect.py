@@ -16,7 +16,7 @@ from pytest_cropdet.causes.mitigations.gains import (
     keep_best,
     part_of,
 )
-from pytest_cropdet.causes.mitigations.measures import Mitigation, mitigations, size_of
+from pytest_cropdet.causes.mitigations.mitigation import Mitigation, mitigations, size_of
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.inference import Advanced, Batches, Meter, Picture, Started

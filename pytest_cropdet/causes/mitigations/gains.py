@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pytest_cropdet.causes.attribution import ScoredRun, scores_of
-from pytest_cropdet.causes.mitigations.measures import Mitigation
+from pytest_cropdet.causes.mitigations.mitigation import Mitigation
 from pytest_cropdet.crops import draw_number
 from pytest_cropdet.data import Detections
 from pytest_cropdet.evaluation import (

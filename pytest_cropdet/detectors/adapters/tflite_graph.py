@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pytest_cropdet.detectors.adapters.tflite_file import POSTPROCESS
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
 __all__ = ["Graph", "Output", "read_graph"]
 
-POSTPROCESS = "TFLite_Detection_PostProcess"
 KERNEL_ORDER = ("boxes", "classes", "scores", "count")  # in which that operation writes its four outputs
 API_NAMES = {
     "detection_boxes": "boxes",

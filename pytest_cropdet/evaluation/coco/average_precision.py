@@ -7,13 +7,15 @@ really holds it twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pytest_cropdet.evaluation.coco.tables import Bools, Floats, Ints, Matches
+from pytest_cropdet.evaluation.coco.tables import Matches
+from pytest_cropdet.geometry import Bools, Floats, Ints
 
 RECALL_POINTS: Floats = np.linspace(0.0, 1.0, 101)
 RECALL_POINTS.flags.writeable = False
@@ -194,4 +196,4 @@ def _hits_and_changes(matches: Matches, area: str) -> tuple[Bools, NDArray[np.in
 __all__ = ["RECALL_POINTS", "AveragePrecision", "average_precision", "coco_summary", "recall"]
 
 
-IOU_OF = {"mAP": None, "AP50": 0.5, "AP75": 0.75}
+IOU_OF: Mapping[str, float | None] = {"mAP": None, "AP50": 0.5, "AP75": 0.75}

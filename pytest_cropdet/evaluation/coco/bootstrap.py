@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pytest_cropdet.evaluation.coco.average_precision import threshold_index
+from pytest_cropdet.evaluation.coco.average_precision import IOU_OF, threshold_index
 from pytest_cropdet.evaluation.coco.events import category_events
-from pytest_cropdet.evaluation.coco.tables import Floats, Ints, Matches
+from pytest_cropdet.evaluation.coco.tables import Matches
 from pytest_cropdet.evaluation.coco.weighted_ap import CategoryAP, Weights
+from pytest_cropdet.geometry import Floats, Ints
 
 if TYPE_CHECKING:
     from pytest_cropdet.evaluation.coco.weighted_ap_numba import FastCategoryAP
 
-METRICS = ("mAP", "AP50", "AP75")
 WORTH_NUMBA = 1 << 27  # detections times replicates; below, NumPy is done before numba is imported
 
 
@@ -108,10 +108,10 @@ def resample(
     levels = _levels(wanted, len(first.thresholds))
     wanted = [w if isinstance(w, slice) else levels.index(w) for w in wanted]
 
-    plans = [category_events(table, chosen.tolist(), levels, area) for table in tables]
-    kernel = _kernel(sum(len(plan.counted) for table in plans for plan in table) * replicates)
+    tables_events = [category_events(table, chosen.tolist(), levels, area) for table in tables]
+    kernel = _kernel(sum(len(events.counted) for table in tables_events for events in table) * replicates)
     width = min(kernel.width(first.images), replicates)
-    askers = [[kernel(plan, width) for plan in table] for table in plans]
+    askers = [[kernel(events, width) for events in table] for table in tables_events]
     generator = np.random.Generator(np.random.PCG64(seed))
     means = np.empty((len(metrics), len(tables), replicates))
     alone = np.empty((len(metrics), len(tables), replicates, len(singles)))
@@ -168,8 +168,8 @@ def _checked(
     if given.shape != (first.images,) or (given.size and given.dtype.kind not in "iu"):
         raise ValueError(f"unit must hold one integer for each of {first.images} evaluation images")
     for metric in metrics:
-        if metric not in METRICS:
-            raise ValueError(f"metric {metric!r} is none of {', '.join(METRICS)}")
+        if metric not in IOU_OF:
+            raise ValueError(f"metric {metric!r} is none of {', '.join(IOU_OF)}")
     if units is not None:
         if given.size and not 0 <= given.min() <= given.max() < units:
             raise ValueError(f"unit must lie between 0 and {units - 1}, the {units} units counted from 0")
@@ -213,7 +213,7 @@ def _kernel(cells: int) -> type[CategoryAP] | type[FastCategoryAP]:
 
 def _metrics(ask: CategoryAP | FastCategoryAP, weights: Weights, levels: int, wanted: Sequence[slice | int]) -> Floats:
     """Return (M, B): the metrics of one category; NaN where the replicate drew no scored object."""
-    positives = weights.take(ask.plan.objects, axis=0).sum(axis=0, dtype=np.float64)
+    positives = weights.take(ask.category.objects, axis=0).sum(axis=0, dtype=np.float64)
     ap = np.empty((levels, weights.shape[1]))
     ask(weights, positives, ap)
     ap[:, positives == 0] = np.nan

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation.coco.tables import Bools, Ints, Matches
+from pytest_cropdet.evaluation.coco.tables import Matches
+from pytest_cropdet.geometry import Bools, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class CategoryEvents:
 def category_events(
     table: Matches, categories: Sequence[int], levels: Sequence[int], area: str = "all"
 ) -> list[CategoryEvents]:
-    """Return the plan of each category, at some thresholds; categories and thresholds are given by their indices."""
+    """Return the events of each category, at some thresholds; categories and thresholds are given by their indices."""
     index = table.area_index(area)
     objects = np.flatnonzero(table.scored[index])
     objects = objects[np.argsort(table.truth_category[objects], kind="stable")]
@@ -54,14 +55,14 @@ def category_events(
     any_hit: Bools = np.logical_or.reduce(hit)
     is_event: Bools = any_hit | np.logical_or.reduce(change)
 
-    plans = []
+    found = []
     for k in categories:
         first, last = first_contender[k], first_contender[k + 1]
         end = last - int(np.argmax(any_hit[first:last][::-1])) if any_hit[first:last].any() else first
         event = first + np.flatnonzero(is_event[first:end])
         here = slice(table.starts[k], table.contenders[end - 1] + 1 if end > first else table.starts[k])
         before = np.cumsum(counted[here])
-        plans.append(
+        found.append(
             CategoryEvents(
                 objects=table.truth_image[objects[first_object[k] : first_object[k + 1]]],
                 counted=table.image[here][counted[here]],
@@ -71,4 +72,4 @@ def category_events(
                 changes=change[:, event],
             )
         )
-    return plans
+    return found

@@ -20,13 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 from pytest_cropdet.evaluation.coco.tables import (
     ALL_AREAS,
     COCO_THRESHOLDS,
-    Bools,
     Detected,
-    Floats,
-    Ints,
     Matches,
     Truth,
 )
+from pytest_cropdet.geometry import Bools, Floats, Ints
 
 PAIRS_AT_ONCE = 1 << 18  # bounds the memory of the IoU step
 LARGEST_TABLE = 1 << 20  # of category ids

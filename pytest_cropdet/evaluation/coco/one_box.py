@@ -14,7 +14,8 @@ from functools import partial
 import numpy as np
 
 from pytest_cropdet.evaluation.coco.matching import match
-from pytest_cropdet.evaluation.coco.tables import Bools, Detected, Floats, Ints, Matches, Truth
+from pytest_cropdet.evaluation.coco.tables import Detected, Matches, Truth
+from pytest_cropdet.geometry import Bools, Floats, Ints
 
 HALVINGS = 60  # until two floats are neighbours
 

@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from pytest_cropdet.geometry import Bools, Floats, Ints
 
 COCO_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 """IoU 0.50, 0.55, ... 0.95, to the last bit as pycocotools has them."""

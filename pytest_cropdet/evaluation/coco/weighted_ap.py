@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation.coco.average_precision import EPSILON, RECALL_POINTS
 from pytest_cropdet.evaluation.coco.events import CategoryEvents
-from pytest_cropdet.evaluation.coco.tables import Floats, Ints
+from pytest_cropdet.geometry import Floats, Ints
 
 Weights = NDArray[np.unsignedinteger[Any]]
 Reals = NDArray[np.floating[Any]]
@@ -45,7 +45,7 @@ class _Level:
     """
 
     hits: Ints
-    """(H,) their places among the plan's events."""
+    """(H,) their places among all events."""
     ends: Ints
     """(R,) the places of the ends of runs among the hits."""
     changes: Ints
@@ -56,28 +56,28 @@ class _Level:
     """(R,) how many of the changes stand at or before each end."""
 
     @classmethod
-    def of(cls, plan: CategoryEvents, index: int) -> _Level:
-        hits = np.flatnonzero(plan.hits[index])
-        counted = plan.counted_before[hits]
-        changes = np.flatnonzero(plan.changes[index])
+    def of(cls, category: CategoryEvents, index: int) -> _Level:
+        hits = np.flatnonzero(category.hits[index])
+        counted = category.counted_before[hits]
+        changes = np.flatnonzero(category.changes[index])
         if len(changes):
-            counted = counted + np.cumsum(plan.changes[index])[hits]
+            counted = counted + np.cumsum(category.changes[index])[hits]
         ends = np.flatnonzero(np.append(np.diff(counted) != 1, True)[: len(hits)])
         before = np.searchsorted(changes, hits[ends], side="right")
-        return cls(hits, ends, changes, plan.changes[index, changes].astype(float), before)
+        return cls(hits, ends, changes, category.changes[index, changes].astype(float), before)
 
 
 class CategoryAP:
     """Computes the AP of one category; made once, asked for each chunk of weightings."""
 
-    def __init__(self, plan: CategoryEvents, width: int) -> None:
+    def __init__(self, category: CategoryEvents, width: int) -> None:
         """``width`` is the number of weightings to expect at once."""
-        self.plan = plan
-        levels = [_Level.of(plan, index) for index in range(len(plan.hits))]
+        self.category = category
+        levels = [_Level.of(category, index) for index in range(len(category.hits))]
         longest = max(len(level.ends) for level in levels)
         step = len(levels) if longest * width < FEW_CELLS else 1
         self.groups = [
-            _Group(len(plan.events), slice(first, first + step), levels[first : first + step])
+            _Group(len(category.events), slice(first, first + step), levels[first : first + step])
             for first in range(0, len(levels), step)
         ]
 
@@ -91,14 +91,14 @@ class CategoryAP:
 
         ``weights`` is (images + 1, B), its last row all zero; ``positives`` is (B,), the weight of the scored objects.
         """
-        plan = self.plan
-        if not len(plan.events):
+        category = self.category
+        if not len(category.events):
             out[:] = 0.0
             return
         kind = np.float32 if positives.max() < EXACT_RECALL else np.float64
-        counted = _counted_at_events(plan, weights)
-        weight = np.zeros((len(plan.events) + 1, weights.shape[1]), dtype=kind)  # the last row pads
-        weight[:-1] = weights.take(plan.events, axis=0)
+        counted = _counted_at_events(category, weights)
+        weight = np.zeros((len(category.events) + 1, weights.shape[1]), dtype=kind)  # the last row pads
+        weight[:-1] = weights.take(category.events, axis=0)
         per_positive = 1.0 / np.where(positives > 0, positives, np.inf)
         scale, half = (100.0 * per_positive).astype(kind), (0.5 * per_positive).astype(kind)
         first_tie = first_tie_of(positives)
@@ -121,7 +121,7 @@ class CategoryAP:
 
 
 class _Group:
-    """Some thresholds of a plan that go in step, g of them, their rows folded to (b, n, g)."""
+    """Some thresholds of a category that go in step, g of them, their rows folded to (b, n, g)."""
 
     def __init__(self, events: int, rows: slice, levels: Sequence[_Level]) -> None:
         self.rows = rows
@@ -212,20 +212,20 @@ def _running_maximum_from_the_end(rows: Floats) -> None:
     np.maximum(rows[1:, :-1], first[1:], out=rows[1:, :-1])
 
 
-def _counted_at_events(plan: CategoryEvents, weights: Weights) -> Floats:
+def _counted_at_events(category: CategoryEvents, weights: Weights) -> Floats:
     """Return (E, B): the weight of the detections that mostly count, up to each event."""
     width = weights.shape[1]
-    result = np.zeros((len(plan.events), width))
+    result = np.zeros((len(category.events), width))
     size = max(CELLS_AT_ONCE // width, 16)
     tallest = np.iinfo(weights.dtype).max // max(int(weights.max()), 1)  # taller blocks could overflow
     carried = np.zeros((1, width))
-    done = int(np.searchsorted(plan.counted_before, 0, side="right"))
-    for start in range(0, len(plan.counted), size):
-        images = plan.counted[start : start + size]
+    done = int(np.searchsorted(category.counted_before, 0, side="right"))
+    for start in range(0, len(category.counted), size):
+        images = category.counted[start : start + size]
         folded = _folded(images, len(images), len(weights) - 1, tallest)
         sums, before = _block_sums(weights, folded, carried)
-        stop = int(np.searchsorted(plan.counted_before, start + size, side="right"))
-        block, row = np.divmod(plan.counted_before[done:stop] - start - 1, len(folded))
+        stop = int(np.searchsorted(category.counted_before, start + size, side="right"))
+        block, row = np.divmod(category.counted_before[done:stop] - start - 1, len(folded))
         np.add(sums[row, block], before[block], out=result[done:stop])
         carried = before[-1:]
         done = stop

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation.coco.average_precision import RECALL_POINTS
 from pytest_cropdet.evaluation.coco.events import CategoryEvents
-from pytest_cropdet.evaluation.coco.tables import Bools, Floats, Ints
 from pytest_cropdet.evaluation.coco.weighted_ap import ABOVE, Weights, first_tie_of
+from pytest_cropdet.geometry import Bools, Floats, Ints
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Points = NDArray[np.int8]
@@ -31,8 +31,8 @@ def compiled(function: Function) -> Function:
 class FastCategoryAP:
     """Computes the AP of one category; made once, asked for each chunk of weightings."""
 
-    def __init__(self, plan: CategoryEvents, width: int) -> None:
-        self.plan = plan
+    def __init__(self, category: CategoryEvents, width: int) -> None:
+        self.category = category
 
     @staticmethod
     def width(images: int) -> int:
@@ -41,11 +41,11 @@ class FastCategoryAP:
 
     def __call__(self, weights: Weights, positives: Floats, out: Floats) -> None:
         """Write (T, B) AP into ``out``, as ``weighted.CategoryAP`` does."""
-        plan = self.plan
-        at_events = np.empty((len(plan.events), len(positives)), dtype=np.int32)
-        _count(plan.counted, plan.counted_before, weights, at_events)
-        before, ties = plan.counted_before, first_tie_of(positives)
-        _category_ap(plan.events, before, plan.hits, plan.changes, weights, at_events, positives, ties, out)
+        category = self.category
+        at_events = np.empty((len(category.events), len(positives)), dtype=np.int32)
+        _count(category.counted, category.counted_before, weights, at_events)
+        before, ties = category.counted_before, first_tie_of(positives)
+        _category_ap(category.events, before, category.hits, category.changes, weights, at_events, positives, ties, out)
 
 
 @compiled
@@ -74,7 +74,7 @@ def _category_ap(
     ties: Floats,
     out: Floats,
 ) -> None:
-    """Write (T, B) AP into ``out``; the other arguments are the fields of the plan and what was made of them."""
+    """Write (T, B) AP into ``out``; the other arguments are the fields of the category and what was made of them."""
     width = weights.shape[1]
     true = np.empty((len(events), width), np.int32)  # from the last end to the first: loops that count down are slow
     total = np.empty((len(events), width), np.int32)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_cropdet.figures.svg.shapes import Axis, Svg, bounded_text, chart, line, rect, text, whisker
+from pytest_cropdet.figures.style import shorten
+from pytest_cropdet.figures.svg.shapes import ROW_HEIGHT, Axis, Svg, bounded_text, chart, line, rect, text, whisker
 
 __all__ = ["Bar", "bar_chart", "stacked_bar"]
 
-ROW = 40.0
 LONGEST_LABEL = 40  # letters of a label
 
 
@@ -28,9 +28,9 @@ def bar_chart(title: str, rows: Sequence[Bar], scale: Axis | None = None) -> Svg
     shared = scale or Axis.around([0.0, *(end for row in rows for end in (row.value, row.low, row.high))], 0.02)
     shapes = []
     for place, row in enumerate(rows):
-        top = place * ROW
+        top = place * ROW_HEIGHT
         shapes += [
-            text(0, top + 14, _short(row.label)),
+            text(0, top + 14, shorten(row.label, LONGEST_LABEL, "…")),
             text(100, top + 14, bounded_text(row.value, row.low, row.high), anchor="end"),
         ]
         if row.value is None:
@@ -43,7 +43,7 @@ def bar_chart(title: str, rows: Sequence[Bar], scale: Axis | None = None) -> Svg
             *whisker(shared, row.low, row.high, top + 26),
         ]
     told = "; ".join(f"{row.label}: {bounded_text(row.value, row.low, row.high)} ({row.note})" for row in rows)
-    return chart(title, told, ROW * len(rows) + 2, shapes)
+    return chart(title, told, ROW_HEIGHT * len(rows) + 2, shapes)
 
 
 def stacked_bar(title: str, parts: Sequence[tuple[str, int, str]]) -> Svg:
@@ -55,7 +55,3 @@ def stacked_bar(title: str, parts: Sequence[tuple[str, int, str]]) -> Svg:
             shapes.append(rect(place, place + wide, 2, 26, kind))
             place += wide
     return chart(title, "; ".join(f"{name}: {count}" for name, count, _ in parts), 30, shapes)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_cropdet.figures.svg.shapes import Axis, Svg, chart, dot, line, number_text, rect, text, whisker
+from pytest_cropdet.figures.svg.shapes import ROW_HEIGHT, Axis, Svg, chart, dot, line, number_text, rect, text, whisker
 
 __all__ = ["Gap", "gap_chart", "limit_meter"]
 
-ROW = 40.0
 PLACE = 27.0  # y of the points in their row
 METER = 1.5  # times what is allowed, the whole width of a meter
 
@@ -27,7 +26,7 @@ def gap_chart(title: str, rows: Sequence[Gap], scale: Axis) -> Svg:
     """Return the rows below one another, on the axis of ``scale``, which holds 0."""
     shapes, told = [], []
     for place, row in enumerate(rows):
-        top = place * ROW
+        top = place * ROW_HEIGHT
         words = f"{number_text(row.reference)} → {number_text(row.crop)}"
         told.append(f"{row.label}: {words}")
         shapes += [text(0, top + 14, row.label), text(100, top + 14, words, anchor="end")]
@@ -42,7 +41,7 @@ def gap_chart(title: str, rows: Sequence[Gap], scale: Axis) -> Svg:
             dot(before, top + PLACE, "whole", 5.5),
             dot(after, top + PLACE, "crop", 5.5),
         ]
-    foot = ROW * len(rows)
+    foot = ROW_HEIGHT * len(rows)
     for tick in scale.ticks():
         shapes += [
             line(scale.at(tick), foot - 2, scale.at(tick), foot + 2, "rule"),

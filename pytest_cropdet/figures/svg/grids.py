@@ -3,21 +3,19 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from pytest_cropdet.figures.svg.shapes import CLASS_COLOURS, Svg
+from pytest_cropdet.figures.rows import loss_shares
+from pytest_cropdet.figures.style import CLASS_COLOURS
+from pytest_cropdet.figures.svg.shapes import Svg
 
 __all__ = ["heat_map", "histogram", "shown_edges"]
 
 CELL = 40
-FEWEST = 5  # found in a cell, to speak of a share
 LEAST = 0.0005  # share of a group in a bin that is drawn at the ends
 
 
-def heat_map(title: str, over: Sequence[Sequence[int]], under: Sequence[Sequence[int]]) -> Svg:
-    """Return the map of ``over / under`` in per cent, cell by cell; empty where ``under`` is less than 5."""
-    shares = [
-        [a / b if b >= FEWEST else None for a, b in zip(one, other, strict=True)]
-        for one, other in zip(over, under, strict=True)
-    ]
+def heat_map(title: str, lost: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> Svg:
+    """Return the map of ``lost / found`` in per cent, cell by cell; empty where ``found`` is less than 5."""
+    shares = loss_shares(lost, found)
     known = [share for row in shares for share in row if share is not None]
     most = max([0.1, *known])
     shapes = []
@@ -26,9 +24,8 @@ def heat_map(title: str, over: Sequence[Sequence[int]], under: Sequence[Sequence
             place = f'x="{x * CELL}" y="{y * CELL}" width="{CELL}" height="{CELL}"'
             shapes.append(f'<rect class="cell" {place} fill="none" stroke="{CLASS_COLOURS["rule"]}"/>')
             if share is not None:
-                shapes.append(
-                    f'<rect class="f-heat" {place} fill="{CLASS_COLOURS["loss"]}" fill-opacity="{0.6 * share / most:.3f}"/>'
-                )
+                shade = f'fill="{CLASS_COLOURS["loss"]}" fill-opacity="{0.6 * share / most:.3f}"'
+                shapes.append(f'<rect class="f-heat" {place} {shade}/>')
                 shapes.append(
                     f'<text class="t-plain" x="{x * CELL + CELL / 2}" y="{y * CELL + CELL / 2 + 5}" '
                     f'text-anchor="middle" fill="currentColor">{100 * share:.0f}</text>'
@@ -58,7 +55,8 @@ def histogram(title: str, edges: Sequence[float], groups: Mapping[str, Sequence[
         dash = ' stroke-dasharray="5 3"' if name == "training" else ""
         lines.append(
             f'<polyline class="s-{escape(name)}" points="{" ".join(points)}" fill="none" '
-            f'stroke="{CLASS_COLOURS.get(name, CLASS_COLOURS["mark"])}" stroke-width="2" vector-effect="non-scaling-stroke"{dash}/>'
+            f'stroke="{CLASS_COLOURS.get(name, CLASS_COLOURS["mark"])}" stroke-width="2" '
+            f'vector-effect="non-scaling-stroke"{dash}/>'
         )
     told = f"from {edges[first]:g} to {edges[last]:g}: {', '.join(groups)}" if len(edges) else "nothing"
     frame = f'class="chart" height="{high:g}" preserveAspectRatio="none"'

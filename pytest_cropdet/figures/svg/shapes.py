@@ -10,29 +10,11 @@ from dataclasses import dataclass
 from html import escape
 
 from pytest_cropdet.evaluation import bounds_text, digits
+from pytest_cropdet.figures.style import CLASS_COLOURS
 
-__all__ = ["CLASS_COLOURS", "Axis", "Svg", "bounded_text", "chart", "line", "number_text", "rect", "text"]
+__all__ = ["ROW_HEIGHT", "Axis", "Svg", "bounded_text", "chart", "line", "number_text", "rect", "text"]
 
-# by class; mid tones that show on white and on black alike, for places without the page's style sheet
-CLASS_COLOURS = {
-    "loss": "#c2570c",
-    "gain": "#1a7f5a",
-    "unsure": "#8a8f98",
-    "mark": "currentColor",
-    "muted": "#767b84",
-    "rule": "#b9bec6",
-    "allowed": "#1a7f5a",
-    "limit": "#b3261e",
-    "whole": "#2f6fb0",
-    "crop": "#c2570c",
-    "training": "#767b84",
-    "context": "#2f6fb0",
-    "cut": "#c2570c",
-    "position": "#9b4f96",
-    "scale": "#8a6d00",
-    "kept": "#8a8f98",
-    "missed": "#b9bec6",
-}
+ROW_HEIGHT = 40.0  # px of a row: a line of words, and what is drawn below
 LABEL_EDGE = 18.0  # per cent from either side within which a centred label would stick out
 
 
@@ -73,7 +55,7 @@ class Axis:
     def ticks(self, most: int = 5) -> list[float]:
         """Return at most about ``most`` round values within.
 
-        >>> Scale(-0.02, 0.13).ticks()
+        >>> Axis(-0.02, 0.13).ticks()
         [0.0, 0.05, 0.1]
         """
         rough = (self.high - self.low) / most
@@ -139,7 +121,7 @@ def dot(x: float, y: float, kind: str, radius: float = 5.0) -> str:
 def number_text(value: float | None) -> str:
     """Return a value with three digits.
 
-    >>> number(0.1), number(None)
+    >>> number_text(0.1), number_text(None)
     ('0.100', 'undefined')
     """
     return digits(value).replace("-", "−")  # noqa: RUF001  (a minus as wide as a plus)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_cropdet.figures.rows import StepRow, step_rows
 from pytest_cropdet.figures.svg.shapes import (
     Axis,
     Svg,
@@ -15,7 +16,6 @@ from pytest_cropdet.figures.svg.shapes import (
     text,
     whisker,
 )
-from pytest_cropdet.terms import PHRASES
 
 __all__ = ["waterfall"]
 
@@ -29,27 +29,19 @@ def waterfall(steps: Sequence[Mapping[str, Any]], whole: float | None, crop: flo
     ``whole`` and ``crop`` are the ends. A bar reaches from the value before its step to the one after; its whisker
     holds where the value after it may lie. A step that is not distinguishable is pale.
     """
-    if whole is None or crop is None or any(step["value"] is None for step in steps):
+    rows = step_rows(steps, whole, crop)
+    if rows is None or whole is None or crop is None:
         return None
-    before, place = [], whole
-    for step in steps:
-        before.append(place)
-        place -= step["value"]
-    ends = [
-        start - step[end]
-        for start, step in zip(before, steps, strict=True)
-        for end in ("low", "high")
-        if step[end] is not None
-    ]
-    scale = Axis.around([whole, crop, *before, *ends], 0.02, margin=3.0)
+    ends = [end for row in rows for end in (row.before, *(row.after_bounds or ()))]
+    scale = Axis.around([whole, crop, *ends], 0.02, margin=3.0)
     shapes = _end(0, "whole image", whole, scale, metric)
-    for row, (start, step) in enumerate(zip(before, steps, strict=True), 1):
-        shapes += _step(row, start, step, scale)
-    shapes += _end(len(steps) + 1, "crop", crop, scale, metric)
-    told = "; ".join(f"{PHRASES.get(step['name'], step['name'])} {number_text(step['value'])}" for step in steps)
+    for place, row in enumerate(rows, 1):
+        shapes += _step(place, row, scale)
+    shapes += _end(len(rows) + 1, "crop", crop, scale, metric)
+    told = "; ".join(f"{row.phrase} {number_text(row.lost)}" for row in rows)
     title = f"From whole image to crop, {metric} lost by each step"
     description = f"whole image {number_text(whole)}; {told}; crop {number_text(crop)}"
-    return chart(title, description, STEP_HEIGHT * (len(steps) + 2) + 4, shapes)
+    return chart(title, description, STEP_HEIGHT * (len(rows) + 2) + 4, shapes)
 
 
 def _end(row: int, name: str, value: float, scale: Axis, metric: str) -> list[str]:
@@ -63,17 +55,22 @@ def _end(row: int, name: str, value: float, scale: Axis, metric: str) -> list[st
     ]
 
 
-def _step(row: int, start: float, step: Mapping[str, Any], scale: Axis) -> list[str]:
-    top, after = row * STEP_HEIGHT, start - step["value"]
-    sure = step["distinguishable"]
-    kind = ("loss" if step["value"] > 0 else "gain") if sure else "unsure"
-    low, high = step["low"], step["high"]
-    shown = bounded_text(step["value"], low, high)
-    ends = (None, None) if low is None or high is None else (start - high, start - low)
+def _step(place: int, row: StepRow, scale: Axis) -> list[str]:
+    top, sure = place * STEP_HEIGHT, row.distinguishable
+    kind = ("loss" if row.lost > 0 else "gain") if sure else "unsure"
+    shown = bounded_text(row.lost, row.low, row.high)
+    low, high = row.after_bounds or (None, None)
     return [
-        text(0, top + 15, PHRASES.get(step["name"], step["name"])),
+        text(0, top + 15, row.phrase),
         text(100, top + 15, shown, "" if sure else "muted", "end"),
-        rect(scale.at(start), scale.at(after), top + 22, BAR_HEIGHT, kind, "" if sure else ' fill-opacity="0.45"'),
-        *whisker(scale, ends[0], ends[1], top + 22 + BAR_HEIGHT / 2),
-        line(scale.at(after), top + 22 + BAR_HEIGHT, scale.at(after), top + STEP_HEIGHT + 22, "rule"),
+        rect(
+            scale.at(row.before),
+            scale.at(row.after),
+            top + 22,
+            BAR_HEIGHT,
+            kind,
+            "" if sure else ' fill-opacity="0.45"',
+        ),
+        *whisker(scale, low, high, top + 22 + BAR_HEIGHT / 2),
+        line(scale.at(row.after), top + 22 + BAR_HEIGHT, scale.at(row.after), top + STEP_HEIGHT + 22, "rule"),
     ]

@@ -1,7 +1,6 @@
 """A benchmark as sections: families, severities, control lines, the row for a model card."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pytest_cropdet.figures import Axis, Gap, bounded_text, gap_chart, number_text
 from pytest_cropdet.report.html.blocks import (
@@ -16,10 +15,10 @@ from pytest_cropdet.report.html.blocks import (
     number_cell,
 )
 from pytest_cropdet.report.model_card import model_card
+from pytest_cropdet.terms import Record
 
 __all__ = ["benchmark_headline", "benchmark_numbers", "benchmark_sections"]
 
-Record = Mapping[str, Any]
 
 STRESSES = {
     "random": "a window anywhere",

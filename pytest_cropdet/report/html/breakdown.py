@@ -4,7 +4,21 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_cropdet.figures import Axis, Bar, bar_chart, heat_map, histogram, shown_edges
+from pytest_cropdet.figures import (
+    QUANTITY_NAMES,
+    SHIFT_NAMES,
+    Axis,
+    Bar,
+    bar_chart,
+    bins_with_objects,
+    capitalized,
+    distance_name,
+    group_label,
+    heat_map,
+    histogram,
+    most_lost_first,
+    shown_edges,
+)
 from pytest_cropdet.report.html.blocks import (
     LONG_TABLE,
     Block,
@@ -16,19 +30,12 @@ from pytest_cropdet.report.html.blocks import (
     cell,
     number_cell,
 )
+from pytest_cropdet.terms import Record
 
 __all__ = ["labels_section", "miss_map_section", "shift_section", "where_section"]
 
-Record = Mapping[str, Any]
 
-QUANTITIES = {
-    "visibility": "Visible share of the object",
-    "size": "Original size (COCO)",
-    "distance_to_cut": "Distance to the cut",
-    "distance_to_cut_relative": "Distance to the cut, in object sizes",
-    "distance_to_border": "Distance to the image's border",
-    "category": "Category",
-}
+QUANTITIES = {name: capitalized(words) for name, words in QUANTITY_NAMES.items()}
 MOST_BARS = 12
 FEWEST_CATEGORIES = 3  # categories that can be told of, to draw them
 LOGARITHMIC = ("size", "aspect")  # their bins are of log2
@@ -40,8 +47,8 @@ def where_section(gate: Record) -> Section | None:
     told = gate.get("where")
     if not told:
         return _by_category(gate)
-    shown = {name: [each for each in told[name] if each["objects"]] for name in QUANTITIES if told.get(name)}
-    shown["category"] = sorted(shown.get("category", []), key=_most_lost)
+    shown = {name: bins_with_objects(told[name]) for name in QUANTITIES if told.get(name)}
+    shown["category"] = most_lost_first(told.get("category") or ())
     drawn = {name: rows[:MOST_BARS] for name, rows in shown.items() if rows}
     told_of = [row for row in shown["category"] if row["lost"]["value"] is not None]
     # of data of many categories most have too few objects to say: what they lose in AP is known of more
@@ -80,11 +87,6 @@ def where_section(gate: Record) -> Section | None:
 
 def _bounds(each: Mapping[str, Any]) -> dict[str, Any]:
     return {name: each[name] for name in ("value", "low", "high")}
-
-
-def _most_lost(row: Mapping[str, Any]) -> tuple[bool, float, str]:
-    lost = row["lost"]["value"]
-    return lost is None, -(lost or 0.0), row["label"]
 
 
 def _row(row: Mapping[str, Any]) -> list[Any]:
@@ -197,13 +199,9 @@ def shift_section(gate: Record) -> Section | None:
     told = gate.get("shift")
     if not told:
         return None
-    titles = {"size": f"Object size in {told['unit']}", "aspect": "Width over height"}
-    titles |= {"x": "Place, left to right", "y": "Place, top to bottom", "objects": "Objects a picture"}
-    names = {"whole": "whole images", "crop": "crops", "training": "training"}
-    legend = tuple(
-        (name, f"{names.get(name, name)}: {group['objects']:,} objects in {group['pictures']:,} pictures")
-        for name, group in told["groups"].items()
-    )
+    titles = {name: capitalized(words) for name, words in SHIFT_NAMES.items()}
+    titles |= {"size": f"{titles['size']} in {told['unit']}", "aspect": "Width over height"}
+    legend = tuple((name, group_label(name, group)) for name, group in told["groups"].items())
     blocks: list[Block] = []
     for name, title in titles.items():
         table = told["histograms"].get(name)
@@ -214,7 +212,7 @@ def shift_section(gate: Record) -> Section | None:
     pairs = list(told["distances"])
     titles = {name: f"{title}, log2" if name in LOGARITHMIC else title for name, title in titles.items()}
     rows = [[cell(titles[name]), *(number_cell(told["distances"][pair][name]) for pair in pairs)] for name in titles]
-    head = ("quantity", *(pair.replace("-", " to ") for pair in pairs))
+    head = ("quantity", *map(distance_name, pairs))
     blocks.append(Table("Wasserstein distances", head, rows, fold=True))
     blocks += [Text(f"{note[0].upper()}{note[1:].rstrip('.')}.") for note in told["notes"] if note]
     lead = "Sizes, shapes and places of objects as they reach the model: whole images against crops."

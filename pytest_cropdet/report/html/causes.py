@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_cropdet.figures import stacked_bar, waterfall
+from pytest_cropdet.figures import chain_metric, stacked_bar, waterfall
 from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, Text, bounded_cell, cell, number_cell
-from pytest_cropdet.terms import PHRASES
+from pytest_cropdet.terms import PHRASES, Record
 
 __all__ = ["chain_section", "controls_section", "fates_section"]
-
-Record = Mapping[str, Any]
 
 
 def chain_section(gate: Record) -> Section | None:
@@ -18,9 +16,8 @@ def chain_section(gate: Record) -> Section | None:
     if not steps:
         return None
     told = (gate.get("controls") or {}).get("chain") or {}
-    metric = "share found" if gate["metric"] == "lost" else gate["metric"]
     ends = told.get("ap") or {}
-    drawn = waterfall(steps, ends.get("whole"), ends.get("crop"), metric)
+    drawn = waterfall(steps, ends.get("whole"), ends.get("crop"), chain_metric(gate["metric"]))
     blocks: list[Block] = []
     if drawn is not None:
         legend = (("loss", "lost"), ("gain", "gained"), ("unsure", "not distinguishable from nothing"))

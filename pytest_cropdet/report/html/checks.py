@@ -1,9 +1,9 @@
 """Invariants and searches as sections: what does not hold, what was measured, and the window that loses an object."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pytest_cropdet.figures import limit_meter
+from pytest_cropdet.report.check_texts import check_text, hints_of
 from pytest_cropdet.report.html.blocks import (
     Block,
     Facts,
@@ -15,11 +15,10 @@ from pytest_cropdet.report.html.blocks import (
     cell,
     sentence,
 )
-from pytest_cropdet.report.wording import check_text, hints_of
+from pytest_cropdet.terms import Record
 
 __all__ = ["invariants_section", "search_section"]
 
-Record = Mapping[str, Any]
 
 CHECK_ORDER = {"fail": 0, "pass": 1}
 SPENT = {"windows": "window", "images": "image", "calls": "detector call"}

@@ -1,8 +1,5 @@
 """Kinds of mistakes as sections: error types, bias of boxes, anchors, the benchmark."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from pytest_cropdet.figures import Bar, bar_chart
 from pytest_cropdet.report.html.blocks import (
     Block,
@@ -16,10 +13,9 @@ from pytest_cropdet.report.html.blocks import (
     number_cell,
     sentence,
 )
+from pytest_cropdet.terms import Record
 
 __all__ = ["anchors_section", "bias_section", "errors_section"]
-
-Record = Mapping[str, Any]
 
 
 def errors_section(gate: Record) -> Section | None:

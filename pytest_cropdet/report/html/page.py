@@ -10,22 +10,22 @@ from typing import Any
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.figures import bounded_text, verdict_axis
 from pytest_cropdet.gate import one_per_limit
+from pytest_cropdet.report.check_texts import checks_text, count_verdicts
 from pytest_cropdet.report.html import breakdown, causes, mistakes
 from pytest_cropdet.report.html.benchmark import benchmark_headline, benchmark_numbers, benchmark_sections
 from pytest_cropdet.report.html.blocks import Section
 from pytest_cropdet.report.html.checks import invariants_section, search_section
-from pytest_cropdet.report.html.facts import (
-    facts,
-    hidden_facts,
+from pytest_cropdet.report.html.head_and_foot import (
+    benchmark_rows,
+    gate_run_section,
     in_short,
-    made_of,
-    measured_with,
-    repeat,
-    what_was_run,
+    operating_point_numbers,
+    origin_rows,
+    run_section,
+    verdict_numbers,
 )
 from pytest_cropdet.report.limit_rows import LimitRow, drop_verdict, limit_line, limit_rows, note
 from pytest_cropdet.report.records import MissingResult
-from pytest_cropdet.report.wording import checks_text, count_verdicts
 
 __all__ = ["html_page"]
 
@@ -194,15 +194,15 @@ def _gate(
     counts = None if gallery is None else gallery["fates"]
     before = [causes.chain_section(record), causes.fates_section(record, counts)]
     after = [each(record) for each in AFTER]
-    after.append(what_was_run(record, command, versions))
+    after.append(gate_run_section(record, command, versions))
     return _Gate(
         id=key,
         record=record,
         data_warnings=_data_warnings([record]),
         short=in_short(record),
         axis=verdict_axis({**record, "verdict": drop_verdict(record)}),
-        facts=facts(record),
-        hidden=hidden_facts(record),
+        facts=verdict_numbers(record),
+        hidden=operating_point_numbers(record),
         before=[each for each in before if each is not None],
         after=[each for each in after if each is not None],
         gallery=gallery,
@@ -240,8 +240,10 @@ def _checks(
     sections = (
         [*found, judged] if count["fail"] and searches and searches[0][0]["verdict"] == "fail" else [judged, *found]
     )
-    made = dict.fromkeys((words, str(value)) for check in checks for words, value in made_of(check) if words != "test")
-    sections.append(repeat([*made], command, versions))
+    made = dict.fromkeys(
+        (words, str(value)) for check in checks for words, value in origin_rows(check) if words != "test"
+    )
+    sections.append(run_section([*made], command, versions))
     said_of_all = checks_text(checks)
     return _Article(
         id=key,
@@ -261,7 +263,7 @@ def _benchmark(key: str, record: Mapping[str, Any], command: str, versions: Sequ
         verdict="",
         headline=benchmark_headline(record),
         facts=benchmark_numbers(record),
-        sections=[*benchmark_sections(record), repeat(measured_with(record), command, versions)],
+        sections=[*benchmark_sections(record), run_section(benchmark_rows(record), command, versions)],
         data_warnings=_data_warnings([record]),
     )
 

@@ -1,11 +1,8 @@
-"""Invariants and searches as records, as properties of their test, and as lines on the terminal."""
+"""What invariants and searches come to, in words: how many hold, why one fails, what was noticed."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 __all__ = ["check_text", "checks_text", "count_verdicts", "hints_of", "sorted_checks"]
 

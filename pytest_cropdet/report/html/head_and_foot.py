@@ -1,21 +1,28 @@
 """What stands at the head and the foot of an article: its verdict, and what was run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pytest_cropdet.data import Pairing
 from pytest_cropdet.figures import bounded_text, number_text
 from pytest_cropdet.report.html.blocks import Block, Section, Table, Text, cell
-from pytest_cropdet.terms import PHRASES
+from pytest_cropdet.terms import PHRASES, Record
 
-__all__ = ["facts", "hidden_facts", "in_short", "made_of", "measured_with", "repeat", "what_was_run"]
+__all__ = [
+    "benchmark_rows",
+    "gate_run_section",
+    "in_short",
+    "operating_point_numbers",
+    "origin_rows",
+    "run_section",
+    "verdict_numbers",
+]
 
-Record = Mapping[str, Any]
 
 MOST_NAMED = 4
 
 
-def facts(gate: Record) -> list[tuple[str, str]]:
+def verdict_numbers(gate: Record) -> list[tuple[str, str]]:
     """Return the numbers beside the verdict: ``(words, value)``."""
     metric = gate["metric"]
     found = [("drop", bounded_text(gate["drop"]["value"], gate["drop"]["low"], gate["drop"]["high"]))]
@@ -45,7 +52,7 @@ def in_short(gate: Record) -> list[tuple[str, str]]:
     return [(name, ", ".join(words)) for name, words in parts.items() if words]
 
 
-def hidden_facts(gate: Record) -> list[tuple[str, str]]:
+def operating_point_numbers(gate: Record) -> list[tuple[str, str]]:
     """Return the numbers at the operating point: ``(words, value)``."""
     point, hidden = gate["operating_point"], gate["hidden"]
     found = []
@@ -57,10 +64,10 @@ def hidden_facts(gate: Record) -> list[tuple[str, str]]:
     return found
 
 
-def what_was_run(gate: Record, command: str, versions: Sequence[tuple[str, str]]) -> Section:
+def gate_run_section(gate: Record, command: str, versions: Sequence[tuple[str, str]]) -> Section:
     """Return detector, data, plan, seed, time, versions and the command to repeat it."""
     rows = [
-        *made_of(gate),
+        *origin_rows(gate),
         ("windows", gate["plan"]),
         ("metric", "share of objects lost (no ground truth)" if gate["metric"] == "lost" else gate["metric"]),
         ("bounds", f"one-sided, level {gate['drop'].get('level', 0.95):g}"),
@@ -76,10 +83,10 @@ def what_was_run(gate: Record, command: str, versions: Sequence[tuple[str, str]]
         rows.append(("categories", Pairing.from_dict(gate["pairing"]).text))
     if gate.get("hint"):
         rows.append(("hint", gate["hint"]))
-    return repeat(rows, command, versions)
+    return run_section(rows, command, versions)
 
 
-def made_of(record: Record) -> list[tuple[str, Any]]:
+def origin_rows(record: Record) -> list[tuple[str, Any]]:
     """Return test, detector, data set and seed of a record of any kind: ``(words, value)``."""
     detector = record["detector"]
     return [
@@ -90,11 +97,11 @@ def made_of(record: Record) -> list[tuple[str, Any]]:
     ]
 
 
-def measured_with(record: Record) -> list[tuple[str, Any]]:
+def benchmark_rows(record: Record) -> list[tuple[str, Any]]:
     """Return what a benchmark was run with: ``(words, value)``."""
     found = record["benchmark"]
     return [
-        *made_of(record),
+        *origin_rows(record),
         ("definition", f"{found['definition']} {found['mode']}"),
         ("metric", found["metric"]),
         ("bounds", f"one-sided, level {found['level']:g}, {found['replicates']:,} resamples of the images"),
@@ -106,7 +113,7 @@ def measured_with(record: Record) -> list[tuple[str, Any]]:
     ]
 
 
-def repeat(rows: Sequence[tuple[str, Any]], command: str, versions: Sequence[tuple[str, str]]) -> Section:
+def run_section(rows: Sequence[tuple[str, Any]], command: str, versions: Sequence[tuple[str, str]]) -> Section:
     """Return what was run as a section: the command to repeat it, ``(words, value)``, and the versions."""
     rows = [*rows, *((f"version: {name}", version) for name, version in versions)]
     blocks: list[Block] = [Text("To repeat it:"), Text(command, code=True)] if command else []
