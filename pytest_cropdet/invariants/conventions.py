@@ -46,7 +46,7 @@ CONVENTION_MISTAKES: Mapping[str, str] = {
 }
 # of the objects at IoU 0.5, and that many times more: a function is read wrongly only then
 MATCHED, MATCHED_TIMES = 0.15, 1.5
-MOSTLY = 0.75  # of the objects that a box lies on: ids are off by one only if as many then have the right category
+MOSTLY_RIGHT = 0.75  # of the objects that a box lies on: ids are off by one only if as many then have the right category
 HABITS = ("resize",)  # another value may serve a detector better that is declared rightly, so it proves no mistake
 
 
@@ -169,7 +169,7 @@ def _of_function(
         mean, gain = float(before[: len(tried)].sum()) / count, float(gains.sum()) / count
         then, now = _matched(changed, tried), _matched(plain[: len(tried)], tried)
         shifts = reading.key == "first_category"
-        if shifts and then < MOSTLY * _matched(given[: len(tried)], tried, any_category=True):
+        if shifts and then < MOSTLY_RIGHT * _matched(given[: len(tried)], tried, any_category=True):
             continue  # two categories that are swapped look half right when they are moved by one
         found.append(
             ConventionMistake(
