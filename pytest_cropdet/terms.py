@@ -26,7 +26,11 @@ __all__ = [
 ]
 
 # Kinds of detector files that have an adapter, by the word before the path.
-DETECTOR_KINDS: Mapping[str, str] = {"saved_model": "a folder with saved_model.pb", "tflite": "a .tflite file"}
+DETECTOR_KINDS: Mapping[str, str] = {
+    "saved_model": "a folder with saved_model.pb",
+    "tflite": "a .tflite file",
+    "keras": "a .keras or .h5 file",
+}
 
 # The chain of renderings, and its steps: step k lies between renderings k and k + 1.
 CHAIN = ("whole", "context", "cut", "moved", "crop")

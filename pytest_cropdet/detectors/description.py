@@ -34,7 +34,8 @@ class Description:
     call. ``threads``: of the runtime, where the plugin is the first to load it. ``nms_iou``: IoU of its suppression of
     duplicates. ``anchors``: a file of its anchors, or ``none``. ``outputs``: which output is what, as
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
-    0 to 1, ``none``, ``sigmoid`` or ``softmax``.
+    0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
+    ``custom_objects``: those of a Keras file, as ``package.module:mapping``.
     """
 
     boxes: str | None = None
@@ -50,6 +51,8 @@ class Description:
     anchors: str | None = None
     outputs: str | None = None
     activation: str | None = None
+    signature: str | None = None
+    custom_objects: str | None = None
 
     @classmethod
     def of(cls, **given: Any) -> "Description":
@@ -97,6 +100,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "anchors": ("FILE", NO_ANCHORS),
     "outputs": (",".join(f"{role}:NAME" for role in ROLES),),
     "activation": ACTIVATIONS,
+    "signature": ("NAME",),
+    "custom_objects": ("package.module:mapping",),
 }
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),

@@ -22,9 +22,9 @@ ENTRY_POINTS = "pytest_cropdet.detectors"
 def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
     """Return the detector that ``spec`` names; it is loaded on its first call.
 
-    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``package.module:factory`` (a function without arguments that
-    returns a detector), the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare path whose
-    kind is recognised.
+    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``package.module:factory`` (a function without
+    arguments that returns a detector), the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare
+    path whose kind is recognised.
     ``description``: its conventions where the file does not tell, see
     :class:`~pytest_cropdet.detectors.Description`. ``DetectorError`` says what is missing or wrong.
     """
@@ -52,6 +52,8 @@ def _recognise(path: Path) -> str:
         raise DetectorError(f"{path} is no detector, but {path / 'saved_model'} is")
     if path.suffix == ".tflite":
         return "tflite"
+    if path.suffix in (".keras", ".h5", ".hdf5"):
+        return "keras"
     kinds = "; ".join(f"{name}: {what}" for name, what in DETECTOR_KINDS.items())
     raise DetectorError(f"the kind of {path} is not recognised ({kinds}); for any other write package.module:factory")
 

@@ -19,7 +19,8 @@ def export(tf: Any, path: Path, **convention: Any) -> Path:
     it does not have; ``more``: a second input; ``fails``: a height in pixels of pictures on which it raises;
     ``one``: whether it answers for the first picture only; ``signature``: its name, or several names;
     ``raw``: the columns of its raw scores; ``dynamic``: whether it returns as many rows as it finds (of one picture),
-    so that its signature names no number of them.
+    so that its signature names no number of them; ``rename``: other names of its outputs, as ``(old, new)`` pairs;
+    ``alone``: a list for one image, without the axis of the batch; ``filled``: rows beyond the count have category -1.
     """
     module = _module(tf, **convention)
     names = convention.get("signature", "serving_default").split()
@@ -48,6 +49,9 @@ def _module(
     signature: str = "serving_default",
     raw: int | None = None,
     dynamic: bool = False,
+    rename: tuple[tuple[str, str], ...] = (),
+    alone: bool = False,
+    filled: bool = False,
 ) -> Any:
     def answer(images: Any) -> Mapping[str, Any]:
         pixels = _decoded(tf, images) if dtype == "string" else tf.cast(images, tf.float32)
@@ -75,7 +79,13 @@ def _module(
             outputs = {key: value[:, :rows] if key != "image_info" else value for key, value in outputs.items()}
         if count:
             outputs["num_detections"] = tf.reduce_sum(tf.cast(present, tf.float32), axis=1)
-        return {key: value for key, value in outputs.items() if key != drop}
+        if filled:
+            there = tf.range(ROWS)[None] < tf.reduce_sum(tf.cast(present, tf.int32), axis=1)[:, None]
+            outputs["detection_classes"] = tf.where(there, outputs["detection_classes"], -1.0)
+        if alone:
+            outputs = {key: value[0] for key, value in outputs.items()}
+        names = dict(rename)
+        return {names.get(key, key): value for key, value in outputs.items() if key != drop}
 
     spec = tf.TensorSpec(shape[:1] if dtype == "string" else shape, tf.dtypes.as_dtype(dtype), name=name)
     module = tf.Module()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.detectors import load_detector
-from pytest_cropdet.detectors.adapters.saved_model import import_tensorflow
+from pytest_cropdet.detectors.adapters.tensorflow_model import import_tensorflow
 from pytest_cropdet.errors import DetectorError
 from tests.detectors.saved_models import ROWS, export
 from tests.painted import paint
@@ -214,7 +214,7 @@ def test_the_number_of_rows_is_the_most_a_model_finds(model):
         ({"shape": FIXED}, {"resize": "inside"}, "resize=inside: its input is fixed at 96 x 64 pixels"),
         ({}, {"resize": "letterbox"}, "resize=letterbox: the model takes images of any size"),
         ({}, {"range": "0..1"}, r"range=0\.\.1: its input is uint8, which holds 0\.\.255"),
-        ({"drop": "detection_scores"}, {}, r"no output detection_scores \(it has detection_boxes, detection_classes, "),
+        ({"drop": "detection_scores"}, {}, "its outputs are .*, and not the detection_boxes, detection_scores"),
         ({"more": True}, {}, "the signature takes .*threshold.*; a detector takes one tensor of images"),
         ({"signature": "serve train"}, {}, "needs a signature 'serving_default'; it has serve, train"),
         ({"shape": (None,), "dtype": "string", "name": "tf_example"}, {}, "its input 'tf_example' is string"),
@@ -320,7 +320,7 @@ def test_without_raw_scores_a_sure_detection_beyond_the_names_is_refused(model):
 @pytest.mark.parametrize(
     ("convention", "given"),
     [
-        ({}, {"outputs": "boxes:a,scores:b,classes:c"}),
+        ({}, {"custom_objects": "made:OBJECTS"}),
         ({}, {"activation": "sigmoid"}),
         ({"shape": (None,), "dtype": "string"}, {"range": "0..1"}),
     ],

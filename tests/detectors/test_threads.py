@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_cropdet.detectors.adapters import saved_model
+from pytest_cropdet.detectors.adapters import tensorflow_model
 
 
 class FakeTensorFlow:
@@ -43,19 +43,19 @@ def test_one_thread_where_several_workers_run_unless_told_otherwise(monkeypatch,
     if workers is not None:
         monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", workers)
     tensorflow = FakeTensorFlow()
-    saved_model._set_up(tensorflow, threads)
+    tensorflow_model._set_up(tensorflow, threads)
     assert tensorflow.noted == noted
 
 
 def test_memory_of_a_gpu_grows_as_it_is_needed(monkeypatch):
     monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
     tensorflow = FakeTensorFlow(["gpu 0"])
-    saved_model._set_up(tensorflow, None)
+    tensorflow_model._set_up(tensorflow, None)
     assert tensorflow.noted == [("gpu 0", True)]
 
 
 def test_a_process_that_had_tensorflow_before_is_left_as_it_is(monkeypatch):
     tensorflow = FakeTensorFlow()
-    monkeypatch.setitem(saved_model.sys.modules, "tensorflow", tensorflow)
-    assert saved_model.import_tensorflow(2) is tensorflow
+    monkeypatch.setitem(tensorflow_model.sys.modules, "tensorflow", tensorflow)
+    assert tensorflow_model.import_tensorflow(2) is tensorflow
     assert tensorflow.noted == []

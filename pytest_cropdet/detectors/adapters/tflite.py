@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pytest_cropdet.data import Detections, flatten_inverted
 from pytest_cropdet.detectors.adapters.heads import AnchorHead, Found
 from pytest_cropdet.detectors.adapters.quiet import quiet
-from pytest_cropdet.detectors.adapters.saved_model import NORMALIZED_LIMIT, import_tensorflow
+from pytest_cropdet.detectors.adapters.tensorflow_model import NORMALIZED_LIMIT, import_tensorflow
 from pytest_cropdet.detectors.adapters.tflite_file import POSTPROCESS, TFLiteFile, labels_inside, read_tflite
 from pytest_cropdet.detectors.adapters.tflite_graph import Graph, read_graph
 from pytest_cropdet.detectors.adapters.tflite_heads import choose_head

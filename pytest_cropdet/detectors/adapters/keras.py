@@ -1,0 +1,92 @@
+"""Keras files, ``.keras`` and ``.h5``: loaded by Keras in its safe mode, and called with one tensor of images."""
+
+import zipfile
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pytest_cropdet.detectors.adapters.quiet import quiet
+from pytest_cropdet.detectors.adapters.tensorflow_model import Call, TensorFlowAdapter, import_tensorflow, warmed_up
+from pytest_cropdet.detectors.adapters.tensorflow_outputs import named_outputs
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.errors import DetectorError
+
+__all__ = ["load", "verify"]
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def verify(path: Path) -> None:
+    """Raise ``DetectorError`` for a file that is neither a ``.keras`` archive nor HDF5."""
+    with path.open("rb") as stream:
+        begin = stream.read(len(HDF5))
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise DetectorError(f"{path} is not a .keras file: it is no zip archive (a download that was cut off?)")
+    if path.suffix != ".keras" and begin != HDF5:
+        raise DetectorError(f"{path} is not an HDF5 file: it does not begin with the bytes of one")
+
+
+def load(path: Path, description: Description) -> TensorFlowAdapter:
+    """Return the Keras model in ``path``, warmed up."""
+    description.refuse("a Keras model's outputs are read as a list of detections, with scores of 0 to 1", "activation")
+    description.refuse("a Keras file has no signatures", "signature")
+    custom = None if description.custom_objects is None else _custom_objects(description.custom_objects)
+    tensorflow = import_tensorflow(description.threads)
+    with quiet():
+        import keras
+
+        if keras.backend.backend() != "tensorflow":
+            raise DetectorError(
+                f"{path}: Keras runs on {keras.backend.backend()} here; set the environment variable "
+                "KERAS_BACKEND=tensorflow"
+            )
+        try:
+            model = keras.saving.load_model(path, custom_objects=custom, compile=False, safe_mode=True)
+        except Exception as error:
+            raise DetectorError(f"Keras cannot load {path}: {_reason(error, description)}") from error
+        return warmed_up(path, lambda: _call_of(model, tensorflow), tensorflow, description)
+
+
+def _call_of(model: Any, tensorflow: Any) -> Call:
+    inputs = model.inputs if isinstance(model.inputs, list) else [model.inputs]
+    if len(inputs) != 1 or inputs[0] is None:
+        names = ", ".join(str(getattr(each, "name", each)) for each in inputs if each is not None)
+        raise DetectorError(
+            f"the model takes {names or 'inputs of unknown shape'}; a detector takes one tensor of images"
+        )
+    spec = tensorflow.TensorSpec(inputs[0].shape, inputs[0].dtype, name="images")
+    function = tensorflow.function(lambda images: model(images, training=False), input_signature=[spec])
+    outputs = named_outputs(function.get_concrete_function().structured_outputs)
+
+    def run(batch: Any) -> Mapping[str, Any]:
+        return named_outputs(function(batch))
+
+    return Call(str(inputs[0].name), spec.dtype, spec.shape, outputs, run)
+
+
+def _custom_objects(name: str) -> Mapping[str, Any]:
+    """Return the mapping that ``package.module:mapping`` names."""
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DetectorError(
+            f"custom_objects={name}: {error} (pytest's ini option 'pythonpath' adds a folder)"
+        ) from error
+    if not isinstance(found, Mapping):
+        raise DetectorError(f"custom_objects={name}: must be a mapping of names to classes, not {type(found).__name__}")
+    return found
+
+
+def _reason(error: Exception, description: Description) -> str:
+    """Return what went wrong in a few words, and what helps where that is known."""
+    text = f"{type(error).__name__}: {error}"
+    if "Lambda" in text and "safe_mode" in text:
+        return (
+            "it contains a Lambda layer, which is code of the file's author, and is not run. Write a function that "
+            "loads the model and returns Detections, and name it as package.module:factory"
+        )
+    if description.custom_objects is None and ("custom_objects" in text or "register_keras_serializable" in text):
+        return f"{text.splitlines()[0]} (set --cropdet-detector custom_objects=package.module:mapping)"
+    return text.splitlines()[0] if text else type(error).__name__
