@@ -16,7 +16,7 @@ API: Mapping[str, str] = {
 }
 REQUIRED = ("boxes", "scores", "classes")
 # Words in the names that exporters use; the first that fits is proposed, never taken.
-WORDS: Mapping[str, tuple[str, ...]] = {
+OUTPUT_WORDS: Mapping[str, tuple[str, ...]] = {
     "boxes": ("boxes", "bboxes", "bbox", "box", "rects", "coordinates"),
     "scores": ("scores", "confidences", "confidence", "conf", "score", "probabilities", "probs"),
     "classes": ("classes", "labels", "class_ids", "categories", "category_ids", "class", "label", "cls"),
@@ -74,7 +74,7 @@ def _resolve(name: str, outputs: Mapping[str, Any]) -> str:
 
 def _proposal(outputs: Mapping[str, Any]) -> str:
     found: dict[str, str] = {}
-    for role, words in WORDS.items():
+    for role, words in OUTPUT_WORDS.items():
         fits = (name for word in words for name in outputs if _has_word(name, word) and name not in found.values())
         name = next(fits, None)
         if name is not None:
