@@ -149,7 +149,7 @@ class TestKeras:
         "resize": "stretch",
     }
 
-    @pytest.mark.parametrize("name", ["finder.keras", "finder.h5", "exported"])
+    @pytest.mark.parametrize("name", ["finder.keras", "exported"])
     @pytest.mark.filterwarnings("ignore")
     def test_a_file_and_an_export_of_one_model_find_the_same(self, finder, tmp_path, name):
         path = tmp_path / name
@@ -158,6 +158,30 @@ class TestKeras:
         else:
             finder.save(path)
         check(load_detector(path, **self.SAID), categories=UNNUMBERED, tolerance=1.5)
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_an_h5_file_gives_what_the_same_model_gives_as_a_keras_file(self, tmp_path):
+        """The older format knows layers only, no single operations."""
+        import keras
+
+        images = keras.Input((32, 32, 3), name="images")
+        seen = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(8, 3, strides=2)(images))
+        outputs = {
+            "boxes": keras.layers.Reshape((2, 4))(keras.layers.Dense(8, activation="sigmoid")(seen)),
+            "scores": keras.layers.Dense(2, activation="sigmoid")(seen),
+            "classes": keras.layers.Dense(2, kernel_initializer="zeros", bias_initializer="ones")(seen),
+        }
+        model = keras.Model(images, outputs)
+        said = {**self.SAID, "boxes": "cxcywh", "first_category": 1}
+        found = []
+        for name in ("one.keras", "one.h5"):
+            model.save(tmp_path / name)
+            found.append(load_detector(tmp_path / name, **said)(IMAGES))
+        for one, other in zip(*found, strict=True):
+            assert len(one) == 2
+            assert np.array_equal(one.boxes, other.boxes)
+            assert np.array_equal(one.scores, other.scores)
+            assert one.categories.tolist() == [1, 1]
 
     @pytest.mark.filterwarnings("ignore")
     def test_a_layer_of_the_users_is_found_by_custom_objects(self, finder, tmp_path, monkeypatch):
