@@ -96,7 +96,8 @@ OPTIONS = ("-p", "no:cacheprovider", "-p", "no:cropdet", "--strict-markers")
 
 
 @pytest.mark.subprocess
-def test_what_is_marked_does_not_run_and_what_should_be_is_told_its_mark(folder):
+def test_what_is_marked_does_not_run_and_what_should_be_is_told_its_mark(folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")  # a narrow terminal cuts what a failure says
     result = folder.runpytest_subprocess(*OPTIONS, "--quick")
     result.assert_outcomes(passed=1, failed=6, errors=1, deselected=4)
     said = {line for line in result.outlines if line.startswith(("FAILED", "ERROR"))}

@@ -46,9 +46,7 @@ CONVENTION_MISTAKES: Mapping[str, str] = {
 }
 # of the objects at IoU 0.5, and that many times more: a function is read wrongly only then
 MATCHED, MATCHED_TIMES = 0.15, 1.5
-MOSTLY_RIGHT = (
-    0.75  # of the objects that a box lies on: ids are off by one only if as many then have the right category
-)
+MOSTLY_RIGHT = 0.75  # of the objects that a box lies on: ids are off by one only if as many are right then
 HABITS = ("resize",)  # another value may serve a detector better that is declared rightly, so it proves no mistake
 
 

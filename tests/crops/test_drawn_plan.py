@@ -142,6 +142,7 @@ def test_a_lock_that_a_killed_process_left_holds_nobody_up(tmp_path):
     assert not kept.with_suffix(".lock").exists()
 
 
+@pytest.mark.subprocess
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the state of a process is read in /proc")
 def test_a_lock_of_a_killed_process_that_nobody_waited_for_holds_nobody_up(tmp_path):
     """A worker that is killed stays in the table of processes until the controller ends."""

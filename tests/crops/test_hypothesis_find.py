@@ -32,6 +32,7 @@ def test_the_method_of_hypothesis_that_is_replaced_while_a_search_runs_is_still_
     assert callable(vars(providers.HypothesisProvider).get(CONSTANTS))
 
 
+@pytest.mark.subprocess
 def test_a_number_that_stands_in_an_imported_module_is_not_tried(tmp_path):
     (tmp_path / "their_module.py").write_text(f"NUMBER = {NUMBER}\n")
     run = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=True)

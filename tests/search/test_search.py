@@ -146,7 +146,7 @@ def test_a_box_elsewhere_or_another_category_is_no_find():
             return shown_in(FOUND, crop)
         return detections(((0, 0, 5, 5), 0.9, 3), (tuple(crop.into(np.array([CAT]))[0]), 0.9, 7))
 
-    worst = find_worst_crop(Fake(less_sure_around_it, batch=1), sample(0, objects((CAT, 3))))
+    worst = find_worst_crop(Fake(answer, batch=1), sample(0, objects((CAT, 3))))
     assert (worst.crop, worst.score_crop) == (Crop(9, 0, 111, 90), 0.0)
 
 
@@ -169,7 +169,7 @@ def test_a_detector_that_fails_is_asked_no_more_and_named():
             raise RuntimeError("out of tea")
         return shown_in(FOUND, crop)
 
-    detector = Fake(loses_in_the_fifth, batch=1)
+    detector = Fake(answer, batch=1)
     with pytest.raises(DetectorError, match=r"failed on Crop.*of 000.png: RuntimeError: out of tea"):
         find_worst_crop(detector, SAMPLE)
     assert sum(crop.left >= 20 for _, crop in detector.shown) == 1
