@@ -1,4 +1,4 @@
-"""What a user can get wrong, as exceptions whose text says what, where and how to mend it."""
+"""What a user can get wrong, as exceptions whose text says what, where and how to fix it."""
 
 from pytest_cropdet.terms import visible
 
