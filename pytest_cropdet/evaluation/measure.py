@@ -81,9 +81,19 @@ class Verdict:
 
     def __bool__(self) -> bool:
         __tracebackhide__ = True
+        self.use()
         if not self.passes:
             raise GateFailure(self.measure.explain(self))
         return True
+
+    def use(self) -> None:
+        """Note that somebody acts on it."""
+        object.__setattr__(self, "_used", True)
+
+    @property
+    def was_used(self) -> bool:
+        """Whether somebody acted on it: ``run.drop <= 0.05`` alone, without ``assert``, checks nothing."""
+        return bool(getattr(self, "_used", False))
 
     def __eq__(self, other: object) -> bool:
         """Compare as its truth value does, so that ``!= False`` lets no more pass than ``assert`` alone."""

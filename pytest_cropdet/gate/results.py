@@ -73,6 +73,8 @@ class Run(RunFacts):
                 "run.check() has no limit to check: state one, as in run(..., max_drop=0.05), "
                 "or compare: assert run.drop <= 0.05"
             )
+        for each in verdicts:
+            each.use()
         if not all(each.passes for each in verdicts):
             raise GateFailure(self.explain_all(verdicts))
 

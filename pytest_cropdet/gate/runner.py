@@ -50,6 +50,8 @@ def run(detector: Any, dataset: Dataset, settings: RunSettings | None = None, **
     :class:`~pytest_cropdet.settings.RunSettings`. ``run.check()`` judges the limits that they state, and so does
     ``run.verdict``; without a limit compare ``run.drop <= 0.05`` to gate it.
     """
+    if not isinstance(settings, RunSettings | None):
+        raise SpecError(f"run takes RunSettings as its third argument, not {settings!r}; write crops={settings!r}")
     finished: Run | None = None
     for event in events(detector, dataset, replace(settings or RunSettings(), **changes)):
         if isinstance(event, Finished):

@@ -61,9 +61,12 @@ class RunEntry:
         return self.test == item.nodeid or any(self.fixture in definitions for definitions in used)
 
     def compared(self) -> set[str]:
-        """Return the names of the measures that its fixture or the running test compared."""
-        verdicts = self.run.verdicts
-        return {each.measure.name for each in [*verdicts[: self.at_setup], *verdicts[self.at_start :]]}
+        """Return the names of the measures that its fixture or the running test compared.
+
+        A comparison that does not pass, and that nobody acted on, is a forgotten ``assert``: it does not count.
+        """
+        verdicts = [*self.run.verdicts[: self.at_setup], *self.run.verdicts[self.at_start :]]
+        return {each.measure.name for each in verdicts if each.passes or each.was_used}
 
 
 runs_of_item = pytest.StashKey[list[RunEntry]]()

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_cropdet.causes import COLUMNS
 from pytest_cropdet.files import write_whole
-from pytest_cropdet.terms import encodable
+from pytest_cropdet.terms import encodable, one_line
 
 __all__ = ["write_objects"]
 
@@ -44,7 +44,7 @@ def _plain(value: Any) -> Any:
         return str(value).lower()
     if not isinstance(value, str):
         return value
-    text = value.replace("\r", "\\r")  # csv leaves it without quotes, and it would end the row
+    text = one_line(value)  # a line break would begin a line of its own where the file is printed
     return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 

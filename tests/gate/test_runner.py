@@ -350,3 +350,8 @@ def test_what_is_odd_in_the_data_is_in_the_run_its_record_and_the_text_of_a_fail
     assert f"data: {found.data_warnings[0]['text']}" in found.explain(found.judge()[0])
     data.warnings = ["of another kind"]
     assert small_run(loses_cut(SHARP), data).data_warnings == []
+
+
+def test_a_spec_in_the_place_of_the_settings_is_named_with_the_argument_it_belongs_to():
+    with pytest.raises(SpecError, match=r"not 'random:keep=0.5'; write crops='random:keep=0.5'"):
+        run(perfect(DATA), DATA, "random:keep=0.5")

@@ -42,6 +42,14 @@ def test_compares_another_measure(cropdet):
 def test_compares_with_another_limit(cropdet):
     assert cropdet.run(W, replicates=100, max_drop=0.01).drop <= 0.9
 
+def test_forgets_the_assert(cropdet):
+    run = cropdet.run(W, replicates=100, max_drop=0.01)
+    run.drop <= 0.01
+
+def test_forgets_the_assert_of_what_passes(cropdet):
+    run = cropdet.run(W, replicates=100, max_drop=0.9)
+    run.drop <= 0.9
+
 def test_turned_round(cropdet):
     run = cropdet.run(W, replicates=100, max_drop=0.01)
     assert 0.9 >= run.drop
@@ -138,6 +146,8 @@ WANTED = {
     "test_keeps_its_limit": ("passed", [PASS]),
     "test_compares_another_measure": ("failed", [FAIL]),
     "test_compares_with_another_limit": ("passed", [PASS]),
+    "test_forgets_the_assert": ("failed", [FAIL]),
+    "test_forgets_the_assert_of_what_passes": ("passed", [PASS]),
     "test_turned_round": ("passed", [PASS]),
     "test_by_category": ("failed", [FAIL]),
     "test_few_images": ("failed", [UNDECIDED]),

@@ -116,6 +116,8 @@ class TestCells:
             "\t=1",
             " =1",
             "\r=1",
+            "cat\n::error::no",
+            "\u202etac",
             "-1",
             "+2.5",
             "-1e-3",
@@ -126,8 +128,9 @@ class TestCells:
         write_objects(tmp_path / "o.csv", [("=gate", {**table, "category": texts})])
         rows = [*csv.DictReader(io.StringIO((tmp_path / "o.csv").read_bytes().decode(), newline=""))]
         shown = [row["category"] for row in rows]
-        assert shown[:6] == [f"'{each}" for each in texts[:6]]
-        assert shown[6:] == ["\\r=1", *texts[7:]]
+        assert shown[:4] == [f"'{each}" for each in texts[:4]]
+        assert shown[4:9] == ["\\t=1", "' =1", "\\r=1", "cat\\n::error::no", "\\u202etac"]
+        assert shown[9:] == texts[9:]
         assert {row["gate"] for row in rows} == {"'=gate"}
         assert {float(row["visibility"]) for row in rows} == {0.5}
         assert {float(row[name]) for row in rows for name in COLUMNS if name not in ("category", "visibility")} == {
