@@ -12,7 +12,7 @@ from html import escape
 from numbers import Real
 from typing import Any, Literal, NoReturn, TypeVar
 
-from pytest_cropdet.evaluation.interval import Interval
+from pytest_cropdet.evaluation.interval import Interval, bounds_text, digits
 from pytest_cropdet.terms import one_line
 
 __all__ = ["Doubt", "GateFailure", "Measure", "Outcome", "Reading", "Undecided", "Verdict"]
@@ -52,8 +52,7 @@ class Reading:
     high: float | None
 
     def __str__(self) -> str:
-        bounds = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.text} it is {'undefined' if self.value is None else f'{self.value:.3f}'}{bounds}"
+        return f"{self.text} it is {digits(self.value)}{bounds_text(self.low, self.high)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,13 +122,13 @@ class Verdict:
         measure, sign = self.measure, {"pass": "<=", "fail": ">", "undecided": "?"}
         if measure.good:
             sign = {"pass": ">=", "fail": "<", "undecided": "?"}
-        value = "undefined" if measure.value is None else f"{measure.value:.3f}"
+        value = digits(measure.value)
         phrase = one_line(measure.phrase)
         found = f"{measure.name} is undefined" if measure.value is None else f"{phrase} {value} {measure.unit}"
         text = f"{value} {sign[self.outcome]} {self.limit:.3f}: {found}"
         if measure.low is not None and measure.high is not None and measure.value is not None:
             above = measure.value > self.limit
-            text += f" (at {'least' if above else 'most'} {measure.low if above else measure.high:.3f})"
+            text += f" (at {'least' if above else 'most'} {digits(measure.low if above else measure.high)})"
         text += f"; {'demanded' if measure.good else 'allowed'} {self.limit:.3f}"
         if self.outcome != "undecided":
             return text
@@ -243,7 +242,7 @@ class Measure(Interval):
 
     def _blind_doubt(self, limit: float) -> Doubt:
         surely, margin = (None, 0.0) if self.blind is None else self.blind
-        shown = "undefined" if surely is None else f"{surely:.3f}"
+        shown = digits(surely)
         text = (
             f"the reference itself is too weak: {self.strength} on the same objects in the whole image is at "
             f"least {shown}, must be above the limit + {margin:g}; a detector that finds nothing has nothing "

@@ -136,6 +136,7 @@ class Caps:
         none = {"value": None, "low": None, "high": None}
         return {
             "used_up": self.detector.used_up,
+            "objects": self.detector.objects,
             "equal_boxes": none if self.equal is None else self.equal.to_dict(),
             "change": none if self.change is None else self.change.to_dict(),
             "missing_found": none if self.missing_found is None else self.missing_found.to_dict(),

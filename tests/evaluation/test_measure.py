@@ -346,6 +346,7 @@ class TestText:
             (good(), 0.97, "0.900 < 0.970: "),
             (good(), 0.80, "0.900 >= 0.800: "),
             (loss(None, None, None), 0.05, "undefined ? 0.050: "),
+            (loss(-0.0003, -0.01, 0.01), 0.05, "0.000 <= 0.050: crops cost 0.000 mAP (at most 0.010)"),
         ],
     )
     def test_the_headline_starts_with_value_and_limit(self, measure, limit, start):

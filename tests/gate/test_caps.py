@@ -137,6 +137,7 @@ class TestFewFullImages:
         assert told["cap"] == {"share": 0.08, "rows": 100, "binds": True}
         assert told["cap_check"]["equal_boxes"]["value"] == pytest.approx(told["controls"]["equal_boxes"], abs=1e-12)
         assert told["cap_check"]["used_up"] == pytest.approx(0.08)
+        assert 0 < told["cap_check"]["objects"] < 1
         assert set(told["cap_check"]["change"]) == {"value", "low", "high"}
         assert told["cap_check"]["missing_found"]["value"] >= told["drop"]["value"]
 
