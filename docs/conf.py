@@ -12,6 +12,6 @@ exclude_patterns = ["_build"]
 autodoc_member_order = "bysource"
 autodoc_mock_imports = ["keras", "tensorflow"]  # the pages show signatures and docstrings, which need no framework
 autodoc_typehints = "description"
-graphviz_output_format = "svg"  # drawn when the pages are built, so that a page asks no other host for anything
+graphviz_output_format = "svg"  # drawn when the pages are built, so that a page loads nothing from other hosts
 html_theme = "furo"
 html_title = "pytest-cropdet"

@@ -1,4 +1,4 @@
-"""The causes of a drop, and what measures at inference win back: the one place that asks the detector for them."""
+"""The causes of a drop and what measures at inference recover: the one place that runs the detector for them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,6 +1,11 @@
 """Matching, AP and resampling; numbers with bounds, and what a limit makes of them.
 
 Public modules: `coco.pycocotools_check`, which imports pycocotools' evaluator.
+
+>>> truth = Truth([0], [1], [[0, 0, 10, 10]], [100], [False], [False])
+>>> detected = Detected([0], [1], [[0, 0, 10, 9]], [0.9])
+>>> round(average_precision(match(truth, detected, images=1, categories=[1])).mAP, 3)
+0.9
 """
 
 from pytest_cropdet.evaluation.coco.average_precision import (

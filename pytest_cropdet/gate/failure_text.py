@@ -11,7 +11,7 @@ MOST_LABELS = 4
 
 
 def tell(run: RunFacts, verdict: Verdict) -> str:
-    """Return a verdict's headline and what the run knows about it, a few lines; it asks the detector nothing."""
+    """Return a verdict's headline and what the run knows about it, a few lines; the detector is not called."""
     return "\n".join([verdict.headline, *(f"  {one_line(line)}" for line in _reasons(run, verdict))])
 
 

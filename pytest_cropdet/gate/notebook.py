@@ -10,7 +10,7 @@ __all__ = ["run_html"]
 
 
 def run_html(run: RunFacts) -> str:
-    """Return a run as HTML; it asks the detector nothing."""
+    """Return a run as HTML; the detector is not called."""
     verdicts = run.all_verdicts
     worst = worst_verdict({"verdicts": verdict_records(verdicts)}, run.drop.name)
     drop = {"value": run.drop.value, "low": run.drop.low, "high": run.drop.high}

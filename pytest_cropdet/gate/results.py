@@ -88,7 +88,7 @@ class Run(RunFacts):
         return replace(self, name=name)
 
     def explain(self, verdict: Verdict) -> str:
-        """Return a verdict's headline and what this run knows about it, a few lines; it asks the detector nothing."""
+        """Return a verdict's headline and what this run knows about it, a few lines; the detector is not called."""
         return tell(self, verdict)
 
     def to_frame(self) -> Any:

@@ -16,7 +16,7 @@ from pytest_cropdet.benchmark.result import benchmark_events
 from pytest_cropdet.benchmark.scores import Rules, moved
 from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import average_precision
 from pytest_cropdet.inference.progress import Started
 from pytest_cropdet.report.model_card import model_card
 from pytest_cropdet.report.records import benchmark_record

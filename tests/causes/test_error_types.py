@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.causes.diagnostics.error_types import ERROR_KINDS, FALSE_POSITIVES, error_types, find_errors
-from pytest_cropdet.evaluation import Detected, Truth, match
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import Detected, Truth, average_precision, match
 from tests.causes import tide
 
 STORED = json.loads(tide.STORED.read_text(encoding="utf-8"))

@@ -14,8 +14,7 @@ import pytest
 from pytest_cropdet.causes.diagnostics.breakdown import Originals, distance_to_border, distance_to_cut, where
 from pytest_cropdet.causes.diagnostics.subsets import MIN_IMAGES, MIN_OBJECTS, STEPS, Subsets
 from pytest_cropdet.data.samples import GroundTruth
-from pytest_cropdet.evaluation import match
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import average_precision, match
 from pytest_cropdet.evaluation.crop_tables import CropIndex, build_detected, build_objects
 from pytest_cropdet.evaluation.object_shares import draw_units
 from pytest_cropdet.evaluation.operating_point import found_objects

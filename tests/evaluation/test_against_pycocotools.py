@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_cropdet.evaluation import COCO_AREA_RANGES, Detected, Truth, coco_summary, match, recall
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import COCO_AREA_RANGES, Detected, Truth, average_precision, coco_summary, match, recall
 from tests.evaluation import made, oracle
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pytest_cropdet.evaluation import Detected, Truth, match
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import Detected, Truth, average_precision, match
 from pytest_cropdet.evaluation.coco.best_worst import extreme_ap
 from tests.support import loses_cut, opinions, small_run
 from tests.support import made as data_of

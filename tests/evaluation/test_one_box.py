@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from pytest_cropdet.evaluation import Detected, Truth, match
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import Detected, Truth, average_precision, match
 from pytest_cropdet.evaluation.coco import one_box as module
 from pytest_cropdet.evaluation.coco.one_box import one_box
 from tests.evaluation.made import CATEGORIES, IMAGES, sets

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_cropdet.data.samples import GroundTruth
 from pytest_cropdet.errors import VerifyError
-from pytest_cropdet.evaluation import Detected, Truth, match
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import Detected, Truth, average_precision, match
 from pytest_cropdet.evaluation.coco.pycocotools_check import TOLERANCE, pycocotools_precision
 from pytest_cropdet.gate import summary
 from tests.evaluation.made import CATEGORIES, IMAGES, sets

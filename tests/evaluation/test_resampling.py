@@ -7,8 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_cropdet.evaluation import Detected, Matches, match, percentile_bounds, resample
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import Detected, Matches, average_precision, match, percentile_bounds, resample
 from pytest_cropdet.evaluation.coco import bootstrap as resampling_module
 from pytest_cropdet.evaluation.coco import weighted_ap as weighted
 from pytest_cropdet.evaluation.coco.events import category_events

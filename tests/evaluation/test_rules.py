@@ -11,10 +11,10 @@ from pytest_cropdet.evaluation import (
     RECALL_POINTS,
     Detected,
     Truth,
+    average_precision,
     coco_summary,
     match,
 )
-from pytest_cropdet.evaluation.coco import average_precision
 from tests.evaluation import oracle
 from tests.evaluation.made import benchmark, detections_at, objects_at
 

@@ -10,8 +10,7 @@ import pytest
 
 from pytest_cropdet.benchmark.result import run_benchmark
 from pytest_cropdet.data.samples import Detections, GroundTruth
-from pytest_cropdet.evaluation import Detected, Truth, coco_summary, match, recall, resample
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import Detected, Truth, average_precision, coco_summary, match, recall, resample
 from pytest_cropdet.evaluation.coco.tables import COCO_AREA_RANGES
 from pytest_cropdet.gate.caps import NOISE, noise_score
 from pytest_cropdet.gate.dry_runs import dry_run

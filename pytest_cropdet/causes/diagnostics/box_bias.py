@@ -20,8 +20,8 @@ way, and in each category and each third of the sizes most do (where there are 2
 In crops alone, ``size``, ``first`` and ``last`` are not a mistake but what a strange scale or a cut does to boxes: an
 adapter would do the same to whole images, so the reference must show them too. All these borders lie between what real
 detectors do by habit and what a mistake of 1 px or 2 % makes of it (docs/error_types.md has the numbers). A mistake
-smaller than the detector's own scatter cannot be told from its habits, and is not. Nor is anything called a mistake
-where the reference is too weak: a few boxes that happen to lie on objects follow no rule of coordinates.
+smaller than the detector's own scatter looks like its habits, and is not reported. Nothing is called a mistake where
+the reference is too weak: a few boxes that happen to lie on objects follow no rule of coordinates.
 """
 
 import math

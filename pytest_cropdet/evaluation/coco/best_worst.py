@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation.coco.average_precision import average_precision
 from pytest_cropdet.evaluation.coco.tables import Matches
 from pytest_cropdet.geometry import Bools, Ints
 
