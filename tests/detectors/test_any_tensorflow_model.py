@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import zipfile
 
@@ -17,9 +16,7 @@ from pytest_cropdet.errors import DetectorError
 from tests.detectors.saved_models import export
 from tests.detectors.test_saved_model import IMAGES, check
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="needs TensorFlow: pip install 'pytest-cropdet[tensorflow]'"
-)
+pytestmark = pytest.mark.usefixtures("needs_tensorflow")
 
 OTHER = (
     ("detection_boxes", "bboxes"),
