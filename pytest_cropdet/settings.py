@@ -17,6 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from pytest_cropdet.errors import SpecError
 
 __all__ = [
+    "BY_CATEGORY",
     "FILLS",
     "METRICS",
     "Metric",
@@ -34,6 +35,11 @@ Kind = Literal["string", "int", "float", "path", "lines", "flag"]
 Metric = Literal["mAP", "AP50", "AP75"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 FILLS = ("mean", "blur", "gray")
+BY_CATEGORY = {  # limits that may be stated for single categories, and the field that has those
+    "max_drop": "by_category",
+    "max_worse": "worse_by_category",
+    "max_drop_worse": "drop_worse_by_category",
+}
 WINDOWS = "random:keep=0.3-0.9,per_image=4"
 
 
@@ -143,9 +149,10 @@ class RunSettings:
     """The settings of a gate; each is also an option, an ini key and an argument of the marker, as ``cropdet_x``.
 
     Limits: ``max_drop`` for the mean, ``by_category`` for single categories, ``min_ratio`` for
-    AP(crop) / AP(reference), ``min_crop_ap`` for AP(crop); ``None`` sets none. All AP are 0 to 1. ``fill``: what stands
-    for taken pixels in the renderings that explain a drop; the steps of the first are reported, others are compared.
-    ``max_crops``: the most windows that a gate may have.
+    AP(crop) / AP(reference), ``min_crop_ap`` for AP(crop); ``None`` sets none. With an old model to compare with:
+    ``max_worse`` for AP(crop) old - new, ``max_drop_worse`` for drop(new) - drop(old), and both by category. All AP are
+    0 to 1. ``fill``: what stands for taken pixels in the renderings that explain a drop; the steps of the first are
+    reported, others are compared. ``max_crops``: the most windows that a gate may have.
     ``try_mitigations``: where a drop is explained, measures at inference are tried, too. ``max_detections``: how many
     detections of each crop and category AP counts, the strongest first; COCO counts 100.
     """
@@ -170,6 +177,24 @@ class RunSettings:
     by_category: Mapping[str, float] = field(default_factory=dict)  # of max_drop
     min_ratio: float | None = row(None, "X", "smallest allowed AP(crop) / AP(reference)", share=True)
     min_crop_ap: float | None = row(None, "X", "smallest allowed AP(crop)", share=True)
+    max_worse: float | None = row(
+        None,
+        "X",
+        "largest allowed fall of AP on crops from the old model to the new; person=0.03 for one category",
+        kind="lines",
+        given=(),
+        share=True,
+    )
+    worse_by_category: Mapping[str, float] = field(default_factory=dict)  # of max_worse
+    max_drop_worse: float | None = row(
+        None,
+        "X",
+        "largest allowed growth of the drop from the old model to the new; person=0.03 for one category",
+        kind="lines",
+        given=(),
+        share=True,
+    )
+    drop_worse_by_category: Mapping[str, float] = field(default_factory=dict)  # of max_drop_worse
     undecided: Literal["fail", "pass", "point"] = row("fail", "POLICY", "what an undecided gate does")
     min_images: int = row(50, "N", "source images needed for a verdict on the mean", least=1)
     min_objects: int = row(30, least=1)
@@ -207,14 +232,26 @@ class RunSettings:
         single = (self.max_drop, self.min_ratio, self.min_crop_ap)
         return bool(self.by_category) or any(limit is not None for limit in single)
 
+    @property
+    def limited_categories(self) -> list[str]:
+        """The names of the categories that have a limit of their own, each once."""
+        return list(dict.fromkeys(name for each in BY_CATEGORY.values() for name in getattr(self, each)))
+
+    @property
+    def limits_changes(self) -> bool:
+        """Whether any limit is on what changed from an old model to the new one."""
+        single = (self.max_worse, self.max_drop_worse)
+        return bool(self.worse_by_category or self.drop_worse_by_category) or any(each is not None for each in single)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "fill", (self.fill,) if isinstance(self.fill, str) else tuple(self.fill))
         mine: Any = type(self)
         declared = options_of(mine)
         for name, each in declared.items():
             each.check(getattr(self, name))
-        for category, limit in self.by_category.items():
-            declared["max_drop"].check(limit, of=f" {category}=")
+        for name, of_categories in BY_CATEGORY.items():
+            for category, limit in getattr(self, of_categories).items():
+                declared[name].check(limit, of=f" {category}=")
 
 
 _resolvers: list[Callable[[], Any]] = []

@@ -2,7 +2,7 @@
 
 from pytest_cropdet.causes.advice import Advice, advise
 from pytest_cropdet.causes.attribution import Causes, ScoredRun
-from pytest_cropdet.causes.chain import Step, step_lines
+from pytest_cropdet.causes.chain import Step, step_lines, steps_grown
 from pytest_cropdet.causes.diagnostics.anchor_fit import AnchorReport, NoAnchors, anchor_report, best_anchors
 from pytest_cropdet.causes.diagnostics.box_bias import Bias
 from pytest_cropdet.causes.diagnostics.breakdown import Where
@@ -43,6 +43,7 @@ __all__ = [
     "object_table",
     "render",
     "step_lines",
+    "steps_grown",
     "to_frame",
     "try_mitigations",
 ]

@@ -5,16 +5,16 @@ the rendering above minus the AP of the rendering, positive where AP is lost.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.evaluation import Interval, bounds_of
+from pytest_cropdet.evaluation import Interval, bounds_of, subtract
 from pytest_cropdet.geometry import Floats
 from pytest_cropdet.terms import CHAIN, PHRASES, STEPS
 
-__all__ = ["Chain", "Scores", "Step", "build_chain", "conclusion"]
+__all__ = ["Chain", "Scores", "Step", "build_chain", "conclusion", "steps_grown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Chain:
 
     ``ap``: AP of each rendering (in agreement with the whole image: the share still found). ``placebo``: what fill
     where no object is near costs. ``orders``: with ``hollow``, context and cut switched on in either order.
+    ``replicates``: (N,) of each step, in the resamples of the run.
     """
 
     fill: str
@@ -63,6 +64,7 @@ class Chain:
     ap: Mapping[str, float | None]
     placebo: Step | None
     orders: Mapping[str, tuple[Step, ...]]
+    replicates: Mapping[str, Floats] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)
@@ -104,7 +106,23 @@ def build_chain(scores: Scores, fill: str, level: float) -> Chain:
         }
         weights["context"] = {"whole": 0.5, "context": -0.5, "hollow": 0.5, "cut": -0.5}
         weights["cut"] = {"context": 0.5, "cut": -0.5, "whole": 0.5, "hollow": -0.5}
-    return Chain(fill, tuple(step(name, weights[name]) for name in STEPS), dict(scores.values), placebo, orders)
+    steps = tuple(step(name, weights[name]) for name in STEPS)
+    replicates = {name: scores.lost(weights[name])[1] for name in STEPS}
+    return Chain(fill, steps, dict(scores.values), placebo, orders, replicates)
+
+
+def steps_grown(new: Chain, old: Chain, level: float) -> tuple[Step, ...]:
+    """Return by how much each step of the chain grew from one detector to another, on the same crops and resamples.
+
+    ``distinguishable``: its bounds do not hold 0. The fill is the same on both sides, so there is no placebo.
+    """
+    grown = []
+    for ours, theirs in zip(new.steps, old.steps, strict=True):
+        value = subtract(ours.value, theirs.value)
+        low, high = bounds_of(new.replicates[ours.name] - old.replicates[ours.name], level)
+        sure = value is not None and low is not None and high is not None and not low <= 0 <= high
+        grown.append(Step(ours.name, value, low, high, sure))
+    return tuple(grown)
 
 
 def _step(name: str, scores: Scores, weights: Mapping[str, float], level: float, placebo: Step | None) -> Step:

@@ -32,11 +32,19 @@ from pytest_cropdet.evaluation.coco.tables import (
 )
 from pytest_cropdet.evaluation.crop_tables import (
     MIN_IMAGES_PER_CATEGORY,
+    SIDES,
     CropIndex,
     Objects,
     build_detected,
     build_objects,
     kept_categories,
+)
+from pytest_cropdet.evaluation.data_support import (
+    ScoredRows,
+    category_doubts,
+    data_doubts,
+    object_doubts,
+    speaks_for,
 )
 from pytest_cropdet.evaluation.interval import (
     Bounded,
@@ -71,6 +79,7 @@ __all__ = [
     "IOU_OF",
     "MIN_IMAGES_PER_CATEGORY",
     "RECALL_POINTS",
+    "SIDES",
     "STATES",
     "AveragePrecision",
     "Bounded",
@@ -90,6 +99,7 @@ __all__ = [
     "PlacedDetection",
     "Reading",
     "Replicates",
+    "ScoredRows",
     "Share",
     "State",
     "Truth",
@@ -102,8 +112,10 @@ __all__ = [
     "bounds_text",
     "build_detected",
     "build_objects",
+    "category_doubts",
     "coco_summary",
     "covering_detections",
+    "data_doubts",
     "digits",
     "divide",
     "draw_units",
@@ -114,6 +126,7 @@ __all__ = [
     "match",
     "measure_share",
     "none_for_nan",
+    "object_doubts",
     "one_box",
     "percentile_bounds",
     "ratio_of_sums",
@@ -121,6 +134,7 @@ __all__ = [
     "resample",
     "resampled_ratio",
     "size_classes",
+    "speaks_for",
     "subtract",
     "z_score",
 ]

@@ -16,9 +16,18 @@ from pytest_cropdet.data import Detections, Sample, crop_detections, crop_truth
 from pytest_cropdet.evaluation.coco.tables import Detected, Truth
 from pytest_cropdet.geometry import Bools, Crop, Ints
 
-__all__ = ["CropIndex", "Objects", "build_detected", "build_objects", "kept_categories"]
+__all__ = [
+    "MIN_IMAGES_PER_CATEGORY",
+    "SIDES",
+    "CropIndex",
+    "Objects",
+    "build_detected",
+    "build_objects",
+    "kept_categories",
+]
 
 MIN_IMAGES_PER_CATEGORY = 5
+SIDES = ("reference", "crop")  # what is compared: the detections in the whole image, and in the crop
 
 
 @dataclass(frozen=True, eq=False)

@@ -150,9 +150,9 @@ class Measure(Interval):
     A loss allows ``measure <= limit`` and ``limit >= measure``, a good (``good=True``) ``measure >= limit`` and
     ``limit <= measure``. Every other comparison, ``float()`` and ``bool()`` raise ``TypeError``.
 
-    ``blind``: the lower bound of the reference's ``strength``, and how far it must be above the limit; ``reference`` is
-    its value. ``weakness`` adds to a sentence that the reference is too weak what has likely made it so. ``missing``:
-    why the value is ``None``.
+    ``blind``: the lower bound of the reference's ``strength`` in ``seen_in``, and how far it must be above the limit;
+    ``reference`` is its value. ``weakness`` adds to a sentence that the reference is too weak what has likely made it
+    so. ``missing``: why the value is ``None``.
     """
 
     name: str
@@ -168,6 +168,7 @@ class Measure(Interval):
     undecided: Undecided = "fail"
     blind: tuple[float | None, float] | None = None
     strength: str = "AP"
+    seen_in: str = "the whole image"
     spread: float | None = None
     note: Callable[[Verdict], None] | None = field(default=None, repr=False)
     story: Callable[[Verdict], str] | None = field(default=None, repr=False)
@@ -244,7 +245,7 @@ class Measure(Interval):
         surely, margin = (None, 0.0) if self.blind is None else self.blind
         shown = digits(surely)
         text = (
-            f"the reference itself is too weak: {self.strength} on the same objects in the whole image is at "
+            f"the reference itself is too weak: {self.strength} on the same objects in {self.seen_in} is at "
             f"least {shown}, must be above the limit + {margin:g}; a detector that finds nothing has nothing "
             "to lose"
         )

@@ -23,6 +23,7 @@ import numpy as np
 
 from pytest_cropdet.data import Detections
 from pytest_cropdet.evaluation import (
+    SIDES,
     AveragePrecision,
     Bounded,
     Detected,
@@ -36,7 +37,7 @@ from pytest_cropdet.evaluation import (
     resample,
 )
 from pytest_cropdet.gate.controls import Cap, cap_of, equal_boxes
-from pytest_cropdet.gate.evaluator_cap import SIDES, EvaluatorCap, evaluator_cap
+from pytest_cropdet.gate.evaluator_cap import EvaluatorCap, evaluator_cap
 from pytest_cropdet.geometry import Bools, Floats
 from pytest_cropdet.settings import RunSettings
 

@@ -11,14 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.evaluation import Doubt, Matches, Objects, at_half
+from pytest_cropdet.evaluation import SIDES, Doubt, Matches, Objects, at_half
 from pytest_cropdet.gate.controls import CAP_SHARE
 from pytest_cropdet.geometry import Bools, Ints
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["SIDES", "EvaluatorCap", "cut_off", "cut_off_pairs", "evaluator_cap"]
-
-SIDES = ("reference", "crop")
+__all__ = ["EvaluatorCap", "cut_off", "cut_off_pairs", "evaluator_cap"]
 
 
 @dataclass(frozen=True, eq=False)

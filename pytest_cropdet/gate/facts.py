@@ -18,9 +18,11 @@ from pytest_cropdet.causes import (
     Step,
     Where,
     advise,
+    steps_grown,
 )
+from pytest_cropdet.comparison import Against
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.evaluation import Verdict
+from pytest_cropdet.evaluation import Measure, Verdict
 from pytest_cropdet.gate.doubts import is_weak
 from pytest_cropdet.gate.limits import RunVerdict, worst
 from pytest_cropdet.gate.measurements import Look, Measurements, asks_why
@@ -37,7 +39,8 @@ class RunFacts(Measurements):
     """A run's measurements, what it cost, the verdicts on it so far, and its explanation.
 
     ``data_warnings``: what is odd in the data, ``kind``, ``count``, ``example`` and ``text`` of each. ``training``: the
-    annotations that the detector was trained on. The detector is called only by ``explanation``, when it is asked for.
+    annotations that the detector was trained on. ``comparison``: what changed from an old model, and
+    ``old_explanation`` of that one's drop. The detector is called only by ``explanation``, when it is asked for.
     """
 
     spent: Spent
@@ -48,6 +51,26 @@ class RunFacts(Measurements):
     hint: str | None = None
     data_warnings: list[dict[str, Any]] = field(default_factory=list)
     training: "Annotations | None" = None
+    comparison: Against | None = None
+    old_explanation: Explanation | None = None
+
+    def stated(self) -> list[tuple[Measure, float]]:
+        """Return every limit that was stated in the settings, those on changes included, with its measure."""
+        changes = [] if self.comparison is None else self.comparison.stated(self.settings)
+        return [*super().stated(), *changes]
+
+    def asks_what_changed(self) -> bool:
+        """Whether a limit on what changed from an old model gets no pass."""
+        changes = [] if self.comparison is None else self.comparison.stated(self.settings)
+        return any(asks_why(replace(measure, note=None).judge(limit)) for measure, limit in changes)
+
+    @property
+    def grown_steps(self) -> tuple[Step, ...]:
+        """By how much each step of the chain grew from the old model to this one; empty where it is not known."""
+        ours, old = self.explanation.causes, self.old_explanation
+        if ours is None or old is None or old.causes is None:
+            return ()
+        return steps_grown(ours.chain, old.causes.chain, self.settings.level)
 
     def may_explain(self, verdict: Verdict) -> bool:
         """Whether a verdict asks for causes that nobody has sought yet: no pass, with ``explain="auto"``."""

@@ -2,6 +2,7 @@
 
 from pytest_cropdet.causes import step_lines
 from pytest_cropdet.evaluation import Verdict
+from pytest_cropdet.gate.change_text import change_lines
 from pytest_cropdet.gate.facts import RunFacts
 from pytest_cropdet.terms import one_line
 
@@ -16,6 +17,9 @@ def tell(run: RunFacts, verdict: Verdict) -> str:
 
 
 def _reasons(run: RunFacts, verdict: Verdict) -> list[str]:
+    if run.comparison is not None and verdict.measure.name in run.comparison.measure_names:
+        lines = change_lines(run.comparison, verdict, run.grown_steps)
+        return lines if run.explanation.page is None else [*lines, f"report: {run.explanation.page}"]
     in_mean = sum(category.in_mean for category in run.categories)
     before, after = (_shown(run.metric_values[name]) for name in ("reference", "crop"))
     rests_on = f"{run.crops} crops of {run.images} images, {run.scored_objects} objects"

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from pytest_cropdet.evaluation import IOU_OF, Doubt, Measure, Reading, Replicates, bounds_of, divide
+from pytest_cropdet.evaluation import IOU_OF, Doubt, Measure, Reading, Replicates, bounds_of, category_doubts, divide
 from pytest_cropdet.gate.caps import Caps
-from pytest_cropdet.gate.doubts import category_doubts
 from pytest_cropdet.gate.measurements import CategoryResult
 from pytest_cropdet.geometry import Bools, Floats
 from pytest_cropdet.settings import RunSettings

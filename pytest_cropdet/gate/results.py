@@ -5,12 +5,16 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from pytest_cropdet.causes import to_frame
+from pytest_cropdet.comparison import Against, MatchRecord, compare_runs
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import GateFailure, Measure, Verdict
+from pytest_cropdet.gate.change_text import change_text
 from pytest_cropdet.gate.facts import RunFacts
 from pytest_cropdet.gate.failure_text import tell
+from pytest_cropdet.gate.match_records import match_record
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.gate.notebook import run_html
+from pytest_cropdet.gate.old_model import old_model_name
 from pytest_cropdet.gate.plots import Plots
 
 __all__ = ["Run"]
@@ -30,7 +34,8 @@ class Run(RunFacts):
         hidden = replace(self.hidden, **{name: self._told(getattr(self.hidden, name)) for name in SHARES})
         told = {name: self._told(getattr(self, name)) for name in ("drop", "ratio", "crop_ap")}
         by_category = {name: self._told(each) for name, each in self.by_category.items()}
-        for name, value in {**told, "by_category": by_category, "hidden": hidden}.items():
+        changed = None if self.comparison is None else self.comparison.told(self.explain, self.verdicts.append)
+        for name, value in {**told, "by_category": by_category, "hidden": hidden, "comparison": changed}.items():
             object.__setattr__(self, name, value)
 
     def _told(self, measure: M) -> M:
@@ -45,6 +50,16 @@ class Run(RunFacts):
     def plot(self) -> Plots:
         """The run's figures: ``run.plot.steps()``, ``.where()``, ``.shift()``, ``.renderings(i)``."""
         return Plots(self)
+
+    def against(self, old: "Run | MatchRecord") -> Against:
+        """Return what changed from an ``old`` run on the same crops to this one, paired by image.
+
+        ``assert run.against(old).worse <= 0.01`` limits the fall of AP on crops. ``SpecError`` names what differs where
+        the two cannot be paired: crops, rules, categories or images.
+        """
+        record = match_record(old) if isinstance(old, Run) else old
+        found = compare_runs(match_record(self), record, self.settings, old_model_name(record))
+        return found.told(lambda verdict: change_text(found, verdict), found.verdicts.append)
 
     def judge(self) -> list[Verdict]:
         """Return the verdicts on every limit that was stated in the settings."""

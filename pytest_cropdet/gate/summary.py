@@ -19,18 +19,22 @@ from pytest_cropdet.evaluation import (
     Measure,
     Objects,
     OperatingPoint,
+    ScoredRows,
     average_precision,
     best_f1_score,
     build_detected,
+    data_doubts,
     draw_units,
     hidden_numbers,
     match,
+    object_doubts,
     resample,
+    speaks_for,
 )
 from pytest_cropdet.gate import measures
 from pytest_cropdet.gate.caps import Tables, find_caps
 from pytest_cropdet.gate.controls import controls
-from pytest_cropdet.gate.doubts import cap_doubts, mean_doubts, object_doubts, speaks_for, unseen_doubts
+from pytest_cropdet.gate.doubts import cap_doubts, unseen_doubts
 from pytest_cropdet.gate.measurements import CategoryResult, CropLoss, Measurements
 from pytest_cropdet.gate.repeatability import Repeat
 from pytest_cropdet.gate.weakness import Answers
@@ -117,9 +121,10 @@ def summarise(
         agreement is not None,
     )
     judged = caps.evaluator.doubts(settings)
-    doubts = (*mean_doubts(objects, kept_of_chosen, chosen, settings, caps.detector), *judged)
+    scored, limited = ScoredRows.of(objects), cap_doubts(settings, caps.detector)
+    doubts = (*data_doubts(scored, kept_of_chosen, chosen, settings), *limited, *judged)
     point = OperatingPoint.of(objects, of_chosen, detected, threshold)
-    spread, limited = None if repeat is None else repeat.spread, cap_doubts(settings, caps.detector)
+    spread = None if repeat is None else repeat.spread
     if repeat is not None and not repeat.same and spread is None:  # no object to measure it on: any drop may be noise
         spread = math.inf
     hidden = hidden_numbers(
@@ -128,7 +133,7 @@ def summarise(
         of_chosen,
         point,
         draw_units(len(index.samples), settings.replicates, settings.seed),
-        object_doubts(objects, chosen, settings),
+        object_doubts(scored, chosen, settings),
         settings.undecided,
         agreement,
         settings.min_ap,
@@ -191,7 +196,7 @@ def summarise(
         hidden=hidden,
         caps=caps,
         controls=controls(objects, detected, of_chosen, kept_of_chosen, IOU_OF[metric], settings.max_detections),
-        speaks_for=speaks_for(objects, kept_of_chosen, chosen),
+        speaks_for=speaks_for(scored, kept_of_chosen, chosen),
         scored=ScoredRun(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None, point),
         repeat=repeat,
         worst=_worst_crop(objects, point),

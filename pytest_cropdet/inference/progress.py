@@ -12,7 +12,7 @@ from pytest_cropdet.inference.cache_keys import BatchKeys
 
 __all__ = ["Advanced", "Meter", "Spent", "Started", "estimate_seconds"]
 
-Task = Literal["run", "explain", "try", "benchmark", "search"]  # "try": measures at inference
+Task = Literal["run", "old", "explain", "try", "benchmark", "search"]  # "old": the model compared with; "try": measures
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.option_values import (
+    Named,
     as_mapping,
     check_type,
     named_specs,
@@ -22,7 +23,7 @@ from pytest_cropdet.plugin.option_values import (
 )
 from pytest_cropdet.plugin.options import OF_RUNS, OPTIONS, Option, ini_type, option
 from pytest_cropdet.plugin.rootdir_check import base_folder
-from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.settings import BY_CATEGORY, RunSettings
 
 __all__ = [
     "FIXTURES",
@@ -124,7 +125,10 @@ def resolve_command_line(config: pytest.Config) -> None:
 
 
 def choices(config: pytest.Config, what: str, item: pytest.Item | None = None) -> list[Chosen]:
-    """Return the configured models (``what`` = "model") or data sets ("data"), with what is said of each."""
+    """Return the configured models (``what`` = "model"), old models ("against") or data sets ("data").
+
+    With each comes what is said of it.
+    """
     found = named_specs(setting(config, what, item), what)
     if what == "data":
         images = setting(config, "images", item)
@@ -134,9 +138,17 @@ def choices(config: pytest.Config, what: str, item: pytest.Item | None = None) -
         if setting(config, "data_errors", item) != option("data_errors").default:
             said.append(("errors", setting(config, "data_errors", item)))
         return [Chosen(each.name, each.spec, tuple(said)) for each in found]
-    said, names = setting(config, "detector", item), [each.name for each in found]
-    described = [tuple(parse_description(said, name, names).items()) for name in names]
+    if what == "against" and len(found) > 1:
+        raise SpecError(f"--cropdet-against takes one old model, not {len(found)}: {', '.join(_names(found))}")
+    other = "against" if what == "model" else "model"
+    names = [*_names(found), *_names(named_specs(setting(config, other, item), other))]
+    said = setting(config, "detector", item)
+    described = [tuple(parse_description(said, each.name, names).items()) for each in found]
     return [Chosen(each.name, each.spec, more) for each, more in zip(found, described, strict=True)]
+
+
+def _names(found: Sequence[Named]) -> list[str]:
+    return [each.name for each in found]
 
 
 def settings_for(config: pytest.Config, item: pytest.Item | None = None, **changes: Any) -> RunSettings:
@@ -145,11 +157,11 @@ def settings_for(config: pytest.Config, item: pytest.Item | None = None, **chang
     ``max_drop`` is ``None`` where nobody stated it: :func:`default_limit` is a gate's, not that of every run.
     """
     values = {each.name: read(each, setting(config, each.name, item)) for each in OF_RUNS}
-    mean, single = parse_limits(given(config, option("max_drop"), item) or ())
+    for name, of_categories in BY_CATEGORY.items():
+        mean, single = parse_limits(given(config, option(name), item) or (), name)
+        values |= {name: mean, of_categories: {**single, **marked(item).get(of_categories, {})}}
     values |= {
         "crops": spec_of(values["crops"][0]),
-        "max_drop": mean,
-        "by_category": {**single, **marked(item).get("by_category", {})},
         "categories": tuple(filter(None, values["categories"])),
     }
     return RunSettings(**{**values, **changes})

@@ -28,7 +28,7 @@ from pytest_cropdet.plugin.configuration import (
     spec_of,
 )
 from pytest_cropdet.plugin.progress import Progress
-from pytest_cropdet.plugin.resources import cache_of, warnings_stay_warnings
+from pytest_cropdet.plugin.resources import cache_of, open_old_model, warnings_stay_warnings
 from pytest_cropdet.plugin.run_records import keep, leave_record
 from pytest_cropdet.plugin.stash import current_item, kept_runs
 from pytest_cropdet.report import (
@@ -57,23 +57,38 @@ class Cropdet:
         self.dataset = dataset
         self._made: Judges | None = None
 
-    def run(self, crops: Any = None, *, name: str | None = None, per_image: int | None = None, **changes: Any) -> Run:
+    def run(
+        self,
+        crops: Any = None,
+        *,
+        name: str | None = None,
+        per_image: int | None = None,
+        against: Any = None,
+        **changes: Any,
+    ) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
 
         ``crops``: a spec of windows, the configured one if not given; or a Hypothesis strategy of windows, or a
         function of a sample that returns one, with the ``name`` it is kept under and ``per_image`` windows (4): it is
         drawn once, and from then on its windows are read (:class:`~pytest_cropdet.Drawn`). ``changes``: any field of
-        ``RunSettings``, over the marker, the command line and the ini file.
+        ``RunSettings``, over the marker, the command line and the ini file. ``against``: an older detector, which
+        is run on the same crops, or an earlier run on them; that of ``--cropdet-against`` if not given.
 
         A limit that is stated, here or there, is an assertion: what the test does not compare itself is judged when
         the test ends, and ``run.check()`` judges it at once. Without a limit compare the result to gate it:
         ``assert run.drop <= 0.05``.
         """
         __tracebackhide__ = True
-        return self._run(crops, name, per_image, changes)
+        return self._run(crops, name, per_image, changes, against)
 
     def _run(
-        self, crops: Any, name: str | None, per_image: int | None, changes: Mapping[str, Any], gates: bool = False
+        self,
+        crops: Any,
+        name: str | None,
+        per_image: int | None,
+        changes: Mapping[str, Any],
+        against: Any,
+        gates: bool = False,
     ) -> Run:
         """Run; with ``gates`` the mean has a limit, if only by default."""
         __tracebackhide__ = True
@@ -91,9 +106,9 @@ class Cropdet:
             elif name is not None or per_image is not None:
                 raise SpecError(f"name= and per_image= are of a strategy; {spec_of(crops)!r} says its own")
             settings = settings_for(self._config, item, crops=spec_of(crops), **changes)
-            if gates and settings.max_drop is None and "max_drop" not in changes:
+            if gates and settings.max_drop is None and "max_drop" not in changes and not settings.limits_changes:
                 settings = replace(settings, max_drop=default_limit())
-            if gates and not settings.states_limits:
+            if gates and not (settings.states_limits or settings.limits_changes):
                 raise SpecError("cropdet.gate has no limit to check: state one, or measure with cropdet.run")
             plan = self._plan(crops, settings, item)
             if self.detector is None or setting(self._config, "dry_run"):
@@ -102,17 +117,31 @@ class Cropdet:
             place = sum(item is not None and each.test == item.nodeid for each in self._config.stash.get(kept_runs, []))
             if item is not None:
                 reports.begin(self._config, item.nodeid, place, called)
-            run = self._finish(settings, self.detector, plan, called)
+            old, old_name = open_old_model(self._config, item) if against is None else (against, "")
+            told = {"against": old, "old_name": old_name and f"the old model {old_name}", "name": called}
+            run = self._finish(settings, self.detector, plan, told)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
         if item is not None:
             keep(self._config, run, item, place)
         return run
 
-    def gate(self, crops: Any = None, *, name: str | None = None, per_image: int | None = None, **changes: Any) -> Run:
-        """Run, and fail unless every stated limit holds (``--cropdet-max-drop``, 0.05 unless set otherwise)."""
+    def gate(
+        self,
+        crops: Any = None,
+        *,
+        name: str | None = None,
+        per_image: int | None = None,
+        against: Any = None,
+        **changes: Any,
+    ) -> Run:
+        """Run, and fail unless every stated limit holds.
+
+        ``--cropdet-max-drop`` is 0.05 unless set otherwise; where a limit is on what changed from an old model, only
+        if it is stated.
+        """
         __tracebackhide__ = True
-        run = self._run(crops, name, per_image, changes, gates=True)
+        run = self._run(crops, name, per_image, changes, against, gates=True)
         run.check()
         return run
 
@@ -239,10 +268,12 @@ class Cropdet:
             item.user_properties.append((DRY_RUN, "\n".join(map(one_line, lines))))
         pytest.skip("dry run: the detector was not judged")
 
-    def _finish(self, settings: RunSettings, detector: DetectorHandle, plan: Plan | None, name: str) -> Run:
+    def _finish(
+        self, settings: RunSettings, detector: DetectorHandle, plan: Plan | None, told: Mapping[str, Any]
+    ) -> Run:
         cache, page = cache_of(self._config), reports.page_name(self._config)
         with self._progress(detector) as progress:
-            for event in events(detector, self.dataset, settings, plan, cache, name=name, page=page, watch=self._watch):
+            for event in events(detector, self.dataset, settings, plan, cache, page=page, watch=self._watch, **told):
                 if isinstance(event, Finished):
                     return event.run
                 progress.show(event)

@@ -13,6 +13,7 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.configuration import FIXTURES, WITHOUT_TRUTH, choices, given, marked, setting
 from pytest_cropdet.plugin.option_values import parse_description, read
 from pytest_cropdet.plugin.options import OPTIONS, option
+from pytest_cropdet.settings import BY_CATEGORY
 from pytest_cropdet.terms import DETECTOR_KINDS
 
 __all__ = ["check_marker", "check_options"]
@@ -24,7 +25,7 @@ _IS_THERE = {"file": Path.is_file, "folder": Path.is_dir, "file or folder": Path
 def check_options(config: pytest.Config) -> None:
     """Check what options alone can show: syntax, ranges, paths. ``CropdetError`` says what to mend."""
     _check_values(config)
-    for model in choices(config, "model"):
+    for model in (*choices(config, "model"), *choices(config, "against")):
         Description.of(**dict(model.said))
         if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in DETECTOR_KINDS:
             load_detector(model.spec)
@@ -38,10 +39,11 @@ def check_options(config: pytest.Config) -> None:
 def check_marker(config: pytest.Config, item: pytest.Item) -> None:
     """Check what a test's marker says; ``CropdetError`` says what to mend."""
     _check_values(config, item)
-    for category, limit in marked(item).get("by_category", {}).items():
-        option("max_drop").check(limit, of=f" {category}=")
+    for name, of_categories in BY_CATEGORY.items():
+        for category, limit in marked(item).get(of_categories, {}).items():
+            option(name).check(limit, of=f" {category}=")
     _check_there("the marker's plan=", setting(config, "plan", item), "file")
-    for what in FIXTURES.values():
+    for what in (*FIXTURES.values(), "against"):
         choices(config, what, item)
 
 

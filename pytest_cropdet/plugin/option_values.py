@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.options import CHECKS, NOT_FOR_MARKERS, OPTIONS, Option, option
+from pytest_cropdet.settings import BY_CATEGORY
 from pytest_cropdet.terms import DETECTOR_KINDS
 
 __all__ = [
@@ -77,7 +78,7 @@ def _short_name(spec: str) -> str:
     return path.parent.name if stem in generic and path.parent.name else stem
 
 
-def parse_limits(values: Sequence[str] | float | str) -> tuple[float | None, dict[str, float]]:
+def parse_limits(values: Sequence[str] | float | str, name: str = "max_drop") -> tuple[float | None, dict[str, float]]:
     """Return the limit on the mean (``None`` if not given) and those on single categories.
 
     >>> parse_limits(["0.05", "person=0.03"])
@@ -85,14 +86,14 @@ def parse_limits(values: Sequence[str] | float | str) -> tuple[float | None, dic
     """
     mean, single = None, {}
     for value in [values] if isinstance(values, (str, int, float)) else values:
-        name, equals, text = str(value).rpartition("=")
+        category, equals, text = str(value).rpartition("=")
         try:
             number = float(text)
         except ValueError:
-            raise SpecError(f"cropdet_max_drop must be a number or CATEGORY=NUMBER, not {value!r}") from None
-        option("max_drop").check(number)
+            raise SpecError(f"cropdet_{name} must be a number or CATEGORY=NUMBER, not {value!r}") from None
+        option(name).check(number)
         if equals:
-            single[name.strip()] = number
+            single[category.strip()] = number
         else:
             mean = number
     return mean, single
@@ -109,8 +110,8 @@ def read(each: Option, value: Any) -> Any:
     >>> read(option("fill"), ["blur, gray", "mean"])
     ('blur', 'gray', 'mean')
     """
-    if each.name == "max_drop":
-        return parse_limits(value)
+    if each.name in BY_CATEGORY:
+        return parse_limits(value, each.name)
     if each.name == "checks":
         return parse_checks(value)
     found = words(value) if each.commas else value
@@ -156,14 +157,15 @@ def _resolve_spec(text: str, base: Path, name: str) -> str:
     if colon and kind in DETECTOR_KINDS:
         return f"{kind}:{base / Path(rest).expanduser()}"
     path = base / Path(text).expanduser()
-    is_factory = colon and name == "model" and not path.exists()
-    bare_entry_point = name == "model" and not path.exists() and text.isidentifier()
+    is_model = name in ("model", "against")
+    is_factory = colon and is_model and not path.exists()
+    bare_entry_point = is_model and not path.exists() and text.isidentifier()
     return text if is_factory or bare_entry_point else str(path)
 
 
 def as_mapping(values: Mapping[str, Any], unnamed: Sequence[Any] = ()) -> dict[str, Any]:
     """Return the marker's arguments by option name; ``SpecError`` names one that is none."""
-    known = [each.name for each in OPTIONS if each.name not in NOT_FOR_MARKERS] + ["by_category"]
+    known = [each.name for each in OPTIONS if each.name not in NOT_FOR_MARKERS] + [*BY_CATEGORY.values()]
     unknown = [repr(value) for value in unnamed] + sorted(set(values) - set(known))
     if unknown:
         raise SpecError(f"the marker cropdet takes {', '.join(f'{name}=' for name in known)} not {', '.join(unknown)}")

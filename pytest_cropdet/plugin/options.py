@@ -26,6 +26,13 @@ OF_RUNS = tuple(each for each in options_of(RunSettings).values() if each.help)
 _OF_TESTS = (
     Option("model", "lines", (), "[NAME=]PATH", "detector to gate: a path, kind:path or package.module:factory"),
     Option("detector", "lines", (), "KEY=VALUE", "a convention of the detector, such as units=pixels; NAME:KEY=VALUE"),
+    Option(
+        "against",
+        "lines",
+        (),
+        "[NAME=]PATH",
+        "old model to compare with on the same crops, given as --cropdet-model is",
+    ),
     Option("data", "lines", (), "[NAME=]PATH", "data set to gate on: a COCO JSON, or a folder with exactly one"),
     Option(
         "images",
@@ -89,10 +96,10 @@ _OF_SESSION = (  # which no marker takes
 )
 # The order in which help and docs/options.md show them; what is not named here comes last.
 _SHOWN = """
-    model detector data images data_errors train_data crops max_crops max_drop min_ratio min_crop_ap metric categories
-    min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain fill
-    both_orders try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json report objects
-    detections
+    model detector against data images data_errors train_data crops max_crops max_drop min_ratio min_crop_ap
+    max_worse max_drop_worse metric categories min_visibility sample_images seed undecided min_images min_ap
+    max_detections cap score_threshold looks explain fill both_orders try_mitigations plan checks examples no_shrink
+    dry_run cache dir verify benchmark json report objects detections
 """
 
 

@@ -88,6 +88,8 @@ class Progress:
                 calls = f"{begun.calls} detector calls: about {_duration(left)} at {each:.3f} s a call"
                 if begun.task == "explain":
                     self._line(reporter, f"cropdet: to say why, {calls} (--cropdet-explain off leaves that out)")
+                elif begun.task == "old":
+                    self._line(reporter, f"cropdet: the old model on the same crops, {calls}")
                 elif begun.task == "try":
                     self._line(reporter, f"cropdet: to try measures at inference, {calls}")
                 else:

@@ -20,6 +20,7 @@ __all__ = [
     "dataset_of",
     "open_dataset",
     "open_detector",
+    "open_old_model",
     "or_fail",
     "warnings_stay_warnings",
 ]
@@ -27,6 +28,7 @@ __all__ = [
 T = TypeVar("T")
 
 the_cache = pytest.StashKey[Cache | None]()
+opened_models = pytest.StashKey[dict[Chosen, DetectorHandle]]()
 opened_data = pytest.StashKey[dict[str, Dataset]]()
 
 
@@ -68,6 +70,17 @@ def open_detector(config: pytest.Config, wanted: Any = None) -> DetectorHandle |
         if keys is None or not keys.recall_profile(detector):
             detector.load()
     return detector
+
+
+def open_old_model(config: pytest.Config, item: pytest.Item | None) -> tuple[DetectorHandle | None, str]:
+    """Return the configured old model, the same for every test that has it, and its name; ``None`` and "" without."""
+    opened = config.stash.setdefault(opened_models, {})
+    for chosen in choices(config, "against", item):
+        if chosen not in opened:
+            with warnings_stay_warnings():
+                opened[chosen] = load_detector(chosen.spec, **dict(chosen.said))
+        return opened[chosen], chosen.name
+    return None, ""
 
 
 def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pytest_cropdet.gate import one_per_limit, worst_verdict
 from pytest_cropdet.terms import Record, one_line
 
-__all__ = ["LimitRow", "drop_verdict", "limit_line", "limit_rows", "note"]
+__all__ = ["WHOLE_TO_CROP", "LimitRow", "drop_verdict", "limit_line", "limit_rows", "note"]
+
+
+WHOLE_TO_CROP = "whole -> crop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,7 @@ class LimitRow:
 
     ``before``, ``after``: the metric in the whole image and the crop, of what the limit is on, ``None`` where they are
     undefined or of another kind; ``objects``, ``images``: what it rests on. ``why``: the reason in words.
+    ``change``: what ``before`` and ``after`` are.
     """
 
     verdict: str
@@ -28,6 +32,7 @@ class LimitRow:
     images: int
     objects: int
     why: str | None = None
+    change: str = WHOLE_TO_CROP
 
     @property
     def name(self) -> str:
@@ -46,7 +51,9 @@ def limit_rows(record: Record) -> list[LimitRow]:
 def _row(record: Record, verdict: Record, shown: str) -> LimitRow:
     measure = verdict["measure"]
     numbers = verdict if "value" in verdict else record["drop"] if measure == "drop" else {}
-    metric = record["metric"]
+    metric, against = record["metric"], record.get("against")
+    if against is not None and measure.startswith(("worse", "drop_worse")):
+        return _change_row(record, verdict, shown)
     of_it: Record = {"images": record["images"], "objects": record["objects"]}
     if metric in ("mAP", "AP50", "AP75"):
         of_it = {**of_it, **record[{"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}[metric]]}
@@ -66,6 +73,29 @@ def _row(record: Record, verdict: Record, shown: str) -> LimitRow:
         images=of_it["images"],
         objects=of_it["objects"],
         why=verdict.get("why") or verdict.get("reason"),
+    )
+
+
+def _change_row(record: Record, verdict: Record, shown: str) -> LimitRow:
+    """Return the row of a limit on what changed from an old model: ``before`` and ``after`` are both on crops."""
+    against, (_, _, category) = record["against"], verdict["measure"].partition(" of ")
+    alone = next((each for each in against["categories"] if each["name"] == category), None)
+    ap = against["ap"]
+    before, after = (ap["old"]["crop"], ap["new"]["crop"]) if alone is None else (alone["before"], alone["after"])
+    return LimitRow(
+        verdict=shown,
+        gate=one_line(record["name"] or record["plan"]),
+        measure=one_line(verdict["measure"]),
+        value=verdict["value"],
+        low=verdict["low"],
+        high=verdict["high"],
+        limit=verdict["limit"],
+        before=before,
+        after=after,
+        images=record["images"],
+        objects=record["objects"],
+        why=verdict.get("why") or verdict.get("reason"),
+        change="old -> new",
     )
 
 

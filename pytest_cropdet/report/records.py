@@ -115,6 +115,9 @@ def run_record(run: Run) -> dict[str, Any]:
             if each.objects
         ],
         "verdicts": verdicts,
+        "against": None
+        if run.comparison is None
+        else {**run.comparison.to_dict(), "grown_steps": [step.to_dict() for step in run.grown_steps]},
     }
 
 

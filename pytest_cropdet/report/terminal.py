@@ -11,9 +11,10 @@ import pytest
 
 from pytest_cropdet.data import Pairing
 from pytest_cropdet.evaluation import bounds_text, digits
+from pytest_cropdet.report.against_lines import against_lines
 from pytest_cropdet.report.check_texts import hints_of
 from pytest_cropdet.report.github import annotations
-from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, note
+from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_rows, note
 from pytest_cropdet.report.model_card import benchmark_lines, model_card
 from pytest_cropdet.report.records import MissingResult
 from pytest_cropdet.terms import PHRASES, one_line
@@ -98,7 +99,11 @@ def table(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     Columns are left out, then names cut.
     """
     limits = [(record, row) for record in records for row in limit_rows(record)]
-    head = SUMMARY_COLUMNS if all(row.measure.startswith("drop") for _, row in limits) else MIXED
+    head = (
+        SUMMARY_COLUMNS
+        if all(row.change == "whole -> crop" and row.measure.startswith("drop") for _, row in limits)
+        else MIXED
+    )
     rows = [head, *(_cells(record, row) for record, row in limits)]
     columns = len(SUMMARY_COLUMNS)
     while columns > NEEDED and _width(rows, columns) > width:
@@ -147,6 +152,7 @@ def _cells(record: Mapping[str, Any], row: LimitRow) -> tuple[str, ...]:
     metric, change = record["metric"], "share lost"
     if metric != "lost":
         change = f"{metric} {digits(row.before)} -> {digits(row.after)}"
+        change += "" if row.change == WHOLE_TO_CROP else f" ({row.change})"
     return (
         row.verdict,
         row.name,
@@ -161,7 +167,7 @@ def _cells(record: Mapping[str, Any], row: LimitRow) -> tuple[str, ...]:
 
 def _beneath(record: Mapping[str, Any], width: int, block: str, verbosity: int) -> list[str]:
     """Return the lines under the rows of a gate: what is to be known of its verdict, steps, categories."""
-    lines = _remark(note(record), width)
+    lines = _remark(note(record), width) + [line for text in against_lines(record) for line in _remark(text, width)]
     if record["verdict"] != "pass" or verbosity > 0:
         lines += steps(record, width, block)
     return lines + (_categories(record, width) if verbosity > 0 else [])

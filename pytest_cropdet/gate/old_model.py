@@ -1,0 +1,88 @@
+"""The old model of a comparison: run on the crops of the new one, or read from a file; and what changed."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from pytest_cropdet.causes import Explainer, Explanation
+from pytest_cropdet.comparison import Against, MatchRecord, compare_runs
+from pytest_cropdet.detectors import as_handle
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.gate.match_records import match_record
+from pytest_cropdet.gate.measurements import Measurements
+from pytest_cropdet.gate.scorer import GateScorer
+from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Spent, Started
+from pytest_cropdet.settings import RunSettings
+
+__all__ = ["OldModel", "old_model_name", "refuse_without_old"]
+
+
+def old_model_name(record: MatchRecord) -> str:
+    """Return what messages call an old model: the last two parts of a path, or its name."""
+    return f"the old model {'/'.join(record.name.replace(chr(92), '/').split('/')[-2:])}"
+
+
+def refuse_without_old(settings: RunSettings, against: Any) -> None:
+    """Raise ``SpecError`` for a limit on changes without an old model, and for one that looks would cut short."""
+    if settings.limits_changes and against is None:
+        raise SpecError(
+            "max_worse and max_drop_worse limit what changed from an old model; name it: --cropdet-against=MODEL or "
+            "--cropdet-baseline=FILE"
+        )
+    if against is not None and settings.looks == "auto":
+        raise SpecError(
+            "looks=auto stops one model early, but two models are compared on all images; remove --cropdet-looks, or "
+            "the old model"
+        )
+
+
+class OldModel:
+    """An old detector on the crops of a new one's run, or what an earlier run of it, or a file, says of it there."""
+
+    def __init__(self, old: Any, name: str, new: GateScorer, cache: Cache | None, spent: Spent) -> None:
+        self._record = (
+            match_record(old) if isinstance(old, Measurements) else old if isinstance(old, MatchRecord) else None
+        )
+        self._name, self._spent, self._settings = name, spent, new.settings
+        self._measured: Measurements | None = None
+        if self._record is not None:
+            return
+        handle = as_handle(old)
+        self._keys = BatchKeys.of(cache, handle)
+        if self._keys is not None and not self._keys.recall_profile(handle):
+            self._keys.keep_profile(handle)
+        self._scorer = GateScorer(handle, new.dataset, new.samples, new.settings, new.plan)
+        self._meter = Meter(handle, self._keys, "old", len(new.samples) + len(new.plan), spent)
+
+    def detect(self) -> Iterator[Started | Advanced]:
+        """Run the old detector on the same crops, where it is not a record."""
+        if self._record is not None:
+            return
+        scorer, meter = self._scorer, self._meter
+        yield meter.start(len(scorer.samples), len(scorer.plan))
+        yield from meter.detect(scorer.samples, scorer.plan.windows)
+        scorer.check_first(scorer.samples, meter)
+        self._measured = scorer.score(scorer.samples, meter, self._settings.level)
+        self._record = match_record(self._measured)
+
+    def compare(self, new: Measurements) -> Against:
+        """Return what changed from the old model to the new one."""
+        if self._record is None:
+            raise RuntimeError("the old model was not run")
+        return compare_runs(match_record(new), self._record, new.settings, self._name or old_model_name(self._record))
+
+    def explanation(self, watch: Callable[[Iterator[Any]], Any]) -> Explanation | None:
+        """Return the explanation of the old model's drop, ``None`` for a record, which has no detector."""
+        if self._measured is None:
+            return None
+        scorer = self._scorer
+        explainer = Explainer(
+            scorer.handle,
+            self._keys,
+            [scorer.samples],
+            scorer.plan.windows,
+            scorer.pairing,
+            self._settings,
+            self._spent,
+        )
+        return Explanation(partial(explainer.causes, self._measured.scored), watch)
