@@ -8,7 +8,7 @@ And which data set the running test has, for strategies that are given none: who
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from numbers import Real
 from types import NoneType, UnionType
@@ -29,6 +29,7 @@ __all__ = [
     "configured_dataset",
     "options_of",
     "row",
+    "without_change_limits",
 ]
 
 Kind = Literal["string", "int", "float", "path", "lines", "flag"]
@@ -252,6 +253,11 @@ class RunSettings:
         for name, of_categories in BY_CATEGORY.items():
             for category, limit in getattr(self, of_categories).items():
                 declared[name].check(limit, of=f" {category}=")
+
+
+def without_change_limits(settings: RunSettings) -> RunSettings:
+    """Return settings without limits on what changed from an old model."""
+    return replace(settings, max_worse=None, max_drop_worse=None, worse_by_category={}, drop_worse_by_category={})
 
 
 _resolvers: list[Callable[[], Any]] = []

@@ -1,6 +1,7 @@
 """Two detectors on the same crops, paired by image: new against old, with bounds on what changed."""
 
 from pytest_cropdet.comparison.against import Against, CategoryChange
+from pytest_cropdet.comparison.baseline_file import baseline_entry, read_baseline, record_of_entry, write_baseline
 from pytest_cropdet.comparison.match_record import MatchRecord
 from pytest_cropdet.comparison.mismatch import common_images, refuse_mismatch
 from pytest_cropdet.comparison.paired_measures import compare_runs
@@ -9,7 +10,11 @@ __all__ = [
     "Against",
     "CategoryChange",
     "MatchRecord",
+    "baseline_entry",
     "common_images",
     "compare_runs",
+    "read_baseline",
+    "record_of_entry",
     "refuse_mismatch",
+    "write_baseline",
 ]

@@ -43,7 +43,7 @@ class Against:
     fell; a loss, and what ``--cropdet-max-worse`` limits. ``drop_worse``: drop(new) - drop(old), a loss.
     ``lost_worse``: share of the objects lost by crops, new - old. ``newly_missed``: share of the objects that the old
     one finds in the crop and the new one does not, each at its own operating point; ``newly_found``: the mirror.
-    ``ap``: by detector (``new``, ``old``) and rendering.
+    ``ap``: by detector (``new``, ``old``) and rendering. ``note``: what a reader has to know of the comparison.
     """
 
     new: MatchRecord
@@ -60,6 +60,7 @@ class Against:
     newly_missed: Share
     newly_found: Share
     by_category: Mapping[str, CategoryChange]
+    note: str | None = None
     verdicts: list[Verdict] = field(default_factory=list)
 
     @cached_property
@@ -121,14 +122,14 @@ class Against:
         return {
             "old": {
                 "name": self.old_is.removeprefix("the old model "),
-                "spec": self.old.name,
                 "fingerprint": self.old.detector.get("fingerprint"),
             },
-            "new": {"spec": self.new.name, "fingerprint": self.new.detector.get("fingerprint")},
+            "new": {"fingerprint": self.new.detector.get("fingerprint")},
             "images": len(self.new.images),
             "crops": len(self.new.unit),
             "change": self.change,
             "text": self.text,
+            "note": self.note,
             "ap": {name: dict(each) for name, each in self.ap.items()},
             **{name: getattr(self, name).bounds() for name in changes},
             "newly_missed_count": int(self.newly_missed.over.sum()),

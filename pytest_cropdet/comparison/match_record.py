@@ -67,45 +67,56 @@ class MatchRecord:
         return np.asarray(self.unit[self.matches["crop"].truth_image])
 
     def of_images(self, images: tuple[str, ...]) -> "MatchRecord":
-        """Return the record of some of its images, in their order here; what was measured on all of them is gone."""
-        wanted = set(images)
-        chosen = np.array([each in wanted for each in self.images], dtype=bool)
-        crops = chosen[self.unit]
-        place = np.cumsum(chosen) - 1
+        """Return the record of these of its images, in this order; what was measured on all of them is gone."""
+        at = {name: place for place, name in enumerate(self.images)}
+        picked = [at[name] for name in images]
+        place = np.full(len(self.images), -1)
+        place[picked] = np.arange(len(picked))
+        order = np.argsort(place[self.unit], kind="stable")
+        order = order[place[self.unit[order]] >= 0]
+        crops = np.full(len(self.unit), -1)
+        crops[order] = np.arange(len(order))
         rows = crops[self.matches["crop"].truth_image]
-        picked = [at for at, is_there in enumerate(chosen) if is_there]
+        truth = np.argsort(rows, kind="stable")
+        truth = truth[rows[truth] >= 0]
         found = replace(
             self,
-            images=tuple(self.images[at] for at in picked),
-            digests=tuple(self.digests[at] for at in picked),
-            unit=place[self.unit[crops]],
-            matches={name: subset(table, crops) for name, table in self.matches.items()},
-            counted=self.counted[rows],
-            found={name: each[rows] for name, each in self.found.items()},
+            images=images,
+            digests=tuple(self.digests[each] for each in picked),
+            unit=place[self.unit[order]],
+            matches={name: subset(table, crops, truth) for name, table in self.matches.items()},
+            counted=self.counted[truth],
+            found={name: each[truth] for name, each in self.found.items()},
             numbers={},
         )
+        if len(images) == len(self.images):
+            return replace(found, numbers=self.numbers)
         enough = [each for each in self.chosen if found.scored.images_of(each) >= MIN_IMAGES_PER_CATEGORY]
         return replace(found, kept=tuple(enough))
 
 
-def subset(table: Matches, images: Bools) -> Matches:
-    """Return a match table of some of its evaluation images, numbered anew; matches stay as they are."""
-    place = np.cumsum(images) - 1
-    rows, truth = images[table.image], images[table.truth_image]
+def subset(table: Matches, crops: Ints, truth: Ints) -> Matches:
+    """Return a match table of some of its evaluation images, numbered anew; matches stay as they are.
+
+    ``crops``: (images,) the new place of each, -1 for one that is left out. ``truth``: rows of the objects, in the new
+    order.
+    """
+    rows = crops[table.image] >= 0
     before = np.append(0, np.cumsum(rows))
     near = rows[table.contenders]
-    truth_place = np.append(np.cumsum(truth) - 1, -1)  # -1 reads the last: no object
+    truth_place = np.full(len(table.truth_image) + 1, -1)  # -1 reads the last: no object
+    truth_place[truth] = np.arange(len(truth))
     return replace(
         table,
-        images=int(images.sum()),
+        images=int((crops >= 0).sum()),
         rows=table.rows[rows],
         starts=before[table.starts],
-        image=place[table.image[rows]],
+        image=crops[table.image[rows]],
         outside=table.outside[:, rows],
         contenders=before[table.contenders[near]],
         rank=table.rank[near],
         matched=truth_place[table.matched[:, :, near]].astype(np.int32),
-        truth_image=place[table.truth_image[truth]],
+        truth_image=crops[table.truth_image[truth]],
         truth_category=table.truth_category[truth],
         scored=table.scored[:, truth],
     )

@@ -42,6 +42,8 @@ def compare_runs(new: MatchRecord, old: MatchRecord, settings: RunSettings, old_
     ``SpecError`` names what keeps the two from being paired. ``old_is``: what messages call the old one.
     """
     refuse_mismatch(new, old, old_is)
+    if new.images != old.images:
+        old = old.of_images(new.images)  # the same ones in another order
     names = new.names
     tables = [each.matches[side] for each in (old, new) for side in SIDES]
     ids = [int(each) for each in tables[0].categories]

@@ -6,7 +6,7 @@ from pytest_cropdet.gate.controls import Cap
 from pytest_cropdet.gate.dry_runs import dry_run, try_detector
 from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
 from pytest_cropdet.gate.limits import one_per_limit, verdict_records, worst_verdict
-from pytest_cropdet.gate.match_records import match_record
+from pytest_cropdet.gate.match_records import hash_of_file, match_record
 from pytest_cropdet.gate.repeatability import Repeat, check_repeat
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.runner import Event, Finished, events, run
@@ -31,6 +31,7 @@ __all__ = [
     "dry_run",
     "events",
     "has_truth",
+    "hash_of_file",
     "match_record",
     "noise_score",
     "one_per_limit",

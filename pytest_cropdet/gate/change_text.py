@@ -25,6 +25,7 @@ def change_lines(found: Against, verdict: Verdict, grown: Sequence[Step] = ()) -
         more = f"; about {needed} images (+-30 %) would decide" if needed else ""
         lines.append(f"undecided: the bounds contain the limit{more} (cropdet_undecided = fail|pass|point)")
     lines.append(found.text)
+    lines += [] if found.note is None else [found.note]
     for name, side in (("crops", "crop"), ("whole images", "reference")):
         change = found.crop_ap if side == "crop" else found.whole_ap
         before, after = digits(found.ap["old"][side]), digits(found.ap["new"][side])

@@ -14,7 +14,7 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.geometry import Crop
 
-__all__ = ["match_record"]
+__all__ = ["hash_of_file", "match_record"]
 
 EVALUATOR = 1  # raised whenever other detections would match other objects
 
@@ -60,6 +60,12 @@ def match_record(run: Measurements, file_hash: Callable[[Path], str] | None = No
         spread=_spread(run),
         numbers=_numbers(run),
     )
+
+
+def hash_of_file(path: Path) -> str:
+    """Return a hash of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
 
 
 def _spread(run: Measurements) -> float | None:

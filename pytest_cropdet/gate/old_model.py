@@ -1,20 +1,24 @@
 """The old model of a comparison: run on the crops of the new one, or read from a file; and what changed."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from pytest_cropdet.causes import Explainer, Explanation
-from pytest_cropdet.comparison import Against, MatchRecord, compare_runs
+from pytest_cropdet.comparison import Against, MatchRecord, common_images, compare_runs
 from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.gate.match_records import match_record
+from pytest_cropdet.gate.match_records import hash_of_file, match_record
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.gate.scorer import GateScorer
 from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Spent, Started
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["OldModel", "old_model_name", "refuse_without_old"]
+__all__ = ["OldModel", "PairedImages", "old_model_name", "refuse_without_old"]
+
+
+PairedImages = Literal["all", "common", "any"]
 
 
 def old_model_name(record: MatchRecord) -> str:
@@ -37,13 +41,20 @@ def refuse_without_old(settings: RunSettings, against: Any) -> None:
 
 
 class OldModel:
-    """An old detector on the crops of a new one's run, or what an earlier run of it, or a file, says of it there."""
+    """An old detector on the crops of a new one's run, or what an earlier run of it, or a file, says of it there.
 
-    def __init__(self, old: Any, name: str, new: GateScorer, cache: Cache | None, spent: Spent) -> None:
+    ``pair``: with a record of other images "all" refuses it, "common" pairs those that both have, and "any" does so and
+    goes on without a comparison where nothing can be paired.
+    """
+
+    def __init__(
+        self, old: Any, name: str, new: GateScorer, cache: Cache | None, spent: Spent, pair: PairedImages = "all"
+    ) -> None:
         self._record = (
             match_record(old) if isinstance(old, Measurements) else old if isinstance(old, MatchRecord) else None
         )
-        self._name, self._spent, self._settings = name, spent, new.settings
+        self._name, self._spent, self._settings, self._pair = name, spent, new.settings, pair
+        self._file_hash = cache.file_hash if cache is not None else hash_of_file
         self._measured: Measurements | None = None
         if self._record is not None:
             return
@@ -65,11 +76,24 @@ class OldModel:
         self._measured = scorer.score(scorer.samples, meter, self._settings.level)
         self._record = match_record(self._measured)
 
-    def compare(self, new: Measurements) -> Against:
-        """Return what changed from the old model to the new one."""
+    def compare(self, new: Measurements) -> Against | None:
+        """Return what changed from the old model to the new one; ``None`` where nothing can be paired, and may be."""
         if self._record is None:
             raise RuntimeError("the old model was not run")
-        return compare_runs(match_record(new), self._record, new.settings, self._name or old_model_name(self._record))
+        of_file = self._measured is None and any(picture for _, picture in self._record.digests)
+        ours, theirs = match_record(new, self._file_hash if of_file else None), self._record
+        name, note = self._name or old_model_name(theirs), None
+        shared = () if self._pair == "all" else common_images(ours, theirs)
+        if shared and len(shared) < max(len(ours.images), len(theirs.images)):
+            counts = f"{len(ours.images)} here, {len(theirs.images)} there"
+            note = f"compared on the {len(shared)} images that both have: {counts}"
+            ours, theirs = ours.of_images(shared), theirs.of_images(shared)
+        try:
+            return replace(compare_runs(ours, theirs, new.settings, name), note=note)
+        except SpecError:
+            if self._pair == "any":
+                return None
+            raise
 
     def explanation(self, watch: Callable[[Iterator[Any]], Any]) -> Explanation | None:
         """Return the explanation of the old model's drop, ``None`` for a record, which has no detector."""

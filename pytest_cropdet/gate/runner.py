@@ -13,7 +13,7 @@ from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.gate.early_stopping import LookSchedule
 from pytest_cropdet.gate.measurements import Look, Measurements
-from pytest_cropdet.gate.old_model import OldModel, refuse_without_old
+from pytest_cropdet.gate.old_model import OldModel, PairedImages, refuse_without_old
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.scorer import GateScorer
 from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Started, data_warnings
@@ -62,6 +62,7 @@ def events(
     *,
     against: Any = None,
     old_name: str = "",
+    pair: PairedImages = "all",
     name: str = "",
     page: str | None = None,
     watch: Callable[[Iterator[Any]], Any] = list,
@@ -73,8 +74,8 @@ def events(
 
     ``cache``: where detections are kept; without it, or for a detector without fingerprint, all are computed.
     ``against``: an old detector to compare with, an earlier run of it, or the ``MatchRecord`` of one; ``old_name``:
-    what messages call it. ``name`` of the run in reports, the ``page`` about it, and what is to ``watch`` while it is
-    explained later on.
+    what messages call it; ``pair``: which images, where a record has others. ``name`` of the run in reports, the
+    ``page`` about it, and what is to ``watch`` while it is explained later on.
     """
     begun = time.perf_counter()
     refuse_without_old(settings, against)
@@ -112,7 +113,7 @@ def events(
             break
     comparison, old_explanation = None, None
     if against is not None:
-        old = OldModel(against, old_name, scorer, cache, meter.spent)
+        old = OldModel(against, old_name, scorer, cache, meter.spent, pair)
         yield from old.detect()
         comparison, old_explanation = old.compare(measured), old.explanation(watch)
     explainer = Explainer(handle, keys, parts, plan.windows, scorer.pairing, measured.settings, meter.spent)

@@ -70,6 +70,8 @@ class Ledger:
             checks, gates = sorted_checks(taken.checks.values()), [*taken.gates.values()]
             checks_summary(terminalreporter, checks)
             write_summary(terminalreporter, gates, self.written.unfinished, self.written.page, checks)
+            for text in self.written.notes:
+                terminalreporter.write_line(text)
         if taken.benchmarks:
             from pytest_cropdet.report import benchmark_summary
 

@@ -17,6 +17,7 @@ from pytest_cropdet.gate import Event, Finished, Run, dry_run, events
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference import data_warnings
 from pytest_cropdet.plugin import reports
+from pytest_cropdet.plugin.baselines import is_updated, stored_record
 from pytest_cropdet.plugin.configuration import (
     Chosen,
     choices,
@@ -38,7 +39,7 @@ from pytest_cropdet.report import (
     invariant_record,
     search_record,
 )
-from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.settings import RunSettings, without_change_limits
 from pytest_cropdet.terms import BENCHMARK, CHECK, DRY_RUN, one_line
 
 if TYPE_CHECKING:
@@ -117,8 +118,10 @@ class Cropdet:
             place = sum(item is not None and each.test == item.nodeid for each in self._config.stash.get(kept_runs, []))
             if item is not None:
                 reports.begin(self._config, item.nodeid, place, called)
-            old, old_name = open_old_model(self._config, item) if against is None else (against, "")
-            told = {"against": old, "old_name": old_name and f"the old model {old_name}", "name": called}
+            if is_updated(self._config):
+                settings = without_change_limits(settings)
+            old, old_name = (against, "") if against is not None else self._old(item, called)
+            told = {"against": old, "old_name": old_name, "name": called, "pair": self._pair(item)}
             run = self._finish(settings, self.detector, plan, told)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
@@ -142,7 +145,8 @@ class Cropdet:
         """
         __tracebackhide__ = True
         run = self._run(crops, name, per_image, changes, against, gates=True)
-        run.check()
+        if not is_updated(self._config) or run.settings.states_limits:  # changes are not judged by what is written
+            run.check()
         return run
 
     def benchmark(self, mode: str | None = None, **changes: Any) -> Benchmark:
@@ -267,6 +271,16 @@ class Cropdet:
         if item is not None:
             item.user_properties.append((DRY_RUN, "\n".join(map(one_line, lines))))
         pytest.skip("dry run: the detector was not judged")
+
+    def _old(self, item: pytest.Item | None, gate: str) -> tuple[Any, str]:
+        """Return what a gate is compared with, and what messages call it: the old model, or the baseline."""
+        stored, name = stored_record(self._config, item, gate)
+        if stored is not None:
+            return stored, name
+        return open_old_model(self._config, item)
+
+    def _pair(self, item: pytest.Item | None) -> str:
+        return "any" if is_updated(self._config) else setting(self._config, "baseline_images", item)
 
     def _finish(
         self, settings: RunSettings, detector: DetectorHandle, plan: Plan | None, told: Mapping[str, Any]

@@ -33,6 +33,15 @@ _OF_TESTS = (
         "[NAME=]PATH",
         "old model to compare with on the same crops, given as --cropdet-model is",
     ),
+    Option("baseline", "path", None, "FILE", "baseline to compare with, in place of the old model's file"),
+    Option(
+        "baseline_images",
+        "string",
+        "all",
+        "WHICH",
+        "where the baseline has other images: refuse it, or compare those in common",
+        ("all", "common"),
+    ),
     Option("data", "lines", (), "[NAME=]PATH", "data set to gate on: a COCO JSON, or a folder with exactly one"),
     Option(
         "images",
@@ -75,6 +84,13 @@ _OF_SESSION = (  # which no marker takes
         ("quick", "full"),
         alone="full",
     ),
+    Option(
+        "update_baseline",
+        "flag",
+        False,
+        "",
+        "write the results of all gates to --cropdet-baseline, and say what changed; changes are not judged",
+    ),
     Option("json", "path", None, "PATH", "write the results of all gates there", writes="file"),
     Option(
         "report",
@@ -96,10 +112,10 @@ _OF_SESSION = (  # which no marker takes
 )
 # The order in which help and docs/options.md show them; what is not named here comes last.
 _SHOWN = """
-    model detector against data images data_errors train_data crops max_crops max_drop min_ratio min_crop_ap
-    max_worse max_drop_worse metric categories min_visibility sample_images seed undecided min_images min_ap
-    max_detections cap score_threshold looks explain fill both_orders try_mitigations plan checks examples no_shrink
-    dry_run cache dir verify benchmark json report objects detections
+    model detector against baseline baseline_images update_baseline data images data_errors train_data crops
+    max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories min_visibility sample_images
+    seed undecided min_images min_ap max_detections cap score_threshold looks explain fill both_orders
+    try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json report objects detections
 """
 
 

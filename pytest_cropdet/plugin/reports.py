@@ -22,6 +22,7 @@ from pytest_cropdet.causes import object_table
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.files import make_folder, write_whole
 from pytest_cropdet.gate import Run
+from pytest_cropdet.plugin.baselines import entry_of, is_updated, update_baseline
 from pytest_cropdet.plugin.configuration import folder_of, setting
 from pytest_cropdet.plugin.stash import Findings, session_token
 from pytest_cropdet.report import (
@@ -76,7 +77,7 @@ def _token(config: pytest.Config) -> str:
 
 
 def _parts(config: pytest.Config) -> WorkerFiles | None:
-    wanted = page_name(config) is not None or setting(config, "objects") is not None
+    wanted = page_name(config) is not None or setting(config, "objects") is not None or is_updated(config)
     return WorkerFiles(folder_of(config), _token(config)) if wanted else None
 
 
@@ -114,6 +115,9 @@ def leave_run(config: pytest.Config, run: Run, test: str, place: int) -> list[st
     content: dict[str, Any] = {"gate": run.name}
     if page_name(config) is not None:
         content["gallery"] = worst_crop_pictures(run)
+    entry = entry_of(config, run)
+    if entry is not None:
+        content["baseline"] = entry
     if setting(config, "objects") is not None:
         content["objects"] = object_table(run.scored, run.explanation.causes)
     with suppress(OSError):
@@ -123,11 +127,14 @@ def leave_run(config: pytest.Config, run: Run, test: str, place: int) -> list[st
 
 @dataclass
 class WrittenReports:
-    """What was made at the end of a session: the page, what gave no result, and what could not be written."""
+    """What was made at the end of a session: the page, what gave no result, what could not be written, and what else to
+    know.
+    """
 
     page: str | None = None
     unfinished: list[MissingResult] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def write_reports(config: pytest.Config, taken: Findings) -> WrittenReports:
@@ -143,6 +150,7 @@ def write_reports(config: pytest.Config, taken: Findings) -> WrittenReports:
         _write_page(config, told, written)
         _write_objects(config, told, written)
         _write_summary(told, written)
+        written.notes += update_baseline(config, told.left)
     if parts is not None:
         parts.remove()
     return written

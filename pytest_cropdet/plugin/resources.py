@@ -73,13 +73,13 @@ def open_detector(config: pytest.Config, wanted: Any = None) -> DetectorHandle |
 
 
 def open_old_model(config: pytest.Config, item: pytest.Item | None) -> tuple[DetectorHandle | None, str]:
-    """Return the configured old model, the same for every test that has it, and its name; ``None`` and "" without."""
+    """Return the configured old model, one for all tests that have it, and what messages call it; else ``None``."""
     opened = config.stash.setdefault(opened_models, {})
     for chosen in choices(config, "against", item):
         if chosen not in opened:
             with warnings_stay_warnings():
                 opened[chosen] = load_detector(chosen.spec, **dict(chosen.said))
-        return opened[chosen], chosen.name
+        return opened[chosen], f"the old model {chosen.name}"
     return None, ""
 
 

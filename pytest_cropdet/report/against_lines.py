@@ -17,6 +17,7 @@ def against_lines(record: Record) -> list[str]:
         for name, side, measure in (("on crops", "crop", "crop_ap"), ("on whole images", "reference", "whole_ap"))
     ]
     found = [f"against {against['old']['name']}: {against['text']}", "; ".join(changes)]
+    found += [against["note"]] if against["note"] else []
     missed, gained = against["newly_missed_count"], against["newly_found_count"]
     found.append(f"objects in crops: {missed} found by the old model alone, {gained} by the new model alone")
     sure = [step for step in against["grown_steps"] if step["distinguishable"]]
