@@ -56,9 +56,10 @@ class Ledger:
 
         if self.taken or in_use(self.config):
             from pytest_cropdet.plugin.reports import write_reports
-            from pytest_cropdet.plugin.run_records import unread_plan, write_results
+            from pytest_cropdet.plugin.run_records import unread_plan, unread_policies, write_results
 
-            trouble = [unread_plan(self.config, self.taken), write_results(self.config, self.taken)]
+            told = (unread_plan, unread_policies, write_results)
+            trouble = [each(self.config, self.taken) for each in told]
             self.written = write_reports(self.config, self.taken)
             self.taken.trouble += [*filter(None, trouble), *self.written.trouble]
 
