@@ -66,6 +66,8 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     for file in files:
         refuse_pointer(file, "the model's file" if path.is_dir() else "the model", DetectorError)
+    description.refuse("a model file says what it takes; `input` is of functions", "input")
+    description.refuse("a model file answers without a network", "timeout")
     if kind == "saved_model" and not (path / "saved_model.pb").is_file():
         raise DetectorError(f"{path} is not a SavedModel: it has no saved_model.pb")
     if kind == "tflite" and not _is_tflite(path):
@@ -104,7 +106,7 @@ def _is_tflite(path: Path) -> bool:
 
 
 def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], description: Description) -> DetectorHandle:
-    foreign = sorted(set(description.known()) - {"labels", "batch", "first_category", "nms_iou", "anchors"})
+    foreign = sorted(set(description.known()) - {"labels", "batch", "first_category", "nms_iou", "anchors", "input"})
     if foreign:
         raise DetectorError(
             f"{spec} answers in pixels x0 y0 x1 y1 of the RGB image it is given; {', '.join(foreign)} cannot be set"
@@ -129,7 +131,8 @@ def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], descripti
 
     fingerprint = getattr(factory, "fingerprint", None)
     if fingerprint is not None and description.known():
-        fingerprint = fingerprint_of_files(Path(), [], fingerprint, description, *_contents(description))
+        more = [] if description.input is None else [f"input={description.input}"]
+        fingerprint = fingerprint_of_files(Path(), [], fingerprint, description, *more, *_contents(description))
     return DetectorHandle(spec, load, description, fingerprint)
 
 
