@@ -16,12 +16,12 @@ from pytest_cropdet.data import Detections
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import Image
 
-__all__ = ["FORMS", "as_array", "read_answer"]
+__all__ = ["ANSWER_FORMS", "as_array", "read_answer"]
 
 CLASS_KEYS = ("labels", "classes", "categories")  # of a dict, the first of them that it has
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 FEW = 5  # names that a message lists
-FORMS = (
+ANSWER_FORMS = (
     "Detections, a dict or an object with boxes, scores and labels, a tuple (boxes, scores, classes), an ultralytics "
     "result, a supervision Detections, or a list of {score, label, box: {xmin, ymin, xmax, ymax}}"
 )
@@ -109,7 +109,9 @@ def _rows_of(answer: Any, picture: Image) -> _Rows:
         if len(answer) == 3:
             boxes, scores, classes = answer
             return _Rows("tuple", boxes, scores, classes)
-    raise DetectorError(f"must return Detections for each image, not {type(answer).__name__}; it may return {FORMS}")
+    raise DetectorError(
+        f"must return Detections for each image, not {type(answer).__name__}; it may return {ANSWER_FORMS}"
+    )
 
 
 def _of_mapping(answer: Mapping[Any, Any]) -> _Rows:

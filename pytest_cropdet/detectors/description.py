@@ -19,7 +19,7 @@ RANGES = ("0..255", "0..1", "-1..1")
 RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 ROLES = ("boxes", "classes", "scores", "count")
-INPUTS = ("rgb", "bgr", "chw", "chw01", "pil")
+INPUT_FORMS = ("rgb", "bgr", "chw", "chw01", "pil")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "activation": ACTIVATIONS,
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
-    "input": INPUTS,
+    "input": INPUT_FORMS,
 }
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),

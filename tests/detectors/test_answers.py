@@ -13,7 +13,7 @@ import pytest
 from pytest_cropdet import as_detector, load_detector, run
 from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.detectors.answers import as_array, read_answer
-from pytest_cropdet.detectors.description import INPUTS
+from pytest_cropdet.detectors.description import INPUT_FORMS
 from pytest_cropdet.detectors.libraries import FORMS_OF_INPUT
 from pytest_cropdet.errors import DetectorError
 from tests.detectors import look_alikes
@@ -98,8 +98,8 @@ def test_a_library_that_imports_nothing_of_ours_is_not_imported():
 
 
 def test_each_input_of_the_table_has_its_form_and_is_a_copy():
-    assert tuple(FORMS_OF_INPUT) == INPUTS
-    given = {name: FORMS_OF_INPUT[name](IMAGE) for name in INPUTS}
+    assert tuple(FORMS_OF_INPUT) == INPUT_FORMS
+    given = {name: FORMS_OF_INPUT[name](IMAGE) for name in INPUT_FORMS}
     same(given["rgb"], IMAGE)
     same(given["bgr"][:, :, ::-1], IMAGE)
     same(given["chw"].transpose(1, 2, 0), IMAGE)
@@ -183,8 +183,8 @@ def test_a_fingerprint_is_as_it_was_and_follows_the_input(monkeypatch):
     plain, batched = load_detector("own_print:make"), load_detector("own_print:make", batch=2)
     assert plain.fingerprint == "v1"
     assert batched.fingerprint == "62729d53acffdb77642c35157f8e21b7ae3e9ce2a050184bebbb3b8f4b8b062e"
-    prints = {load_detector("own_print:make", batch=2, input=each).fingerprint for each in INPUTS}
-    assert len(prints | {batched.fingerprint}) == len(INPUTS) + 1
+    prints = {load_detector("own_print:make", batch=2, input=each).fingerprint for each in INPUT_FORMS}
+    assert len(prints | {batched.fingerprint}) == len(INPUT_FORMS) + 1
 
 
 def test_torch_is_given_tensors_like_its_parameters_and_keeps_no_gradients(monkeypatch):
