@@ -124,6 +124,14 @@ class DetectorHandle:
         """What changes whenever the detector's answers may; a detector of the user's own has one once it is loaded."""
         return self._fingerprint or getattr(self._adapter, "fingerprint", None)
 
+    @property
+    def version(self) -> str | None:
+        """The version of a served model, where its server names one."""
+        return None
+
+    def identify(self) -> None:
+        """Find out again, before a run, what the fingerprint depends on, where that can change under way."""
+
     def load(self) -> None:
         """Load and warm the model now instead of on its first call."""
         self._adapter = self.adapter
@@ -279,5 +287,7 @@ def fingerprint_of_files(root: Path, files: Iterable[Path], *parts: object) -> s
 def describe(handle: DetectorHandle) -> dict[str, Any]:
     """Return a detector's name and its decided conventions, for reports."""
     known = handle.description.known()
-    fixed = {"max_detections": handle.max_detections, "input_size": list(handle.profile.input_size)}
+    fixed: dict[str, Any] = {"max_detections": handle.max_detections, "input_size": list(handle.profile.input_size)}
+    if handle.version is not None:
+        fixed["version"] = handle.version
     return {"name": handle.name, "fingerprint": handle.fingerprint, **fixed, **known}

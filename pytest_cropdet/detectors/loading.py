@@ -12,7 +12,7 @@ from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHa
 from pytest_cropdet.detectors.probe import try_out
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_pointer, refuse_special
-from pytest_cropdet.terms import DETECTOR_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
 
@@ -22,9 +22,9 @@ ENTRY_POINTS = "pytest_cropdet.detectors"
 def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
     """Return the detector that ``spec`` names; it is loaded on its first call.
 
-    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``package.module:factory`` (a function without
-    arguments that returns a detector), the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare
-    path whose kind is recognised.
+    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``tfserving:URL``, ``kserve:URL``,
+    ``package.module:factory`` (a function without arguments that returns a detector), the name of an entry point in the
+    group ``pytest_cropdet.detectors``, or a bare path whose kind is recognised.
     ``description``: its conventions where the file does not tell, see
     :class:`~pytest_cropdet.detectors.Description`. ``DetectorError`` says what is missing or wrong.
     """
@@ -33,6 +33,8 @@ def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
     kind, colon, rest = text.partition(":")
     if colon and kind in DETECTOR_KINDS:
         return _from_path(kind, Path(rest), known)
+    if colon and kind in SERVED_KINDS:
+        return _from_url(kind, rest, known)
     path = Path(text)
     if path.exists():
         return _from_path(_recognise(path), path, known)
@@ -41,8 +43,16 @@ def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
             return _from_factory(text, entry.load, known)
     if colon and all(part.isidentifier() for part in kind.split(".")) and rest.isidentifier():
         return _from_factory(text, lambda: _import(kind, rest), known)
-    kinds = ", ".join(f"{name}:PATH" for name in DETECTOR_KINDS)
+    if kind in ("http", "https"):
+        raise DetectorError(f"{text} does not say the server's protocol; write tfserving:{text} or kserve:{text}")
+    kinds = ", ".join([*(f"{name}:PATH" for name in DETECTOR_KINDS), *(f"{name}:URL" for name in SERVED_KINDS)])
     raise DetectorError(f"no detector {text!r}: neither an existing path nor one of {kinds}, package.module:factory")
+
+
+def _from_url(kind: str, url: str, description: Description) -> DetectorHandle:
+    from pytest_cropdet.detectors.served import ServedHandle
+
+    return ServedHandle(kind, url, description, _contents(description))
 
 
 def _recognise(path: Path) -> str:

@@ -13,7 +13,7 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.configuration import FIXTURES, WITHOUT_TRUTH, choices, given, marked, setting
 from pytest_cropdet.plugin.option_values import parse_description, read
 from pytest_cropdet.plugin.options import OPTIONS, option
-from pytest_cropdet.terms import DETECTOR_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = ["check_marker", "check_options"]
 
@@ -26,7 +26,8 @@ def check_options(config: pytest.Config) -> None:
     _check_values(config)
     for model in choices(config, "model"):
         Description.of(**dict(model.said))
-        if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in DETECTOR_KINDS:
+        kind = model.spec.partition(":")[0]
+        if not _FACTORY.fullmatch(model.spec) or kind in DETECTOR_KINDS or kind in SERVED_KINDS:
             load_detector(model.spec)
     for each in choices(config, "data"):
         _check_there("--cropdet-data ", each.spec, "file or folder")

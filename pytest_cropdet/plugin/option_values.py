@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.options import CHECKS, NOT_FOR_MARKERS, OPTIONS, Option, option
-from pytest_cropdet.terms import DETECTOR_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = [
     "Named",
@@ -71,10 +71,22 @@ def named_specs(values: Sequence[str], what: str) -> list[Named]:
 
 def _short_name(spec: str) -> str:
     kind, _, rest = spec.partition(":")
+    if kind in SERVED_KINDS:
+        return _model_name(rest)
     path = Path(rest if kind in DETECTOR_KINDS else spec)
     generic = ("saved_model", "instances", "annotations", "model")
     stem = path.name.split(":")[-1] if ":" in path.name or path.suffix == "" else path.stem
     return path.parent.name if stem in generic and path.parent.name else stem
+
+
+def _model_name(url: str) -> str:
+    """Return what a served model is called in its URL.
+
+    >>> _model_name("http://host:8501/v1/models/ssd/versions/3:predict")
+    'ssd'
+    """
+    found = re.search(r"/models/([^/:?#]+)", url)
+    return found.group(1) if found else url.rstrip("/").rpartition("/")[2]
 
 
 def parse_limits(values: Sequence[str] | float | str) -> tuple[float | None, dict[str, float]]:
@@ -153,6 +165,8 @@ def _resolve_spec(text: str, base: Path, name: str) -> str:
     if given and not (base / text).exists():
         return f"{given.group(1)}={_resolve_spec(given.group(2), base, name)}"
     kind, colon, rest = text.partition(":")
+    if kind in SERVED_KINDS:
+        return text
     if colon and kind in DETECTOR_KINDS:
         return f"{kind}:{base / Path(rest).expanduser()}"
     path = base / Path(text).expanduser()
