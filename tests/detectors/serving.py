@@ -1,6 +1,6 @@
 """A server on 127.0.0.1 that speaks TensorFlow Serving's REST API and the Open Inference Protocol.
 
-Behind it is a function of a batch; what is asked of it is kept, and it can be made to fail in every way that servers do.
+Behind it is a function of a batch; what is asked of it is kept, and it can be made to fail as servers do.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ API = {
 
 
 def painted(batch: np.ndarray) -> dict[str, np.ndarray]:
-    """What a model of the TensorFlow Object Detection API answers for painted pictures; rows above the count are junk."""
+    """What a model of the TensorFlow Object Detection API answers for painted pictures.
+
+    Rows above the count are junk.
+    """
     boxes, scores, classes = (
         np.full((len(batch), ROWS, 4), 0.3),
         np.full((len(batch), ROWS), 0.8),
@@ -199,8 +202,13 @@ def serve(served: Served) -> Iterator[Served]:
             self.end_headers()
             self.wfile.write(content)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: Any) -> None:  # a client that waits no longer
+            pass
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     served.url = f"http://127.0.0.1:{server.server_address[1]}"

@@ -57,6 +57,7 @@ class Service:
         self._client = httpx.Client(
             timeout=httpx.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds)),
             follow_redirects=False,
+            verify=urlsplit(url).scheme == "https",  # without, certificates are loaded that nothing uses
             trust_env=not is_loopback(urlsplit(url).hostname or ""),
             headers={"Accept": "application/json", **({"Authorization": authorization} if authorization else {})},
         )

@@ -137,16 +137,17 @@ def _check_rows(found: Mapping[str, NDArray[Any]], roles: Mapping[str, str], sen
     """Refuse an answer whose tensors do not belong together, or are not those of the images that were sent."""
     shapes = ", ".join(f"{roles[role]} {list(found[role].shape)}" for role in REQUIRED)
     boxes = found["boxes"].shape
+    lengths = {found[role].shape[0] if found[role].ndim else 0 for role in REQUIRED}
+    if len(boxes) == 3 and lengths != {sent}:
+        raise DetectorError(
+            f"the model was given {sent} images and its answer has {shapes}, which are not {sent} rows; if it takes "
+            "one image a call, set --cropdet-detector batch=1"
+        )
     fits = len(boxes) in (2, 3) and boxes[-1] == 4
     fits = fits and all(found[role].shape == boxes[:-1] for role in ("scores", "classes"))
     if not fits:
         raise DetectorError(
             f"the answer has {shapes}; a list of detections has boxes [N, rows, 4], scores and classes [N, rows]"
-        )
-    if len(boxes) == 3 and boxes[0] != sent:
-        raise DetectorError(
-            f"the model was given {sent} images and its answer has rows for {boxes[0]} ({shapes}); if it takes one "
-            "image a call, set --cropdet-detector batch=1"
         )
     if "count" in found and found["count"].size != (sent if len(boxes) == 3 else 1):
         raise DetectorError(
