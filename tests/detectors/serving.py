@@ -149,6 +149,7 @@ class Served:
         outputs = [
             {"name": key, "datatype": "FP32", "shape": list(value.shape), "data": value.ravel().tolist()}
             for key, value in self.model(batch).items()
+            if {"name": key} in said["outputs"]
         ]
         named = {"model_version": version or max(self.versions, key=int)} if self.names_version else {}
         return 200, {"model_name": "ssd", **named, "outputs": outputs}
@@ -168,6 +169,7 @@ def serve(served: Served) -> Iterator[Served]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet, else the second waits for an acknowledgement
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -170,6 +170,17 @@ def test_what_json_cannot_carry_travels_as_bytes_where_the_server_takes_them(ser
         assert served.bodies[-1]["inputs"][0]["shape"] == [1] * len(shape)
 
 
+def test_only_what_is_read_is_sent_where_the_protocol_can_say_so(served):
+    served.outputs["raw_detection_boxes"] = ("DT_FLOAT", [-1, 9600, 4])
+    detector_of(served, "kserve")([IMAGE])
+    assert [each["name"] for each in served.bodies[-1]["outputs"]] == [
+        "detection_boxes",
+        "detection_scores",
+        "detection_classes",
+        "num_detections",
+    ]
+
+
 def test_a_server_that_takes_rows_alone_is_asked_in_rows(served):
     served.formats = ("instances",)
     detector = detector_of(served, "tfserving")

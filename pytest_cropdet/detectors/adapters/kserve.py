@@ -1,7 +1,7 @@
 """Models behind KServe's v2 protocol, the Open Inference Protocol: Triton, MLServer, OpenVINO Model Server."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,9 +59,9 @@ class OpenInference:
             version, inputs, outputs, {key: said.get(key) for key in ("name", "platform", "inputs", "outputs")}
         )
 
-    def predict(self, batch: NDArray[Any], facts: Facts) -> Mapping[str, NDArray[Any]]:
-        """Return the outputs by name."""
-        body, headers = self._question(batch, facts)
+    def predict(self, batch: NDArray[Any], facts: Facts, wanted: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+        """Return the wanted outputs by name; no others are sent."""
+        body, headers = self._question(batch, facts, wanted)
         url = f"{self._place(facts.version)}/infer"
         try:
             said = self._service.post(url, body, headers)
@@ -71,7 +71,7 @@ class OpenInference:
             self._check_version(facts)
             self._pinned = False  # a server that does not know versions in URLs
             try:
-                return self.predict(batch, facts)
+                return self.predict(batch, facts, wanted)
             except AnswerError:
                 raise error from None
         if not isinstance(said, Mapping) or not isinstance(said.get("outputs"), list):
@@ -90,19 +90,22 @@ class OpenInference:
         if facts.version is not None and now.version != facts.version:
             raise DetectorError(changed(self._address.model, facts.version, now.version))
 
-    def _question(self, batch: NDArray[Any], facts: Facts) -> tuple[bytes, dict[str, str]]:
+    def _question(self, batch: NDArray[Any], facts: Facts, wanted: Sequence[str]) -> tuple[bytes, dict[str, str]]:
         """Return the body of a request, and the headers that its format needs."""
         name, spec = next(iter(facts.inputs.items()))
         datatype = next(each for each, kind in DATATYPES.items() if kind.name == spec.dtype.name)
         shape = [len(batch), 1] if batch.dtype == object and spec.shape.rank == 2 else list(batch.shape)
         tensor: dict[str, Any] = {"name": name, "shape": shape, "datatype": datatype}
+        outputs = [{"name": each} for each in wanted]
         if not self._binary:
-            return json.dumps({"inputs": [{**tensor, "data": batch.ravel().tolist()}]}).encode(), {}
+            values = batch.ravel().tolist()
+            return json.dumps({"inputs": [{**tensor, "data": values}], "outputs": outputs}).encode(), {}
         if batch.dtype == object:
             raw = b"".join(len(each).to_bytes(4, "little") + each for each in batch)
         else:
             raw = batch.astype(spec.dtype.as_numpy_dtype).tobytes()
-        head = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": len(raw)}}]}).encode()
+        sent = [{**tensor, "parameters": {"binary_data_size": len(raw)}}]
+        head = json.dumps({"inputs": sent, "outputs": outputs}).encode()
         sizes = {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"}
         return head + raw, sizes
 

@@ -5,7 +5,7 @@ The rules of reading are those of :mod:`tensorflow_model`; only tensors come as 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -53,6 +53,7 @@ class Kind:
 
 
 STRING = Kind("string", object)
+READ_BESIDE = ("image_info",)  # what the adapter reads beside the list of detections
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,11 @@ class ServedModel(Protocol):
         """Return what the server says of the model now."""
         ...
 
-    def predict(self, batch: NDArray[Any], facts: Facts) -> Mapping[str, NDArray[Any]]:
-        """Return the outputs for a batch, as the version in ``facts`` answers; another version is an error."""
+    def predict(self, batch: NDArray[Any], facts: Facts, wanted: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+        """Return the ``wanted`` outputs, and perhaps others, as the version in ``facts`` answers for a batch.
+
+        An answer of another version is a ``DetectorError``.
+        """
         ...
 
 
@@ -109,9 +113,10 @@ def load_served(model: ServedModel, facts: Facts, description: Description) -> T
         )
     name, spec = next(iter(facts.inputs.items()))
     roles = choose_outputs(facts.outputs, description)
+    wanted = [*roles.values(), *(name for name in READ_BESIDE if name in facts.outputs)]
 
     def run(batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
-        answered = model.predict(batch, facts)
+        answered = model.predict(batch, facts, wanted)
         outputs = {**answered, **{each: _output(answered, each, facts) for each in roles.values()}}
         if not outputs[roles["boxes"]].size:  # JSON has no sides of nothing
             outputs[roles["boxes"]] = np.zeros((*outputs[roles["scores"]].shape, 4))

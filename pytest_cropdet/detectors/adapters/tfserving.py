@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,8 +55,8 @@ class TensorFlowServing:
         self._signature = name
         return Facts(version, inputs, outputs, [name, chosen])
 
-    def predict(self, batch: NDArray[Any], facts: Facts) -> Mapping[str, NDArray[Any]]:
-        """Return the outputs by name; the format is the first of the two that the server takes."""
+    def predict(self, batch: NDArray[Any], facts: Facts, _: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+        """Return all outputs by name; the format is the first of the two that the server takes."""
         name = next(iter(facts.inputs))
         values = (
             [{"b64": base64.b64encode(each).decode()} for each in batch] if batch.dtype == object else batch.tolist()
