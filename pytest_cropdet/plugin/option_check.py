@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_cropdet.crops import parse_spec, refuse_without_truth
+from pytest_cropdet.data import dataset_plugin
 from pytest_cropdet.detectors import Description, load_detector
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.configuration import FIXTURES, WITHOUT_TRUTH, choices, given, marked, setting
@@ -30,6 +31,8 @@ def check_options(config: pytest.Config) -> None:
         if not _FACTORY.fullmatch(model.spec) or kind in DETECTOR_KINDS or kind in SERVED_KINDS:
             load_detector(model.spec)
     for each in choices(config, "data"):
+        if not Path(each.spec).exists() and dataset_plugin(each.spec) is not None:
+            continue
         _check_there("--cropdet-data ", each.spec, "file or folder")
     if not choices(config, "model"):
         parse_description(setting(config, "detector"), "", ())

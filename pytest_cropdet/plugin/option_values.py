@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Named:
 
 
 _PATHS = re.compile("PATH|FILE|DIR")  # of a metavar
+_PLUGINS = {"model": "pytest_cropdet.detectors", "data": "pytest_cropdet.datasets"}  # groups of entry points
 _NAME = re.compile(r"([A-Za-z0-9_.-]+)=(.+)", re.DOTALL)
 
 
@@ -171,8 +173,14 @@ def _resolve_spec(text: str, base: Path, name: str) -> str:
         return f"{kind}:{base / Path(rest).expanduser()}"
     path = base / Path(text).expanduser()
     is_factory = colon and name == "model" and not path.exists()
-    bare_entry_point = name == "model" and not path.exists() and text.isidentifier()
-    return text if is_factory or bare_entry_point else str(path)
+    return text if is_factory or (not path.exists() and _is_plugin(text, name)) else str(path)
+
+
+def _is_plugin(text: str, what: str) -> bool:
+    """Whether a model or data set is named as an installed package names it; a model may be one that is missing."""
+    if what == "model" and text.isidentifier():
+        return True
+    return "/" not in text and any(each.name == text for each in entry_points(group=_PLUGINS.get(what, "")))
 
 
 def as_mapping(values: Mapping[str, Any], unnamed: Sequence[Any] = ()) -> dict[str, Any]:

@@ -8,17 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.detectors.adapters.http_service import AnswerError, Service
-from pytest_cropdet.detectors.adapters.served_model import STRING, Facts, Kind, ModelAddress, Sides, Tensor
+from pytest_cropdet.detectors.adapters.served_model import (
+    ENCODED,
+    ModelAddress,
+    ModelFacts,
+    ServedTensor,
+    Sides,
+    ValueKind,
+)
 from pytest_cropdet.detectors.adapters.tfserving import changed, version_order
 from pytest_cropdet.errors import DetectorError
 
 __all__ = ["OpenInference"]
 
-DATATYPES: Mapping[str, Kind] = {
-    "UINT8": Kind("uint8", np.uint8),
-    "FP32": Kind("float32", np.float32),
-    "FP16": Kind("float16", np.float16),
-    "BYTES": STRING,
+DATATYPES: Mapping[str, ValueKind] = {
+    "UINT8": ValueKind("uint8", np.uint8),
+    "FP32": ValueKind("float32", np.float32),
+    "FP16": ValueKind("float16", np.float16),
+    "BYTES": ENCODED,
 }
 BINARY = "binary_tensor_data"  # the extension that JSON cannot do without for FP16 and encoded images
 ONLY_BINARY = ("FP16", "BYTES")
@@ -33,7 +40,7 @@ class OpenInference:
         self._binary = False
         self._answered: str | None = None  # the version that the first answer named
 
-    def facts(self) -> Facts:
+    def facts(self) -> ModelFacts:
         """Return version, inputs and outputs of the model as they are now."""
         url = self._place(None)
         said = self._service.get(url)
@@ -55,11 +62,11 @@ class OpenInference:
                 f"{url} takes {', '.join(sorted(datatypes))}, which JSON cannot carry, and the server has no extension "
                 f"{BINARY}; serve the model with an input of type UINT8 or FP32"
             )
-        return Facts(
+        return ModelFacts(
             version, inputs, outputs, {key: said.get(key) for key in ("name", "platform", "inputs", "outputs")}
         )
 
-    def predict(self, batch: NDArray[Any], facts: Facts, wanted: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    def predict(self, batch: NDArray[Any], facts: ModelFacts, wanted: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return the wanted outputs by name; no others are sent."""
         body, headers = self._question(batch, facts, wanted)
         url = f"{self._place(facts.version)}/infer"
@@ -85,12 +92,12 @@ class OpenInference:
             self._check_version(facts)
         return {str(each.get("name")): _values(url, each) for each in said["outputs"]}
 
-    def _check_version(self, facts: Facts) -> None:
+    def _check_version(self, facts: ModelFacts) -> None:
         now = self.facts()
         if facts.version is not None and now.version != facts.version:
             raise DetectorError(changed(self._address.model, facts.version, now.version))
 
-    def _question(self, batch: NDArray[Any], facts: Facts, wanted: Sequence[str]) -> tuple[bytes, dict[str, str]]:
+    def _question(self, batch: NDArray[Any], facts: ModelFacts, wanted: Sequence[str]) -> tuple[bytes, dict[str, str]]:
         """Return the body of a request, and the headers that its format needs."""
         name, spec = next(iter(facts.inputs.items()))
         datatype = next(each for each, kind in DATATYPES.items() if kind.name == spec.dtype.name)
@@ -120,9 +127,11 @@ class OpenInference:
         return [str(each) for each in found] if isinstance(found, list) else []
 
 
-def _tensor(said: Mapping[str, Any]) -> Tensor:
+def _tensor(said: Mapping[str, Any]) -> ServedTensor:
     kind = str(said["datatype"])
-    return Tensor(DATATYPES.get(kind, Kind(kind.lower(), object)), Sides.of([int(side) for side in said["shape"]]))
+    return ServedTensor(
+        DATATYPES.get(kind, ValueKind(kind.lower(), object)), Sides.of([int(side) for side in said["shape"]])
+    )
 
 
 def _values(url: str, output: Mapping[str, Any]) -> NDArray[Any]:

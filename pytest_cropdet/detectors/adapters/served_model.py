@@ -18,7 +18,7 @@ from pytest_cropdet.detectors.adapters.tensorflow_outputs import REQUIRED, choos
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["STRING", "Facts", "Kind", "ModelAddress", "ServedModel", "Sides", "Tensor", "load_served"]
+__all__ = ["ENCODED", "ModelAddress", "ModelFacts", "ServedModel", "ServedTensor", "Sides", "ValueKind", "load_served"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +45,32 @@ class Sides(tuple[int | None, ...]):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ValueKind:
     """The type of a tensor's values."""
 
     name: str
     as_numpy_dtype: Any
 
 
-STRING = Kind("string", object)
+ENCODED = ValueKind("string", object)
 READ_BESIDE = ("image_info",)  # what the adapter reads beside the list of detections
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class ServedTensor:
     """What a server says of an input or output."""
 
-    dtype: Kind
+    dtype: ValueKind
     shape: Sides
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ModelFacts:
     """What a server says of a model: its ``version``, where it has one, its tensors, and all of that as ``said``."""
 
     version: str | None
-    inputs: Mapping[str, Tensor]
-    outputs: Mapping[str, Tensor]
+    inputs: Mapping[str, ServedTensor]
+    outputs: Mapping[str, ServedTensor]
     said: Any
 
     @property
@@ -82,11 +82,11 @@ class Facts:
 class ServedModel(Protocol):
     """A model as the client of its protocol."""
 
-    def facts(self) -> Facts:
+    def facts(self) -> ModelFacts:
         """Return what the server says of the model now."""
         ...
 
-    def predict(self, batch: NDArray[Any], facts: Facts, wanted: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    def predict(self, batch: NDArray[Any], facts: ModelFacts, wanted: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return the ``wanted`` outputs, and perhaps others, as the version in ``facts`` answers for a batch.
 
         An answer of another version is a ``DetectorError``.
@@ -96,13 +96,13 @@ class ServedModel(Protocol):
 
 # What TensorFlowAdapter uses of TensorFlow, for tensors that travel as JSON.
 RUNTIME = SimpleNamespace(
-    string=STRING,
+    string=ENCODED,
     config=SimpleNamespace(list_physical_devices=lambda kind: []),
     constant=lambda values: np.array(values, dtype=object) if isinstance(values, list) else np.asarray(values),
 )
 
 
-def load_served(model: ServedModel, facts: Facts, description: Description) -> TensorFlowAdapter:
+def load_served(model: ServedModel, facts: ModelFacts, description: Description) -> TensorFlowAdapter:
     """Return the adapter of a served model, called once."""
     why = "a served model's outputs are read as a list of detections, with scores of 0 to 1"
     description.refuse(why, "activation")
@@ -128,7 +128,7 @@ def load_served(model: ServedModel, facts: Facts, description: Description) -> T
     return adapter
 
 
-def _output(outputs: Mapping[str, NDArray[Any]], name: str, facts: Facts) -> NDArray[Any]:
+def _output(outputs: Mapping[str, NDArray[Any]], name: str, facts: ModelFacts) -> NDArray[Any]:
     """Return an output as the type that the model computes it in, whatever its numbers look like as text."""
     if name not in outputs:
         raise DetectorError(f"the answer has no output {name!r}; it has {', '.join(sorted(outputs)) or 'none'}")

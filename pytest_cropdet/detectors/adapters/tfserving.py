@@ -9,20 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.detectors.adapters.http_service import AnswerError, Service
-from pytest_cropdet.detectors.adapters.served_model import STRING, Facts, Kind, ModelAddress, Sides, Tensor
+from pytest_cropdet.detectors.adapters.served_model import (
+    ENCODED,
+    ModelAddress,
+    ModelFacts,
+    ServedTensor,
+    Sides,
+    ValueKind,
+)
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import named_outputs
 from pytest_cropdet.errors import DetectorError
 
 __all__ = ["TensorFlowServing"]
 
-KINDS: Mapping[str, Kind] = {
-    "DT_UINT8": Kind("uint8", np.uint8),
-    "DT_FLOAT": Kind("float32", np.float32),
-    "DT_HALF": Kind("float16", np.float16),
-    "DT_STRING": STRING,
+KINDS: Mapping[str, ValueKind] = {
+    "DT_UINT8": ValueKind("uint8", np.uint8),
+    "DT_FLOAT": ValueKind("float32", np.float32),
+    "DT_HALF": ValueKind("float16", np.float16),
+    "DT_STRING": ENCODED,
 }
-COLUMNS, ROWS = ("inputs", "outputs"), ("instances", "predictions")  # keys of the question, and of its answer
-REFUSED = (400, 404, 422, 500, 501)  # statuses of a server that may know the other format
+IN_COLUMNS, IN_ROWS = ("inputs", "outputs"), ("instances", "predictions")  # keys of the question, and of its answer
+OTHER_FORMAT = (400, 404, 422, 500, 501)  # statuses of a server that may know the other format
 
 
 class TensorFlowServing:
@@ -36,7 +43,7 @@ class TensorFlowServing:
         self._pinned = True
         self._format: tuple[str, str] | None = None
 
-    def facts(self) -> Facts:
+    def facts(self) -> ModelFacts:
         """Return version and signature of the model as they are now."""
         version = self._version()
         said = self._service.get(f"{self._place(version)}/metadata")
@@ -53,9 +60,9 @@ class TensorFlowServing:
                 f"({type(error).__name__}: {error}): {json.dumps(said)[:200]}"
             ) from error
         self._signature = name
-        return Facts(version, inputs, outputs, [name, chosen])
+        return ModelFacts(version, inputs, outputs, [name, chosen])
 
-    def predict(self, batch: NDArray[Any], facts: Facts, _: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    def predict(self, batch: NDArray[Any], facts: ModelFacts, _: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return all outputs by name; the format is the first of the two that the server takes."""
         name = next(iter(facts.inputs))
         values = (
@@ -65,21 +72,21 @@ class TensorFlowServing:
             outputs = self._ask(self._format, name, values, facts)
         else:
             try:
-                outputs = self._ask(COLUMNS, name, values, facts)
-                self._format = COLUMNS
+                outputs = self._ask(IN_COLUMNS, name, values, facts)
+                self._format = IN_COLUMNS
             except AnswerError as error:
-                if error.status not in REFUSED:
+                if error.status not in OTHER_FORMAT:
                     raise
                 try:
-                    outputs = self._ask(ROWS, name, values, facts)
+                    outputs = self._ask(IN_ROWS, name, values, facts)
                 except AnswerError:
                     raise error from None
-                self._format = ROWS
+                self._format = IN_ROWS
         if not self._pinned:
             self._check_version(facts)
         return outputs
 
-    def _check_version(self, facts: Facts) -> None:
+    def _check_version(self, facts: ModelFacts) -> None:
         """Raise ``DetectorError`` if the model's version is another one now."""
         try:
             now = self.facts().version
@@ -90,11 +97,13 @@ class TensorFlowServing:
         if facts.version is not None and now != facts.version:
             raise DetectorError(changed(self._address.model, facts.version, now))
 
-    def _ask(self, form: tuple[str, str], name: str, values: list[Any], facts: Facts) -> Mapping[str, NDArray[Any]]:
+    def _ask(
+        self, form: tuple[str, str], name: str, values: list[Any], facts: ModelFacts
+    ) -> Mapping[str, NDArray[Any]]:
         question, answer = form
-        asked = values if question == COLUMNS[0] else [{name: value} for value in values]
+        asked = values if question == IN_COLUMNS[0] else [{name: value} for value in values]
         body = json.dumps(
-            {"signature_name": self._signature, question: {name: asked} if question == COLUMNS[0] else asked}
+            {"signature_name": self._signature, question: {name: asked} if question == IN_COLUMNS[0] else asked}
         ).encode()
         url = f"{self._place(facts.version)}:predict"
         try:
@@ -111,7 +120,7 @@ class TensorFlowServing:
             raise AnswerError(f"POST {url}: the answer has no {answer!r}: {json.dumps(said)[:200]}", 200)
         given = said[answer]
         try:
-            found = _of_rows(given, facts) if answer == ROWS[1] else _of_columns(given, facts)
+            found = _of_rows(given, facts) if answer == IN_ROWS[1] else _of_columns(given, facts)
             return {each: np.asarray(value) for each, value in found.items()}
         except (TypeError, ValueError, KeyError) as error:
             raise DetectorError(
@@ -179,14 +188,14 @@ def version_order(version: str) -> tuple[int, str]:
     return (int(version), "") if version.isdecimal() else (-1, version)
 
 
-def _tensor(spec: Mapping[str, Any]) -> Tensor:
+def _tensor(spec: Mapping[str, Any]) -> ServedTensor:
     kind = str(spec["dtype"])
     shape = spec.get("tensor_shape") or {}
     sides = None if shape.get("unknown_rank") else [int(each["size"]) for each in shape.get("dim", [])]
-    return Tensor(KINDS.get(kind, Kind(kind.removeprefix("DT_").lower(), object)), Sides.of(sides))
+    return ServedTensor(KINDS.get(kind, ValueKind(kind.removeprefix("DT_").lower(), object)), Sides.of(sides))
 
 
-def _of_rows(given: Any, facts: Facts) -> Mapping[str, Any]:
+def _of_rows(given: Any, facts: ModelFacts) -> Mapping[str, Any]:
     """Return the tensors of a list with one entry an image."""
     if not isinstance(given, list):
         raise TypeError(f"{type(given).__name__} in place of a list")
@@ -195,6 +204,6 @@ def _of_rows(given: Any, facts: Facts) -> Mapping[str, Any]:
     return {next(iter(facts.outputs)): given} if len(facts.outputs) == 1 else named_outputs(given)
 
 
-def _of_columns(given: Any, facts: Facts) -> Mapping[str, Any]:
+def _of_columns(given: Any, facts: ModelFacts) -> Mapping[str, Any]:
     """Return the tensors of a mapping, or of the one that a model with a single output answers."""
     return given if isinstance(given, Mapping) else {next(iter(facts.outputs)): given}
