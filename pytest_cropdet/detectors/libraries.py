@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import Image
 
 __all__ = ["Source", "as_detector"]
+
+T = TypeVar("T")
 
 SAY_INPUT = "--cropdet-detector input={choices}, an attribute `input`, or pytest_cropdet.as_detector(model, input=...)"
 
@@ -56,9 +58,23 @@ def as_detector(
     """
     if not callable(function):
         raise DetectorError(f"as_detector takes a function or a model; {type(function).__name__} cannot be called")
-    given = name or attribute(function, "name") or attribute(function, "__name__") or type(function).__name__
+    called = name or attribute(function, "name") or attribute(function, "__name__") or type(function).__name__
     Description.of(input=input, batch=batch)
-    return Wrapped(function, str(given), input, categories, batch, fingerprint, max_detections)
+    return Wrapped(
+        function,
+        str(called),
+        input,
+        categories,
+        _own(function, "batch", int) if batch is None else batch,
+        _own(function, "fingerprint", str) if fingerprint is None else fingerprint,
+        _own(function, "max_detections", int) if max_detections is None else max_detections,
+    )
+
+
+def _own(function: Any, name: str, kind: type[T]) -> T | None:
+    """Return an attribute as :class:`~pytest_cropdet.Detector` describes it; others of that name are not ours."""
+    value = attribute(function, name)
+    return value if isinstance(value, kind) else None
 
 
 @dataclass(frozen=True, eq=False)

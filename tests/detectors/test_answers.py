@@ -142,6 +142,20 @@ def test_what_a_function_takes_is_said_in_three_ways(how, monkeypatch):
     assert seen == [(3, 30, 40)]
 
 
+def test_what_is_not_said_of_a_function_is_its_own():
+    class Mine:
+        batch, fingerprint, max_detections, categories = 4, "abc", 7, NAMES
+
+        def __call__(self, images):
+            return [find(image) for image in images]
+
+    own, said = as_handle(as_detector(Mine())), as_handle(as_detector(Mine(), batch=2, fingerprint="d", name="mine"))
+    assert (own.name, own.batch, own.fingerprint, own.max_detections, own.categories) == ("Mine", 4, "abc", 7, NAMES)
+    assert (said.name, said.batch, said.fingerprint, said.max_detections) == ("mine", 2, "d", 7)
+    with pytest.raises(DetectorError, match="as_detector takes a function or a model; int cannot be called"):
+        as_detector(7)
+
+
 def test_an_input_that_there_is_not_is_refused_with_those_that_there_are():
     with pytest.raises(DetectorError, match="input=hwc: must be one of rgb, bgr, chw, chw01, pil"):
         as_detector(find, input="hwc")
