@@ -167,8 +167,6 @@ def _resolve_spec(text: str, base: Path, name: str) -> str:
     if given and not (base / text).exists():
         return f"{given.group(1)}={_resolve_spec(given.group(2), base, name)}"
     kind, colon, rest = text.partition(":")
-    if kind in SERVED_KINDS:
-        return text
     if colon and kind in DETECTOR_KINDS:
         return f"{kind}:{base / Path(rest).expanduser()}"
     path = base / Path(text).expanduser()

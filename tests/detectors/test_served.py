@@ -203,6 +203,13 @@ def test_an_image_without_detections_and_open_rows_is_no_error(served, kind):
     assert [len(found) for found in detector_of(served, kind)([IMAGE] * 2)] == [0, 0]
 
 
+@both
+def test_numbers_are_those_that_the_model_computed_whatever_digits_a_server_writes(served, kind):
+    served.model = lambda batch: {name: np.round(each.astype(np.float64), 7) for name, each in painted(batch).items()}
+    (found,) = detector_of(served, kind)([IMAGE])
+    assert found.scores.tolist() == [np.float64(np.float32(0.9))] * 2 != [0.9, 0.9]
+
+
 # Servers that fail
 
 
