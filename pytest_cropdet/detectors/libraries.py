@@ -96,8 +96,8 @@ class Source:
         chosen = own or (library.input if library is not None else "rgb")
         if chosen is None:
             raise DetectorError(
-                "its metadata are those of a MAITE model, which takes (3, height, width); whether pixels are 0 to 255 "
-                f"or 0 to 1 is not known. Set {SAY_INPUT.format(choices='chw|chw01')}"
+                f"{type(inner).__name__} has the metadata of a MAITE model, which takes (3, height, width); whether "
+                f"pixels are 0 to 255 or 0 to 1 is not known. Set {SAY_INPUT.format(choices='chw|chw01')}"
             )
         Description.of(input=chosen)
         if library is not None:
@@ -130,9 +130,13 @@ class _Library:
     def check(self, model: Any, chosen: str) -> None:
         """Refuse what the library would read wrongly, or not at all."""
         if self.name == "ultralytics" and chosen == "rgb":
-            raise DetectorError("input=rgb: ultralytics takes NumPy arrays as BGR; set input=bgr or input=pil")
+            raise DetectorError(
+                "input=rgb: a model of ultralytics takes NumPy arrays as BGR; set input=bgr or input=pil"
+            )
         if self.name == "torchvision" and attribute(model, "training") is True:
-            raise DetectorError("the model is in training mode, where it answers losses: call model.eval() first")
+            raise DetectorError(
+                f"{type(model).__name__} is in training mode, where it answers losses: call model.eval()"
+            )
 
 
 def _library_of(function: Any) -> _Library | None:
@@ -144,7 +148,7 @@ def _library_of(function: Any) -> _Library | None:
         config = attribute(attribute(function, "model"), "config")
         return _Library("transformers", "pil", _numbered(attribute(config, "id2label")))
     transform = attribute(function, "transform")
-    if all(attribute(transform, name) is not None for name in ("image_mean", "image_std", "min_size", "max_size")):
+    if all(isinstance(attribute(transform, name), list | tuple) for name in ("image_mean", "image_std", "min_size")):
         return _Library("torchvision", "chw01")
     metadata = attribute(function, "metadata")
     if isinstance(metadata, Mapping) and "id" in metadata and not _is_ours(function):

@@ -6,6 +6,7 @@ import sys
 from collections import namedtuple
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -90,6 +91,12 @@ def test_no_more_than_a_library_takes_is_read_from_it():
         assert as_handle(model)([IMAGE])[0].categories.tolist() == [1, 3]
 
 
+def test_an_object_that_has_every_attribute_is_taken_for_no_library():
+    model = MagicMock(side_effect=lambda images: [find(image) for image in images], batch=1, max_detections=None)
+    model.categories = None
+    assert as_handle(model)([IMAGE])[0].categories.tolist() == [1, 3]
+
+
 def test_a_library_that_imports_nothing_of_ours_is_not_imported():
     assert not {"torch", "torchvision", "transformers", "ultralytics", "supervision", "maite"} & set(sys.modules)
 
@@ -165,6 +172,12 @@ def test_an_input_that_there_is_not_is_refused_with_those_that_there_are():
         as_handle(find_all)
 
 
+def test_pillow_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(DetectorError, match=r"input=pil needs Pillow .*: pip install pillow"):
+        as_handle(Pipeline())([IMAGE])
+
+
 def test_an_attribute_input_that_is_no_text_is_anothers():
     """A Keras model has one, which is a tensor, or fails."""
 
@@ -219,7 +232,7 @@ def test_torch_is_given_tensors_like_its_parameters_and_keeps_no_gradients(monke
 
 
 def test_a_torchvision_model_in_training_mode_is_refused():
-    with pytest.raises(DetectorError, match=r"in training mode.*call model\.eval\(\) first"):
+    with pytest.raises(DetectorError, match=r"TorchvisionModel is in training mode.*call model\.eval\(\)"):
         as_handle(TorchvisionModel(training=True))
 
 
@@ -250,7 +263,7 @@ def test_a_gray_picture_shows_nothing_about_the_order_of_its_channels():
 
 
 def test_ultralytics_itself_is_never_given_rgb_arrays():
-    with pytest.raises(DetectorError, match="input=rgb: ultralytics takes NumPy arrays as BGR"):
+    with pytest.raises(DetectorError, match="input=rgb: a model of ultralytics takes NumPy arrays as BGR"):
         as_handle(as_detector(Yolo(), input="rgb"))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import sys
 
 import numpy as np
 import pytest
@@ -259,8 +261,6 @@ def test_a_server_that_stays_busy_is_named_with_its_words(served, kind):
     ],
 )
 def test_an_answer_of_no_use_is_named_with_url_status_and_first_bytes(served, kind, answer, sentence):
-    import re
-
     told = failure(served, kind)
     next(told)
     served.fail = [answer] * 2
@@ -503,6 +503,14 @@ def test_a_header_authorization_comes_from_the_environment_and_is_in_no_name(ser
     detector.load()
     assert served.headers[-1]["Authorization"] == "Bearer abc"
     assert "abc" not in str(describe(detector))
+
+
+@pytest.mark.parametrize("package", ["httpx", "stamina"])
+def test_a_missing_library_is_named_with_the_line_that_installs_it(served, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    detector = detector_of(served, "tfserving")
+    with pytest.raises(DetectorError, match=r"needs httpx and stamina .*: pip install 'pytest-cropdet\[serving\]'"):
+        detector.load()
 
 
 # What options say
