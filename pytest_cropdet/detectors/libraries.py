@@ -20,6 +20,8 @@ __all__ = ["Source", "as_detector"]
 
 T = TypeVar("T")
 
+SILENTLY_WRONG_ELSE = {"ultralytics": ("bgr", "pil"), "torchvision": ("chw01",)}  # inputs by library
+
 SAY_INPUT = "--cropdet-detector input={choices}, an attribute `input`, or pytest_cropdet.as_detector(model, input=...)"
 
 
@@ -129,9 +131,11 @@ class _Library:
 
     def check(self, model: Any, chosen: str) -> None:
         """Refuse what the library would read wrongly, or not at all."""
-        if self.name == "ultralytics" and chosen == "rgb":
+        right = SILENTLY_WRONG_ELSE.get(self.name, (chosen,))
+        if chosen not in right:
+            why = "NumPy arrays as BGR" if self.name == "ultralytics" else "values of 0 to 1"
             raise DetectorError(
-                "input=rgb: a model of ultralytics takes NumPy arrays as BGR; set input=bgr or input=pil"
+                f"input={chosen}: a model of {self.name} takes {why}; set input={' or input='.join(right)}"
             )
         if self.name == "torchvision" and attribute(model, "training") is True:
             raise DetectorError(

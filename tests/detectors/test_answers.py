@@ -262,9 +262,17 @@ def test_a_gray_picture_shows_nothing_about_the_order_of_its_channels():
     assert len(as_handle(as_detector(model.predict, categories=NAMES))([gray])[0]) == 0
 
 
-def test_ultralytics_itself_is_never_given_rgb_arrays():
-    with pytest.raises(DetectorError, match="input=rgb: a model of ultralytics takes NumPy arrays as BGR"):
-        as_handle(as_detector(Yolo(), input="rgb"))
+@pytest.mark.parametrize(
+    ("model", "said", "sentence"),
+    [
+        (Yolo, "rgb", "takes NumPy arrays as BGR; set input=bgr or input=pil"),
+        (Yolo, "chw", "takes NumPy arrays as BGR; set input=bgr or input=pil"),
+        (TorchvisionModel, "chw", "takes values of 0 to 1; set input=chw01"),
+    ],
+)
+def test_a_model_is_never_given_what_it_reads_wrongly_without_an_error(model, said, sentence):
+    with pytest.raises(DetectorError, match=f"input={said}: a model of .* {sentence}"):
+        as_handle(as_detector(model(), input=said))
 
 
 def test_a_result_without_boxes_is_named():
