@@ -186,6 +186,15 @@ def serve(served: Served) -> Iterator[Served]:
             if how == "hang up":
                 self.close_connection = True
                 return
+            if how == "drip":
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                for _ in range(100):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+                    time.sleep(0.05)
+                return
             if isinstance(how, float):
                 time.sleep(how)
             status, value = served.post(self.path, body, self.headers)

@@ -270,10 +270,11 @@ def test_an_answer_of_no_use_is_named_with_url_status_and_first_bytes(served, ki
 
 
 @both
-def test_a_slow_server_is_waited_for_as_long_as_the_user_says(served, kind):
+@pytest.mark.parametrize("how", [1.0, "drip"])
+def test_a_slow_server_is_waited_for_as_long_as_the_user_says(served, kind, how):
     told = failure(served, kind, timeout=0.3)
     next(told)
-    served.fail = [1.0]
+    served.fail = [how]
     assert "no answer within 0.3 s; --cropdet-detector timeout=SECONDS" in next(told)
     assert served.predictions == 2
 

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import time
 import weakref
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,10 +97,11 @@ class Service:
     def _once(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Any:
         httpx = self._httpx
         try:
-            response = self._client.request(method, url, content=body, headers=headers)
+            with self._client.stream(method, url, content=body, headers=headers) as response:
+                content = self._content(response)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.RemoteProtocolError, httpx.ReadError) as error:
             raise _NotNow(f"no answer ({type(error).__name__}: {one_line(error)})") from error
-        except httpx.TimeoutException as error:
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise AnswerError(
                 f"{method} {url}: no answer within {self._seconds:g} s; --cropdet-detector timeout=SECONDS waits "
                 "longer, batch=1 sends less"
@@ -108,7 +110,7 @@ class Service:
             raise AnswerError(f"{method} {url}: {type(error).__name__}: {one_line(error)}") from error
         status = response.status_code
         if status in AGAIN:
-            raise _NotNow(f"status {status} {response.reason_phrase}: {_shown(response.content)}", status)
+            raise _NotNow(f"status {status} {response.reason_phrase}: {_shown(content)}", status)
         if 300 <= status < 400:
             raise AnswerError(
                 f"{method} {url}: status {status}, which points to {one_line(response.headers.get('location', '?'))}; "
@@ -116,14 +118,23 @@ class Service:
                 status,
             )
         if status != 200:
-            text = f"{method} {url}: status {status} {response.reason_phrase}: {_shown(response.content)}"
+            text = f"{method} {url}: status {status} {response.reason_phrase}: {_shown(content)}"
             raise AnswerError(text, status)
         try:
-            return json.loads(response.content)
+            return json.loads(content)
         except ValueError as error:
             raise AnswerError(
-                f"{method} {url}: status {status}, and the answer is no JSON: {_shown(response.content)}", status
+                f"{method} {url}: status {status}, and the answer is no JSON: {_shown(content)}", status
             ) from error
+
+    def _content(self, response: Any) -> bytes:
+        """Return the body of an answer; ``TimeoutError`` if all of it takes longer than a call may."""
+        end, parts = time.monotonic() + self._seconds, []
+        for part in response.iter_bytes():
+            parts.append(part)
+            if time.monotonic() > end:
+                raise TimeoutError
+        return b"".join(parts)
 
 
 def is_loopback(host: str) -> bool:
