@@ -55,8 +55,14 @@ class Description:
     activation: str | None = None
     signature: str | None = None
     custom_objects: str | None = None
-    input: str | None = field(default=None, repr=False)  # fingerprints of files contain the repr, as it was
+    input: str | None = None
     timeout: float | None = field(default=None, repr=False)  # no answer depends on it
+
+    def __repr__(self) -> str:
+        """Return the description as code; it is hashed into fingerprints, so a later field appears only if decided."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.repr}
+        shown = {name: value for name, value in values.items() if name in FIRST_FIELDS or value is not None}
+        return f"Description({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @classmethod
     def of(cls, **given: Any) -> "Description":
@@ -92,6 +98,24 @@ class Description:
                 raise DetectorError(f"{key}={getattr(self, key)} is not used: {why}; remove it from --cropdet-detector")
 
 
+# the fields that every fingerprint has, decided or not: a field that is added since must not change those there are
+FIRST_FIELDS = (
+    "boxes",
+    "units",
+    "first_category",
+    "labels",
+    "channels",
+    "range",
+    "resize",
+    "batch",
+    "threads",
+    "nms_iou",
+    "anchors",
+    "outputs",
+    "activation",
+    "signature",
+    "custom_objects",
+)
 NO_ANCHORS = "none"  # what a user says of a detector that has none
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "boxes": FORMATS,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.description import INPUT_FORMS, Description
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import Image
 
@@ -61,7 +61,9 @@ def as_detector(
     if not callable(function):
         raise DetectorError(f"as_detector takes a function or a model; {type(function).__name__} cannot be called")
     called = name or attribute(function, "name") or attribute(function, "__name__") or type(function).__name__
-    Description.of(input=input, batch=batch)
+    if input is not None:
+        _check_form(input)
+    Description.of(batch=batch)
     return Wrapped(
         function,
         str(called),
@@ -71,6 +73,11 @@ def as_detector(
         _own(function, "fingerprint", str) if fingerprint is None else fingerprint,
         _own(function, "max_detections", int) if max_detections is None else max_detections,
     )
+
+
+def _check_form(form: str) -> None:
+    if form not in INPUT_FORMS:
+        raise DetectorError(f"input={form}: must be one of {', '.join(INPUT_FORMS)}, which a function may take")
 
 
 def _own(function: Any, name: str, kind: type[T]) -> T | None:
@@ -101,7 +108,7 @@ class Source:
                 f"{type(inner).__name__} has the metadata of a MAITE model, which takes (3, height, width); whether "
                 f"pixels are 0 to 255 or 0 to 1 is not known. Set {SAY_INPUT.format(choices='chw|chw01')}"
             )
-        Description.of(input=chosen)
+        _check_form(chosen)
         if library is not None:
             library.check(inner, chosen)
         given = attribute(function, "categories")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.detectors.adapters import import_adapter
-from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.description import INPUT_FORMS, Description
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
 from pytest_cropdet.detectors.probe import try_out
 from pytest_cropdet.errors import DetectorError
@@ -76,7 +76,8 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     for file in files:
         refuse_pointer(file, "the model's file" if path.is_dir() else "the model", DetectorError)
-    description.refuse("a model file says what it takes; `input` is of functions", "input")
+    if description.input in INPUT_FORMS:
+        description.refuse("a model file says what it takes", "input")
     description.refuse("a model file answers without a network", "timeout")
     if kind == "saved_model" and not (path / "saved_model.pb").is_file():
         raise DetectorError(f"{path} is not a SavedModel: it has no saved_model.pb")
@@ -141,8 +142,7 @@ def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], descripti
 
     fingerprint = getattr(factory, "fingerprint", None)
     if fingerprint is not None and description.known():
-        more = [] if description.input is None else [f"input={description.input}"]
-        fingerprint = fingerprint_of_files(Path(), [], fingerprint, description, *more, *_contents(description))
+        fingerprint = fingerprint_of_files(Path(), [], fingerprint, description, *_contents(description))
     return DetectorHandle(spec, load, description, fingerprint)
 
 

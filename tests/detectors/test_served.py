@@ -159,7 +159,7 @@ def test_encoded_images_travel_as_base64_to_tensorflow_serving(served):
     ("dtype", "shape"), [("DT_STRING", [-1]), ("DT_STRING", [-1, 1]), ("DT_HALF", [-1, -1, -1, 3])]
 )
 def test_what_json_cannot_carry_travels_as_bytes_where_the_server_takes_them(served, dtype, shape):
-    served.input = ("images", dtype, shape)
+    served.input = ("image_bytes", dtype, shape)
     with pytest.raises(
         DetectorError, match="which JSON cannot carry, and the server has no extension binary_tensor_data"
     ):
@@ -354,6 +354,10 @@ def test_a_model_whose_versions_are_all_loading_is_named(served):
 def test_what_takes_no_images_is_refused(served, kind):
     served.input = ("x", "DT_INT64", [-1, 4])
     with pytest.raises(DetectorError, match="its input 'x' is int64"):
+        detector_of(served, kind).load()
+    served.input = ("tf_example", "DT_STRING", [-1])
+    served.extensions = ["binary_tensor_data"]
+    with pytest.raises(DetectorError, match="its input 'tf_example' takes serialised examples"):
         detector_of(served, kind).load()
 
 

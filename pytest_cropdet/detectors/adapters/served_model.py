@@ -53,6 +53,7 @@ class ValueKind:
 
 
 ENCODED = ValueKind("string", object)
+UNSENT = ("tf_example", "examples", "serialized_example", "serialized_examples")  # names of inputs
 READ_BESIDE = ("image_info",)  # what the adapter reads beside the list of detections
 
 
@@ -106,12 +107,16 @@ def load_served(model: ServedModel, facts: ModelFacts, description: Description)
     """Return the adapter of a served model, called once."""
     why = "a served model's outputs are read as a list of detections, with scores of 0 to 1"
     description.refuse(why, "activation")
-    description.refuse("a served model runs elsewhere", "custom_objects", "threads", "input")
+    description.refuse("a served model runs elsewhere", "custom_objects", "threads")
+    if description.input != "encoded":
+        description.refuse("a served model says what it takes, and examples are not sent", "input")
     if len(facts.inputs) != 1:
         raise DetectorError(
             f"the model takes {', '.join(facts.inputs) or 'nothing'}; a detector takes one tensor of images"
         )
     name, spec = next(iter(facts.inputs.items()))
+    if name in UNSENT:
+        raise DetectorError(f"its input {name!r} takes serialised examples; serve a signature that takes images")
     roles = choose_outputs(facts.outputs, description)
     wanted = [*roles.values(), *(name for name in READ_BESIDE if name in facts.outputs)]
 
