@@ -87,6 +87,8 @@ class Served:
             return self.metadata
         if path == "/v2":
             return 200, {"name": "look-alike", "extensions": self.extensions}
+        if path == "/v1/models/ssd/labels/canary":  # the label of the first version
+            return 200, {"model_version_status": [{"version": self.versions[0], "state": "AVAILABLE", "status": {}}]}
         base, _, version = path.removesuffix("/metadata").partition("/versions/")
         if version and (version not in self.versions or not self.versions_in_urls):
             return 404, {"error": f"Could not find version {version} of model ssd"}

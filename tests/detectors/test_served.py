@@ -329,9 +329,7 @@ def test_numbers_that_do_not_fill_their_shape_are_refused(served):
 @pytest.mark.parametrize("said", [(200, []), (200, {"metadata": 7}), (200, {"inputs": 3})])
 def test_metadata_that_are_none_are_named(served, kind, said):
     served.metadata = said
-    with pytest.raises(
-        DetectorError, match=r"is not what TensorFlow Serving says of a model|not the metadata of a model"
-    ):
+    with pytest.raises(DetectorError, match=r"not what TensorFlow Serving says of a model|not the metadata of a model"):
         detector_of(served, kind).load()
 
 
@@ -373,6 +371,16 @@ def test_the_newest_version_is_named_in_each_call(served, kind):
     assert served.asked[-1] == ("POST", f"{PATHS[kind]}/versions/9{ASK[kind]}")
 
 
+def test_a_label_is_the_version_that_it_had_at_first(served):
+    served.versions = ["3", "4"]
+    detector = detector_of(served, "tfserving", "/labels/canary")
+    detector([IMAGE])
+    assert served.asked[-1] == ("POST", "/v1/models/ssd/versions/3:predict")
+    served.versions = ["4", "3"]
+    with pytest.raises(DetectorError, match=r"now serves version 4 and no longer 3"):
+        BatchKeys.of(None, detector)
+
+
 @both
 def test_a_fingerprint_follows_version_conventions_and_address(served, kind, tmp_path):
     def prints():
@@ -410,8 +418,6 @@ def test_a_version_that_goes_away_during_a_run_is_an_error(served, kind):
 @both
 def test_a_server_without_versions_in_its_urls_is_watched_all_the_same(served, kind):
     served.versions_in_urls = False
-    if kind == "tfserving":  # whose metadata and calls have no version then
-        served.get, right = lambda path: right(path.replace("/versions/3", "")), served.get
     detector = detector_of(served, kind)
     near(detector([IMAGE])[0].boxes, BOXES)
     served.versions, served.names_version = ["4"], False
@@ -559,7 +565,10 @@ def test_what_a_served_model_does_not_use_is_refused(served, said):
 
 
 def test_a_signature_is_one_that_the_model_has(served):
-    with pytest.raises(DetectorError, match="has no signature 'other'; it has serving_default; set --cropdet-detector"):
+    with pytest.raises(
+        DetectorError,
+        match=r"ssd: the served model has no signature 'other'; it has serving_default; set --cropdet-detector",
+    ):
         detector_of(served, "tfserving", signature="other").load()
     with pytest.raises(
         DetectorError, match="signature=other is not used: the Open Inference Protocol has no signatures"

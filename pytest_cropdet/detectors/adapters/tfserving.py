@@ -46,7 +46,7 @@ class TensorFlowServing:
     def facts(self) -> ModelFacts:
         """Return version and signature of the model as they are now."""
         version = self._version()
-        said = self._service.get(f"{self._place(version)}/metadata")
+        said = self._metadata(version)
         try:
             signatures = said["metadata"]["signature_def"]["signature_def"]
             version = version or said["model_spec"].get("version") or None
@@ -54,13 +54,25 @@ class TensorFlowServing:
             chosen = signatures[name]
             inputs = {each: _tensor(spec) for each, spec in chosen["inputs"].items()}
             outputs = {each: _tensor(spec) for each, spec in chosen["outputs"].items()}
+        except DetectorError:
+            raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DetectorError(
-                f"{self._place(version)}/metadata is not what TensorFlow Serving says of a model "
+                f"GET {self._place(version)}/metadata: not what TensorFlow Serving says of a model "
                 f"({type(error).__name__}: {error}): {json.dumps(said)[:200]}"
             ) from error
         self._signature = name
         return ModelFacts(version, inputs, outputs, [name, chosen])
+
+    def _metadata(self, version: str | None) -> Any:
+        """Return what the server says of a version, or of the model where URLs have no versions."""
+        try:
+            return self._service.get(f"{self._place(version)}/metadata")
+        except AnswerError as error:
+            if error.status != 404 or version is None or not self._pinned or self._is_fixed:
+                raise
+        self._pinned = False
+        return self._service.get(f"{self._place(None)}/metadata")
 
     def predict(self, batch: NDArray[Any], facts: ModelFacts, _: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return all outputs by name; the format is the first of the two that the server takes."""
