@@ -53,7 +53,7 @@ def parse_address(kind: str, url: str) -> ModelAddress:
 
 
 class ServedHandle(DetectorHandle):
-    """A detector behind HTTP; no connection is opened before something is asked of it.
+    """A detector behind HTTP; no connection is opened before something is needed of it.
 
     ``contents``: hashes of the files that the description names. It stays with the version that it found first;
     :meth:`identify` finds out whether the server still has that one.

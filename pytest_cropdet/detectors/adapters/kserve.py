@@ -53,8 +53,8 @@ class OpenInference:
                 f"GET {url}: not the metadata of a model in the Open Inference Protocol "
                 f"({type(error).__name__}: {error}): {json.dumps(said)[:200]}"
             ) from error
-        asked = self._address.version
-        version = asked.partition("/")[2] if asked else (max(versions, key=version_order) if versions else None)
+        given = self._address.version
+        version = given.partition("/")[2] if given else (max(versions, key=version_order) if versions else None)
         datatypes = {str(each["datatype"]) for each in said["inputs"]}
         self._binary = bool(datatypes & set(ONLY_BINARY))
         if self._binary and BINARY not in self._extensions():

@@ -23,7 +23,7 @@ __all__ = ["ENCODED", "ModelAddress", "ModelFacts", "ServedModel", "ServedTensor
 
 @dataclass(frozen=True, slots=True)
 class ModelAddress:
-    """Where a model is: ``model`` is the URL of the model itself, ``version`` that the user asks for, if any."""
+    """Where a model is: ``model`` is the URL of the model itself, ``version`` that its URL names, if any."""
 
     url: str
     server: str

@@ -113,10 +113,8 @@ class TensorFlowServing:
         self, form: tuple[str, str], name: str, values: list[Any], facts: ModelFacts
     ) -> Mapping[str, NDArray[Any]]:
         question, answer = form
-        asked = values if question == IN_COLUMNS[0] else [{name: value} for value in values]
-        body = json.dumps(
-            {"signature_name": self._signature, question: {name: asked} if question == IN_COLUMNS[0] else asked}
-        ).encode()
+        sent = {name: values} if form == IN_COLUMNS else [{name: value} for value in values]
+        body = json.dumps({"signature_name": self._signature, question: sent}).encode()
         url = f"{self._place(facts.version)}:predict"
         try:
             said = self._service.post(url, body)
