@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.data import crop_truth as crop_truth
     from pytest_cropdet.data import load_dataset as load_dataset
     from pytest_cropdet.detectors import Detector as Detector
+    from pytest_cropdet.detectors import as_detector as as_detector
     from pytest_cropdet.detectors import load_detector as load_detector
     from pytest_cropdet.detectors import read_anchors as read_anchors
     from pytest_cropdet.errors import CropdetError as CropdetError
@@ -69,6 +70,7 @@ _HOMES = {
     "Sample": "data",
     "WorstCrop": "search",
     "anchor_report": "causes",
+    "as_detector": "detectors",
     "best_anchors": "causes",
     "check_remap": "invariants.remap_checks",
     "compare": "search",

@@ -16,6 +16,7 @@ __all__ = [
     "DRY_RUN",
     "PHRASES",
     "RECORD",
+    "SERVED_KINDS",
     "STEPS",
     "TROUBLE",
     "Record",
@@ -30,6 +31,12 @@ DETECTOR_KINDS: Mapping[str, str] = {
     "saved_model": "a folder with saved_model.pb",
     "tflite": "a .tflite file",
     "keras": "a .keras or .h5 file",
+}
+
+# Protocols of detectors behind HTTP, by the word before the URL.
+SERVED_KINDS: Mapping[str, str] = {
+    "tfserving": "the URL of a model behind TensorFlow Serving",
+    "kserve": "the URL of a model in KServe's v2, the Open Inference Protocol",
 }
 
 # The chain of renderings, and its steps: step k lies between renderings k and k + 1.

@@ -10,6 +10,7 @@ from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.data.images import decoder_version, read_image
 from pytest_cropdet.data.loading import load_annotations, load_dataset
 from pytest_cropdet.data.painted import PaintedSample, paint
+from pytest_cropdet.data.plugins import dataset_plugin
 from pytest_cropdet.data.pseudo_labels import HIGH_SCORE, LOW_SHARE, detector_names, stand_in_truth
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
 from pytest_cropdet.data.standard_error import STANDARD_ERROR_LOCK
@@ -33,6 +34,7 @@ __all__ = [
     "Sample",
     "crop_detections",
     "crop_truth",
+    "dataset_plugin",
     "decoder_version",
     "detector_names",
     "flatten_inverted",

@@ -11,6 +11,7 @@ from pytest_cropdet.detectors.answer_readings import (
 )
 from pytest_cropdet.detectors.description import NO_ANCHORS, Description, alternatives
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle, describe
+from pytest_cropdet.detectors.libraries import as_detector
 from pytest_cropdet.detectors.loading import load_detector
 from pytest_cropdet.detectors.nms import suppress
 from pytest_cropdet.detectors.protocol import Detector
@@ -27,6 +28,7 @@ __all__ = [
     "PreparedImage",
     "Profile",
     "alternatives",
+    "as_detector",
     "as_handle",
     "describe",
     "frame_of",

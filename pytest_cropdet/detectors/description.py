@@ -4,7 +4,7 @@ An adapter fills in what the model file says; what is left is asked of the user,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pytest_cropdet.detectors.label_files import read_labels
@@ -19,6 +19,7 @@ RANGES = ("0..255", "0..1", "-1..1")
 RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 ROLES = ("boxes", "classes", "scores", "count")
+INPUT_FORMS = ("rgb", "bgr", "chw", "chw01", "pil")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Description:
     duplicates. ``anchors``: a file of its anchors, or ``none``. ``outputs``: which output is what, as
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
     0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
-    ``custom_objects``: those of a Keras file, as ``package.module:mapping``.
+    ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``input``: what a function takes of an
+    image, see :func:`~pytest_cropdet.as_detector`. ``timeout``: seconds that a served model may take for a call.
     """
 
     boxes: str | None = None
@@ -53,6 +55,14 @@ class Description:
     activation: str | None = None
     signature: str | None = None
     custom_objects: str | None = None
+    input: str | None = None
+    timeout: float | None = field(default=None, repr=False)  # no answer depends on it
+
+    def __repr__(self) -> str:
+        """Return the description as code; it is hashed into fingerprints, so a later field appears only if decided."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.repr}
+        shown = {name: value for name, value in values.items() if name in FIRST_FIELDS or value is not None}
+        return f"Description({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @classmethod
     def of(cls, **given: Any) -> "Description":
@@ -88,6 +98,24 @@ class Description:
                 raise DetectorError(f"{key}={getattr(self, key)} is not used: {why}; remove it from --cropdet-detector")
 
 
+# the fields that every fingerprint has, decided or not: a field that is added since must not change those there are
+FIRST_FIELDS = (
+    "boxes",
+    "units",
+    "first_category",
+    "labels",
+    "channels",
+    "range",
+    "resize",
+    "batch",
+    "threads",
+    "nms_iou",
+    "anchors",
+    "outputs",
+    "activation",
+    "signature",
+    "custom_objects",
+)
 NO_ANCHORS = "none"  # what a user says of a detector that has none
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "boxes": FORMATS,
@@ -102,12 +130,14 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "activation": ACTIVATIONS,
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
+    "input": INPUT_FORMS,
 }
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),
     "batch": (int, 1, 4096),
     "threads": (int, 1, 1024),
     "nms_iou": (float, 0, 1),
+    "timeout": (float, 0.1, 3600),
 }
 
 
@@ -125,7 +155,7 @@ def _parse(key: str, value: Any) -> Any:
             raise DetectorError(f"{key}={value}: must lie between {low:g} and {high:g}")
         return number
     text = str(value)
-    if key in ("boxes", "units", "channels", "range", "resize", "activation") and text not in _CHOICES[key]:
+    if key in ("boxes", "units", "channels", "range", "resize", "activation", "input") and text not in _CHOICES[key]:
         raise DetectorError(f"{key}={text}: must be one of {', '.join(_CHOICES[key])}")
     if key == "outputs":
         outputs_by_role(text)

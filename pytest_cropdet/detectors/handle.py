@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from pytest_cropdet.data import Detections
+from pytest_cropdet.detectors.answers import read_answer
 from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.libraries import Source
 from pytest_cropdet.detectors.resize import Frame, PreparedImage
 from pytest_cropdet.errors import CropdetError, DetectorError
 from pytest_cropdet.geometry import Image
@@ -124,6 +124,14 @@ class DetectorHandle:
         """What changes whenever the detector's answers may; a detector of the user's own has one once it is loaded."""
         return self._fingerprint or getattr(self._adapter, "fingerprint", None)
 
+    @property
+    def version(self) -> str | None:
+        """The version of a served model, where its server names one."""
+        return None
+
+    def identify(self) -> None:
+        """Find out again, before a run, what the fingerprint depends on, where that can change under way."""
+
     def load(self) -> None:
         """Load and warm the model now instead of on its first call."""
         self._adapter = self.adapter
@@ -212,15 +220,15 @@ def _listed(names: Sequence[str]) -> str:
 
 
 class CallableAdapter:
-    """A user's own callable: list of RGB uint8 images in, list of ``Detections`` out."""
+    """A user's own callable: a list of images in, an answer for each out, in one of the forms of ``answers``."""
 
     fixed_input = False
 
     def __init__(self, function: Callable[..., Any], description: Description) -> None:
-        self.function = function
+        self._source = Source.of(function, description.input)
         batch = description.batch or getattr(function, "batch", None) or 1
         self.batch = int(batch)
-        self.categories = getattr(function, "categories", None)
+        self.categories = self._source.categories
         self.max_detections = getattr(function, "max_detections", None)
         self.fingerprint = getattr(function, "fingerprint", None)
         self.description = description
@@ -233,14 +241,14 @@ class CallableAdapter:
         return PreparedImage(image, Frame(width, height, width, height))
 
     def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:
-        # each picture is a copy of its own: what a detector writes into it changes no image, and no crop of it
-        answer = self.function([np.array(prepared.pixels, order="C") for prepared in inputs])
-        if not isinstance(answer, Iterable):
+        pictures = [prepared.pixels for prepared in inputs]
+        answer = self._source.answers(pictures)
+        if isinstance(answer, Mapping) or not isinstance(answer, Iterable):
             raise DetectorError(f"must return a list of Detections, one an image, not {type(answer).__name__}")
-        found = list(answer)
-        for detections in found:
-            if not isinstance(detections, Detections):
-                raise DetectorError(f"must return Detections for each image, not {type(detections).__name__}")
+        answers = list(answer)
+        if len(answers) != len(pictures):
+            return answers  # whose number the handle refuses
+        found = [read_answer(each, picture, self.categories) for each, picture in zip(answers, pictures, strict=True)]
         first = self.description.first_category
         if self.categories is None and first is not None:  # as of any detector without names
             found = [replace(each, categories=each.categories - first + 1) for each in found]
@@ -279,5 +287,7 @@ def fingerprint_of_files(root: Path, files: Iterable[Path], *parts: object) -> s
 def describe(handle: DetectorHandle) -> dict[str, Any]:
     """Return a detector's name and its decided conventions, for reports."""
     known = handle.description.known()
-    fixed = {"max_detections": handle.max_detections, "input_size": list(handle.profile.input_size)}
+    fixed: dict[str, Any] = {"max_detections": handle.max_detections, "input_size": list(handle.profile.input_size)}
+    if handle.version is not None:
+        fixed["version"] = handle.version
     return {"name": handle.name, "fingerprint": handle.fingerprint, **fixed, **known}

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.detectors.adapters import import_adapter
-from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.description import INPUT_FORMS, Description
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
 from pytest_cropdet.detectors.probe import try_out
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_pointer, refuse_special
-from pytest_cropdet.terms import DETECTOR_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
 
@@ -22,9 +22,9 @@ ENTRY_POINTS = "pytest_cropdet.detectors"
 def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
     """Return the detector that ``spec`` names; it is loaded on its first call.
 
-    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``package.module:factory`` (a function without
-    arguments that returns a detector), the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare
-    path whose kind is recognised.
+    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``tfserving:URL``, ``kserve:URL``,
+    ``package.module:factory`` (a function without arguments that returns a detector), the name of an entry point in the
+    group ``pytest_cropdet.detectors``, or a bare path whose kind is recognised.
     ``description``: its conventions where the file does not tell, see
     :class:`~pytest_cropdet.detectors.Description`. ``DetectorError`` says what is missing or wrong.
     """
@@ -33,6 +33,8 @@ def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
     kind, colon, rest = text.partition(":")
     if colon and kind in DETECTOR_KINDS:
         return _from_path(kind, Path(rest), known)
+    if colon and kind in SERVED_KINDS:
+        return _from_url(kind, rest, known)
     path = Path(text)
     if path.exists():
         return _from_path(_recognise(path), path, known)
@@ -41,8 +43,16 @@ def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
             return _from_factory(text, entry.load, known)
     if colon and all(part.isidentifier() for part in kind.split(".")) and rest.isidentifier():
         return _from_factory(text, lambda: _import(kind, rest), known)
-    kinds = ", ".join(f"{name}:PATH" for name in DETECTOR_KINDS)
+    if kind in ("http", "https"):
+        raise DetectorError(f"{text} does not say the server's protocol; write tfserving:{text} or kserve:{text}")
+    kinds = ", ".join([*(f"{name}:PATH" for name in DETECTOR_KINDS), *(f"{name}:URL" for name in SERVED_KINDS)])
     raise DetectorError(f"no detector {text!r}: neither an existing path nor one of {kinds}, package.module:factory")
+
+
+def _from_url(kind: str, url: str, description: Description) -> DetectorHandle:
+    from pytest_cropdet.detectors.served import ServedHandle
+
+    return ServedHandle(kind, url, description, _contents(description))
 
 
 def _recognise(path: Path) -> str:
@@ -66,6 +76,9 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     for file in files:
         refuse_pointer(file, "the model's file" if path.is_dir() else "the model", DetectorError)
+    if description.input in INPUT_FORMS:
+        description.refuse("a model file says what it takes", "input")
+    description.refuse("a model file answers without a network", "timeout")
     if kind == "saved_model" and not (path / "saved_model.pb").is_file():
         raise DetectorError(f"{path} is not a SavedModel: it has no saved_model.pb")
     if kind == "tflite" and not _is_tflite(path):
@@ -104,7 +117,7 @@ def _is_tflite(path: Path) -> bool:
 
 
 def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], description: Description) -> DetectorHandle:
-    foreign = sorted(set(description.known()) - {"labels", "batch", "first_category", "nms_iou", "anchors"})
+    foreign = sorted(set(description.known()) - {"labels", "batch", "first_category", "nms_iou", "anchors", "input"})
     if foreign:
         raise DetectorError(
             f"{spec} answers in pixels x0 y0 x1 y1 of the RGB image it is given; {', '.join(foreign)} cannot be set"

@@ -17,7 +17,7 @@ from pytest_cropdet.data import CategoryMap, Detections, Pairing, Sample
 from pytest_cropdet.detectors import Declared, DetectorHandle, overlaps, possible_readings, worth
 from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.geometry import FORMATS, Floats
-from pytest_cropdet.terms import DETECTOR_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = ["CONVENTIONS_CHECK", "Answers", "Suspicion", "answers_of"]
 
@@ -209,7 +209,7 @@ def answers_of(
     detector: DetectorHandle, samples: Sequence[Sample], whole: Sequence[Detections], categories: CategoryMap
 ) -> Answers:
     """Return a detector's answers ``whole`` to the whole images of ``samples``."""
-    is_file = detector.name.partition(":")[0] in DETECTOR_KINDS
+    is_file = detector.name.partition(":")[0] in (*DETECTOR_KINDS, *SERVED_KINDS)
     size = detector.profile.input_size
     return Answers(samples, whole, categories, detector.description.known(), is_file, size)
 

@@ -32,6 +32,7 @@ class BatchKeys:
 
         From then on the cache is also where the detector remembers that its files are good.
         """
+        detector.identify()
         if cache is None or detector.fingerprint is None:
             return None
         detector.memory = cache

@@ -27,7 +27,7 @@ from pytest_cropdet.detectors import (
 from pytest_cropdet.errors import CropdetError, DetectorError
 from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.geometry import Floats
-from pytest_cropdet.terms import DETECTOR_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = ["FIRST_IMAGES", "SURE_Z", "ConventionMistake", "can_change", "is_from_file", "suspects"]
 
@@ -88,8 +88,8 @@ class ConventionMistake:
 
 
 def is_from_file(detector: DetectorHandle) -> bool:
-    """Whether a detector is read from a file, whose conventions are options."""
-    return detector.name.partition(":")[0] in DETECTOR_KINDS
+    """Whether a detector is read from a file or served, so that its conventions are options."""
+    return detector.name.partition(":")[0] in (*DETECTOR_KINDS, *SERVED_KINDS)
 
 
 def can_change(detector: DetectorHandle) -> bool:

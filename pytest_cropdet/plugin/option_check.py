@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from pytest_cropdet.crops import parse_spec, refuse_without_truth
+from pytest_cropdet.data import dataset_plugin
 from pytest_cropdet.detectors import Description, load_detector
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.configuration import FIXTURES, WITHOUT_TRUTH, choices, given, marked, setting
 from pytest_cropdet.plugin.option_values import parse_description, read
 from pytest_cropdet.plugin.options import OPTIONS, option
 from pytest_cropdet.settings import BY_CATEGORY
-from pytest_cropdet.terms import DETECTOR_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = ["check_marker", "check_options"]
 
@@ -27,9 +28,12 @@ def check_options(config: pytest.Config) -> None:
     _check_values(config)
     for model in (*choices(config, "model"), *choices(config, "against")):
         Description.of(**dict(model.said))
-        if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in DETECTOR_KINDS:
+        kind = model.spec.partition(":")[0]
+        if not _FACTORY.fullmatch(model.spec) or kind in DETECTOR_KINDS or kind in SERVED_KINDS:
             load_detector(model.spec)
     for each in choices(config, "data"):
+        if not Path(each.spec).exists() and dataset_plugin(each.spec) is not None:
+            continue
         _check_there("--cropdet-data ", each.spec, "file or folder")
     if not choices(config, "model"):
         parse_description(setting(config, "detector"), "", ())

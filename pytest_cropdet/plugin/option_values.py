@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.options import CHECKS, NOT_FOR_MARKERS, OPTIONS, Option, option
 from pytest_cropdet.settings import BY_CATEGORY
-from pytest_cropdet.terms import DETECTOR_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = [
     "Named",
@@ -48,6 +49,7 @@ class Named:
 
 
 _PATHS = re.compile("PATH|FILE|DIR")  # of a metavar
+_PLUGINS = {"model": "pytest_cropdet.detectors", "data": "pytest_cropdet.datasets"}  # groups of entry points
 _NAME = re.compile(r"([A-Za-z0-9_.-]+)=(.+)", re.DOTALL)
 
 
@@ -73,10 +75,22 @@ def named_specs(values: Sequence[str], what: str) -> list[Named]:
 
 def _short_name(spec: str) -> str:
     kind, _, rest = spec.partition(":")
+    if kind in SERVED_KINDS:
+        return _model_name(rest)
     path = Path(rest if kind in DETECTOR_KINDS else spec)
     generic = ("saved_model", "instances", "annotations", "model")
     stem = path.name.split(":")[-1] if ":" in path.name or path.suffix == "" else path.stem
     return path.parent.name if stem in generic and path.parent.name else stem
+
+
+def _model_name(url: str) -> str:
+    """Return what a served model is called in its URL.
+
+    >>> _model_name("http://host:8501/v1/models/ssd/versions/3:predict")
+    'ssd'
+    """
+    found = re.search(r"/models/([^/:?#]+)", url)
+    return found.group(1) if found else url.rstrip("/").rpartition("/")[2]
 
 
 def parse_limits(values: Sequence[str] | float | str, name: str = "max_drop") -> tuple[float | None, dict[str, float]]:
@@ -177,10 +191,16 @@ def _resolve_spec(text: str, base: Path, name: str) -> str:
     if colon and kind in DETECTOR_KINDS:
         return f"{kind}:{base / Path(rest).expanduser()}"
     path = base / Path(text).expanduser()
-    is_model = name in ("model", "against")
-    is_factory = colon and is_model and not path.exists()
-    bare_entry_point = is_model and not path.exists() and text.isidentifier()
-    return text if is_factory or bare_entry_point else str(path)
+    what = "model" if name == "against" else name
+    is_factory = colon and what == "model" and not path.exists()
+    return text if is_factory or (not path.exists() and _is_plugin(text, what)) else str(path)
+
+
+def _is_plugin(text: str, what: str) -> bool:
+    """Whether a model or data set is named as an installed package names it; a model may be one that is missing."""
+    if what == "model" and text.isidentifier():
+        return True
+    return "/" not in text and any(each.name == text for each in entry_points(group=_PLUGINS.get(what, "")))
 
 
 def as_mapping(values: Mapping[str, Any], unnamed: Sequence[Any] = ()) -> dict[str, Any]:

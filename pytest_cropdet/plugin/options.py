@@ -24,7 +24,13 @@ __all__ = [
 
 OF_RUNS = tuple(each for each in options_of(RunSettings).values() if each.help)
 _OF_TESTS = (
-    Option("model", "lines", (), "[NAME=]PATH", "detector to gate: a path, kind:path or package.module:factory"),
+    Option(
+        "model",
+        "lines",
+        (),
+        "[NAME=]PATH",
+        "detector to gate: a path, kind:path, tfserving:URL, kserve:URL, package.module:factory, or a plug-in's name",
+    ),
     Option("detector", "lines", (), "KEY=VALUE", "a convention of the detector, such as units=pixels; NAME:KEY=VALUE"),
     Option(
         "against",
