@@ -18,6 +18,7 @@ CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
 RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
+HEADS = ("yolo", "yolo_objectness", "yolo_end2end")
 ROLES = ("boxes", "classes", "scores", "count")
 
 
@@ -34,7 +35,9 @@ class Description:
     call. ``threads``: of the runtime, where the plugin is the first to load it. ``nms_iou``: IoU of its suppression of
     duplicates. ``anchors``: a file of its anchors, or ``none``. ``outputs``: which output is what, as
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
-    0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
+    0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``head``: how one table of boxes is to be read: ``yolo`` (a box and
+    class scores), ``yolo_objectness`` (an objectness before them) or ``yolo_end2end`` (corners, a score and a category,
+    without duplicates). ``signature``: that of a SavedModel which takes images.
     ``custom_objects``: those of a Keras file, as ``package.module:mapping``.
     """
 
@@ -51,6 +54,7 @@ class Description:
     anchors: str | None = None
     outputs: str | None = None
     activation: str | None = None
+    head: str | None = None
     signature: str | None = None
     custom_objects: str | None = None
 
@@ -100,6 +104,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "anchors": ("FILE", NO_ANCHORS),
     "outputs": (",".join(f"{role}:NAME" for role in ROLES),),
     "activation": ACTIVATIONS,
+    "head": HEADS,
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
 }
@@ -125,7 +130,7 @@ def _parse(key: str, value: Any) -> Any:
             raise DetectorError(f"{key}={value}: must lie between {low:g} and {high:g}")
         return number
     text = str(value)
-    if key in ("boxes", "units", "channels", "range", "resize", "activation") and text not in _CHOICES[key]:
+    if key in ("boxes", "units", "channels", "range", "resize", "activation", "head") and text not in _CHOICES[key]:
         raise DetectorError(f"{key}={text}: must be one of {', '.join(_CHOICES[key])}")
     if key == "outputs":
         outputs_by_role(text)
