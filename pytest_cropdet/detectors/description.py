@@ -5,21 +5,26 @@ An adapter fills in what the model file says; what is left is asked of the user,
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from math import isfinite
 from typing import Any
 
 from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import FORMATS
 
-__all__ = ["NO_ANCHORS", "Description", "alternatives", "outputs_by_role", "read_labels"]
+__all__ = ["NO_ANCHORS", "Description", "alternatives", "numbers_of", "outputs_by_role", "read_labels"]
 
 UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
 RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
-HEADS = ("yolo", "yolo_objectness", "yolo_end2end")
+HEADS = ("yolo", "yolo_objectness", "yolo_end2end", "yolox")
 ROLES = ("boxes", "classes", "scores", "count")
+FIRST_KEYS = (  # of a description: always in its repr
+    *("boxes", "units", "first_category", "labels", "channels", "range", "resize", "batch", "threads", "nms_iou"),
+    *("anchors", "outputs", "activation", "signature", "custom_objects"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,10 @@ class Description:
     duplicates. ``anchors``: a file of its anchors, or ``none``. ``outputs``: which output is what, as
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
     0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``head``: how one table of boxes is to be read: ``yolo`` (a box and
-    class scores), ``yolo_objectness`` (an objectness before them) or ``yolo_end2end`` (corners, a score and a category,
-    without duplicates). ``signature``: that of a SavedModel which takes images.
-    ``custom_objects``: those of a Keras file, as ``package.module:mapping``.
+    class scores), ``yolo_objectness`` (an objectness before them), ``yolo_end2end`` (corners, a score and a category,
+    without duplicates) or ``yolox`` (as ``yolo_objectness``, in cells of grids). ``signature``: that of a SavedModel
+    which takes images. ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``mean``, ``std``: three numbers with
+    commas, in the order of the channels and on the scale of ``range``: subtracted from pixels, then divided by.
     """
 
     boxes: str | None = None
@@ -57,6 +63,13 @@ class Description:
     head: str | None = None
     signature: str | None = None
     custom_objects: str | None = None
+    mean: str | None = None
+    std: str | None = None
+
+    def __repr__(self) -> str:
+        """Show the first keys always, and those that came later where they are set: fingerprints contain this text."""
+        shown = (field.name for field in fields(self) if field.name in FIRST_KEYS or field.name in self.known())
+        return f"Description({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     @classmethod
     def of(cls, **given: Any) -> "Description":
@@ -107,6 +120,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "head": HEADS,
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
+    "mean": ("0.485,0.456,0.406", "0,0,0"),
+    "std": ("0.229,0.224,0.225", "1,1,1"),
 }
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),
@@ -134,6 +149,11 @@ def _parse(key: str, value: Any) -> Any:
         raise DetectorError(f"{key}={text}: must be one of {', '.join(_CHOICES[key])}")
     if key == "outputs":
         outputs_by_role(text)
+    if key in ("mean", "std"):
+        numbers = numbers_of(text)
+        if len(numbers) != 3 or not all(isfinite(each) for each in numbers) or (key == "std" and min(numbers) <= 0):
+            more = " above 0" if key == "std" else ""
+            raise DetectorError(f"{key}={text}: must be three numbers{more} with commas, such as {_CHOICES[key][0]}")
     return text
 
 
@@ -147,6 +167,18 @@ def alternatives(key: str, value: Any) -> list[Any]:
         return []
     kind = type(value)
     return [kind(each) for each in _CHOICES[key] if kind(each) != value and each != "inside"]
+
+
+def numbers_of(text: str) -> tuple[float, ...]:
+    """Return numbers with commas; an empty tuple for what is none.
+
+    >>> numbers_of("0.5, 1,2"), numbers_of("imagenet")
+    ((0.5, 1.0, 2.0), ())
+    """
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError:
+        return ()
 
 
 def outputs_by_role(text: str) -> dict[str, str]:

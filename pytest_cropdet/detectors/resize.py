@@ -91,11 +91,24 @@ def fit(image: Image, resize: str, input_width: int, input_height: int, dtype: A
     return PreparedImage(pixels, frame)
 
 
-def scale_values(pixels: NDArray[Any], value_range: str) -> NDArray[Any]:
-    """Return 0..255 pixels in the range a model was trained on, in their own float type (whole numbers as float32)."""
+def scale_values(
+    pixels: NDArray[Any],
+    value_range: str,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+) -> NDArray[Any]:
+    """Return 0..255 pixels in the range a model was trained on, in their own float type (whole numbers as float32).
+
+    ``mean``, ``std``: of each channel in that range, subtracted and divided by, where the model wants it.
+
+    >>> scale_values(np.array([0, 255], np.uint8), "0..1", (0.5,), (0.25,))
+    array([-2.,  2.], dtype=float32)
+    """
     kind = pixels.dtype.type if pixels.dtype.kind == "f" else np.float32
     if value_range == "0..1":
-        return np.asarray(pixels / kind(255.0), dtype=kind)
-    if value_range == "-1..1":
-        return np.asarray(pixels / kind(127.5) - kind(1.0), dtype=kind)
+        pixels = np.asarray(pixels / kind(255.0), dtype=kind)
+    elif value_range == "-1..1":
+        pixels = np.asarray(pixels / kind(127.5) - kind(1.0), dtype=kind)
+    if mean is not None or std is not None:
+        pixels = np.asarray((pixels - np.array(mean or 0.0, kind)) / np.array(std or 1.0, kind), dtype=kind)
     return pixels

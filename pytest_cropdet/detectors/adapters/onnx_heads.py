@@ -1,0 +1,224 @@
+"""Which kind of outputs an ONNX file has, and what of them has to be set by the user.
+
+| outputs | read as |
+|---|---|
+| names of the TensorFlow Object Detection API | a list, its conventions known |
+| boxes, whole numbers, scores, perhaps a count | a list, told by types and shapes; or by ``outputs=`` |
+| one table [N, rows, 6] or [rows, 7] | a list |
+| one other table [N, rows, columns] | a raw head of the YOLO family, or YOLOX's grids |
+| ``pred_boxes`` with ``pred_logits`` or ``logits`` | queries of a DETR |
+| boxes [N, Q, 4] and scores [N, Q, C] by ``outputs=`` | a score for each category of each box |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytest_cropdet.detectors.adapters.detection_lists import UNLIMITED, BatchRows, DetectionList, RowTable
+from pytest_cropdet.detectors.adapters.heads import Head
+from pytest_cropdet.detectors.adapters.onnx_graph import Graph
+from pytest_cropdet.detectors.adapters.onnx_input import Input
+from pytest_cropdet.detectors.adapters.onnx_metadata import Metadata
+from pytest_cropdet.detectors.adapters.onnx_queries import choose_pair, choose_queries
+from pytest_cropdet.detectors.adapters.tensorflow_outputs import OUTPUT_WORDS, follows_the_api
+from pytest_cropdet.detectors.adapters.yolo_heads import (
+    NMS_IOUS,
+    YOLO_HEADS,
+    choose_yolo_head,
+    is_yolo_table,
+    yolo_layout,
+)
+from pytest_cropdet.detectors.adapters.yolox_head import choose_yolox_head, refuse_undecoded
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.label_files import Labels, Proof
+from pytest_cropdet.errors import DetectorError
+
+__all__ = ["Chosen", "choose_head"]
+
+LIST = ("boxes", "scores", "classes")
+FUNCTION = "write a function that runs it in ONNX Runtime and returns Detections, and name it as package.module:factory"
+LIST_NAMES = "--cropdet-detector outputs=boxes:NAME,scores:NAME,classes:NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A ``head``, the ``places`` of the outputs that it reads, and the description with what its kind decides.
+
+    ``batched``: whether these outputs have an axis of images. ``proof``: of the number of categories.
+    """
+
+    head: Head
+    places: tuple[int, ...]
+    description: Description
+    proof: Proof | None = None
+    batched: bool = True
+
+
+def choose_head(
+    graph: Graph, image: Input, size: tuple[int, int], given: Description, labels: Labels | None, metadata: Metadata
+) -> Chosen:
+    """Return how the outputs are read; ``DetectorError`` says what is needed, or that nobody can know.
+
+    ``size``: height and width of the input in pixels; ``labels``: names of categories, where they are known.
+    """
+    roles = graph.roles(given)
+    if roles:
+        return _by_roles(graph, image, roles, given, labels)
+    boxes, logits = graph.named("pred_boxes"), graph.named("pred_logits", "logits")
+    if boxes is not None and logits is not None:
+        head, described, proof = choose_queries(graph, boxes, logits, given, labels)
+        return Chosen(head, (boxes, logits), described, proof)
+    places = [place for place, tensor in enumerate(graph.tensors) if tensor.ndim == 3]
+    if len(places) == 1 and not _typed_roles(graph):
+        return _of_table(graph, places[0], image, size, given, labels, metadata)
+    if len(graph.tensors) == 1 and graph.tensors[0].ndim == 2 and graph.tensors[0].shape[1] == 7:
+        described = _listed(given, image, "rows of an image, a box, a category and a score")
+        return Chosen(BatchRows(0, _plain(described, UNLIMITED)), (), described)
+    found = _typed_roles(graph)
+    if found:
+        return _by_roles(graph, image, found, given, labels)
+    raise DetectorError(f"its outputs are {graph.listed()}, which no reader knows; {_proposal(graph)}")
+
+
+def _by_roles(
+    graph: Graph, image: Input, roles: Mapping[str, int], given: Description, labels: Labels | None
+) -> Chosen:
+    if set(LIST) <= set(roles):
+        return _of_list(graph, image, roles, given)
+    if {"boxes", "scores"} == set(roles):
+        head, described, proof = choose_pair(graph, roles["boxes"], roles["scores"], given, labels)
+        return Chosen(head, (roles["boxes"], roles["scores"]), described, proof)
+    missing = " and ".join(role for role in ("boxes", "scores") if role not in roles) or "classes"
+    raise DetectorError(f"outputs={given.outputs}: {missing} missing; it has {graph.listed()}")
+
+
+def _of_list(graph: Graph, image: Input, roles: Mapping[str, int], given: Description) -> Chosen:
+    tensors = {role: graph.tensors[place] for role, place in roles.items()}
+    boxes = tensors["boxes"]
+    batched = boxes.ndim != 2
+    flat = {
+        role: tensors[role].shape[:-1]
+        if tensors[role].shape[-1:] == (1,) and tensors[role].ndim == boxes.ndim
+        else tensors[role].shape
+        for role in ("scores", "classes")
+    }
+    fits = boxes.ndim in (2, 3) and boxes.shape[-1] == 4 and set(flat.values()) == {boxes.shape[:-1]}
+    count = tensors.get("count")
+    if not fits or (count is not None and count.size != (len(boxes) if batched else 1)):
+        shown = ", ".join(f"{role}: {graph.outputs[place]}" for role, place in roles.items())
+        raise DetectorError(
+            f"its outputs ({shown}) are no list of detections: boxes [N, rows, 4], scores and classes [N, rows], "
+            f"count [N]; set {LIST_NAMES}"
+        )
+    if given.outputs is None and follows_the_api(output.name for output in graph.outputs):
+        inside = {} if image.is_fixed else {"resize": "inside"}
+        given = given.filled(boxes="yxyx", units="normalized", first_category=1, **inside)
+    described = _listed(given, image, "a list of detections")
+    declared = graph.outputs[roles["boxes"]].shape
+    rows = declared[-2] if len(declared) == boxes.ndim else None
+    head = _plain(described, rows if isinstance(rows, int) else UNLIMITED, roles)
+    return Chosen(head, tuple(roles.values()), described, batched=batched)
+
+
+def _listed(given: Description, image: Input, what: str) -> Description:
+    """Return the description of a list, whose order, units and first category only its author knows."""
+    described = given.filled(units="normalized") if image.scales_boxes else given
+    torchvision = "; those of torchvision are xyxy, in pixels, from 1" if not image.batched else ""
+    described.require("boxes", f"its outputs are {what}, with the four numbers of a box in any order{torchvision}")
+    units = ("normalized", "input") if image.is_fixed else ("normalized", "pixels", "input")
+    described.require("units", f"its outputs are {what}, with boxes in 0..1 or in pixels{torchvision}", *units)
+    described.require(
+        "first_category", f"its outputs are {what}, and the number of its first category may be 0 or 1{torchvision}"
+    )
+    return described
+
+
+def _of_table(
+    graph: Graph,
+    place: int,
+    image: Input,
+    size: tuple[int, int],
+    given: Description,
+    labels: Labels | None,
+    metadata: Metadata,
+) -> Chosen:
+    """Return how one tensor [N, rows, columns] is read."""
+    table = graph.tensors[place][0]
+    shape = (table.shape[0], table.shape[1])
+    first = int(given.first_category or 0)
+    names = None if labels is None else len(labels.count(first))
+    if given.head == "yolox":
+        given.refuse("head=yolox reads centre and size in cells", "boxes")
+        described = given.filled(units="input")
+        nms_iou = float(described.require("nms_iou", f"raw boxes find an object many times ({NMS_IOUS})"))
+        yolox = choose_yolox_head(shape, place, size, nms_iou, given.activation or "none", first)
+        yolox.read([*graph.tensors[:place], graph.tensors[place]], 0)  # whether its numbers are logarithms of sizes
+        return Chosen(yolox, (place,), described, _columns(graph, place, yolox.head.layout.categories))
+    if given.head in YOLO_HEADS or (given.head is None and is_yolo_table(shape, size, given, names)):
+        layout = yolo_layout(shape, size, given.head, names)
+        refuse_undecoded(layout.rows(table))
+        yolo, described = choose_yolo_head(table, place, size, given, names)
+        return Chosen(yolo, (place,), described, _columns(graph, place, layout.categories))
+    if shape[1] == 6:
+        return _of_six(graph, place, image, given, metadata)
+    raise DetectorError(
+        f"its outputs are {graph.listed()}, which no reader knows; if it is a raw head of the YOLO family set "
+        f"--cropdet-detector head=yolo|yolo_objectness|yolox, and for any other {FUNCTION}"
+    )
+
+
+def _of_six(graph: Graph, place: int, image: Input, given: Description, metadata: Metadata) -> Chosen:
+    """Return how one tensor [N, rows, 6] is read: a box, a score and a category, suppressed inside."""
+    if metadata.ultralytics:
+        given = given.filled(boxes="xyxy", units="input")
+    elif given.head == "yolo_end2end":
+        given = given.filled(boxes="xyxy", first_category=0)
+    described = _listed(given, image, "rows of a box, a score and a category")
+    rows = graph.outputs[place].shape[1]
+    plain = _plain(described, rows if isinstance(rows, int) else UNLIMITED)
+    return Chosen(RowTable(place, plain), (place,), described)
+
+
+def _plain(described: Description, most: int, roles: Mapping[str, int] | None = None) -> DetectionList:
+    first, activation = int(described.first_category or 0), described.activation or "none"
+    return DetectionList(roles or {}, str(described.boxes), first, most, activation, described.nms_iou)
+
+
+def _columns(graph: Graph, place: int, categories: int) -> Proof:
+    return Proof(categories, f"the columns of its output {graph.outputs[place].name}")
+
+
+def _typed_roles(graph: Graph) -> dict[str, int]:
+    """Return which output is what where types and shapes prove it: categories are whole numbers, scores are not."""
+    kinds = [tensor.dtype.kind for tensor in graph.tensors]
+    shapes = [tensor.shape for tensor in graph.tensors]
+    boxes = [k for k, shape in enumerate(shapes) if len(shape) in (2, 3) and shape[-1] == 4 and kinds[k] == "f"]
+    if len(boxes) != 1 or len(shapes) not in (3, 4):
+        return {}
+    rows = shapes[boxes[0]][:-1]
+    whole = [k for k, shape in enumerate(shapes) if shape == rows and kinds[k] in "iu"]
+    broken = [k for k, shape in enumerate(shapes) if shape == rows and kinds[k] == "f"]
+    if len(whole) != 1 or len(broken) != 1:
+        return {}
+    found = {"boxes": boxes[0], "scores": broken[0], "classes": whole[0]}
+    counts = [k for k in range(len(shapes)) if k not in found.values()]
+    if counts and int(np.prod(shapes[counts[0]])) == (rows[0] if len(rows) == 2 else 1):
+        found["count"] = counts[0]
+    return found
+
+
+def _proposal(graph: Graph) -> str:
+    names = [output.name for output in graph.outputs]
+    found: dict[str, str] = {}
+    for role, words in OUTPUT_WORDS.items():
+        parts = {name: name.lower().replace("/", "_").replace(":", "_").replace("-", "_") for name in names}
+        fits = (n for word in words for n in names if f"_{word}_" in f"_{parts[n]}_" and n not in found.values())
+        if (name := next(fits, None)) is not None:
+            found[role] = name
+    if {"boxes", "scores"} <= set(found):
+        named = ",".join(f"{role}:{name}" for role, name in found.items())
+        return f"if these are detections, set --cropdet-detector outputs={named}"
+    if not any(tensor.shape[-1:] == (4,) for tensor in graph.tensors):
+        return FUNCTION
+    return f"set {LIST_NAMES} if it has a list of detections; for any other {FUNCTION}"

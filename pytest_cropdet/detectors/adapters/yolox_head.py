@@ -1,0 +1,90 @@
+"""YOLOX's table before it is decoded: offsets and logarithms of sizes in the cells of grids at strides 8, 16 and 32."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.detectors.adapters.heads import Found, Tensors
+from pytest_cropdet.detectors.adapters.yolo_heads import YoloHead, YoloLayout
+from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.geometry import Floats
+
+__all__ = ["YoloxHead", "choose_yolox_head", "grid", "refuse_undecoded"]
+
+STRIDES = ((8, 16, 32), (8, 16, 32, 64))  # of the grids: usual, and models with a P6
+LARGEST_LOGARITHM = 20.0  # of a size in cells; beyond it a number is no logarithm of one
+
+
+@dataclass(frozen=True, slots=True)
+class YoloxHead:
+    """Rows that ``head`` reads once boxes are decoded; ``cells``: column, row and stride of the cell of each."""
+
+    head: YoloHead
+    cells: Floats
+
+    @property
+    def most(self) -> int:
+        """The most detections of an image."""
+        return self.head.most
+
+    @property
+    def place(self) -> int:
+        """Which output it reads."""
+        return self.head.place
+
+    def read(self, tensors: Tensors, row: int) -> Found:
+        """Return the best boxes of image ``row``, in pixels of the input."""
+        table = self.head.layout.rows(tensors[self.place][row]).astype(np.float64)
+        if np.nanmax(table[:, 2:4], initial=0.0) > LARGEST_LOGARITHM:
+            raise DetectorError(
+                f"head=yolox: a size is {np.nanmax(table[:, 2:4]):.4g}, so boxes are decoded already; set "
+                "--cropdet-detector head=yolo_objectness"
+            )
+        stride = self.cells[:, 2:]
+        decoded = [(table[:, :2] + self.cells[:, :2]) * stride, np.exp(table[:, 2:4]) * stride, table[:, 4:]]
+        plain = replace(self.head, layout=replace(self.head.layout, transposed=False))
+        return plain.candidates(np.concatenate(decoded, axis=1)).suppressed(self.head.nms_iou, self.most)
+
+
+def grid(height: int, width: int, strides: tuple[int, ...]) -> Floats:
+    """Return column, row and stride of each cell, from fine to coarse, row by row.
+
+    >>> grid(16, 16, (8, 16)).tolist()
+    [[0.0, 0.0, 8.0], [1.0, 0.0, 8.0], [0.0, 1.0, 8.0], [1.0, 1.0, 8.0], [0.0, 0.0, 16.0]]
+    """
+    parts = []
+    for stride in strides:
+        rows, columns = np.mgrid[0 : height // stride, 0 : width // stride]
+        parts.append(np.stack([columns.ravel(), rows.ravel(), np.full(rows.size, stride)], axis=1))
+    return np.concatenate(parts).astype(np.float64)
+
+
+def choose_yolox_head(
+    shape: tuple[int, int], place: int, size: tuple[int, int], nms_iou: float, activation: str, first: int
+) -> YoloxHead:
+    """Return how a table [rows, 5 + categories] is decoded; ``size``: height and width of the input in pixels."""
+    grids = [grid(*size, strides) for strides in STRIDES]
+    cells = next((each for each in grids if len(each) in shape), None)
+    if cells is None:
+        known = " or ".join(f"{len(each):,}" for each in grids)
+        raise DetectorError(
+            f"head=yolox: its output [N, {shape[0]}, {shape[1]}] has no {known} rows, the cells of an input of "
+            f"{size[1]} x {size[0]} pixels"
+        )
+    transposed = shape[0] != len(cells)
+    layout = YoloLayout(transposed, True, shape[int(not transposed)] - 5)
+    if layout.categories < 1:
+        raise DetectorError(f"head=yolox: its output [N, {shape[0]}, {shape[1]}] has no column for a category")
+    return YoloxHead(YoloHead(place, layout, nms_iou, activation=activation, first=first), cells)
+
+
+def refuse_undecoded(rows: NDArray[Any]) -> None:
+    """Raise ``DetectorError`` for a table (rows, 5 + categories) whose sizes are below 0: they are logarithms."""
+    if rows.size and np.nanmin(rows[:, 2:4]) < 0:
+        raise DetectorError(
+            f"a width or height in its table is {np.nanmin(rows[:, 2:4]):.4g}, so its boxes are not decoded; for "
+            "YOLOX set --cropdet-detector head=yolox, for any other write a function that decodes them and name it as "
+            "package.module:factory"
+        )
