@@ -43,8 +43,9 @@ class Description:
     0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``head``: how one table of boxes is to be read: ``yolo`` (a box and
     class scores), ``yolo_objectness`` (an objectness before them), ``yolo_end2end`` (corners, a score and a category,
     without duplicates) or ``yolox`` (as ``yolo_objectness``, in cells of grids). ``signature``: that of a SavedModel
-    which takes images. ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``mean``, ``std``: three numbers with
-    commas, in the order of the channels and on the scale of ``range``: subtracted from pixels, then divided by.
+    which takes images. ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``mean``, ``std``:
+    three numbers with commas, in the order of the channels and on the scale of ``range``: subtracted from pixels, then
+    divided by.
     """
 
     boxes: str | None = None

@@ -22,9 +22,9 @@ ENTRY_POINTS = "pytest_cropdet.detectors"
 def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
     """Return the detector that ``spec`` names; it is loaded on its first call.
 
-    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``onnx:PATH``, ``package.module:factory`` (a function
-    without arguments that returns a detector), the name of an entry point in the group ``pytest_cropdet.detectors``, or
-    a bare path whose kind is recognised.
+    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``onnx:PATH``, ``package.module:factory`` (a
+    function without arguments that returns a detector), the name of an entry point in the group
+    ``pytest_cropdet.detectors``, or a bare path whose kind is recognised.
     ``description``: its conventions where the file does not tell, see
     :class:`~pytest_cropdet.detectors.Description`. ``DetectorError`` says what is missing or wrong.
     """

@@ -124,17 +124,16 @@ class QueryTable:
         columns = activate(raw, self.activation)
         columns = columns[:, self.first : columns.shape[1] - int(self.no_object)]
         boxes = from_format(tensors[self.boxes][row].astype(np.float64), self.order)
+        likely = columns >= LEAST_SCORE
         if self.single:
-            rows, best = np.arange(len(columns)), columns.argmax(axis=1)
-        else:
-            rows, best = np.nonzero(columns >= LEAST_SCORE)
+            likely &= np.arange(columns.shape[1]) == columns.argmax(axis=1)[:, None]
+        rows, best = np.nonzero(likely)
         scores = read_scores(columns[rows, best])
         found = Found(boxes[rows], scores, best.astype(np.int64) + self.first)
         if self.nms_iou is not None:
             return found.suppressed(self.nms_iou, self.most)
         order = np.argsort(-scores, kind="stable")[: self.most]
-        capped = len(scores) > self.most or self.single
-        return Found(found.boxes[order], scores[order], found.numbers[order], capped=capped)
+        return Found(found.boxes[order], scores[order], found.numbers[order], capped=len(scores) >= self.most)
 
 
 def activated(scores: NDArray[Any], activation: str) -> NDArray[np.float64]:

@@ -122,6 +122,7 @@ class OnnxAdapter:
         labels = open_labels(given.labels) if given.labels else metadata.labels
         graph = Graph([_tensor(each) for each in session.get_outputs()], self._warm_up(size), file)
         self._chosen = choose_head(graph, self._input, size, given, labels, metadata)
+        self._chosen.head.read(self._rows(graph.tensors), 0)  # what cannot be scores shows itself before the first call
         self.description = self._decide_input(self._chosen)
         self.batch = int(self.description.batch or 1)
         self.max_detections = None if self._chosen.head.most >= UNLIMITED else self._chosen.head.most
@@ -204,9 +205,7 @@ class OnnxAdapter:
 
     def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:
         """Return the detections of one batch; a short one of a fixed batch is filled up and the filling thrown away."""
-        tensors = self._run([prepared.pixels for prepared in inputs])
-        if not self._chosen.batched:
-            tensors = [tensor[None] for tensor in tensors]
+        tensors = self._rows(self._run([prepared.pixels for prepared in inputs]))
         sent = self._input.batch or len(inputs)
         for place in self._chosen.places:
             if tensors[place].ndim and len(tensors[place]) != sent:
@@ -221,6 +220,10 @@ class OnnxAdapter:
         filling = [np.zeros_like(pixels[0])] * ((self._input.batch or len(pixels)) - len(pixels))
         answer = self._session.run(None, self._input.feed(np.stack([*pixels, *filling])))
         return [np.asarray(tensor) for tensor in answer]
+
+    def _rows(self, tensors: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        """Return tensors with an axis of images."""
+        return tensors if self._chosen.batched else [tensor[None] for tensor in tensors]
 
     def _read(self, found: Found, frame: Frame) -> Detections:
         boxes = found.boxes

@@ -82,12 +82,7 @@ def read_onnx(path: Path) -> OnnxFile:
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _model(path, Message(data, 0, len(data)))
-    except (
-        DamagedMessageError,
-        RecursionError,
-        AttributeError,
-        TypeError,
-    ) as error:  # a number where a message belongs
+    except (DamagedMessageError, RecursionError, AttributeError, TypeError) as error:  # or a number for a text
         why = f": {error}" if isinstance(error, DamagedMessageError) else ""
         raise DetectorError(f"{path} {DAMAGED}{why}") from error
     except ValueError as error:  # mmap: of an empty file

@@ -70,7 +70,7 @@ def choose_head(
         head, described, proof = choose_queries(graph, boxes, logits, given, labels)
         return Chosen(head, (boxes, logits), described, proof)
     places = [place for place, tensor in enumerate(graph.tensors) if tensor.ndim == 3]
-    if len(places) == 1 and not _typed_roles(graph):
+    if len(places) == 1 and graph.tensors[places[0]].shape[2] != 4:
         return _of_table(graph, places[0], image, size, given, labels, metadata)
     if len(graph.tensors) == 1 and graph.tensors[0].ndim == 2 and graph.tensors[0].shape[1] == 7:
         described = _listed(given, image, "rows of an image, a box, a category and a score")

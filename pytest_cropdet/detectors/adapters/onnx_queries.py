@@ -66,9 +66,8 @@ def choose_pair(
         )
         first = int(given.require("first_category", why))
     described = given.filled(first_category=first)
-    most = min(MOST_KEPT, graph.tensors[boxes].shape[1])
     last = first + known
-    head = QueryTable(boxes, scores, str(given.boxes), activation, first, most, last < columns, nms_iou=nms_iou)
+    head = QueryTable(boxes, scores, str(given.boxes), activation, first, MOST_KEPT, last < columns, nms_iou=nms_iou)
     return head, described, _proof(graph, scores, columns, first, last)
 
 
