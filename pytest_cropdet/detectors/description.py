@@ -8,15 +8,15 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pytest_cropdet.detectors.label_files import read_labels
+from pytest_cropdet.detectors.resize_rule import RESIZE_CHOICES, RESIZE_KEYS, ResizeRule, fill_of, pad_of
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import FORMATS
 
-__all__ = ["NO_ANCHORS", "Description", "alternatives", "outputs_by_role", "read_labels"]
+__all__ = ["NO_ANCHORS", "Description", "alternatives", "change_convention", "outputs_by_role", "read_labels"]
 
 UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
-RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 ROLES = ("boxes", "classes", "scores", "count")
 
@@ -35,7 +35,9 @@ class Description:
     duplicates. ``anchors``: a file of its anchors, or ``none``. ``outputs``: which output is what, as
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
     0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
-    ``custom_objects``: those of a Keras file, as ``package.module:mapping``.
+    ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``interpolation``, ``fill``, ``align``,
+    ``rounding``, ``min_side``, ``max_side``, ``pad``: the details of ``resize``, see
+    :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`.
     """
 
     boxes: str | None = None
@@ -53,11 +55,25 @@ class Description:
     activation: str | None = None
     signature: str | None = None
     custom_objects: str | None = None
+    interpolation: str | None = None
+    fill: str | None = None
+    align: str | None = None
+    rounding: str | None = None
+    min_side: int | None = None
+    max_side: int | None = None
+    pad: str | None = None
+
+    def __repr__(self) -> str:
+        """Return the description as code; it is hashed into fingerprints, so a later field appears only if decided."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        shown = {name: value for name, value in values.items() if name in FIRST_FIELDS or value is not None}
+        return f"Description({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @classmethod
     def of(cls, **given: Any) -> "Description":
         """Return a description from keyword arguments or the texts of options; unknown keys and values are named."""
         values = {key: _parse(key, value) for key, value in given.items() if value is not None}
+        ResizeRule.said_in(values)
         return cls(**values)
 
     def filled(self, **defaults: Any) -> "Description":
@@ -69,6 +85,16 @@ class Description:
         """Return what is decided, by name, in the order of the fields."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
+
+    def rule(self) -> ResizeRule:
+        """Return how images get to the model's input; ``DetectorError`` for keys of the resize that do not fit it."""
+        known = self.known()
+        decided = ResizeRule.said_in(known)
+        if decided is None:
+            key = next((key for key in RESIZE_KEYS if key in known), None)
+            if key is not None:
+                self.require("resize", f"{key}={known[key]} says how images are resized", "letterbox", "keep_aspect")
+        return decided or ResizeRule("inside")
 
     def require(self, key: str, why: str, *choices: str) -> Any:
         """Return a decided value; if it is open, ``DetectorError`` says why it matters and which option decides it.
@@ -88,13 +114,31 @@ class Description:
                 raise DetectorError(f"{key}={getattr(self, key)} is not used: {why}; remove it from --cropdet-detector")
 
 
+# the fields that every fingerprint has, decided or not: a field that is added since must not change those there are
+FIRST_FIELDS = (
+    "boxes",
+    "units",
+    "first_category",
+    "labels",
+    "channels",
+    "range",
+    "resize",
+    "batch",
+    "threads",
+    "nms_iou",
+    "anchors",
+    "outputs",
+    "activation",
+    "signature",
+    "custom_objects",
+)
 NO_ANCHORS = "none"  # what a user says of a detector that has none
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "boxes": FORMATS,
     "units": UNITS,
     "channels": CHANNELS,
     "range": RANGES,
-    "resize": RESIZES,
+    **RESIZE_CHOICES,
     "first_category": ("0", "1"),
     "labels": ("FILE",),
     "anchors": ("FILE", NO_ANCHORS),
@@ -102,12 +146,18 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "activation": ACTIVATIONS,
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
+    "fill": ("114",),
+    "min_side": ("PIXELS",),
+    "max_side": ("PIXELS",),
+    "pad": ("max_side", "32"),
 }
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),
     "batch": (int, 1, 4096),
     "threads": (int, 1, 1024),
     "nms_iou": (float, 0, 1),
+    "min_side": (int, 1, 16384),
+    "max_side": (int, 1, 16384),
 }
 
 
@@ -125,11 +175,13 @@ def _parse(key: str, value: Any) -> Any:
             raise DetectorError(f"{key}={value}: must lie between {low:g} and {high:g}")
         return number
     text = str(value)
-    if key in ("boxes", "units", "channels", "range", "resize", "activation") and text not in _CHOICES[key]:
+    if key in ("boxes", "units", "channels", "range", "activation", *RESIZE_CHOICES) and text not in _CHOICES[key]:
         raise DetectorError(f"{key}={text}: must be one of {', '.join(_CHOICES[key])}")
     if key == "outputs":
         outputs_by_role(text)
-    return text
+    if key == "fill":
+        return ",".join(f"{each:.10g}" for each in fill_of(text))
+    return str(pad_of(text)) if key == "pad" else text
 
 
 def alternatives(key: str, value: Any) -> list[Any]:
@@ -142,6 +194,19 @@ def alternatives(key: str, value: Any) -> list[Any]:
         return []
     kind = type(value)
     return [kind(each) for each in _CHOICES[key] if kind(each) != value and each != "inside"]
+
+
+def change_convention(said: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Return what is said of a detector with one convention changed, without the keys that another resize cannot use.
+
+    >>> change_convention({"resize": "letterbox", "fill": "114", "batch": 1}, "resize", "stretch")
+    {'resize': 'stretch', 'batch': 1}
+    """
+    other = {**said, key: value}
+    if key == "resize":
+        unused = RESIZE_KEYS if value == "inside" else RESIZE_KEYS[1:] if value == "stretch" else ("align",)
+        other = {name: each for name, each in other.items() if name not in unused}
+    return other
 
 
 def outputs_by_role(text: str) -> dict[str, str]:
