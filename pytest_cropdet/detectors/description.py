@@ -9,22 +9,26 @@ from math import isfinite
 from typing import Any
 
 from pytest_cropdet.detectors.label_files import read_labels
+from pytest_cropdet.detectors.resize_rule import RESIZE_CHOICES, RESIZE_KEYS, ResizeRule, fill_of, pad_of
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import FORMATS
 
-__all__ = ["NO_ANCHORS", "Description", "alternatives", "numbers_of", "outputs_by_role", "read_labels"]
+__all__ = [
+    "NO_ANCHORS",
+    "Description",
+    "alternatives",
+    "change_convention",
+    "numbers_of",
+    "outputs_by_role",
+    "read_labels",
+]
 
 UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
-RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 HEADS = ("yolo", "yolo_objectness", "yolo_end2end", "yolox")
 ROLES = ("boxes", "classes", "scores", "count")
-FIRST_KEYS = (  # of a description: always in its repr
-    *("boxes", "units", "first_category", "labels", "channels", "range", "resize", "batch", "threads", "nms_iou"),
-    *("anchors", "outputs", "activation", "signature", "custom_objects"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,10 @@ class Description:
     0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``head``: how one table of boxes is to be read: ``yolo`` (a box and
     class scores), ``yolo_objectness`` (an objectness before them), ``yolo_end2end`` (corners, a score and a category,
     without duplicates) or ``yolox`` (as ``yolo_objectness``, in cells of grids). ``signature``: that of a SavedModel
-    which takes images. ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``mean``, ``std``:
-    three numbers with commas, in the order of the channels and on the scale of ``range``: subtracted from pixels, then
-    divided by.
+    which takes images. ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``interpolation``,
+    ``fill``, ``align``, ``rounding``, ``min_side``, ``max_side``, ``pad``: the details of ``resize``, see
+    :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`. ``mean``, ``std``: three numbers with commas, in the
+    order of the channels and on the scale of ``range``: subtracted from pixels, then divided by.
     """
 
     boxes: str | None = None
@@ -66,16 +71,25 @@ class Description:
     custom_objects: str | None = None
     mean: str | None = None
     std: str | None = None
+    interpolation: str | None = None
+    fill: str | None = None
+    align: str | None = None
+    rounding: str | None = None
+    min_side: int | None = None
+    max_side: int | None = None
+    pad: str | None = None
 
     def __repr__(self) -> str:
-        """Show the first keys always, and those that came later where they are set: fingerprints contain this text."""
-        shown = (field.name for field in fields(self) if field.name in FIRST_KEYS or field.name in self.known())
-        return f"Description({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+        """Return the description as code; it is hashed into fingerprints, so a later field appears only if decided."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        shown = {name: value for name, value in values.items() if name in FIRST_FIELDS or value is not None}
+        return f"Description({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @classmethod
     def of(cls, **given: Any) -> "Description":
         """Return a description from keyword arguments or the texts of options; unknown keys and values are named."""
         values = {key: _parse(key, value) for key, value in given.items() if value is not None}
+        ResizeRule.said_in(values)
         return cls(**values)
 
     def filled(self, **defaults: Any) -> "Description":
@@ -87,6 +101,16 @@ class Description:
         """Return what is decided, by name, in the order of the fields."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
+
+    def rule(self) -> ResizeRule:
+        """Return how images get to the model's input; ``DetectorError`` for keys of the resize that do not fit it."""
+        known = self.known()
+        decided = ResizeRule.said_in(known)
+        if decided is None:
+            key = next((key for key in RESIZE_KEYS if key in known), None)
+            if key is not None:
+                self.require("resize", f"{key}={known[key]} says how images are resized", "letterbox", "keep_aspect")
+        return decided or ResizeRule("inside")
 
     def require(self, key: str, why: str, *choices: str) -> Any:
         """Return a decided value; if it is open, ``DetectorError`` says why it matters and which option decides it.
@@ -106,13 +130,31 @@ class Description:
                 raise DetectorError(f"{key}={getattr(self, key)} is not used: {why}; remove it from --cropdet-detector")
 
 
+# the fields that every fingerprint has, decided or not: a field that is added since must not change those there are
+FIRST_FIELDS = (
+    "boxes",
+    "units",
+    "first_category",
+    "labels",
+    "channels",
+    "range",
+    "resize",
+    "batch",
+    "threads",
+    "nms_iou",
+    "anchors",
+    "outputs",
+    "activation",
+    "signature",
+    "custom_objects",
+)
 NO_ANCHORS = "none"  # what a user says of a detector that has none
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "boxes": FORMATS,
     "units": UNITS,
     "channels": CHANNELS,
     "range": RANGES,
-    "resize": RESIZES,
+    **RESIZE_CHOICES,
     "first_category": ("0", "1"),
     "labels": ("FILE",),
     "anchors": ("FILE", NO_ANCHORS),
@@ -123,12 +165,18 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "custom_objects": ("package.module:mapping",),
     "mean": ("0.485,0.456,0.406", "0,0,0"),
     "std": ("0.229,0.224,0.225", "1,1,1"),
+    "fill": ("114",),
+    "min_side": ("PIXELS",),
+    "max_side": ("PIXELS",),
+    "pad": ("max_side", "32"),
 }
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),
     "batch": (int, 1, 4096),
     "threads": (int, 1, 1024),
     "nms_iou": (float, 0, 1),
+    "min_side": (int, 1, 16384),
+    "max_side": (int, 1, 16384),
 }
 
 
@@ -146,16 +194,23 @@ def _parse(key: str, value: Any) -> Any:
             raise DetectorError(f"{key}={value}: must lie between {low:g} and {high:g}")
         return number
     text = str(value)
-    if key in ("boxes", "units", "channels", "range", "resize", "activation", "head") and text not in _CHOICES[key]:
+    choices = ("boxes", "units", "channels", "range", "activation", "head", *RESIZE_CHOICES)
+    if key in choices and text not in _CHOICES[key]:
         raise DetectorError(f"{key}={text}: must be one of {', '.join(_CHOICES[key])}")
     if key == "outputs":
         outputs_by_role(text)
+    if key == "fill":
+        return ",".join(f"{each:.10g}" for each in fill_of(text))
     if key in ("mean", "std"):
-        numbers = numbers_of(text)
-        if len(numbers) != 3 or not all(isfinite(each) for each in numbers) or (key == "std" and min(numbers) <= 0):
-            more = " above 0" if key == "std" else ""
-            raise DetectorError(f"{key}={text}: must be three numbers{more} with commas, such as {_CHOICES[key][0]}")
-    return text
+        _check_statistic(key, text)
+    return str(pad_of(text)) if key == "pad" else text
+
+
+def _check_statistic(key: str, text: str) -> None:
+    numbers = numbers_of(text)
+    if len(numbers) != 3 or not all(isfinite(each) for each in numbers) or (key == "std" and min(numbers) <= 0):
+        more = " above 0" if key == "std" else ""
+        raise DetectorError(f"{key}={text}: must be three numbers{more} with commas, such as {_CHOICES[key][0]}")
 
 
 def alternatives(key: str, value: Any) -> list[Any]:
@@ -180,6 +235,19 @@ def numbers_of(text: str) -> tuple[float, ...]:
         return tuple(float(each) for each in text.split(","))
     except ValueError:
         return ()
+
+
+def change_convention(said: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Return what is said of a detector with one convention changed, without the keys that another resize cannot use.
+
+    >>> change_convention({"resize": "letterbox", "fill": "114", "batch": 1}, "resize", "stretch")
+    {'resize': 'stretch', 'batch': 1}
+    """
+    other = {**said, key: value}
+    if key == "resize":
+        unused = RESIZE_KEYS if value == "inside" else RESIZE_KEYS[1:] if value == "stretch" else ("align",)
+        other = {name: each for name, each in other.items() if name not in unused}
+    return other
 
 
 def outputs_by_role(text: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from pytest_cropdet.causes import (
     Where,
     advise,
 )
+from pytest_cropdet.detectors import ResizeRule
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation import Verdict
 from pytest_cropdet.gate.doubts import is_weak
@@ -82,7 +83,7 @@ class RunFacts(Measurements):
             self.settings,
             lambda: self.explanation.causes,
             self.detector["input_size"],
-            self.detector.get("resize"),
+            ResizeRule.said_in(self.detector),
             self.detector.get("anchors"),
             self.training,
             is_weak(self.drop, self.hidden, self.settings),

@@ -179,7 +179,7 @@ def test_a_model_that_answers_one_row_for_two_images_is_refused(save: Save) -> N
         graph.output(name, graph.part(tensor, 0, 1, axis=0), shape, kind)
     path = save(graph)
     image, _ = paint((211, 157))
-    with pytest.raises(DetectorError, match="given 2 images and its boxes is .*set --cropdet-detector batch=1"):
+    with pytest.raises(DetectorError, match=r"given 2 images and its boxes is .*set --cropdet-detector batch=1"):
         load_detector(path, **LIST)([image, image])
     assert len(load_detector(path, **LIST, batch=1)([image, image])) == 2
 
@@ -445,11 +445,25 @@ def test_a_model_for_another_task_is_refused_by_its_own_words(save: Save) -> Non
 def test_without_a_size_only_a_model_that_resizes_can_be_read(save: Save) -> None:
     path = save(models.detections(Graph(shape=("N", 3, "h", "w"))))
     assert "say --cropdet-detector resize=inside" in refusal(path, **LIST | {"resize": None})
-    assert "export it with a fixed size" in refusal(path, **LIST | {"resize": "letterbox"})
+    assert "max_side=PIXELS and pad=max_side" in refusal(path, **LIST | {"resize": "letterbox"})
+    assert "(the model itself: inside; else with min_side= or max_side=)" in refusal(path, **LIST | {"resize": None})
     detector = load_detector(path, **LIST | {"resize": "inside", "units": "pixels"})
     images = [paint(size)[0] for size in SIZES]
     assert [len(found) for found in detector(images)] == [2, 2, 2]
     assert not detector.adapter.fixed_input
+
+
+@pytest.mark.parametrize("limits", [{"max_side": 128, "pad": "max_side"}, {"max_side": 160, "pad": 32}])
+def test_limits_of_the_sides_give_a_model_of_any_size_its_images(save: Save, limits: dict[str, Any]) -> None:
+    path = save(models.detections(Graph(shape=("N", 3, "h", "w"))))
+    said = LIST | {"resize": "letterbox", "fill": 40, **limits}
+    detector = load_detector(path, **said)
+    for size in SIZES:
+        image, box = paint(size)
+        scale = limits["max_side"] / max(size)
+        assert np.abs(detector([image])[0].boxes[0] - box).max() * min(1, scale) < 1.5
+    assert detector.adapter.fixed_input == (limits["pad"] == "max_side")
+    assert "units=pixels: images are resized before" in refusal(path, **said | {"units": "pixels"})
 
 
 @pytest.mark.parametrize("last", [True, False])

@@ -19,13 +19,14 @@ from pytest_cropdet.detectors.adapters.heads import Found
 from pytest_cropdet.detectors.adapters.onnx_file import OnnxFile, files_of, read_onnx
 from pytest_cropdet.detectors.adapters.onnx_graph import Graph, Tensor
 from pytest_cropdet.detectors.adapters.onnx_heads import Chosen, choose_head
-from pytest_cropdet.detectors.adapters.onnx_input import read_input
+from pytest_cropdet.detectors.adapters.onnx_input import MASK, read_input
 from pytest_cropdet.detectors.adapters.onnx_metadata import Metadata, read_metadata
 from pytest_cropdet.detectors.adapters.quiet import quiet
 from pytest_cropdet.detectors.adapters.tensorflow_model import BATCH, NORMALIZED_LIMIT
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.label_files import open_labels
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, fit
+from pytest_cropdet.detectors.resize_rule import ResizeRule
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import Image
 
@@ -34,7 +35,9 @@ __all__ = ["OnnxAdapter", "files", "load", "runtime_version", "verify"]
 RESIZES = ("stretch", "letterbox", "keep_aspect")
 WARM_UP = 320  # px a side, of the empty image that a model of any size is tried with
 ERRORS_ONLY = 3  # of what the runtime writes
-_UNKNOWN = re.compile(r"No Op registered for (\S+)|(?:error: |^)(\S+?)\(-?\d+\) is not a registered", re.MULTILINE)
+_UNKNOWN = re.compile(  # in errors of the runtime: an operation that it does not know, or cannot run
+    r"No Op registered for (?P<a>\S+)|(?P<b>[\w.:]+)\(-?\d+\) is not a registered|implementation for (?P<c>[\w.:]+)\("
+)
 
 
 def files(path: Path) -> list[Path]:
@@ -71,7 +74,7 @@ def load(path: Path, description: Description) -> "OnnxAdapter":
             if unknown is not None:
                 raise DetectorError(
                     f"{path}: ONNX Runtime {runtime.__version__} does not have the operation "
-                    f"{unknown[1] or unknown[2]}; export it without that operation, or for another opset"
+                    f"{unknown[unknown.lastgroup or 0]}; export it without that operation, or for another opset"
                 ) from error
             raise DetectorError(f"{path} cannot be loaded: {error}") from error
         try:
@@ -117,8 +120,9 @@ class OnnxAdapter:
         self._session = session
         self._input = read_input([_tensor(each) for each in session.get_inputs()], file)
         metadata = read_metadata(file.metadata, file.path.name)
-        given = self._decide(metadata.fill(description), metadata)
-        size = self._size or (WARM_UP, WARM_UP)
+        given = metadata.fill(description)
+        self._resize = self._decide_size(given, metadata)
+        size = self.input_shape(WARM_UP, WARM_UP)
         labels = open_labels(given.labels) if given.labels else metadata.labels
         graph = Graph([_tensor(each) for each in session.get_outputs()], self._warm_up(size), file)
         self._chosen = choose_head(graph, self._input, size, given, labels, metadata)
@@ -132,53 +136,58 @@ class OnnxAdapter:
 
     @property
     def fixed_input(self) -> bool:
-        """Whether every image is resized to one size here."""
-        return self._size is not None
+        """Whether the model is given one size, whatever that of the image."""
+        return 0 not in self.input_shape(0, 0)
 
-    def _decide(self, given: Description, metadata: Metadata) -> Description:
-        """Return the description with the size of the input; what contradicts the file is refused."""
-        image = self._input
-        self._size = image.size
-        if self._size is None and given.resize != "inside":
-            self._size = metadata.size
-        if self._size is not None and given.units == "pixels":
+    def _decide_size(self, given: Description, metadata: Metadata) -> ResizeRule:
+        """Return how images get their size; what contradicts the file is refused."""
+        image, rule = self._input, given.rule()
+        sides = (image.height or 0, image.width or 0)
+        if sides == (0, 0) and given.resize != "inside" and not rule.has_limits and metadata.size is not None:
+            sides = metadata.size
+        self._size = sides
+        if given.resize != "inside":
+            if given.resize is not None and 0 in sides and not rule.has_limits:
+                raise DetectorError(
+                    f"resize={given.resize}: {image.shown} takes images of any size, and the file does not say for "
+                    "which size it was made; set --cropdet-detector resize=inside if it resizes images itself, else "
+                    "max_side=PIXELS and pad=max_side for a square of that size, or min_side= and max_side= for limits"
+                )
+            rule.check_input(sides[1], sides[0])
+        if given.units == "pixels" and (0 not in sides or rule.resize != "inside"):
             raise DetectorError(
-                f"units=pixels: {self._sized()}, so it never gets the size of the image; set --cropdet-detector "
-                "units=input for boxes in pixels of the input"
+                f"units=pixels: {self._sized() if 0 not in sides else f'images are resized before ({rule})'}, so the "
+                "model never gets the size of the image; set --cropdet-detector units=input for boxes in pixels of the "
+                "input"
             )
         if image.batch is not None and given.batch is not None and given.batch > image.batch:
             raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images a call ({image.tensor})")
-        return given
+        return rule
 
     def _decide_input(self, chosen: Chosen) -> Description:
         """Return the description with range, resize and batch; what is open has to be set."""
-        image, given = self._input, chosen.description
-        if self._size is None:
-            if given.resize not in (None, "inside"):
-                raise DetectorError(
-                    f"resize={given.resize}: {image.shown} takes images of any size, and the file does not say for "
-                    "which size it was made; export it with a fixed size, or set --cropdet-detector resize=inside "
-                    "where it resizes images itself"
-                )
+        image, given, rule = self._input, chosen.description, self._resize
+        if 0 in self._size:
             why = f"{image.shown} takes images of any size, and the file does not say who resizes them"
-            given.require("resize", f"{why}; where the model does, it is resize=inside", "inside")
+            given.require("resize", f"{why} (the model itself: inside; else with min_side= or max_side=)")
         else:
             if given.resize == "inside":
                 choices = "|".join(RESIZES)
                 raise DetectorError(f"resize=inside: {self._sized()}; set --cropdet-detector resize={choices}")
             why = f"{self._sized()}, and the file does not say how images get there"
             given.require("resize", why, *RESIZES)
-            if image.has_mask and given.resize != "stretch":
-                raise DetectorError(
-                    f"resize={given.resize}: its second input pixel_mask says which pixels are no image, and only "
-                    "images that fill the input are sent; set --cropdet-detector resize=stretch"
-                )
+        has_borders = rule.pad or (rule.resize not in ("inside", "stretch") and 0 not in self._size)
+        if image.has_mask and has_borders:
+            raise DetectorError(
+                f"{rule}: its second input {MASK} says which pixels are no image, and only images that fill the input "
+                "are sent; set --cropdet-detector resize=stretch"
+            )
         value_range = image.decide_range(given)
         batch = 1 if not chosen.batched else image.batch or given.batch or BATCH
         return given.filled(channels="rgb", range=value_range, batch=batch)
 
     def _sized(self) -> str:
-        height, width = self._size or (0, 0)
+        height, width = self._size
         return f"its input is {'fixed at' if self._input.is_fixed else 'by its metadata'} {width} x {height} pixels"
 
     def _warm_up(self, size: tuple[int, int]) -> list[NDArray[Any]]:
@@ -188,7 +197,7 @@ class OnnxAdapter:
         return self._run([ordered.astype(self._input.tensor.dtype)])
 
     def input_shape(self, width: int, height: int) -> tuple[int, int]:
-        return self._size or (height, width)
+        return self._resize.input_shape(width, height, self._size[1], self._size[0])
 
     def prepare(self, image: Image) -> PreparedImage:
         """Return ``image`` (RGB uint8) in the input's size, channels, type, range and order of axes."""
@@ -196,11 +205,11 @@ class OnnxAdapter:
             image = image[:, :, ::-1]
         height, width = image.shape[:2]
         image = np.ascontiguousarray(image)
-        if self._size is None:
+        if self._resize.resize == "inside":
             fitted = PreparedImage(image, Frame(width, height, width, height))
         else:
             dtype = np.uint8 if self._input.tensor.dtype == np.uint8 else np.float32
-            fitted = fit(image, str(self.description.resize), self._size[1], self._size[0], dtype)
+            fitted = fit(image, self._resize, self._size[1], self._size[0], dtype)
         return PreparedImage(self._input.values(fitted.pixels, self.description), fitted.frame)
 
     def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:
@@ -229,7 +238,7 @@ class OnnxAdapter:
         boxes = found.boxes
         if self.description.units == "normalized":
             if boxes.size and np.abs(boxes).max() > NORMALIZED_LIMIT:
-                pixels = "pixels" if self._size is None else "input"
+                pixels = "pixels" if self._resize.resize == "inside" else "input"
                 raise DetectorError(
                     f"a box reaches {np.abs(boxes).max():.4g}, so boxes are not normalised to 0..1; set "
                     f"--cropdet-detector units={pixels}"

@@ -13,7 +13,7 @@ from pytest_cropdet.detectors.description import Description, numbers_of
 from pytest_cropdet.detectors.resize import scale_values
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["Input", "read_input"]
+__all__ = ["MASK", "Input", "read_input"]
 
 KINDS = (np.float32, np.float16, np.uint8)
 SIZES, MASK = "orig_target_sizes", "pixel_mask"  # second inputs that are known

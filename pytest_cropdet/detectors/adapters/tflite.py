@@ -109,6 +109,8 @@ class TFLiteAdapter:
         self.description = _decide_resize(filled, graph, self._input).filled(
             range=self._range, anchors=_anchors_inside(file)
         )
+        self._resize = self.description.rule()
+        self._resize.check_input(self._input.width, self._input.height)
         self.batch = int(filled.batch or 1)
         self.max_detections: int | None = self._head.most
 
@@ -125,7 +127,7 @@ class TFLiteAdapter:
             image = image[:, :, ::-1]
         dtype = np.uint8 if self._input.holds_pixels and self._range == "0..255" else np.float32
         pixels = np.ascontiguousarray(image)
-        fitted = fit(pixels, str(self.description.resize), self._input.width, self._input.height, dtype)
+        fitted = fit(pixels, self._resize, self._input.width, self._input.height, dtype)
         return PreparedImage(self._input.values(fitted.pixels, self._range), fitted.frame)
 
     def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:

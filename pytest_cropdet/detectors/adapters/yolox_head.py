@@ -37,6 +37,11 @@ class YoloxHead:
     def read(self, tensors: Tensors, row: int) -> Found:
         """Return the best boxes of image ``row``, in pixels of the input."""
         table = self.head.layout.rows(tensors[self.place][row]).astype(np.float64)
+        if len(table) != len(self.cells):
+            raise DetectorError(
+                f"head=yolox: its output has {len(table):,} rows, and the input that it was loaded with has "
+                f"{len(self.cells):,} cells; give it images of one size: --cropdet-detector pad=max_side"
+            )
         if np.nanmax(table[:, 2:4], initial=0.0) > LARGEST_LOGARITHM:
             raise DetectorError(
                 f"head=yolox: a size is {np.nanmax(table[:, 2:4]):.4g}, so boxes are decoded already; set "
