@@ -109,7 +109,7 @@ def test_a_function_of_the_file_itself_is_no_custom_operation(tmp_path: Path) ->
     load_detector(path, **LIST).load()
 
 
-@pytest.mark.parametrize(("kind", "sides"), [("YoloLayer_TRT", (1, 1)), ("EfficientNMS_TRT", (2, 4))])
+@pytest.mark.parametrize(("kind", "sides"), [("YoloLayer_TRT", (1, 1)), ("Svd_TRT", (2, 4))])
 def test_an_operation_that_the_runtime_does_not_have_is_named(
     tmp_path: Path, kind: str, sides: tuple[int, int]
 ) -> None:

@@ -11,9 +11,9 @@ from pytest_cropdet.detectors.adapters.heads import LEAST_SCORE, Found, Tensors,
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import from_format
 
-__all__ = ["UNLIMITED", "BatchRows", "DetectionList", "QueryTable", "RowTable"]
+__all__ = ["ANY_LENGTH", "BatchRows", "DetectionList", "QueryTable", "RowTable"]
 
-UNLIMITED = 1 << 31  # rows of a list whose length changes from image to image
+ANY_LENGTH = 1 << 31  # rows of a list whose length changes from image to image
 PADDING = -1.0  # of scores and categories, in rows that are no detections
 LOGITS = 0.01  # below 0 by more than that no score lies, but for padding
 

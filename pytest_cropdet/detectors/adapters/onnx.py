@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.data import Detections, flatten_inverted
-from pytest_cropdet.detectors.adapters.detection_lists import UNLIMITED
+from pytest_cropdet.detectors.adapters.detection_lists import ANY_LENGTH
 from pytest_cropdet.detectors.adapters.heads import Found
 from pytest_cropdet.detectors.adapters.onnx_file import OnnxFile, files_of, read_onnx
-from pytest_cropdet.detectors.adapters.onnx_graph import Graph, Tensor
-from pytest_cropdet.detectors.adapters.onnx_heads import Chosen, choose_head
-from pytest_cropdet.detectors.adapters.onnx_input import MASK, read_input
+from pytest_cropdet.detectors.adapters.onnx_graph import OnnxGraph, Tensor
+from pytest_cropdet.detectors.adapters.onnx_heads import OnnxOutputs, choose_onnx_head
+from pytest_cropdet.detectors.adapters.onnx_input import MASK, read_images_input
 from pytest_cropdet.detectors.adapters.onnx_metadata import Metadata, read_metadata
 from pytest_cropdet.detectors.adapters.quiet import quiet
 from pytest_cropdet.detectors.adapters.tensorflow_model import BATCH, NORMALIZED_LIMIT
@@ -118,18 +118,18 @@ class OnnxAdapter:
 
     def __init__(self, session: Any, description: Description, file: OnnxFile) -> None:
         self._session = session
-        self._input = read_input([_tensor(each) for each in session.get_inputs()], file)
+        self._input = read_images_input([_tensor(each) for each in session.get_inputs()], file)
         metadata = read_metadata(file.metadata, file.path.name)
         given = metadata.fill(description)
         self._resize = self._decide_size(given, metadata)
         size = self.input_shape(WARM_UP, WARM_UP)
         labels = open_labels(given.labels) if given.labels else metadata.labels
-        graph = Graph([_tensor(each) for each in session.get_outputs()], self._warm_up(size), file)
-        self._chosen = choose_head(graph, self._input, size, given, labels, metadata)
+        graph = OnnxGraph([_tensor(each) for each in session.get_outputs()], self._warm_up(size), file)
+        self._chosen = choose_onnx_head(graph, self._input, size, given, labels, metadata)
         self._chosen.head.read(self._rows(graph.tensors), 0)  # what cannot be scores shows itself before the first call
         self.description = self._decide_input(self._chosen)
         self.batch = int(self.description.batch or 1)
-        self.max_detections = None if self._chosen.head.most >= UNLIMITED else self._chosen.head.most
+        self.max_detections = None if self._chosen.head.most >= ANY_LENGTH else self._chosen.head.most
         self._first = int(self.description.first_category or 0)
         self._labels = labels if self._chosen.proof is None else None  # whose numbers are checked as they come
         self.categories = None if labels is None else labels.count(self._first, self._chosen.proof)
@@ -164,7 +164,7 @@ class OnnxAdapter:
             raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images a call ({image.tensor})")
         return rule
 
-    def _decide_input(self, chosen: Chosen) -> Description:
+    def _decide_input(self, chosen: OnnxOutputs) -> Description:
         """Return the description with range, resize and batch; what is open has to be set."""
         image, given, rule = self._input, chosen.description, self._resize
         if 0 in self._size:

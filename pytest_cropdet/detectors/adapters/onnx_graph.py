@@ -12,13 +12,13 @@ from pytest_cropdet.detectors.adapters.tensorflow_outputs import API, follows_th
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["Graph", "Tensor", "are_channels_first", "shown_shape"]
+__all__ = ["OnnxGraph", "Tensor", "are_channels_first", "shown_shape"]
 
 MOVING = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Gather", "Flatten", "Split")
 PREPARING = ("Identity", "Cast", "Sub", "Mul", "Div", "Add", "Pad", "Resize", "Clip", "QuantizeLinear")
-ACTIVATIONS: Mapping[str, str] = {"Sigmoid": "sigmoid", "Softmax": "softmax"}
+ACTIVATING: Mapping[str, str] = {"Sigmoid": "sigmoid", "Softmax": "softmax"}
 CHANNELS_FIRST = (0, 3, 1, 2)  # the order of the axes of a Transpose that puts channels first
-DEEPEST = 32  # operations that are followed
+FOLLOWED = 32  # operations that are followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class OnnxGraph:
     """``outputs`` in the file's order, with the ``tensors`` that one empty image gave."""
 
     outputs: Sequence[Tensor]
@@ -62,7 +62,7 @@ class Graph:
     def activation_of(self, place: int) -> str | None:
         """Return what the file itself does last with an output, ``sigmoid`` or ``softmax``, if that can be seen."""
         makers = {name: node for node in self.file.nodes for name in node.outputs}
-        return _activation(makers, self.outputs[place].name, DEEPEST)
+        return _activation(makers, self.outputs[place].name, FOLLOWED)
 
     def _place(self, name: str) -> int:
         place = self.named(name)
@@ -77,8 +77,8 @@ def _activation(makers: Mapping[str, Node], name: str, depth: int) -> str | None
     node = makers.get(name)
     if node is None or not depth:
         return None
-    if node.kind in ACTIVATIONS:
-        return ACTIVATIONS[node.kind]
+    if node.kind in ACTIVATING:
+        return ACTIVATING[node.kind]
     if node.kind in MOVING:
         return _activation(makers, node.inputs[0], depth - 1)
     if node.kind == "Concat":

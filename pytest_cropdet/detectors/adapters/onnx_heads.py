@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_cropdet.detectors.adapters.detection_lists import UNLIMITED, BatchRows, DetectionList, RowTable
+from pytest_cropdet.detectors.adapters.detection_lists import ANY_LENGTH, BatchRows, DetectionList, RowTable
 from pytest_cropdet.detectors.adapters.heads import Head
-from pytest_cropdet.detectors.adapters.onnx_graph import Graph
-from pytest_cropdet.detectors.adapters.onnx_input import Input
+from pytest_cropdet.detectors.adapters.onnx_graph import OnnxGraph
+from pytest_cropdet.detectors.adapters.onnx_input import OnnxInput
 from pytest_cropdet.detectors.adapters.onnx_metadata import Metadata
 from pytest_cropdet.detectors.adapters.onnx_queries import choose_pair, choose_queries
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import OUTPUT_WORDS, follows_the_api
@@ -34,7 +34,7 @@ from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.label_files import Labels, Proof
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["Chosen", "choose_head"]
+__all__ = ["OnnxOutputs", "choose_onnx_head"]
 
 LIST = ("boxes", "scores", "classes")
 FUNCTION = "write a function that runs it in ONNX Runtime and returns Detections, and name it as package.module:factory"
@@ -42,7 +42,7 @@ LIST_NAMES = "--cropdet-detector outputs=boxes:NAME,scores:NAME,classes:NAME"
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class OnnxOutputs:
     """A ``head``, the ``places`` of the outputs that it reads, and the description with what its kind decides.
 
     ``batched``: whether these outputs have an axis of images. ``proof``: of the number of categories.
@@ -55,9 +55,14 @@ class Chosen:
     batched: bool = True
 
 
-def choose_head(
-    graph: Graph, image: Input, size: tuple[int, int], given: Description, labels: Labels | None, metadata: Metadata
-) -> Chosen:
+def choose_onnx_head(
+    graph: OnnxGraph,
+    image: OnnxInput,
+    size: tuple[int, int],
+    given: Description,
+    labels: Labels | None,
+    metadata: Metadata,
+) -> OnnxOutputs:
     """Return how the outputs are read; ``DetectorError`` says what is needed, or that nobody can know.
 
     ``size``: height and width of the input in pixels; ``labels``: names of categories, where they are known.
@@ -68,13 +73,13 @@ def choose_head(
     boxes, logits = graph.named("pred_boxes"), graph.named("pred_logits", "logits")
     if boxes is not None and logits is not None:
         head, described, proof = choose_queries(graph, boxes, logits, given, labels)
-        return Chosen(head, (boxes, logits), described, proof)
+        return OnnxOutputs(head, (boxes, logits), described, proof)
     places = [place for place, tensor in enumerate(graph.tensors) if tensor.ndim == 3]
     if len(places) == 1 and graph.tensors[places[0]].shape[2] != 4:
         return _of_table(graph, places[0], image, size, given, labels, metadata)
     if len(graph.tensors) == 1 and graph.tensors[0].ndim == 2 and graph.tensors[0].shape[1] == 7:
         described = _listed(given, image, "rows of an image, a box, a category and a score")
-        return Chosen(BatchRows(0, _plain(described, UNLIMITED)), (), described)
+        return OnnxOutputs(BatchRows(0, _plain(described, ANY_LENGTH)), (), described)
     found = _typed_roles(graph)
     if found:
         return _by_roles(graph, image, found, given, labels)
@@ -82,18 +87,18 @@ def choose_head(
 
 
 def _by_roles(
-    graph: Graph, image: Input, roles: Mapping[str, int], given: Description, labels: Labels | None
-) -> Chosen:
+    graph: OnnxGraph, image: OnnxInput, roles: Mapping[str, int], given: Description, labels: Labels | None
+) -> OnnxOutputs:
     if set(LIST) <= set(roles):
         return _of_list(graph, image, roles, given)
     if {"boxes", "scores"} == set(roles):
         head, described, proof = choose_pair(graph, roles["boxes"], roles["scores"], given, labels)
-        return Chosen(head, (roles["boxes"], roles["scores"]), described, proof)
+        return OnnxOutputs(head, (roles["boxes"], roles["scores"]), described, proof)
     missing = " and ".join(role for role in ("boxes", "scores") if role not in roles) or "classes"
     raise DetectorError(f"outputs={given.outputs}: {missing} missing; it has {graph.listed()}")
 
 
-def _of_list(graph: Graph, image: Input, roles: Mapping[str, int], given: Description) -> Chosen:
+def _of_list(graph: OnnxGraph, image: OnnxInput, roles: Mapping[str, int], given: Description) -> OnnxOutputs:
     tensors = {role: graph.tensors[place] for role, place in roles.items()}
     boxes = tensors["boxes"]
     batched = boxes.ndim != 2
@@ -117,11 +122,11 @@ def _of_list(graph: Graph, image: Input, roles: Mapping[str, int], given: Descri
     described = _listed(given, image, "a list of detections")
     declared = graph.outputs[roles["boxes"]].shape
     rows = declared[-2] if len(declared) == boxes.ndim else None
-    head = _plain(described, rows if isinstance(rows, int) else UNLIMITED, roles)
-    return Chosen(head, tuple(roles.values()), described, batched=batched)
+    head = _plain(described, rows if isinstance(rows, int) else ANY_LENGTH, roles)
+    return OnnxOutputs(head, tuple(roles.values()), described, batched=batched)
 
 
-def _listed(given: Description, image: Input, what: str) -> Description:
+def _listed(given: Description, image: OnnxInput, what: str) -> Description:
     """Return the description of a list, whose order, units and first category only its author knows."""
     described = given.filled(units="normalized") if image.scales_boxes else given
     torchvision = "; those of torchvision are xyxy, in pixels, from 1" if not image.batched else ""
@@ -135,14 +140,14 @@ def _listed(given: Description, image: Input, what: str) -> Description:
 
 
 def _of_table(
-    graph: Graph,
+    graph: OnnxGraph,
     place: int,
-    image: Input,
+    image: OnnxInput,
     size: tuple[int, int],
     given: Description,
     labels: Labels | None,
     metadata: Metadata,
-) -> Chosen:
+) -> OnnxOutputs:
     """Return how one tensor [N, rows, columns] is read."""
     table = graph.tensors[place][0]
     shape = (table.shape[0], table.shape[1])
@@ -154,12 +159,12 @@ def _of_table(
         nms_iou = float(described.require("nms_iou", f"raw boxes find an object many times ({NMS_IOUS})"))
         yolox = choose_yolox_head(shape, place, size, nms_iou, given.activation or "none", first)
         yolox.read([*graph.tensors[:place], graph.tensors[place]], 0)  # whether its numbers are logarithms of sizes
-        return Chosen(yolox, (place,), described, _columns(graph, place, yolox.head.layout.categories))
+        return OnnxOutputs(yolox, (place,), described, _columns(graph, place, yolox.head.layout.categories))
     if given.head in YOLO_HEADS or (given.head is None and is_yolo_table(shape, size, given, names)):
         layout = yolo_layout(shape, size, given.head, names)
         refuse_undecoded(layout.rows(table))
         yolo, described = choose_yolo_head(table, place, size, given, names)
-        return Chosen(yolo, (place,), described, _columns(graph, place, layout.categories))
+        return OnnxOutputs(yolo, (place,), described, _columns(graph, place, layout.categories))
     if shape[1] == 6:
         return _of_six(graph, place, image, given, metadata)
     raise DetectorError(
@@ -168,7 +173,7 @@ def _of_table(
     )
 
 
-def _of_six(graph: Graph, place: int, image: Input, given: Description, metadata: Metadata) -> Chosen:
+def _of_six(graph: OnnxGraph, place: int, image: OnnxInput, given: Description, metadata: Metadata) -> OnnxOutputs:
     """Return how one tensor [N, rows, 6] is read: a box, a score and a category, suppressed inside."""
     if metadata.ultralytics:
         given = given.filled(boxes="xyxy", units="input")
@@ -176,8 +181,8 @@ def _of_six(graph: Graph, place: int, image: Input, given: Description, metadata
         given = given.filled(boxes="xyxy", first_category=0)
     described = _listed(given, image, "rows of a box, a score and a category")
     rows = graph.outputs[place].shape[1]
-    plain = _plain(described, rows if isinstance(rows, int) else UNLIMITED)
-    return Chosen(RowTable(place, plain), (place,), described)
+    plain = _plain(described, rows if isinstance(rows, int) else ANY_LENGTH)
+    return OnnxOutputs(RowTable(place, plain), (place,), described)
 
 
 def _plain(described: Description, most: int, roles: Mapping[str, int] | None = None) -> DetectionList:
@@ -185,11 +190,11 @@ def _plain(described: Description, most: int, roles: Mapping[str, int] | None = 
     return DetectionList(roles or {}, str(described.boxes), first, most, activation, described.nms_iou)
 
 
-def _columns(graph: Graph, place: int, categories: int) -> Proof:
+def _columns(graph: OnnxGraph, place: int, categories: int) -> Proof:
     return Proof(categories, f"the columns of its output {graph.outputs[place].name}")
 
 
-def _typed_roles(graph: Graph) -> dict[str, int]:
+def _typed_roles(graph: OnnxGraph) -> dict[str, int]:
     """Return which output is what where types and shapes prove it: categories are whole numbers, scores are not."""
     kinds = [tensor.dtype.kind for tensor in graph.tensors]
     shapes = [tensor.shape for tensor in graph.tensors]
@@ -208,7 +213,7 @@ def _typed_roles(graph: Graph) -> dict[str, int]:
     return found
 
 
-def _proposal(graph: Graph) -> str:
+def _proposal(graph: OnnxGraph) -> str:
     names = [output.name for output in graph.outputs]
     found: dict[str, str] = {}
     for role, words in OUTPUT_WORDS.items():

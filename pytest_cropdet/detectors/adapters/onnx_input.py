@@ -13,14 +13,14 @@ from pytest_cropdet.detectors.description import Description, numbers_of
 from pytest_cropdet.detectors.resize import scale_values
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["MASK", "Input", "read_input"]
+__all__ = ["MASK", "OnnxInput", "read_images_input"]
 
 KINDS = (np.float32, np.float16, np.uint8)
-SIZES, MASK = "orig_target_sizes", "pixel_mask"  # second inputs that are known
+TARGET_SIZES, MASK = "orig_target_sizes", "pixel_mask"  # second inputs that are known
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class OnnxInput:
     """The tensor of images: ``shape`` is (batch, height, width) with ``None`` for what is open.
 
     ``channels``: the axis of the channels in one image, 0 or 2. ``batched``: whether it has an axis of images at all.
@@ -53,7 +53,7 @@ class Input:
     @property
     def scales_boxes(self) -> bool:
         """Whether boxes come multiplied with sizes that are inputs too: with 1, they are 0 to 1."""
-        return any(other.name == SIZES for other in self.others)
+        return any(other.name == TARGET_SIZES for other in self.others)
 
     @property
     def has_mask(self) -> bool:
@@ -86,7 +86,7 @@ class Input:
         count, height, width = len(images), *np.moveaxis(images, 1 + self.channels, -1).shape[1:3]
         feed = {self.tensor.name: images if self.batched else images[0]}
         for other in self.others:
-            if other.name == SIZES:
+            if other.name == TARGET_SIZES:
                 shape = [count, 2]
             else:
                 shape = [
@@ -100,14 +100,14 @@ class Input:
         return feed
 
 
-def read_input(inputs: Sequence[Tensor], file: OnnxFile) -> Input:
+def read_images_input(inputs: Sequence[Tensor], file: OnnxFile) -> OnnxInput:
     """Return the input among ``inputs``; what is no tensor of RGB images is refused."""
     images = [each for each in inputs if _may_be_images(each)]
     others = [each for each in inputs if each not in images]
     if len(images) != 1 or not all(_is_known(each) for each in others):
         raise DetectorError(
             f"its inputs are {', '.join(map(str, inputs)) or 'none'}; a detector takes one tensor of RGB images (and "
-            f"perhaps {SIZES} or {MASK}). For any other write a function that returns Detections and name it as "
+            f"perhaps {TARGET_SIZES} or {MASK}). For any other write a function that returns Detections and name it as "
             "package.module:factory"
         )
     tensor = images[0]
@@ -118,7 +118,7 @@ def read_input(inputs: Sequence[Tensor], file: OnnxFile) -> Input:
     channels = _channels(tensor, file)
     height, width = (side if isinstance(side, int) else None for k, side in enumerate(sides) if k != channels)
     batch = tensor.shape[0] if batched and isinstance(tensor.shape[0], int) else None
-    return Input(tensor, batch if batched else 1, height, width, channels, batched, others)
+    return OnnxInput(tensor, batch if batched else 1, height, width, channels, batched, others)
 
 
 def _may_be_images(tensor: Tensor) -> bool:
@@ -126,7 +126,7 @@ def _may_be_images(tensor: Tensor) -> bool:
 
 
 def _is_known(tensor: Tensor) -> bool:
-    rank: Mapping[str, int] = {SIZES: 2, MASK: 3}
+    rank: Mapping[str, int] = {TARGET_SIZES: 2, MASK: 3}
     return np.dtype(tensor.dtype).kind in "ib" and len(tensor.shape) == rank.get(tensor.name)
 
 

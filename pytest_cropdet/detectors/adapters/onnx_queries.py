@@ -2,7 +2,7 @@
 
 from pytest_cropdet.detectors.adapters.detection_lists import QueryTable
 from pytest_cropdet.detectors.adapters.heads import MOST_KEPT
-from pytest_cropdet.detectors.adapters.onnx_graph import Graph
+from pytest_cropdet.detectors.adapters.onnx_graph import OnnxGraph
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.label_files import Labels, Proof
 from pytest_cropdet.errors import DetectorError
@@ -11,7 +11,7 @@ __all__ = ["choose_pair", "choose_queries"]
 
 
 def choose_queries(
-    graph: Graph, boxes: int, logits: int, given: Description, labels: Labels | None
+    graph: OnnxGraph, boxes: int, logits: int, given: Description, labels: Labels | None
 ) -> tuple[QueryTable, Description, Proof]:
     """Return how ``pred_boxes`` and logits of a DETR are read; its boxes are centre and size in 0..1.
 
@@ -37,7 +37,7 @@ def choose_queries(
 
 
 def choose_pair(
-    graph: Graph, boxes: int, scores: int, given: Description, labels: Labels | None
+    graph: OnnxGraph, boxes: int, scores: int, given: Description, labels: Labels | None
 ) -> tuple[QueryTable, Description, Proof]:
     """Return how boxes [N, Q, 4] and scores [N, Q, C] that the user named are read."""
     _, columns = _shape(graph, boxes, scores)
@@ -71,12 +71,12 @@ def choose_pair(
     return head, described, _proof(graph, scores, columns, first, last)
 
 
-def _proof(graph: Graph, scores: int, columns: int, first: int, last: int) -> Proof:
+def _proof(graph: OnnxGraph, scores: int, columns: int, first: int, last: int) -> Proof:
     without = f" without {columns - last + first} for no object" if last - first < columns else ""
     return Proof(last - first, f"the {columns} columns of its output {graph.outputs[scores].name}{without}")
 
 
-def _shape(graph: Graph, boxes: int, scores: int) -> tuple[int, int]:
+def _shape(graph: OnnxGraph, boxes: int, scores: int) -> tuple[int, int]:
     """Return queries and columns; ``DetectorError`` for shapes that do not fit each other."""
     one, other = graph.tensors[boxes].shape, graph.tensors[scores].shape
     if len(one) != 3 or one[2] != 4 or len(other) != 3 or one[:2] != other[:2]:
@@ -87,7 +87,7 @@ def _shape(graph: Graph, boxes: int, scores: int) -> tuple[int, int]:
     return one[1], other[2]
 
 
-def _activation(graph: Graph, place: int, given: Description, why: str) -> str:
+def _activation(graph: OnnxGraph, place: int, given: Description, why: str) -> str:
     inside = graph.activation_of(place)
     if inside is not None and given.activation not in (None, "none"):
         raise DetectorError(

@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["DamagedMessageError", "Message"]
 
 VARINT_BITS = 70  # of the longest number
-FIXED = {1: 8, 5: 4}  # bytes of the wire types of fixed size
+FIXED_BYTES = {1: 8, 5: 4}  # bytes of the wire types of fixed size
 
 
 class DamagedMessageError(ValueError):
@@ -42,8 +42,8 @@ class Message:
                 if place > self.end:
                     raise DamagedMessageError(f"a field of {length:,} bytes goes beyond the end of byte {self.end:,}")
                 yield number, part
-            elif wire in FIXED:
-                place += FIXED[wire]
+            elif wire in FIXED_BYTES:
+                place += FIXED_BYTES[wire]
             else:
                 raise DamagedMessageError(f"there is no field at byte {place:,}")
             if number == 0 or place > self.end:

@@ -13,7 +13,7 @@ from pytest_cropdet.geometry import Floats
 
 __all__ = ["YoloxHead", "choose_yolox_head", "grid", "refuse_undecoded"]
 
-STRIDES = ((8, 16, 32), (8, 16, 32, 64))  # of the grids: usual, and models with a P6
+YOLOX_STRIDES = ((8, 16, 32), (8, 16, 32, 64))  # of the grids: usual, and models with a P6
 LARGEST_LOGARITHM = 20.0  # of a size in cells; beyond it a number is no logarithm of one
 
 
@@ -70,7 +70,7 @@ def choose_yolox_head(
     shape: tuple[int, int], place: int, size: tuple[int, int], nms_iou: float, activation: str, first: int
 ) -> YoloxHead:
     """Return how a table [rows, 5 + categories] is decoded; ``size``: height and width of the input in pixels."""
-    grids = [grid(*size, strides) for strides in STRIDES]
+    grids = [grid(*size, strides) for strides in YOLOX_STRIDES]
     cells = next((each for each in grids if len(each) in shape), None)
     if cells is None:
         known = " or ".join(f"{len(each):,}" for each in grids)
