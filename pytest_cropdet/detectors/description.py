@@ -11,7 +11,7 @@ from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import FORMATS
 
-__all__ = ["NO_ANCHORS", "Description", "alternatives", "outputs_by_role", "read_labels"]
+__all__ = ["NO_ANCHORS", "Description", "alternatives", "outputs_by_role", "parse_size", "read_labels"]
 
 UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
@@ -35,10 +35,11 @@ class Description:
     call. ``threads``: of the runtime, where the plugin is the first to load it. ``nms_iou``: IoU of its suppression of
     duplicates. ``anchors``: a file of its anchors, or ``none``. ``outputs``: which output is what, as
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
-    0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``head``: how one table of boxes is to be read: ``yolo`` (a box and
-    class scores), ``yolo_objectness`` (an objectness before them) or ``yolo_end2end`` (corners, a score and a category,
-    without duplicates). ``signature``: that of a SavedModel which takes images.
-    ``custom_objects``: those of a Keras file, as ``package.module:mapping``.
+    0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
+    ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``head``: how one table of boxes is to be
+    read: ``yolo`` (a box and class scores), ``yolo_objectness`` (an objectness before them) or ``yolo_end2end``
+    (corners, a score and a category, without duplicates). ``input_size``: of an input of any size, as
+    ``WIDTHxHEIGHT``.
     """
 
     boxes: str | None = None
@@ -54,9 +55,16 @@ class Description:
     anchors: str | None = None
     outputs: str | None = None
     activation: str | None = None
-    head: str | None = None
     signature: str | None = None
     custom_objects: str | None = None
+    head: str | None = None
+    input_size: str | None = None
+
+    def __repr__(self) -> str:
+        """Return the description as code; it is hashed into fingerprints, so a later field appears only if decided."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        shown = {name: value for name, value in values.items() if name in FIRST_FIELDS or value is not None}
+        return f"Description({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @classmethod
     def of(cls, **given: Any) -> "Description":
@@ -92,6 +100,24 @@ class Description:
                 raise DetectorError(f"{key}={getattr(self, key)} is not used: {why}; remove it from --cropdet-detector")
 
 
+# the fields that every fingerprint has, decided or not: a field that is added since must not change those there are
+FIRST_FIELDS = (
+    "boxes",
+    "units",
+    "first_category",
+    "labels",
+    "channels",
+    "range",
+    "resize",
+    "batch",
+    "threads",
+    "nms_iou",
+    "anchors",
+    "outputs",
+    "activation",
+    "signature",
+    "custom_objects",
+)
 NO_ANCHORS = "none"  # what a user says of a detector that has none
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "boxes": FORMATS,
@@ -105,6 +131,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "outputs": (",".join(f"{role}:NAME" for role in ROLES),),
     "activation": ACTIVATIONS,
     "head": HEADS,
+    "input_size": ("WIDTHxHEIGHT",),
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
 }
@@ -134,7 +161,21 @@ def _parse(key: str, value: Any) -> Any:
         raise DetectorError(f"{key}={text}: must be one of {', '.join(_CHOICES[key])}")
     if key == "outputs":
         outputs_by_role(text)
+    if key == "input_size":
+        return "x".join(map(str, parse_size(text)))
     return text
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return the width and height of an input in pixels, from ``640x480`` or, for both sides, ``640``.
+
+    >>> parse_size("640x480"), parse_size("320")
+    ((640, 480), (320, 320))
+    """
+    sides = text.lower().split("x")
+    if not 1 <= len(sides) <= 2 or not all(side.strip().isdecimal() and 0 < int(side) <= 16384 for side in sides):
+        raise DetectorError(f"input_size={text}: must be WIDTHxHEIGHT in pixels, such as 640x480, each from 1 to 16384")
+    return int(sides[0]), int(sides[-1])
 
 
 def alternatives(key: str, value: Any) -> list[Any]:
