@@ -1,10 +1,12 @@
 """What a TFLite file says of its outputs, by names and operations and never by their order, which converters change."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytest_cropdet.detectors.adapters.tflite_file import POSTPROCESS
+import numpy as np
+
+from pytest_cropdet.detectors.adapters.tflite_file import POSTPROCESS, TFLiteFile
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
@@ -23,12 +25,16 @@ PASSING = ("CONCATENATION", "DEQUANTIZE", "EXPAND_DIMS", "QUANTIZE", "RESHAPE", 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An output: its tensor's number and name, its name in the signature (or none), its shape."""
+    """An output: its tensor's number and name, its name in the signature (or none), its shape.
+
+    ``unscaled``: its type, where that is a small integer that no scale makes a real number.
+    """
 
     index: int
     name: str
     alias: str | None
     shape: tuple[int, ...]
+    unscaled: str | None = None
 
     def __str__(self) -> str:
         return f"{self.alias or self.name} {list(self.shape)}"
@@ -36,10 +42,16 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The outputs in the order of the file, and its operations where the runtime shows them."""
+    """The outputs in the order of the file, and its operations where the runtime shows them.
+
+    ``postprocessed``: the tensors that ``TFLite_Detection_PostProcess`` writes, as the file itself says. ``said``: the
+    places of outputs, by what they are, as its metadata say.
+    """
 
     outputs: tuple[Output, ...]
     operations: tuple[Mapping[str, Any], ...] = ()
+    postprocessed: tuple[int, ...] = ()
+    said: Mapping[str, int] = field(default_factory=dict)
 
     def listed(self) -> str:
         """Return the outputs with their shapes, as messages show them."""
@@ -48,15 +60,15 @@ class Graph:
     def shaped(self, shapes: Sequence[tuple[int, ...]]) -> "Graph":
         """Return the graph with the shapes that a call showed; before the first call some are not known."""
         outputs = [replace(each, shape=shape) for each, shape in zip(self.outputs, shapes, strict=True)]
-        return Graph(tuple(outputs), self.operations)
+        return replace(self, outputs=tuple(outputs))
 
     def roles(self, description: Description) -> dict[str, int]:
         """Return the places of boxes, classes, scores and count, as far as they are told.
 
         The operation ``TFLite_Detection_PostProcess`` decides, then that name as a tensor's with its suffix, then the
-        names of the Object Detection API in the signature. ``outputs=`` goes before all of them.
+        names of the Object Detection API in the signature, then the metadata. ``outputs=`` goes before all of them.
         """
-        found = self._by_operation() or self._by_suffix() or self._by_alias()
+        found = self._by_operation() or self._by_suffix() or self._by_alias() or dict(self.said)
         if description.outputs:
             found |= {role: self._place_of(name) for role, name in outputs_by_role(description.outputs).items()}
         return found
@@ -84,11 +96,9 @@ class Graph:
 
     def _by_operation(self) -> dict[str, int]:
         places = {each.index: place for place, each in enumerate(self.outputs)}
-        for operation in self.operations:
-            if operation["op_name"] == POSTPROCESS:
-                tensors = zip(KERNEL_ORDER, operation["outputs"], strict=False)
-                return {role: places[int(tensor)] for role, tensor in tensors if int(tensor) in places}
-        return {}
+        shown = [each["outputs"] for each in self.operations if each["op_name"] == POSTPROCESS]
+        tensors = zip(KERNEL_ORDER, shown[0] if shown else self.postprocessed, strict=False)
+        return {role: places[int(tensor)] for role, tensor in tensors if int(tensor) in places}
 
     def _by_suffix(self) -> dict[str, int]:
         suffixes = {POSTPROCESS: "boxes"} | {
@@ -107,8 +117,8 @@ class Graph:
         raise DetectorError(f"outputs=: the model has no output {name!r}; it has {names}")
 
 
-def read_graph(interpreter: Any) -> Graph:
-    """Return the outputs and operations of an interpreter.
+def read_graph(interpreter: Any, file: TFLiteFile | None = None) -> Graph:
+    """Return the outputs and operations of an interpreter, with what its ``file`` says of them.
 
     To be read before its tensors are allocated: then a delegate takes operations over.
     """
@@ -121,5 +131,17 @@ def read_graph(interpreter: Any) -> Graph:
         runner = interpreter.get_signature_runner(key)
         aliases = {int(each["index"]): alias for alias, each in runner.get_output_details().items()}
     details = [(int(each["index"]), each) for each in interpreter.get_output_details()]
-    outputs = [Output(index, str(each["name"]), aliases.get(index), tuple(each["shape"])) for index, each in details]
-    return Graph(tuple(outputs), operations)
+    outputs = [
+        Output(index, str(each["name"]), aliases.get(index), tuple(each["shape"]), _unscaled(each))
+        for index, each in details
+    ]
+    if file is None:
+        return Graph(tuple(outputs), operations)
+    said = file.metadata.roles or {}
+    return Graph(tuple(outputs), operations, file.postprocessed, said if len(said) == len(outputs) else {})
+
+
+def _unscaled(details: Mapping[str, Any]) -> str | None:
+    dtype = np.dtype(details["dtype"])
+    small = dtype.kind in "iu" and dtype.itemsize < 4
+    return str(dtype) if small and not details["quantization"][0] else None
