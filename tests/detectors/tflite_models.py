@@ -47,10 +47,15 @@ def convert(
     dtype: str = "float32",
     batch: int | None = 1,
     quantise: tuple[str, tuple[float, float]] | None = None,
+    shape: tuple[int | None, ...] | None = None,
+    outputs: str | None = None,
 ) -> Path:
-    """Write ``serve`` as a TFLite file; ``quantise``: the type of input and outputs, and the range calibrated on."""
+    """Write ``serve`` as a TFLite file; ``quantise``: the type of input and outputs, and the range calibrated on.
+
+    ``shape``: of the input, if it is another one. ``outputs``: their type, where it is not the input's.
+    """
     tf = tensorflow()
-    spec = tf.TensorSpec([batch, HEIGHT, WIDTH, 3], dtype, name="picture")
+    spec = tf.TensorSpec([batch, HEIGHT, WIDTH, 3] if shape is None else shape, dtype, name="picture")
     function = tf.function(serve, input_signature=[spec]).get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
     converter.allow_custom_ops = True
@@ -58,7 +63,8 @@ def convert(
         kind, (low, high) = quantise
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: calibration(low, high)
-        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(kind)
+        converter.inference_input_type = tf.as_dtype(kind)
+        converter.inference_output_type = tf.as_dtype(outputs or kind)
     path.write_bytes(converter.convert())
     return path
 

@@ -29,10 +29,14 @@ __all__ = ["Export", "TFLiteMetadata", "read_export", "read_metadata"]
 
 METADATA_BUFFER = "TFLITE_METADATA"
 DETECTOR_METADATA = "DETECTOR_METADATA"  # MediaPipe's: how raw heads are decoded
-OUTPUT_ROLES = {
+OUTPUT_ROLES = {  # by the names that the writers of metadata use
     "location": "boxes",
+    "locations": "boxes",
     "category": "classes",
+    "categories": "classes",
+    "classes": "classes",
     "score": "scores",
+    "scores": "scores",
     "number of detections": "count",
 }
 ROLE_SETS = ({"boxes", "scores"}, {"boxes", "scores", "classes"}, {"boxes", "scores", "classes", "count"})
