@@ -67,9 +67,8 @@ def _flex_hint(file: TFLiteFile) -> str:
     if not file.flex:
         return ""
     return (
-        f"; it has operations of TensorFlow ({', '.join(file.flex)}), which only TensorFlow's own runtime has: pip "
-        "install 'pytest-cropdet[tensorflow]', convert it again without SELECT_TF_OPS, or use the SavedModel it was "
-        "made from"
+        f"; it has operations of TensorFlow ({', '.join(file.flex)}), which most runtimes of TFLite do not have: use "
+        "the SavedModel that it was made from, or convert it again without SELECT_TF_OPS"
     )
 
 

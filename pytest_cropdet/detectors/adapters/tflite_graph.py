@@ -1,11 +1,13 @@
 """What a TFLite file says of its outputs, by names and operations and never by their order, which converters change."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from pytest_cropdet.detectors.adapters.tensorflow_outputs import OUTPUT_WORDS
 from pytest_cropdet.detectors.adapters.tflite_file import POSTPROCESS, TFLiteFile
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
@@ -13,6 +15,7 @@ from pytest_cropdet.errors import DetectorError
 __all__ = ["Graph", "Output", "read_graph"]
 
 KERNEL_ORDER = ("boxes", "classes", "scores", "count")  # in which that operation writes its four outputs
+TENSORFLOW_2_ORDER = ("count", "scores", "classes", "boxes")  # in which its exporter numbers them, from 0
 API_NAMES = {
     "detection_boxes": "boxes",
     "detection_classes": "classes",
@@ -56,6 +59,21 @@ class Graph:
     def listed(self) -> str:
         """Return the outputs with their shapes, as messages show them."""
         return ", ".join(map(str, self.outputs))
+
+    def proposal(self) -> str | None:
+        """Return ``outputs=`` for a list of detections whose names are obvious or numbered; it is never taken."""
+        numbers = {_number_of(each.alias or each.name): place for place, each in enumerate(self.outputs)}
+        if set(numbers) == {0, 1, 2, 3}:
+            places = {role: numbers[number] for number, role in enumerate(TENSORFLOW_2_ORDER)}
+        else:
+            places = {}
+            for role, words in OUTPUT_WORDS.items():
+                fitting = [place for place, each in enumerate(self.outputs) if _has_word(each, words)]
+                places |= {role: fitting[0]} if len(fitting) == 1 else {}
+        ranks = {role: len(self.outputs[place].shape) for role, place in places.items()}
+        if [ranks.get(role) for role in ("boxes", "classes", "scores")] != [3, 2, 2] or ranks.get("count", 1) > 1:
+            return None
+        return ",".join(f"{role}:{self.outputs[places[role]].name}" for role in KERNEL_ORDER if role in places)
 
     def shaped(self, shapes: Sequence[tuple[int, ...]]) -> "Graph":
         """Return the graph with the shapes that a call showed; before the first call some are not known."""
@@ -139,6 +157,21 @@ def read_graph(interpreter: Any, file: TFLiteFile | None = None) -> Graph:
         return Graph(tuple(outputs), operations)
     said = file.metadata.roles or {}
     return Graph(tuple(outputs), operations, file.postprocessed, said if len(said) == len(outputs) else {})
+
+
+def _number_of(name: str) -> int | None:
+    """Return the number at the end of a name.
+
+    >>> _number_of("StatefulPartitionedCall:3"), _number_of("output_1"), _number_of("boxes")
+    (3, 1, None)
+    """
+    found = re.search(r"(?:_|:)(\d{1,3})$", name)
+    return None if found is None else int(found[1])
+
+
+def _has_word(output: Output, words: Sequence[str]) -> bool:
+    parts = set(re.split(r"[^a-z]+", f"{output.alias or output.name}".lower()))
+    return any(set(word.split("_")) <= parts for word in words)
 
 
 def _unscaled(details: Mapping[str, Any]) -> str | None:

@@ -56,8 +56,11 @@ def choose_head(graph: Graph, batch: int, given: Description, known: Known | Non
     elif not given.outputs:
         pair = _raw_pair(graph, batch, known.constants)
     if pair is None:
+        proposed = graph.proposal()
+        hint = "" if proposed is None else f" If this is a list, set --cropdet-detector outputs={proposed}."
         raise DetectorError(
-            f"its outputs are {graph.listed()}. Known are boxes, classes, scores, count (name them with {NAME_ALL}), "
+            f"its outputs are {graph.listed()}.{hint} Known are boxes, classes, scores, count (name them with "
+            f"{NAME_ALL}), "
             f"rows [{batch}, N, 6], tables of a YOLO [{batch}, N, 4 + C] (set head=yolo or head=yolo_objectness), and "
             f"raw heads [{batch}, A, 4] with [{batch}, A, C]; for a model with other outputs write a function that "
             "returns Detections and name it as package.module:factory"
