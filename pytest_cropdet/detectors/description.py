@@ -20,6 +20,7 @@ __all__ = [
     "change_convention",
     "numbers_of",
     "outputs_by_role",
+    "parse_size",
     "read_labels",
 ]
 
@@ -44,13 +45,14 @@ class Description:
     call. ``threads``: of the runtime, where the plugin is the first to load it. ``nms_iou``: IoU of its suppression of
     duplicates. ``anchors``: a file of its anchors, or ``none``. ``outputs``: which output is what, as
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
-    0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``head``: how one table of boxes is to be read: ``yolo`` (a box and
-    class scores), ``yolo_objectness`` (an objectness before them), ``yolo_end2end`` (corners, a score and a category,
-    without duplicates) or ``yolox`` (as ``yolo_objectness``, in cells of grids). ``signature``: that of a SavedModel
-    which takes images. ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``interpolation``,
+    0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
+    ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``head``: how one table of boxes is to be
+    read: ``yolo`` (a box and class scores), ``yolo_objectness`` (an objectness before them), ``yolo_end2end`` (corners,
+    a score and a category, without duplicates) or ``yolox`` (as ``yolo_objectness``, in cells of grids).
+    ``input_size``: of an input of any size, as ``WIDTHxHEIGHT``. ``mean``, ``std``: three numbers with commas, in the
+    order of the channels and on the scale of ``range``: subtracted from pixels, then divided by. ``interpolation``,
     ``fill``, ``align``, ``rounding``, ``min_side``, ``max_side``, ``pad``: the details of ``resize``, see
-    :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`. ``mean``, ``std``: three numbers with commas, in the
-    order of the channels and on the scale of ``range``: subtracted from pixels, then divided by.
+    :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`.
     """
 
     boxes: str | None = None
@@ -66,9 +68,10 @@ class Description:
     anchors: str | None = None
     outputs: str | None = None
     activation: str | None = None
-    head: str | None = None
     signature: str | None = None
     custom_objects: str | None = None
+    head: str | None = None
+    input_size: str | None = None
     mean: str | None = None
     std: str | None = None
     interpolation: str | None = None
@@ -161,6 +164,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "outputs": (",".join(f"{role}:NAME" for role in ROLES),),
     "activation": ACTIVATIONS,
     "head": HEADS,
+    "input_size": ("WIDTHxHEIGHT",),
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
     "mean": ("0.485,0.456,0.406", "0,0,0"),
@@ -201,6 +205,8 @@ def _parse(key: str, value: Any) -> Any:
         outputs_by_role(text)
     if key == "fill":
         return ",".join(f"{each:.10g}" for each in fill_of(text))
+    if key == "input_size":
+        return "x".join(map(str, parse_size(text)))
     if key in ("mean", "std"):
         _check_statistic(key, text)
     return str(pad_of(text)) if key == "pad" else text
@@ -211,6 +217,18 @@ def _check_statistic(key: str, text: str) -> None:
     if len(numbers) != 3 or not all(isfinite(each) for each in numbers) or (key == "std" and min(numbers) <= 0):
         more = " above 0" if key == "std" else ""
         raise DetectorError(f"{key}={text}: must be three numbers{more} with commas, such as {_CHOICES[key][0]}")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return the width and height of an input in pixels, from ``640x480`` or, for both sides, ``640``.
+
+    >>> parse_size("640x480"), parse_size("320")
+    ((640, 480), (320, 320))
+    """
+    sides = text.lower().split("x")
+    if not 1 <= len(sides) <= 2 or not all(side.strip().isdecimal() and 0 < int(side) <= 16384 for side in sides):
+        raise DetectorError(f"input_size={text}: must be WIDTHxHEIGHT in pixels, such as 640x480, each from 1 to 16384")
+    return int(sides[0]), int(sides[-1])
 
 
 def alternatives(key: str, value: Any) -> list[Any]:

@@ -151,16 +151,25 @@ def grid_rows(objectness: bool = False, undecoded: bool = False) -> np.ndarray:
     return np.hstack([boxes, np.zeros((len(boxes), 3 + int(objectness)))])
 
 
-def yolo(graph: Graph, objectness: bool = False, transposed: bool = True, undecoded: bool = False) -> Graph:
-    """Return a graph whose output is a raw table with three categories."""
-    table = grid_rows(objectness, undecoded)
+def yolo(
+    graph: Graph, objectness: bool = False, transposed: bool = True, undecoded: bool = False, extra: int = 0
+) -> Graph:
+    """Return a graph whose output is a raw table with three categories, and ``extra`` columns of ones after them."""
+    table = np.pad(grid_rows(objectness, undecoded), ((0, 0), (0, extra)), constant_values=1.0)
     box = graph.ordered(graph.box, "cxcywh")
     if undecoded:  # that of the first cell, of stride 8
         cells = graph("Mul", box, graph.constant(1 / 8))
         box = graph("Concat", graph.part(cells, 0, 2), graph("Log", graph.part(cells, 2, 4)), axis=1)
     one = graph("Cast", graph("Equal", graph.category, graph.fixed(range(3))), to=1)
     score = graph("Mul", one, graph.constant(SCORES[0]))
-    first = graph("Concat", box, *([graph.fixed([1.0])] if objectness else []), score, axis=1)
+    first = graph(
+        "Concat",
+        box,
+        *([graph.fixed([1.0])] if objectness else []),
+        score,
+        *([graph.fixed([1.0] * extra)] if extra else []),
+        axis=1,
+    )
     whole = graph("Concat", graph("Unsqueeze", first, graph.whole(1)), graph.fixed(table[1:]), axis=1)
     shape = ["N", len(table), table.shape[1]]
     if transposed:

@@ -423,7 +423,7 @@ def test_metadata_gives_names_and_size_and_the_conventions_of_its_exporter(save:
     assert detector.categories == {0: "nothing", 1: "red", 2: "blue"}
     assert detector.input_shape(500, 500) == (96, 128)
     assert (detector.description.range, detector.description.channels) == ("0..1", "rgb")
-    assert "by its metadata 128 x 96 pixels" in refusal(path, nms_iou=0.7)
+    assert "used at 128 x 96 pixels" in refusal(path, nms_iou=0.7)
     end2end = save(models.rows_of_six(Graph()), metadata={**ULTRALYTICS, "args": "{'nms': True}"})
     check(load_detector(end2end, resize="stretch"))
 
@@ -438,19 +438,37 @@ def test_metadata_is_never_run(save: Save, tmp_path: Path) -> None:
 
 
 def test_a_model_for_another_task_is_refused_by_its_own_words(save: Save) -> None:
-    path = save(models.yolo(Graph()), metadata={**ULTRALYTICS, "task": "segment"})
-    assert "task='segment'" in refusal(path, resize="stretch", nms_iou=0.5)
+    path = save(models.yolo(Graph()), metadata={**ULTRALYTICS, "task": "obb"})
+    assert "task='obb', which has no upright boxes" in refusal(path, resize="stretch", nms_iou=0.5)
+
+
+def test_the_coefficients_of_masks_are_no_scores(save: Save) -> None:
+    graph = models.yolo(Graph(), extra=4)
+    prototypes = graph.fixed(np.zeros((4, 5, 5)))
+    path = save(graph.output("output1", prototypes, ["N", 4, 5, 5]), metadata={**ULTRALYTICS, "task": "segment"})
+    check(load_detector(path, resize="letterbox", nms_iou=0.7), "letterbox")
 
 
 def test_without_a_size_only_a_model_that_resizes_can_be_read(save: Save) -> None:
     path = save(models.detections(Graph(shape=("N", 3, "h", "w"))))
     assert "say --cropdet-detector resize=inside" in refusal(path, **LIST | {"resize": None})
-    assert "max_side=PIXELS and pad=max_side" in refusal(path, **LIST | {"resize": "letterbox"})
-    assert "(the model itself: inside; else with min_side= or max_side=)" in refusal(path, **LIST | {"resize": None})
+    assert "input_size=WIDTHxHEIGHT for one size" in refusal(path, **LIST | {"resize": "letterbox"})
+    assert "(the model itself: inside; else with input_size=)" in refusal(path, **LIST | {"resize": None})
     detector = load_detector(path, **LIST | {"resize": "inside", "units": "pixels"})
     images = [paint(size)[0] for size in SIZES]
     assert [len(found) for found in detector(images)] == [2, 2, 2]
     assert not detector.adapter.fixed_input
+
+
+def test_the_size_of_an_input_of_any_size_is_set_by_the_user(save: Save) -> None:
+    path = save(models.detections(Graph(shape=("N", 3, "h", "w"))))
+    detector = load_detector(path, **LIST, input_size="128x96")
+    check(detector)
+    assert detector.input_shape(999, 999) == (96, 128)
+    assert "input_size=64x64 is not used" in refusal(path, **LIST | {"resize": "inside"}, input_size=64)
+    fixed = save(models.detections(Graph()))
+    assert "input_size=64x64 is not used" in refusal(fixed, **LIST, input_size=64)
+    check(load_detector(fixed, **LIST, input_size="128x96"))
 
 
 @pytest.mark.parametrize("limits", [{"max_side": 128, "pad": "max_side"}, {"max_side": 160, "pad": 32}])

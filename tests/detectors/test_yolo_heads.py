@@ -129,13 +129,14 @@ def test_a_crowd_is_thinned_as_in_the_validation_of_these_models(most: int) -> N
 def test_shapes_and_the_number_of_names_decide_the_layout(
     shape: tuple[int, int], categories: int, wanted: YoloLayout
 ) -> None:
-    assert yolo_layout(shape, (640, 640), None, categories) == wanted
-    assert yolo_layout(shape, (640, 640), "yolo_objectness" if wanted.objectness else "yolo", categories) == wanted
+    assert yolo_layout(shape, (640, 640), Description(), categories) == wanted
+    said = Description.of(head="yolo_objectness" if wanted.objectness else "yolo")
+    assert yolo_layout(shape, (640, 640), said, categories) == wanted
 
 
 def test_without_names_the_rows_of_the_grid_and_the_kind_of_head_decide() -> None:
-    assert yolo_layout((84, 8400), (640, 640), "yolo", None).categories == 80
-    assert yolo_layout((25200, 85), (640, 640), "yolo_objectness", None).categories == 80
+    assert yolo_layout((84, 8400), (640, 640), Description.of(head="yolo"), None).categories == 80
+    assert yolo_layout((25200, 85), (640, 640), Description.of(head="yolo_objectness"), None).categories == 80
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_without_names_the_rows_of_the_grid_and_the_kind_of_head_decide() -> Non
             (84, 8400),
             None,
             None,
-            r"80 categories, or one with an objectness and 79; .*head=yolo .*head=yolo_objectness",
+            r"80 categories .*an objectness and 79 .*--cropdet-detector head=yolo\|yolo_obj",
         ),
         ((84, 8400), None, 81, r"79 or 80 categories, and 81 names.*labels=FILE"),
         ((84, 8400), "yolo_objectness", 80, r"79 categories, and 80 names.*labels=FILE"),
@@ -157,7 +158,7 @@ def test_what_shapes_do_not_prove_is_refused_with_the_line_that_says_it(
     shape: tuple[int, int], head: str | None, categories: int | None, said: str
 ) -> None:
     with pytest.raises(DetectorError, match=said):
-        yolo_layout(shape, (640, 640), head, categories)
+        yolo_layout(shape, (640, 640), Description.of(head=head), categories)
 
 
 def test_a_table_of_a_yolo_is_known_by_its_grid_or_its_names_and_six_columns_prove_nothing() -> None:

@@ -20,10 +20,10 @@ from pytest_cropdet.detectors.adapters.onnx_file import OnnxFile, files_of, read
 from pytest_cropdet.detectors.adapters.onnx_graph import OnnxGraph, Tensor
 from pytest_cropdet.detectors.adapters.onnx_heads import OnnxOutputs, choose_onnx_head
 from pytest_cropdet.detectors.adapters.onnx_input import MASK, read_images_input
-from pytest_cropdet.detectors.adapters.onnx_metadata import Metadata, read_metadata
+from pytest_cropdet.detectors.adapters.onnx_metadata import Metadata, read_onnx_metadata
 from pytest_cropdet.detectors.adapters.quiet import quiet
 from pytest_cropdet.detectors.adapters.tensorflow_model import BATCH, NORMALIZED_LIMIT
-from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.description import Description, parse_size
 from pytest_cropdet.detectors.label_files import open_labels
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, fit
 from pytest_cropdet.detectors.resize_rule import ResizeRule
@@ -119,7 +119,7 @@ class OnnxAdapter:
     def __init__(self, session: Any, description: Description, file: OnnxFile) -> None:
         self._session = session
         self._input = read_images_input([_tensor(each) for each in session.get_inputs()], file)
-        metadata = read_metadata(file.metadata, file.path.name)
+        metadata = read_onnx_metadata(file.metadata, file.path.name)
         given = metadata.fill(description)
         self._resize = self._decide_size(given, metadata)
         size = self.input_shape(WARM_UP, WARM_UP)
@@ -143,7 +143,15 @@ class OnnxAdapter:
         """Return how images get their size; what contradicts the file is refused."""
         image, rule = self._input, given.rule()
         sides = (image.height or 0, image.width or 0)
-        if sides == (0, 0) and given.resize != "inside" and not rule.has_limits and metadata.size is not None:
+        if given.input_size is not None:
+            width, height = parse_size(given.input_size)
+            if given.resize == "inside" or not all(
+                side in (0, said) for side, said in zip(sides, (height, width), strict=True)
+            ):
+                why = "the model resizes images itself" if given.resize == "inside" else f"{image.shown} is fixed"
+                given.refuse(why, "input_size")
+            sides = (height, width)
+        elif 0 in sides and given.resize != "inside" and not rule.has_limits and metadata.size is not None:
             sides = metadata.size
         self._size = sides
         if given.resize != "inside":
@@ -151,7 +159,7 @@ class OnnxAdapter:
                 raise DetectorError(
                     f"resize={given.resize}: {image.shown} takes images of any size, and the file does not say for "
                     "which size it was made; set --cropdet-detector resize=inside if it resizes images itself, else "
-                    "max_side=PIXELS and pad=max_side for a square of that size, or min_side= and max_side= for limits"
+                    "input_size=WIDTHxHEIGHT for one size, or min_side= and max_side= for limits"
                 )
             rule.check_input(sides[1], sides[0])
         if given.units == "pixels" and (0 not in sides or rule.resize != "inside"):
@@ -169,7 +177,7 @@ class OnnxAdapter:
         image, given, rule = self._input, chosen.description, self._resize
         if 0 in self._size:
             why = f"{image.shown} takes images of any size, and the file does not say who resizes them"
-            given.require("resize", f"{why} (the model itself: inside; else with min_side= or max_side=)")
+            given.require("resize", f"{why} (the model itself: inside; else with input_size=)")
         else:
             if given.resize == "inside":
                 choices = "|".join(RESIZES)
@@ -188,7 +196,7 @@ class OnnxAdapter:
 
     def _sized(self) -> str:
         height, width = self._size
-        return f"its input is {'fixed at' if self._input.is_fixed else 'by its metadata'} {width} x {height} pixels"
+        return f"its input is {'fixed at' if self._input.is_fixed else 'used at'} {width} x {height} pixels"
 
     def _warm_up(self, size: tuple[int, int]) -> list[NDArray[Any]]:
         """Run one empty image: the first real call then costs what every call costs, and shapes are known."""

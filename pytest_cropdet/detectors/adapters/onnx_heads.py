@@ -150,6 +150,10 @@ def _of_table(
 ) -> OnnxOutputs:
     """Return how one tensor [N, rows, columns] is read."""
     table = graph.tensors[place][0]
+    masks = [tensor.shape[1] for tensor in graph.tensors if tensor.ndim == 4 and metadata.has_masks]
+    extra = masks[0] if len(masks) == 1 else 0
+    if metadata.suppressed:
+        given = given.filled(head="yolo_end2end")
     shape = (table.shape[0], table.shape[1])
     first = int(given.first_category or 0)
     names = None if labels is None else len(labels.count(first))
@@ -160,12 +164,12 @@ def _of_table(
         yolox = choose_yolox_head(shape, place, size, nms_iou, given.activation or "none", first)
         yolox.read([*graph.tensors[:place], graph.tensors[place]], 0)  # whether its numbers are logarithms of sizes
         return OnnxOutputs(yolox, (place,), described, _columns(graph, place, yolox.head.layout.categories))
-    if given.head in YOLO_HEADS or (given.head is None and is_yolo_table(shape, size, given, names)):
-        layout = yolo_layout(shape, size, given.head, names)
+    if given.head in YOLO_HEADS or (given.head is None and is_yolo_table(shape, size, given, names, extra)):
+        layout = yolo_layout(shape, size, given, names, extra)
         refuse_undecoded(layout.rows(table))
-        yolo, described = choose_yolo_head(table, place, size, given, names)
+        yolo, described = choose_yolo_head(table, place, size, given, names, extra=extra)
         return OnnxOutputs(yolo, (place,), described, _columns(graph, place, layout.categories))
-    if shape[1] == 6:
+    if shape[1] == 6 + extra:
         return _of_six(graph, place, image, given, metadata)
     raise DetectorError(
         f"its outputs are {graph.listed()}, which no reader knows; if it is a raw head of the YOLO family set "

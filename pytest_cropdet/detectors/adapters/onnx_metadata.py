@@ -12,10 +12,11 @@ from pytest_cropdet.detectors.label_files import Labels, parse_labels
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.terms import one_line
 
-__all__ = ["Metadata", "read_metadata"]
+__all__ = ["Metadata", "read_onnx_metadata"]
 
 LONGEST = 1 << 20  # characters of a value that is read
 LARGEST_SIDE = 1 << 15  # px
+PLAIN_TASKS = ("detect", "segment")  # whose tables begin with upright boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +25,26 @@ class Metadata:
 
     ``ultralytics``: written by the exporter of Ultralytics, all of whose detectors take RGB images of 0..1, count
     categories from 0 and return boxes in pixels of the input. ``suppressed``: it says that duplicates are removed.
+    ``has_masks``: each box has the coefficients of a mask behind its scores, which no detection needs.
     """
 
     labels: Labels | None = None
     size: tuple[int, int] | None = None
     ultralytics: bool = False
     suppressed: bool = False
+    has_masks: bool = False
 
     def fill(self, given: Description) -> Description:
         """Return a description with what the metadata decides."""
         return given.filled(channels="rgb", range="0..1", first_category=0) if self.ultralytics else given
 
 
-def read_metadata(texts: Mapping[str, str], path: str) -> Metadata:
+def read_onnx_metadata(texts: Mapping[str, str], path: str) -> Metadata:
     """Return what the metadata of a file says; ``DetectorError`` for a model that is no detector by its own words."""
     task = texts.get("task", "detect")
-    if task != "detect":
+    if task not in PLAIN_TASKS:
         raise DetectorError(
-            f"by its metadata it is a model for task={one_line(task)!r}, not for detection; export a detector, or "
+            f"by its metadata it is a model for task={one_line(task)!r}, which has no upright boxes; export a detector, or "
             "write a function that returns Detections and name it as package.module:factory"
         )
     labels = None
@@ -53,7 +56,9 @@ def read_metadata(texts: Mapping[str, str], path: str) -> Metadata:
     arguments = _literal(texts.get("args", ""))
     suppressed = isinstance(arguments, dict) and arguments.get("nms") is True
     suppressed = suppressed or _literal(texts.get("end2end", "")) is True
-    return Metadata(labels, _size(texts.get("imgsz", "")), texts.get("author") == "Ultralytics", suppressed)
+    return Metadata(
+        labels, _size(texts.get("imgsz", "")), texts.get("author") == "Ultralytics", suppressed, task == "segment"
+    )
 
 
 def _size(text: str) -> tuple[int, int] | None:

@@ -131,17 +131,17 @@ def is_yolo_table(
 
 
 def yolo_layout(
-    shape: Sequence[int], size: tuple[int, int], head: str | None, categories: int | None, extra: int = 0
+    shape: Sequence[int], size: tuple[int, int], given: Description, categories: int | None, extra: int = 0
 ) -> YoloLayout:
     """Return the layout of a table of ``shape``; ``DetectorError`` says what is needed where shapes leave it open.
 
-    ``size``: height and width of the input in pixels. ``head``: as the user says, or ``None``. ``categories``: their
-    number, where it is known. ``extra``: columns at the end that are no scores.
+    ``size``: height and width of the input in pixels. ``categories``: their number, where it is known. ``extra``:
+    columns at the end that are no scores.
 
-    >>> yolo_layout((84, 8400), (640, 640), None, 80)
+    >>> yolo_layout((84, 8400), (640, 640), Description(), 80)
     YoloLayout(transposed=True, objectness=False, categories=80, extra=0)
     """
-    found = list(_possible(shape, head, extra))
+    found = list(_possible(shape, given.head, extra))
     fitting = [each for each in found if categories in (None, each.categories)]
     grid = grid_rows(*size)
     on_grid = [each for each in fitting if shape[int(each.transposed)] in grid]
@@ -160,10 +160,12 @@ def yolo_layout(
         )
     if len(fitting) > 1:
         without, with_objectness = sorted((each.categories for each in fitting), reverse=True)
-        raise DetectorError(
-            f"{shown} is one with {without} categories, or one with an objectness and {with_objectness}; set "
-            "--cropdet-detector head=yolo (YOLOv8 and later) or head=yolo_objectness (YOLOv3 to v7, YOLOX), or "
-            "labels=FILE with a name for each category"
+        given.require(
+            "head",
+            f"{shown} may have {without} categories (head=yolo: YOLOv8 and later), or an objectness and "
+            f"{with_objectness} categories (head=yolo_objectness: YOLOv3 to v7, YOLOX); labels=FILE with a "
+            "name for each category decides it, too",
+            *YOLO_HEADS,
         )
     return fitting[0]
 
@@ -205,7 +207,7 @@ def choose_yolo_head(
     ``table``: what the model answers to one image, [rows, columns] or [columns, rows]; ``place``: among the outputs.
     ``activated``: the file itself shows that its class scores are 0 to 1.
     """
-    layout = yolo_layout(table.shape, size, given.head, categories, extra)
+    layout = yolo_layout(table.shape, size, given, categories, extra)
     units = measured_units(layout.rows(table)[:, :4], size)
     if units is not None and given.units not in (None, units):
         said = "pixels of its input" if units == "input" else "0 to 1"
