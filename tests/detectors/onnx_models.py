@@ -162,14 +162,9 @@ def yolo(
         box = graph("Concat", graph.part(cells, 0, 2), graph("Log", graph.part(cells, 2, 4)), axis=1)
     one = graph("Cast", graph("Equal", graph.category, graph.fixed(range(3))), to=1)
     score = graph("Mul", one, graph.constant(SCORES[0]))
-    first = graph(
-        "Concat",
-        box,
-        *([graph.fixed([1.0])] if objectness else []),
-        score,
-        *([graph.fixed([1.0] * extra)] if extra else []),
-        axis=1,
-    )
+    sure = [graph.fixed([1.0])] if objectness else []
+    more = [graph.fixed([1.0] * extra)] if extra else []
+    first = graph("Concat", box, *sure, score, *more, axis=1)
     whole = graph("Concat", graph("Unsqueeze", first, graph.whole(1)), graph.fixed(table[1:]), axis=1)
     shape = ["N", len(table), table.shape[1]]
     if transposed:

@@ -102,14 +102,14 @@ def test_what_a_list_does_not_show_is_required_by_name(save: Save, key: str) -> 
     assert f"say --cropdet-detector {key}=" in refusal(save(models.detections(Graph())), **LIST | {key: None})
 
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, STD = (0.8, 0.85, 0.9), (0.1, 0.15, 0.05)  # so large that without them everything is bright
 NORMALISED = (-np.array(MEAN) / STD, (1 - np.array(MEAN)) / STD)
 INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "0..255": ({"ends": (0, 255)}, {"range": "0..255"}),
     "-1..1": ({"ends": (-1, 1)}, {"range": "-1..1"}),
     "mean and std": (
         {"ends": NORMALISED},
-        {"range": "0..1", "mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225"},
+        {"range": "0..1", "mean": "0.8,0.85,0.9", "std": "0.1,0.15,0.05"},
     ),
     "float16": ({"dtype": "float16"}, {"range": "0..1"}),
     "uint8": ({"ends": (0, 255), "dtype": "uint8"}, {"range": None}),
@@ -129,6 +129,30 @@ def test_every_kind_of_input_is_given_what_it_takes(save: Save, name: str) -> No
     check(detector)
     batch = how.get("shape", ("N",))[0]
     assert detector.batch == (8 if batch == "N" else batch)
+
+
+@pytest.mark.parametrize("channels", ["rgb", "bgr"])
+def test_the_mean_is_that_of_the_channels_in_the_order_of_the_model(save: Save, channels: str) -> None:
+    said = LIST | {"mean": "0.8,0.85,0.9", "std": "0.1,0.15,0.05", "channels": channels}
+    detector = load_detector(save(models.detections(Graph(ends=NORMALISED))), **said)
+    image = np.full((96, 128, 3), (10, 20, 30), np.uint8)
+    pixels = detector.adapter.prepare(image).pixels
+    assert pixels.shape == (3, 96, 128)
+    expected = (np.array([10, 20, 30] if channels == "rgb" else [30, 20, 10]) / 255 - MEAN) / STD
+    assert pixels[:, 50, 50] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_list_for_one_image_is_that_of_a_batch_of_one(save: Save) -> None:
+    graph = Graph()
+    for name, tensor, shape, kind in (
+        ("boxes", graph.boxes(), [3, 4], "float32"),
+        ("labels", graph.classes(), [3], "int64"),
+        ("scores", graph.fixed([0.9, 0.25, 0.0]), [3], "float32"),
+    ):
+        graph.output(name, graph("Reshape", tensor, graph.whole(-1, *shape[1:])), ["rows", *shape[1:]], kind)
+    detector = load_detector(save(graph), **LIST)
+    assert detector.batch == 1
+    check(detector)
 
 
 def test_a_mean_that_is_left_out_moves_the_scores_so_queries_require_it(save: Save) -> None:
@@ -439,7 +463,7 @@ def test_metadata_is_never_run(save: Save, tmp_path: Path) -> None:
 
 def test_a_model_for_another_task_is_refused_by_its_own_words(save: Save) -> None:
     path = save(models.yolo(Graph()), metadata={**ULTRALYTICS, "task": "obb"})
-    assert "task='obb', which has no upright boxes" in refusal(path, resize="stretch", nms_iou=0.5)
+    assert "task='obb', a model without upright boxes" in refusal(path, resize="stretch", nms_iou=0.5)
 
 
 def test_the_coefficients_of_masks_are_no_scores(save: Save) -> None:

@@ -52,7 +52,6 @@ class DetectionList:
         """Return rows as detections, without padding: categories below the first, scores of 0 where nothing counts."""
         given = activated(scores, self.activation)
         kept = (classes >= self.first) & ((given > 0) | counted)
-        kept &= ~((scores == PADDING) & (self.activation == "none"))
         found = Found(
             from_format(boxes[kept].astype(np.float64), self.boxes),
             read_scores(given[kept]),

@@ -145,9 +145,8 @@ class OnnxAdapter:
         sides = (image.height or 0, image.width or 0)
         if given.input_size is not None:
             width, height = parse_size(given.input_size)
-            if given.resize == "inside" or not all(
-                side in (0, said) for side, said in zip(sides, (height, width), strict=True)
-            ):
+            contradicts = image.height not in (None, height) or image.width not in (None, width)
+            if given.resize == "inside" or contradicts:
                 why = "the model resizes images itself" if given.resize == "inside" else f"{image.shown} is fixed"
                 given.refuse(why, "input_size")
             sides = (height, width)

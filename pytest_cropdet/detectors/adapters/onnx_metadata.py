@@ -44,8 +44,8 @@ def read_onnx_metadata(texts: Mapping[str, str], path: str) -> Metadata:
     task = texts.get("task", "detect")
     if task not in PLAIN_TASKS:
         raise DetectorError(
-            f"by its metadata it is a model for task={one_line(task)!r}, which has no upright boxes; export a detector, or "
-            "write a function that returns Detections and name it as package.module:factory"
+            f"its metadata says task={one_line(task)!r}, a model without upright boxes; export a detector, "
+            "or write a function that returns Detections and name it as package.module:factory"
         )
     labels = None
     if 0 < len(texts.get("names", "")) <= LONGEST:
