@@ -11,6 +11,7 @@ from pytest_cropdet.detectors.adapters.onnx_file import Node, OnnxFile
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import API, follows_the_api
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.terms import one_line
 
 __all__ = ["OnnxGraph", "Tensor", "are_channels_first", "shown_shape"]
 
@@ -30,7 +31,7 @@ class Tensor:
     shape: tuple[Any, ...]
 
     def __str__(self) -> str:
-        return f"{self.name} {np.dtype(self.dtype)} {shown_shape(self.shape)}"
+        return f"{one_line(self.name)} {np.dtype(self.dtype)} {shown_shape(self.shape)}"
 
 
 @dataclass(frozen=True, slots=True)
