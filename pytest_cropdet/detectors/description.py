@@ -18,7 +18,7 @@ CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
 RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
-HEADS = ("yolo", "yolo_objectness", "yolo_end2end")
+HEADS = ("yolo", "yolo_objectness", "yolo_end2end", "efficientdet")
 ROLES = ("boxes", "classes", "scores", "count")
 
 
@@ -37,8 +37,9 @@ class Description:
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
     0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
     ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``head``: how one table of boxes is to be
-    read: ``yolo`` (a box and class scores), ``yolo_objectness`` (an objectness before them) or ``yolo_end2end``
-    (corners, a score and a category, without duplicates). ``input_size``: of an input of any size, as
+    read: ``yolo`` (a box and class scores), ``yolo_objectness`` (an objectness before them), ``yolo_end2end``
+    (corners, a score, a category, no duplicates) or ``efficientdet`` (the image's number before them, y before x).
+    ``input_size``: of an input of any size, as
     ``WIDTHxHEIGHT``.
     """
 

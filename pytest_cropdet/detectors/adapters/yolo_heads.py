@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.detectors.adapters.heads import Found, Tensors, activate, read_scores
+from pytest_cropdet.detectors.adapters.heads import SLACK, Found, Tensors, activate, read_scores
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import from_format
@@ -198,14 +198,11 @@ def choose_yolo_head(
     size: tuple[int, int],
     given: Description,
     categories: int | None,
-    *,
     extra: int = 0,
-    activated: bool = False,
 ) -> tuple[YoloHead, Description]:
     """Return how a raw table is read, and the description with what its kind and its numbers decide.
 
     ``table``: what the model answers to one image, [rows, columns] or [columns, rows]; ``place``: among the outputs.
-    ``activated``: the file itself shows that its class scores are 0 to 1.
     """
     layout = yolo_layout(table.shape, size, given, categories, extra)
     units = measured_units(layout.rows(table)[:, :4], size)
@@ -215,11 +212,8 @@ def choose_yolo_head(
     described = given.filled(boxes="cxcywh", units=units, head=YOLO_HEADS[int(layout.objectness)])
     why = "the file does not say whether boxes are in 0..1 or in pixels of its input"
     described.require("units", why, "normalized", "input")
-    if activated and given.activation not in (None, "none"):
-        raise DetectorError(
-            f"activation={given.activation}: the last step inside the file makes its class scores 0 to 1 already; "
-            "remove activation= from --cropdet-detector"
-        )
+    last = 4 + int(layout.objectness) + layout.categories
+    _check_activation(layout.rows(table)[:, 4:last].astype(np.float64), given)
     nms_iou = described.require("nms_iou", f"its raw boxes find an object many times, and need an NMS IoU ({NMS_IOUS})")
     head = YoloHead(
         place,
@@ -230,3 +224,17 @@ def choose_yolo_head(
         int(described.first_category or 0),
     )
     return head, described
+
+
+def _check_activation(scores: NDArray[np.float64], given: Description) -> None:
+    """Raise ``DetectorError`` where raw scores themselves show that ``activation`` is missing, or one too many."""
+    low, high = (float(scores.min()), float(scores.max())) if scores.size else (0.0, 0.0)
+    if low < -SLACK or high > 1 + SLACK:
+        if given.activation in (None, "none"):
+            why = f"its class scores go from {low:.4g} to {high:.4g}, so they are no probabilities"
+            Description().require("activation", why, "sigmoid", "softmax")
+    elif low < high and given.activation not in (None, "none"):
+        raise DetectorError(
+            f"activation={given.activation}: its class scores are 0 to 1 already; remove activation= from "
+            "--cropdet-detector"
+        )
