@@ -28,7 +28,7 @@ UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
-HEADS = ("yolo", "yolo_objectness", "yolo_end2end", "yolox")
+HEADS = ("yolo", "yolo_objectness", "yolo_end2end", "yolox", "efficientdet")
 ROLES = ("boxes", "classes", "scores", "count")
 
 
@@ -47,12 +47,12 @@ class Description:
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
     0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
     ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``head``: how one table of boxes is to be
-    read: ``yolo`` (a box and class scores), ``yolo_objectness`` (an objectness before them), ``yolo_end2end`` (corners,
-    a score and a category, without duplicates) or ``yolox`` (as ``yolo_objectness``, in cells of grids).
-    ``input_size``: of an input of any size, as ``WIDTHxHEIGHT``. ``mean``, ``std``: three numbers with commas, in the
-    order of the channels and on the scale of ``range``: subtracted from pixels, then divided by. ``interpolation``,
-    ``fill``, ``align``, ``rounding``, ``min_side``, ``max_side``, ``pad``: the details of ``resize``, see
-    :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`.
+    read: ``yolo`` (a box and class scores), ``yolo_objectness`` (an objectness before them), ``yolox`` (the same, in
+    cells of grids), ``yolo_end2end`` (corners, a score, a category, no duplicates) or ``efficientdet`` (the image's
+    number before them, y before x). ``input_size``: of an input of any size, as ``WIDTHxHEIGHT``. ``mean``, ``std``:
+    three numbers with commas, in the order of the channels and on the scale of ``range``: subtracted from pixels, then
+    divided by. ``interpolation``, ``fill``, ``align``, ``rounding``, ``min_side``, ``max_side``, ``pad``: the details
+    of ``resize``, see :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`.
     """
 
     boxes: str | None = None

@@ -275,6 +275,17 @@ def test_rows_of_six_are_a_list_and_a_table_on_the_grid_is_none(save: Save) -> N
     check(load_detector(path, **said))
 
 
+def test_rows_of_seven_of_each_image_are_those_of_efficientdet(save: Save) -> None:
+    graph = Graph(ends=(0, 255))
+    scores = graph("Unsqueeze", graph.fixed([*models.SCORES, 0.0]), graph.whole(2))
+    classes = graph("Unsqueeze", graph.classes(first=1, padding=0.0), graph.whole(2))
+    table = graph("Concat", scores, graph.boxes("yxyx"), scores, classes, axis=2)
+    path = save(graph.output("detections", table, ["N", 3, 7]))
+    said = {"range": "0..255", "resize": "keep_aspect"}
+    check(load_detector(path, **said, head="efficientdet"), "keep_aspect")
+    assert "say --cropdet-detector head=efficientdet" in refusal(path, **said)
+
+
 def test_rows_of_seven_say_which_image_they_are_of(save: Save) -> None:
     graph = Graph()
     number = graph("NonZero", graph("Cast", graph("Greater", graph.part(graph.box, 0, 1), graph.constant(-1.0)), to=1))

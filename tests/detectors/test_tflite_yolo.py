@@ -96,7 +96,7 @@ def test_without_names_the_kind_of_head_is_needed(columns: Path) -> None:
     assert found.categories.tolist() == [models.BLUE + 1]
     with pytest.raises(DetectorError, match=r"2 or 3 categories, and 5 names.*labels=FILE"):
         load_detector(columns, labels="a,b,c,d,e", **GIVEN).load()
-    with pytest.raises(DetectorError, match=r"head=yolo_end2end: rows of 6 numbers are needed"):
+    with pytest.raises(DetectorError, match=r"head=yolo_end2end is not used: its output is"):
         load_detector(columns, head="yolo_end2end", **GIVEN).load()
     with pytest.raises(DetectorError, match=r"units=input: its boxes are in 0 to 1; set .*units=normalized"):
         load_detector(columns, labels=models.LABELS, units="input", **GIVEN).load()
@@ -106,7 +106,7 @@ def test_logits_are_named_and_read_once_the_user_says_so(make: Make) -> None:
     path = make("logits", yolo.table(objectness=True, logits=True))
     image, box = paint()
     with pytest.raises(DetectorError, match=r"no probabilities; .*activation=sigmoid"):
-        load_detector(path, labels=models.LABELS, **GIVEN)([image])
+        load_detector(path, labels=models.LABELS, **GIVEN).load()
     found = load_detector(path, labels=models.LABELS, activation="sigmoid", **GIVEN)([image])[0]
     assert away(found, box) < 1.5
     assert found.scores[0] == pytest.approx(0.9, abs=1e-3)
@@ -153,6 +153,30 @@ def test_rows_without_duplicates_are_corners_where_the_user_says_so(make: Make) 
         load_detector(path, **given).load()
     with pytest.raises(DetectorError, match=r"--cropdet-detector units=normalized\|input"):
         load_detector(path, head="yolo_end2end", range="0..1", resize="letterbox").load()
+
+
+def test_rows_of_efficientdet_begin_with_the_number_of_the_image(make: Make) -> None:
+    def rows(image: Any) -> dict[str, Any]:
+        found = models.rows("yxyx", "input", (0.0, 255.0))(image)["found"]
+        tf = models.tensorflow()
+        return {"found": tf.concat([0 * found[..., :1], found[..., :5], found[..., 5:] + 1], -1)}
+
+    path = make("efficientdet", rows)
+    image, box = paint()
+    given = {"range": "0..255", "resize": "keep_aspect"}
+    found = load_detector(path, head="efficientdet", labels=models.LABELS, **given)([image])[0]
+    assert away(found, box) < 1.5
+    assert found.scores.tolist() == pytest.approx([0.9, 0.6])
+    assert found.categories.tolist() == [models.BLUE + 1] * 2  # it counts from 1
+    for head, said in (
+        (None, "--cropdet-detector head=efficientdet"),
+        ("yolo_end2end", "head=yolo_end2end is not used"),
+    ):
+        with pytest.raises(DetectorError, match=said):
+            load_detector(path, head=head, **given).load()
+    rows_of_six = make("rows", models.rows("xyxy", "normalized", (0.0, 1.0)))
+    with pytest.raises(DetectorError, match="head=efficientdet is not used: its output is"):
+        load_detector(rows_of_six, head="efficientdet", **given).load()
 
 
 def exported(path: Path, folder: Path, name: str = "temp_meta.txt", **more: Any) -> Path:

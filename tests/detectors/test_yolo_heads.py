@@ -203,15 +203,15 @@ def test_logits_are_no_scores_until_the_user_says_what_makes_them_scores(layout:
     first, last = 4, 4 + int(layout.objectness) + 3
     kept = np.clip(rows[:, first:last].astype(np.float64), 1e-4, 1 - 1e-4)
     rows[:, first:last] = np.log(kept / (1 - kept))
-    given = Description.of(nms_iou=0.7)
-    head, _ = choose_yolo_head(table, 0, SIZE, given, 3, extra=layout.extra)
-    with pytest.raises(DetectorError, match=r"no probabilities; .*activation=sigmoid"):
-        head.read([table[None]], 0)
+    with pytest.raises(DetectorError, match=r"no probabilities; .*activation=sigmoid\|softmax"):
+        choose_yolo_head(table, 0, SIZE, Description.of(nms_iou=0.7), 3, extra=layout.extra)
+    with pytest.raises(DetectorError, match=r"no probabilities; .*activation=sigmoid\|softmax"):
+        YoloHead(0, layout, 0.7).read([table[None]], 0)  # where the empty image did not show it
     sigmoid = Description.of(nms_iou=0.7, activation="sigmoid")
     head, _ = choose_yolo_head(table, 0, SIZE, sigmoid, 3, extra=layout.extra)
     assert head.read([table[None]], 0).scores.tolist() == pytest.approx([0.45, 0.4, 0.2], abs=1e-3)
-    with pytest.raises(DetectorError, match="activation=sigmoid: the last step inside the file"):
-        choose_yolo_head(table, 0, SIZE, sigmoid, 3, extra=layout.extra, activated=True)
+    with pytest.raises(DetectorError, match="activation=sigmoid: its class scores are 0 to 1 already; remove"):
+        choose_yolo_head(answer(layout, found=FOUND), 0, SIZE, sigmoid, 3, extra=layout.extra)
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:

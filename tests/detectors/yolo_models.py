@@ -45,7 +45,9 @@ def table(
         for row, score in SCORES.items():
             hit = tf.one_hot([row], CELLS)[..., None]
             wider = float(row - 40)
-            four = tf.stack([(x0 + x1 + wider) / 2, (y0 + y1) / 2, x1 - x0 + wider, y1 - y0], -1)
+            four = tf.stack(
+                [(x0 + x1 + wider) / 2, (y0 + y1) / 2, tf.maximum(x1 - x0 + wider, 0), tf.maximum(y1 - y0, 0)], -1
+            )
             boxes = boxes * (1 - hit) + four * hit
             wanted += hit * tf.one_hot(tf.cast(category, tf.int32), 3)[:, None] * score
         if normalized:

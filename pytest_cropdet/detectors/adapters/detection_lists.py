@@ -62,10 +62,11 @@ class DetectionList:
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """One tensor [N, rows, 6]: a box, its score and its category."""
+    """One tensor [N, rows, 6]: a box, its score and its category; ``start``: how many numbers are before them."""
 
     place: int
     list: DetectionList
+    start: int = 0
 
     @property
     def most(self) -> int:
@@ -74,7 +75,7 @@ class RowTable:
 
     def read(self, tensors: Tensors, row: int) -> Found:
         """Return the rows that are detections."""
-        table = tensors[self.place][row]
+        table = tensors[self.place][row][:, self.start :]
         return self.list.found(table[:, :4], table[:, 4], table[:, 5])
 
 

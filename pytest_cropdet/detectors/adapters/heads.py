@@ -90,17 +90,19 @@ class ListHead:
 class RowsHead:
     """One tensor [N, rows, 6]: a box, its score and its category; rows that score 0 are filling.
 
-    What follows the six numbers, such as the coefficients of masks, is passed over.
+    ``start``: the numbers before them, such as that of the image. What follows the six, such as the coefficients of
+    masks, is passed over.
     """
 
     place: int
     boxes: str
     most: int
     nms_iou: float | None = None
+    start: int = 0
 
     def read(self, tensors: Tensors, row: int) -> Found:
         """Return the rows with a score above 0."""
-        table = tensors[self.place][row].astype(np.float64)
+        table = tensors[self.place][row].astype(np.float64)[:, self.start :]
         table = table[table[:, 4] > 0]
         numbers = as_numbers(table[:, 5], RAW_TABLE)
         found = Found(from_format(table[:, :4], self.boxes), read_scores(table[:, 4]), numbers)

@@ -23,13 +23,11 @@ from pytest_cropdet.detectors.adapters.onnx_metadata import Metadata
 from pytest_cropdet.detectors.adapters.onnx_queries import choose_pair, choose_queries
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import OUTPUT_WORDS, follows_the_api
 from pytest_cropdet.detectors.adapters.yolo_heads import (
-    NMS_IOUS,
     YOLO_HEADS,
     choose_yolo_head,
     is_yolo_table,
-    yolo_layout,
 )
-from pytest_cropdet.detectors.adapters.yolox_head import choose_yolox_head, refuse_undecoded
+from pytest_cropdet.detectors.adapters.yolox_head import choose_yolox_head
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.label_files import Labels, Proof
 from pytest_cropdet.errors import DetectorError
@@ -158,35 +156,34 @@ def _of_table(
     first = int(given.first_category or 0)
     names = None if labels is None else len(labels.count(first))
     if given.head == "yolox":
-        given.refuse("head=yolox reads centre and size in cells", "boxes")
-        described = given.filled(units="input")
-        nms_iou = float(described.require("nms_iou", f"raw boxes find an object many times ({NMS_IOUS})"))
-        yolox = choose_yolox_head(shape, place, size, nms_iou, given.activation or "none", first)
-        yolox.read([*graph.tensors[:place], graph.tensors[place]], 0)  # whether its numbers are logarithms of sizes
+        yolox, described = choose_yolox_head(table, place, size, given)
         return OnnxOutputs(yolox, (place,), described, _columns(graph, place, yolox.head.layout.categories))
     if given.head in YOLO_HEADS or (given.head is None and is_yolo_table(shape, size, given, names, extra)):
-        layout = yolo_layout(shape, size, given, names, extra)
-        refuse_undecoded(layout.rows(table))
         yolo, described = choose_yolo_head(table, place, size, given, names, extra=extra)
-        return OnnxOutputs(yolo, (place,), described, _columns(graph, place, layout.categories))
-    if shape[1] == 6 + extra:
-        return _of_six(graph, place, image, given, metadata)
+        return OnnxOutputs(yolo, (place,), described, _columns(graph, place, yolo.layout.categories))
+    if shape[1] == 7 and not extra:
+        why = "its rows of 7 numbers may be EfficientDet's: image, y0 x0 y1 x1 in pixels of the input, score, category"
+        given.require("head", why, "efficientdet")
+    if shape[1] == 6 + extra or (shape[1] == 7 and given.head == "efficientdet"):
+        return _of_rows(graph, place, image, given, metadata)
     raise DetectorError(
         f"its outputs are {graph.listed()}, which no reader knows; if it is a raw head of the YOLO family set "
         f"--cropdet-detector head=yolo|yolo_objectness|yolox, and for any other {FUNCTION}"
     )
 
 
-def _of_six(graph: OnnxGraph, place: int, image: OnnxInput, given: Description, metadata: Metadata) -> OnnxOutputs:
-    """Return how one tensor [N, rows, 6] is read: a box, a score and a category, suppressed inside."""
+def _of_rows(graph: OnnxGraph, place: int, image: OnnxInput, given: Description, metadata: Metadata) -> OnnxOutputs:
+    """Return how one tensor [N, rows, 6] or EfficientDet's [N, rows, 7] is read, suppressed inside."""
     if metadata.ultralytics:
         given = given.filled(boxes="xyxy", units="input")
     elif given.head == "yolo_end2end":
         given = given.filled(boxes="xyxy", first_category=0)
+    elif given.head == "efficientdet":
+        given = given.filled(boxes="yxyx", units="input", first_category=1)
     described = _listed(given, image, "rows of a box, a score and a category")
     rows = graph.outputs[place].shape[1]
     plain = _plain(described, rows if isinstance(rows, int) else ANY_LENGTH)
-    return OnnxOutputs(RowTable(place, plain), (place,), described)
+    return OnnxOutputs(RowTable(place, plain, int(given.head == "efficientdet")), (place,), described)
 
 
 def _plain(described: Description, most: int, roles: Mapping[str, int] | None = None) -> DetectionList:

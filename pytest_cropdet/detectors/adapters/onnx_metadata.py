@@ -7,6 +7,7 @@ from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_cropdet.detectors.adapters.tflite_metadata import PLAIN_TASKS
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.label_files import Labels, parse_labels
 from pytest_cropdet.errors import DetectorError
@@ -16,7 +17,6 @@ __all__ = ["Metadata", "read_onnx_metadata"]
 
 LONGEST = 1 << 20  # characters of a value that is read
 LARGEST_SIDE = 1 << 15  # px
-PLAIN_TASKS = ("detect", "segment")  # whose tables begin with upright boxes
 
 
 @dataclass(frozen=True, slots=True)

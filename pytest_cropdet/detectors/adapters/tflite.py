@@ -228,7 +228,8 @@ def _decide(given: Description, graph: Graph, image: Input) -> Description:
             "first_category",
             "its outputs have the names of the Object Detection API, which count categories from 1 or 0",
         )
-    return given.filled(first_category=0, channels="rgb", batch=image.batch)
+    first = 1 if given.head == "efficientdet" else 0  # of whose rows the categories count from 1
+    return given.filled(first_category=first, channels="rgb", batch=image.batch)
 
 
 def _decide_resize(given: Description, graph: Graph, image: Input) -> Description:

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from pytest_cropdet.detectors.adapters.heads import AnchorHead, Head, ListHead, RowsHead
 from pytest_cropdet.detectors.adapters.tflite_graph import Graph
 from pytest_cropdet.detectors.adapters.yolo_heads import choose_yolo_head, is_yolo_table
+from pytest_cropdet.detectors.adapters.yolox_head import choose_yolox_head
 from pytest_cropdet.detectors.anchors import Anchors, anchors_of, read_anchors
 from pytest_cropdet.detectors.description import NO_ANCHORS, Description
 from pytest_cropdet.errors import DetectorError
 
 __all__ = ["Known", "choose_head"]
 
+EFFICIENTDET_COLUMNS = 7
+ROW_HEADS = ((None, "yolo_end2end"), ("efficientdet",))  # without and with a number before those of the box
 NAME_ALL = "--cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
 
 
@@ -93,17 +96,23 @@ def _table_head(graph: Graph, batch: int, given: Description, known: Known) -> t
     shape = graph.outputs[place].shape
     if shape[0] != batch:
         return None
+    answer = known.answer[place][0] if known.answer else np.zeros(shape[1:])
+    if given.head == "yolox":
+        return choose_yolox_head(answer, place, known.size, given)
     if is_yolo_table(shape[1:], known.size, given, known.categories, extra):
-        answer = known.answer[place][0] if known.answer else np.zeros(shape[1:])
-        activated = graph.activation_of(place) is not None
-        return choose_yolo_head(answer, place, known.size, given, known.categories, extra=extra, activated=activated)
-    if shape[2] != 6 + extra:
-        if given.head is not None:
-            raise DetectorError(f"head={given.head}: rows of 6 numbers are needed, and its output is {shape}")
-        return None
+        return choose_yolo_head(answer, place, known.size, given, known.categories, extra)
+    start = int(shape[2] == EFFICIENTDET_COLUMNS and not extra)
+    if shape[2] != 6 + extra + start or given.head not in ROW_HEADS[start]:
+        if given.head is None and not start:
+            return None
+        given.refuse(f"its output is {graph.listed()}", "head")
+        why = "its rows of 7 numbers may be EfficientDet's: image, y0 x0 y1 x1 in pixels of the input, score, category"
+        given.require("head", why, "efficientdet")
     given.refuse("its output is rows of a box, a score and a category", "activation")
-    described = given if given.head is None else given.filled(boxes="xyxy")
-    return RowsHead(place, _order(described), shape[1], given.nms_iou), described
+    described = given
+    if given.head is not None:
+        described = given.filled(boxes="yxyx", units="input") if start else given.filled(boxes="xyxy")
+    return RowsHead(place, _order(described), shape[1], given.nms_iou, start), described
 
 
 def _order(given: Description) -> str:

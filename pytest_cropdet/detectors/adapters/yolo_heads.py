@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.detectors.adapters.heads import Found, Tensors, activate, read_scores
+from pytest_cropdet.detectors.adapters.heads import SLACK, Found, Tensors, activate, read_scores
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import from_format
@@ -198,16 +198,14 @@ def choose_yolo_head(
     size: tuple[int, int],
     given: Description,
     categories: int | None,
-    *,
     extra: int = 0,
-    activated: bool = False,
 ) -> tuple[YoloHead, Description]:
     """Return how a raw table is read, and the description with what its kind and its numbers decide.
 
     ``table``: what the model answers to one image, [rows, columns] or [columns, rows]; ``place``: among the outputs.
-    ``activated``: the file itself shows that its class scores are 0 to 1.
     """
     layout = yolo_layout(table.shape, size, given, categories, extra)
+    refuse_undecoded(layout.rows(table))
     units = measured_units(layout.rows(table)[:, :4], size)
     if units is not None and given.units not in (None, units):
         said = "pixels of its input" if units == "input" else "0 to 1"
@@ -215,11 +213,8 @@ def choose_yolo_head(
     described = given.filled(boxes="cxcywh", units=units, head=YOLO_HEADS[int(layout.objectness)])
     why = "the file does not say whether boxes are in 0..1 or in pixels of its input"
     described.require("units", why, "normalized", "input")
-    if activated and given.activation not in (None, "none"):
-        raise DetectorError(
-            f"activation={given.activation}: the last step inside the file makes its class scores 0 to 1 already; "
-            "remove activation= from --cropdet-detector"
-        )
+    last = 4 + int(layout.objectness) + layout.categories
+    _check_activation(layout.rows(table)[:, 4:last].astype(np.float64), given)
     nms_iou = described.require("nms_iou", f"its raw boxes find an object many times, and need an NMS IoU ({NMS_IOUS})")
     head = YoloHead(
         place,
@@ -230,3 +225,27 @@ def choose_yolo_head(
         int(described.first_category or 0),
     )
     return head, described
+
+
+def refuse_undecoded(rows: NDArray[Any]) -> None:
+    """Raise ``DetectorError`` for a table with a row per box whose sizes are below 0: they are logarithms."""
+    if rows.size and np.nanmin(rows[:, 2:4]) < 0:
+        raise DetectorError(
+            f"a width or height in its table is {np.nanmin(rows[:, 2:4]):.4g}, so its boxes are not decoded; for "
+            "YOLOX set --cropdet-detector head=yolox, for any other write a function that decodes them and name it as "
+            "package.module:factory"
+        )
+
+
+def _check_activation(scores: NDArray[np.float64], given: Description) -> None:
+    """Raise ``DetectorError`` where raw scores themselves show that ``activation`` is missing, or one too many."""
+    low, high = (float(scores.min()), float(scores.max())) if scores.size else (0.0, 0.0)
+    if low < -SLACK or high > 1 + SLACK:
+        if given.activation in (None, "none"):
+            why = f"its class scores go from {low:.4g} to {high:.4g}, so they are no probabilities"
+            Description().require("activation", why, "sigmoid", "softmax")
+    elif low < high and given.activation not in (None, "none"):
+        raise DetectorError(
+            f"activation={given.activation}: its class scores are 0 to 1 already; remove activation= from "
+            "--cropdet-detector"
+        )

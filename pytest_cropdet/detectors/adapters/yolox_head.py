@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.detectors.adapters.heads import Found, Tensors
-from pytest_cropdet.detectors.adapters.yolo_heads import YoloHead, YoloLayout
+from pytest_cropdet.detectors.adapters.yolo_heads import NMS_IOUS, YoloHead, YoloLayout
+from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import Floats
 
-__all__ = ["YoloxHead", "choose_yolox_head", "grid", "refuse_undecoded"]
+__all__ = ["YoloxHead", "choose_yolox_head", "grid"]
 
 YOLOX_STRIDES = ((8, 16, 32), (8, 16, 32, 64))  # of the grids: usual, and models with a P6
 LARGEST_LOGARITHM = 20.0  # of a size in cells; beyond it a number is no logarithm of one
@@ -36,7 +37,13 @@ class YoloxHead:
 
     def read(self, tensors: Tensors, row: int) -> Found:
         """Return the best boxes of image ``row``, in pixels of the input."""
-        table = self.head.layout.rows(tensors[self.place][row]).astype(np.float64)
+        plain = replace(self.head, layout=replace(self.head.layout, transposed=False))
+        found = plain.candidates(self.decoded(tensors[self.place][row]))
+        return found.suppressed(self.head.nms_iou, self.most)
+
+    def decoded(self, table: NDArray[Any]) -> Floats:
+        """Return the table of one image with a row per box, centre and size in pixels of the input."""
+        table = self.head.layout.rows(table).astype(np.float64)
         if len(table) != len(self.cells):
             raise DetectorError(
                 f"head=yolox: its output has {len(table):,} rows, and the input that it was loaded with has "
@@ -48,9 +55,8 @@ class YoloxHead:
                 "--cropdet-detector head=yolo_objectness"
             )
         stride = self.cells[:, 2:]
-        decoded = [(table[:, :2] + self.cells[:, :2]) * stride, np.exp(table[:, 2:4]) * stride, table[:, 4:]]
-        plain = replace(self.head, layout=replace(self.head.layout, transposed=False))
-        return plain.candidates(np.concatenate(decoded, axis=1)).suppressed(self.head.nms_iou, self.most)
+        parts = [(table[:, :2] + self.cells[:, :2]) * stride, np.exp(table[:, 2:4]) * stride, table[:, 4:]]
+        return np.concatenate(parts, axis=1)
 
 
 def grid(height: int, width: int, strides: tuple[int, ...]) -> Floats:
@@ -67,29 +73,32 @@ def grid(height: int, width: int, strides: tuple[int, ...]) -> Floats:
 
 
 def choose_yolox_head(
-    shape: tuple[int, int], place: int, size: tuple[int, int], nms_iou: float, activation: str, first: int
-) -> YoloxHead:
-    """Return how a table [rows, 5 + categories] is decoded; ``size``: height and width of the input in pixels."""
+    table: NDArray[Any], place: int, size: tuple[int, int], given: Description
+) -> tuple[YoloxHead, Description]:
+    """Return how a table [rows, 5 + categories], or its transpose, is decoded, and the description with its units.
+
+    ``table``: what the model answers to one image; ``place``: among the outputs. ``size``: height and width of the
+    input in pixels.
+    """
+    given.refuse("head=yolox reads centre and size in cells", "boxes")
+    described = given.filled(units="input")
+    if described.units != "input":
+        raise DetectorError(f"units={given.units}: head=yolox reads boxes in cells; remove it from --cropdet-detector")
+    shown = f"its output [N, {table.shape[0]}, {table.shape[1]}]"
     grids = [grid(*size, strides) for strides in YOLOX_STRIDES]
-    cells = next((each for each in grids if len(each) in shape), None)
+    cells = next((each for each in grids if len(each) in table.shape), None)
     if cells is None:
         known = " or ".join(f"{len(each):,}" for each in grids)
         raise DetectorError(
-            f"head=yolox: its output [N, {shape[0]}, {shape[1]}] has no {known} rows, the cells of an input of "
-            f"{size[1]} x {size[0]} pixels"
+            f"head=yolox: {shown} has no {known} rows, the cells of an input of {size[1]} x {size[0]} pixels"
         )
-    transposed = shape[0] != len(cells)
-    layout = YoloLayout(transposed, True, shape[int(not transposed)] - 5)
+    transposed = table.shape[0] != len(cells)
+    layout = YoloLayout(transposed, True, table.shape[int(not transposed)] - 5)
     if layout.categories < 1:
-        raise DetectorError(f"head=yolox: its output [N, {shape[0]}, {shape[1]}] has no column for a category")
-    return YoloxHead(YoloHead(place, layout, nms_iou, activation=activation, first=first), cells)
-
-
-def refuse_undecoded(rows: NDArray[Any]) -> None:
-    """Raise ``DetectorError`` for a table (rows, 5 + categories) whose sizes are below 0: they are logarithms."""
-    if rows.size and np.nanmin(rows[:, 2:4]) < 0:
-        raise DetectorError(
-            f"a width or height in its table is {np.nanmin(rows[:, 2:4]):.4g}, so its boxes are not decoded; for "
-            "YOLOX set --cropdet-detector head=yolox, for any other write a function that decodes them and name it as "
-            "package.module:factory"
-        )
+        raise DetectorError(f"head=yolox: {shown} has no column for a category")
+    nms_iou = float(described.require("nms_iou", f"raw boxes find an object many times ({NMS_IOUS})"))
+    first = int(given.first_category or 0)
+    plain = YoloHead(place, layout, nms_iou, activation=given.activation or "none", first=first)
+    head = YoloxHead(plain, cells)
+    head.decoded(table)  # whether its numbers are logarithms of sizes
+    return head, described
