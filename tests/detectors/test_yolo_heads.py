@@ -173,6 +173,8 @@ def test_a_table_of_a_yolo_is_known_by_its_grid_or_its_names_and_six_columns_pro
     assert not is_yolo_table((300, 6), size, open_, None)
     assert not is_yolo_table((300, 6), size, open_, 1)
     assert not is_yolo_table((300, 6), size, open_, 2)
+    assert not is_yolo_table((300, 6), (128, 160), open_, 2)  # 300 is a number of the grid there
+    assert is_yolo_table((300, 7), (128, 160), open_, 2)
     assert is_yolo_table((300, 6), size, Description.of(head="yolo"), None)
     assert not is_yolo_table((8400, 6), size, Description.of(head="yolo_end2end"), None)
 

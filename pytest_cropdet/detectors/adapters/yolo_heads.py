@@ -118,10 +118,13 @@ def is_yolo_table(
     """Whether an output of ``shape`` (rows and columns, without the batch) is a raw table of a YOLO.
 
     The user says so with ``head``, or one of its sides is the number of boxes for an input of ``size`` (height, width),
-    or the other has the columns of ``categories``. Six columns alone may be decoded boxes, so they prove nothing.
+    or the other has the columns of ``categories``. Six columns alone may be decoded boxes, and prove nothing, unless
+    there are more rows than any suppression leaves.
     """
     if given.head is not None:
         return given.head in YOLO_HEADS
+    if shape[1] == 6 + extra and shape[0] <= MOST_YOLO_BOXES:
+        return False
     grid = grid_rows(*size)
     if any(side in grid and other > 4 + extra for side, other in (shape, shape[::-1])):
         return True
