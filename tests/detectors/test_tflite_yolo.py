@@ -80,6 +80,17 @@ def test_a_painted_box_comes_back_from_every_layout(
     assert every.scores.tolist() == pytest.approx([0.9, 0.6], abs=1e-3)
 
 
+def test_boxes_in_cells_are_decoded_where_the_user_says_so_and_never_taken_for_decoded_ones(make: Make) -> None:
+    path = make("undecoded", yolo.table(objectness=True, undecoded=True))
+    image, box = paint()
+    found = load_detector(path, labels=models.LABELS, head="yolox", **GIVEN)([image])[0]
+    assert away(found, box) < 1.5
+    assert found.categories.tolist() == [models.BLUE]
+    for given in ({"labels": models.LABELS}, {"head": "yolo_objectness"}):
+        with pytest.raises(DetectorError, match="not decoded; for YOLOX set --cropdet-detector head=yolox"):
+            load_detector(path, **GIVEN, **given).load()
+
+
 @pytest.mark.parametrize("missing", ["range", "resize", "nms_iou"])
 def test_what_a_table_does_not_say_is_needed_by_name(columns: Path, missing: str) -> None:
     given = {key: value for key, value in GIVEN.items() if key != missing}

@@ -32,8 +32,9 @@ def table(
     logits: bool = False,
     channels_first: bool = False,
     ends: tuple[float, float] = (0.0, 1.0),
+    undecoded: bool = False,
 ) -> Callable[[Any], Any]:
-    """A table of 252 boxes with three categories."""
+    """A table of 252 boxes with three categories; ``undecoded``: in cells of the grids, as YOLOX leaves it."""
 
     def serve(picture: Any) -> Any:
         tf = tensorflow()
@@ -50,7 +51,11 @@ def table(
             )
             boxes = boxes * (1 - hit) + four * hit
             wanted += hit * tf.one_hot(tf.cast(category, tf.int32), 3)[:, None] * score
-        if normalized:
+        if undecoded:
+            middles, stride = cells()[None, :, :2], cells()[None, :, 2:]
+            sides = tf.math.log(tf.maximum(boxes[..., 2:], 1.0) / stride)
+            boxes = tf.concat([(boxes[..., :2] - middles) / stride + 0.5, sides], -1)
+        elif normalized:
             boxes /= tf.constant([WIDTH, HEIGHT] * 2, tf.float32)
         certain = 0 * boxes[..., :1] + 0.9
         scores = wanted / 0.9 if objectness else wanted
