@@ -327,9 +327,9 @@ def test_an_input_of_any_size_takes_images_as_they_are_or_in_the_size_that_the_u
 ) -> None:
     path = make("any_size", yolo_models.of_any_size, shape=(None, None, None, 3))
     given = {"boxes": "xyxy", "units": "input", "range": "0..255", "batch": batch}
-    with pytest.raises(DetectorError, match=r"any size; .*resize=inside.*--cropdet-detector input_size=WIDTHxHEIGHT"):
+    with pytest.raises(DetectorError, match=r"any size: resize=inside .*--cropdet-detector input_size=WIDTHxHEIGHT"):
         load_detector(path, **given).load()
-    with pytest.raises(DetectorError, match=r"any size; .*input_size=WIDTHxHEIGHT"):
+    with pytest.raises(DetectorError, match=r"any size: .*input_size=WIDTHxHEIGHT"):
         load_detector(path, resize="letterbox", **given).load()
     as_it_is = load_detector(path, resize="inside", **given)
     assert as_it_is.input_shape(211, 157) == (157, 211)

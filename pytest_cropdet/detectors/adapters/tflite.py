@@ -232,7 +232,8 @@ def _decide(given: Description, graph: Graph, image: Input) -> Description:
 def _decide_resize(given: Description, graph: Graph, image: Input) -> Description:
     if not image.height:
         if given.resize != "inside":
-            given.require("input_size", f"{image.fixed}; for each image as it is, say resize=inside, for one size")
+            why = f"{image.fixed}: resize=inside sends each image as it is, input_size sends all of them in one size"
+            given.require("input_size", why)
         return given
     if given.resize == "inside":
         raise DetectorError(f"resize=inside: {image.fixed}; say --cropdet-detector resize={'|'.join(TFLITE_RESIZES)}")
