@@ -204,7 +204,7 @@ def _with_export(given: Description, export: Export | None) -> Description:
 
 def _with_metadata(given: Description, file: TFLiteFile | None, graph: Graph) -> Description:
     """Return the description with what the metadata say of boxes, anchors and raw scores."""
-    if file is None:
+    if file is None or graph.is_postprocessed():
         return given
     if file.metadata.anchors is not None:
         return given.filled(anchors=str(file.path), activation=file.metadata.activation)
@@ -213,7 +213,7 @@ def _with_metadata(given: Description, file: TFLiteFile | None, graph: Graph) ->
 
 def _decide(given: Description, graph: Graph, image: Input) -> Description:
     """Return the description with the numbers of images and categories; what contradicts the file is refused."""
-    if given.units == "pixels":
+    if given.units == "pixels" and image.height:
         raise DetectorError(
             f"units=pixels: {image.fixed}, so it never learns the size of the image; say --cropdet-detector "
             "units=input for boxes in pixels of the input"
