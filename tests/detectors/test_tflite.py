@@ -327,12 +327,13 @@ def test_an_input_of_any_size_takes_images_as_they_are_or_in_the_size_that_the_u
 ) -> None:
     path = make("any_size", yolo_models.of_any_size, shape=(None, None, None, 3))
     given = {"boxes": "xyxy", "units": "input", "range": "0..255", "batch": batch}
-    with pytest.raises(DetectorError, match=r"any size; .*resize=inside.*--cropdet-detector input_size=WIDTHxHEIGHT"):
+    with pytest.raises(DetectorError, match=r"any size: resize=inside .*--cropdet-detector input_size=WIDTHxHEIGHT"):
         load_detector(path, **given).load()
-    with pytest.raises(DetectorError, match=r"any size; .*input_size=WIDTHxHEIGHT"):
+    with pytest.raises(DetectorError, match=r"any size: .*input_size=WIDTHxHEIGHT"):
         load_detector(path, resize="letterbox", **given).load()
     as_it_is = load_detector(path, resize="inside", **given)
     assert as_it_is.input_shape(211, 157) == (157, 211)
+    assert load_detector(path, resize="inside", **{**given, "units": "pixels"}).input_shape(9, 8) == (8, 9)
     small = load_detector(path, resize="letterbox", input_size="128x96", **given)
     assert small.input_shape(211, 157) == (96, 128)
     pictures = [paint(size) for size in (*SIZES, SIZES[0])]

@@ -205,6 +205,16 @@ def test_mediapipes_metadata_decode_raw_heads(make: Make, tmp_path: Path) -> Non
         load_detector(linear, range="0..255", resize="stretch", nms_iou=0.5).load()
 
 
+def test_a_file_that_decodes_its_boxes_itself_needs_no_metadata_for_it(make: Make, tmp_path: Path) -> None:
+    path = make("postprocessed", models.postprocessed)
+    said = metadata(([0.0], [1.0]), custom=decoding(sigmoid=True))
+    inside = put_inside(path, tmp_path / "both.tflite", said)
+    image = np.full((models.HEIGHT, models.WIDTH, 3), 255, np.uint8)
+    found = load_detector(inside, labels="left,right")([image])[0]
+    assert found.categories.tolist() == [0, 1]
+    assert found.scores.tolist() == pytest.approx([0.9, 0.8], abs=0.01)
+
+
 def test_the_usual_size_in_the_metadata_warms_up_an_input_of_any_size(make: Make, tmp_path: Path) -> None:
     data = metadata(size=(64, 48))
     assert read_tflite(put_inside(make("api", models.api_list((0.0, 255.0))), tmp_path / "a", data)).metadata.size == (

@@ -207,7 +207,7 @@ def _with_export(given: Description, export: Export | None) -> Description:
 
 def _with_metadata(given: Description, file: TFLiteFile | None, graph: Graph) -> Description:
     """Return the description with what the metadata say of boxes, anchors and raw scores."""
-    if file is None:
+    if file is None or graph.is_postprocessed():
         return given
     if file.metadata.anchors is not None:
         return given.filled(anchors=str(file.path), activation=file.metadata.activation)
@@ -216,7 +216,7 @@ def _with_metadata(given: Description, file: TFLiteFile | None, graph: Graph) ->
 
 def _decide(given: Description, graph: Graph, image: Input) -> Description:
     """Return the description with the numbers of images and categories; what contradicts the file is refused."""
-    if given.units == "pixels":
+    if given.units == "pixels" and image.height:
         raise DetectorError(
             f"units=pixels: {image.fixed}, so it never learns the size of the image; say --cropdet-detector "
             "units=input for boxes in pixels of the input"
@@ -235,7 +235,8 @@ def _decide(given: Description, graph: Graph, image: Input) -> Description:
 def _decide_resize(given: Description, graph: Graph, image: Input) -> Description:
     if not image.height:
         if given.resize != "inside":
-            given.require("input_size", f"{image.fixed}; for each image as it is, say resize=inside, for one size")
+            why = f"{image.fixed}: resize=inside sends each image as it is, input_size sends all of them in one size"
+            given.require("input_size", why)
         return given
     if given.resize == "inside":
         raise DetectorError(f"resize=inside: {image.fixed}; say --cropdet-detector resize={'|'.join(TFLITE_RESIZES)}")
