@@ -83,6 +83,8 @@ def test_a_square_for_all_goes_in_batches_and_a_size_for_each_does_not(model):
         sent.append([found.scores.tolist()[0] for found in detector(IMAGES)])  # one over the images of a call
         assert detector.profile.input_size == ((100, 100) if len(sent) == 1 else (0, 0))
     assert sent == [[0.25] * 4, [1.0] * 4]
+    square = load_detector(model(shape=FREE), batch=4, **RULES["limits, a square for all"][1])
+    assert [found.scores[0] for found in square(IMAGES[:2])] == [0.25] * 2, "a short batch is filled up, as of any size"
 
 
 def test_image_info_of_what_the_model_was_given_leads_back_to_the_image(model):

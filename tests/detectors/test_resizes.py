@@ -108,6 +108,23 @@ def test_boxes_go_into_the_input_and_back_unchanged(of, picture):
 
 
 @pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"resize": "letterbox"}, (24, 0, 72, 48)),
+        ({"resize": "letterbox", "align": "center"}, (24, 0, 72, 48)),
+        ({"resize": "letterbox", "align": "top_left"}, (0, 0, 48, 48)),
+        ({"resize": "keep_aspect", "align": "top_left"}, (0, 0, 48, 48)),
+        ({"resize": "letterbox", "max_side": 40}, (28, 4, 68, 44)),
+        ({"resize": "keep_aspect", "max_side": 40}, (0, 0, 40, 40)),
+    ],
+)
+def test_align_puts_the_picture_in_the_middle_or_at_the_left_top(keys, expected):
+    prepared = fit(np.full((60, 60, 3), 255, np.uint8), rule(**keys), 96, 48, np.uint8)
+    y, x = np.nonzero(prepared.pixels[:, :, 0])
+    assert (x.min(), y.min(), x.max() + 1, y.max() + 1) == expected
+
+
+@pytest.mark.parametrize(
     ("fill", "expected"), [("114", (114, 114, 114)), ("10,20,30", (10, 20, 30)), (None, (0, 0, 0))]
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
