@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pytest_cropdet.data.category_mismatch import mismatch
-from pytest_cropdet.data.category_names import close_names, names_of, pair_names, same_spelling
+from pytest_cropdet.data.category_names import close_names, is_spelt_like, names_of, pair_names
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.geometry import Ints, iou
@@ -155,7 +155,7 @@ class CategoryMap:
             named = tuple(
                 dict.fromkeys(known[key] for key, each in self.ids.items() if each == target and key in known)
             )
-            if named and [*map(same_spelling, named)] != [same_spelling(self.dataset[target])]:
+            if any(not is_spelt_like(each, self.dataset[target]) for each in named):
                 found[self.dataset[target]] = named
         return found
 
@@ -185,7 +185,7 @@ def reconcile(detector: Mapping[int, str] | None, dataset: Mapping[int, str], ne
             )
         return CategoryMap("id", dict(names.ids), dataset, merged=names.merged)
     ids, folded = pair_names(detector, names)
-    names.refuse_mistyped(detector.values(), (detector[key] for key in ids))
+    names.refuse_mistyped(detector.values())
     unknown = [key for key in needed if key not in set(ids.values())]
     if unknown:
         raise DetectorError(mismatch(detector, names, ids, unknown))
@@ -198,7 +198,7 @@ def select_categories(names: Iterable[str], dataset: Mapping[int, str]) -> list[
     chosen = []
     for name in names:
         ids, _ = pair_names({0: name}, known)
-        if ids and dataset[ids[0]] in known.groups and same_spelling(dataset[ids[0]]) != same_spelling(name):
+        if ids and dataset[ids[0]] in known.groups and not is_spelt_like(dataset[ids[0]], name):
             group = dataset[ids[0]]
             raise SpecError(f"{name!r} is counted in the group {group!r} (--cropdet-group); write {group!r}")
         if not ids:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.settings import name_lists
 
-__all__ = ["CategoryNames", "close_names", "names_of", "pair_names", "same_spelling", "spelling"]
+__all__ = ["CategoryNames", "close_names", "is_spelt_like", "names_of", "pair_names"]
 
 TYPING_MISTAKE = 0.8  # of difflib's likeness: a name that nobody has and that is so close to one is mistyped
 NEAREST = 0.6  # likeness of names that a message proposes
@@ -83,11 +83,11 @@ class CategoryNames(Mapping[int, str]):
     def __len__(self) -> int:
         return len(self.shown)
 
-    def refuse_mistyped(self, detector: Iterable[str], used: Iterable[str]) -> None:
+    def refuse_mistyped(self, detector: Iterable[str]) -> None:
         """Raise ``SpecError`` for a name in an alias or a group that nobody has, but for its spelling.
 
-        ``detector``: all its names. ``used``: those of them that were paired. A name that is close to none is left
-        alone, so that one line can serve several models.
+        ``detector``: all its names. A name that is close to none is left alone, so that one line can serve several
+        models.
         """
         given = {
             each
@@ -95,11 +95,12 @@ class CategoryNames(Mapping[int, str]):
             for key in lists
             for each in (key, *lists[key])
         }
-        everyone = {spelling(each) for each in (*detector, *self.values(), *sum(self.groups.values(), ()))}
-        mine = {spelling(each) for each in (*given, *used, *sum(self.groups.values(), ()))}
-        free = [each for each in dict.fromkeys((*detector, *self.values())) if spelling(each) not in mine]
+        members = sum(self.groups.values(), ())
+        everyone = [*detector, *self.values(), *members]
+        mine = [*given, *members]
+        free = [each for each in dict.fromkeys((*detector, *self.values())) if not _is_among(each, mine)]
         for name in sorted(given):
-            close = [] if spelling(name) in everyone else close_names(name, free, TYPING_MISTAKE)
+            close = [] if _is_among(name, everyone) else close_names(name, free, TYPING_MISTAKE)
             if close:
                 wrong = next(one for one in self.given if name in one)
                 raise SpecError(
@@ -127,20 +128,51 @@ def same_spelling(name: str) -> str:
     return re.sub(r"[\s_-]+", "", plain(name))
 
 
-def spelling(name: str) -> str:
-    """Return a name as :func:`same_spelling` does, in the singular.
+def plurals(word: str) -> set[str]:
+    """Return how the plural of a word may be spelt; both without case and separators.
 
-    >>> [spelling(each) for each in ("Berries", "boxes", "bus", "glass", "traffic lights", "gas")]
-    ['berry', 'box', 'bus', 'glass', 'trafficlight', 'gas']
+    >>> [sorted(plurals(each)) for each in ("berry", "box", "plane", "gas")]
+    [['berries', 'berrys'], ['boxes', 'boxs'], ['planes'], ['gases']]
     """
-    word = same_spelling(name)
-    if len(word) <= 3 or word.endswith(("ss", "us", "is")):
-        return word
-    if word.endswith("ies") and len(word) > 4:
-        return f"{word[:-3]}y"
-    if word.endswith(("ses", "xes", "zes", "ches", "shes")):
-        return word[:-2]
-    return word[:-1] if word.endswith("s") else word
+    if len(word) < 3:
+        return set()
+    found = {f"{word}es"} if word.endswith(("s", "x", "z", "ch", "sh")) else set()
+    if word.endswith("y"):
+        found.add(f"{word[:-1]}ies")
+    return found if word.endswith(("s", "u", "i")) else {*found, f"{word}s"}
+
+
+def is_spelt_like(one: str, other: str) -> bool:
+    """Return whether two names are the same but for case, separators, and a plural.
+
+    >>> is_spelt_like("Traffic_Lights", "traffic light"), is_spelt_like("plan", "plane")
+    (True, False)
+    """
+    left, right = same_spelling(one), same_spelling(other)
+    return left == right or left in plurals(right) or right in plurals(left)
+
+
+class _Spellings:
+    """Names with their owners, looked up by spelling; ``plural``: in the singular and the plural, too."""
+
+    def __init__(self, owned: Iterable[tuple[int | str, str]], *, plural: bool) -> None:
+        self.plural = plural
+        self._words: dict[str, dict[int | str, str]] = {}
+        self._plurals: dict[str, dict[int | str, str]] = {}
+        for owner, name in owned:
+            word = same_spelling(name)
+            self._words.setdefault(word, {}).setdefault(owner, name)
+            for each in plurals(word) if plural else ():
+                self._plurals.setdefault(each, {}).setdefault(owner, name)
+
+    def of(self, name: str) -> dict[int | str, str]:
+        """Return the owners of a name of that spelling, with their names."""
+        word = same_spelling(name)
+        found = dict(self._words.get(word, {}))
+        if self.plural:
+            for each in (self._plurals.get(word, {}), *(self._words.get(many, {}) for many in plurals(word))):
+                found = {**each, **found}
+        return found
 
 
 def pair_names(detector: Mapping[int, str], names: CategoryNames) -> tuple[dict[int, int], list[tuple[str, str]]]:
@@ -153,15 +185,17 @@ def pair_names(detector: Mapping[int, str], names: CategoryNames) -> tuple[dict[
     by_name |= {plain(each): key for key, others in names.also.items() for each in others if plain(each) not in by_name}
     ids = {key: by_name[plain(name)] for key, name in detector.items() if plain(name) in by_name}
     folded: list[tuple[str, str]] = []
-    own = [*names.items()]
-    own += [(key, each) for key, others in names.also.items() for each in others]
-    for fold in (same_spelling, spelling):
-        theirs = {plain(name): fold(name) for name in detector.values()}
+    own = [*names.items(), *((key, each) for key, others in names.also.items() for each in others)]
+    for plural in (False, True) if len(ids) < len(detector) else ():
+        ours = _Spellings(own, plural=plural)
+        theirs = _Spellings(((plain(name), name) for name in detector.values()), plural=plural)
         for key, name in detector.items():
-            ours = {place: each for place, each in own if fold(each) == fold(name)}
-            if key not in ids and len(ours) == 1 and [*theirs.values()].count(fold(name)) == 1:
-                ids[key], there = next(iter(ours.items()))
-                folded.append((name, there))
+            found = {} if key in ids else ours.of(name)
+            if len(found) == 1:
+                target, there = next(iter(found.items()))
+                if len(theirs.of(there)) == 1 and isinstance(target, int):
+                    ids[key] = target
+                    folded.append((name, there))
     return ids, folded
 
 
@@ -174,15 +208,17 @@ def close_names(name: str, among: Iterable[str], likeness: float = NEAREST) -> l
 
 
 def _matching(wanted: Iterable[str], names: Mapping[int, str]) -> list[int]:
-    """Return the ids whose name is one of those wanted, or the only one of its spelling."""
+    """Return the ids whose name is one of those wanted, or the only one that is spelt like it."""
     found = set()
     for name in wanted:
-        for fold in (plain, same_spelling, spelling):
-            same = [key for key, each in names.items() if fold(each) == fold(name)]
-            if same and (fold is plain or len(same) == 1):
-                found |= {*same}
-                break
+        same = [key for key, each in names.items() if plain(each) == plain(name)]
+        like = [key for key, each in names.items() if is_spelt_like(each, name)]
+        found |= {*same} or ({*like} if len(like) == 1 else set())
     return sorted(found)
+
+
+def _is_among(name: str, names: Iterable[str]) -> bool:
+    return any(is_spelt_like(name, each) for each in names)
 
 
 def _proposed(wanted: Iterable[str], names: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.data.category_names import CategoryNames, spelling
+from pytest_cropdet.data.category_names import CategoryNames, is_spelt_like
 from pytest_cropdet.data.coco import Annotations
 from pytest_cropdet.data.dataset import Dataset
 from pytest_cropdet.data.samples import Sample
@@ -76,5 +76,9 @@ class RenamedDataset:
 
 def rename_annotations(annotations: Annotations, group: Sequence[str]) -> Annotations:
     """Return annotations in which the names of a group are the group's."""
-    names = {spelling(each): head for head, others in name_lists("cropdet_group", group).items() for each in others}
-    return replace(annotations, names=tuple(names.get(spelling(each), each) for each in annotations.names))
+    lists = name_lists("cropdet_group", group)
+    shown = {
+        name: next((head for head, others in lists.items() if any(is_spelt_like(name, each) for each in others)), name)
+        for name in set(annotations.names)
+    }
+    return replace(annotations, names=tuple(shown[each] for each in annotations.names))
