@@ -87,8 +87,8 @@ class DryRun:
             )
         if self.share_of_objects < 0.5:
             found.append(
-                "undecided for sure: the kept categories hold less than half of the objects: group rare categories, "
-                "or name those that matter (--cropdet-categories)"
+                "undecided for sure: the kept categories hold less than half of the objects: group rare categories "
+                "(--cropdet-group=NAME=OTHER,OTHER), or name those that matter (--cropdet-categories)"
             )
         if self.crowded:
             found.append(

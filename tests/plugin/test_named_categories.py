@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 NAMED = """
@@ -81,3 +83,25 @@ def test_a_group_that_the_data_set_has_nothing_of_is_one_failure(project, said):
     assert "cropdet_group animal=deer,fox: the data set has none of these categories; it has red, green, blue" in said(
         result
     )
+
+
+def test_files_and_the_check_with_pycocotools_have_the_group(project):
+    result = project.gate(
+        "fakes:perfect",
+        "--cropdet-group=warm=red,green",
+        "--cropdet-verify",
+        "--cropdet-explain=always",
+        "--cropdet-objects=objects.csv",
+        "--cropdet-detections=coco",
+    )
+    assert result.ret in (0, 1)
+    result.assert_outcomes(**{"passed" if result.ret == 0 else "failed": 1})
+    assert project.gates[0]["evaluator"]
+    rows = (project.path / "objects.csv").read_text().splitlines()
+    place = rows[0].split(",").index("category")
+    assert {row.split(",")[place] for row in rows[1:]} == {"warm", "blue"}
+    truths = [json.loads(path.read_text()) for path in (project.path / "coco").rglob("*truth*.json")]
+    assert truths
+    for truth in truths:
+        assert {each["id"]: each["name"] for each in truth["categories"]} == {1: "warm", 3: "blue"}
+        assert {each["category_id"] for each in truth["annotations"]} == {1, 3}
