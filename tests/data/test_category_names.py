@@ -200,6 +200,7 @@ def test_only_what_overlaps_by_half_under_another_name_is_one_object():
     assert len(matched.translate(found((0, 1, 0.6), (1, 1, 0.5)))) == 2, (
         "one name: as the detector's own suppression left it"
     )
+    assert len(matched.translate(found((0, 1, 0.6), (1, 1, 0.5), (60, 2, 0.9)))) == 3
     assert len(matched.translate(found((0, 1, 0.6), (4, 2, 0.5)))) == 2, "IoU 6 / 14"
     assert len(matched.translate(found((0, 1, 0.6), (3, 2, 0.5)))) == 1, "IoU 7 / 13"
     chain = found((0, 1, 0.9), (3, 2, 0.8), (6, 1, 0.7))

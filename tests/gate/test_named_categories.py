@@ -125,6 +125,8 @@ def test_windows_are_the_same_and_so_are_the_kept_detections(tmp_path):
     repeated = calls(group=("animal=cat,dog",))[0]
     assert (again <= 16, repeated) == (True, 0), "at most the images that are sent twice, then nothing"
     assert {each.name for each in grouped.categories} == {"animal", "bird"}
+    aliased = calls(alias=("dog=hound",))[0]
+    assert aliased == again, "how far two answers are apart is measured again, with other names, and nothing else"
 
 
 def test_a_dry_run_and_the_benchmark_count_groups_too():

@@ -11,19 +11,19 @@ import fakes
 
 def make():
     found = fakes.Finder()
-    found.categories = {1: "ruby", 2: "greens", 3: "navy"}
+    found.categories = {1: "ruby", 2: "limes", 3: "navy"}
     return found
 """
-ALIASES = ("--cropdet-alias=red=ruby,crimson", "--cropdet-alias=blue=navy")
+ALIASES = ("--cropdet-alias=red=ruby,crimson", "--cropdet-alias=blue=navy", "--cropdet-alias=green=lime")
 
 
 def test_aliases_pair_a_detector_whose_names_are_others_in_every_check(project, said):
     project.write(named=NAMED)
     result = project.gate("named:make", *ALIASES, "--cropdet-checks=gate,search,invariants")
-    assert project.gates[0]["pairing"]["merged"] == {"red": ["ruby"], "blue": ["navy"]}
+    assert project.gates[0]["pairing"]["merged"] == {"red": ["ruby"], "green": ["limes"], "blue": ["navy"]}
     assert project.gates[0]["drop"]["value"] == 0
     text = said(result)
-    assert "though spelt differently: 'greens' = 'green'" in text
+    assert "though spelt differently: 'limes' = 'lime'" in text
     assert "the detector's 'ruby' mean 'red'" in text
     searched = next(each for each in project.checks if each["kind"] == "search")
     assert searched["verdict"] != "skip", "without the aliases it finds no object"
@@ -33,7 +33,7 @@ def test_without_them_both_lists_are_shown_with_the_option_to_set(project, said)
     project.write(named=NAMED)
     result = project.gate("named:make")
     result.assert_outcomes(failed=1)
-    assert "the detector does not know 'red', 'blue' of the data set." in said(result)
+    assert "the detector does not know 'red', 'green', 'blue' of the data set." in said(result)
     assert "--cropdet-alias='NAME=OTHER'" in said(result)
 
 
