@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pytest_cropdet.data.category_mismatch import mismatch
-from pytest_cropdet.data.category_names import close_names, is_spelt_like, names_of, pair_names
+from pytest_cropdet.data.category_names import close_names, is_spelt_like, names_of, pair_names, plain
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.geometry import Ints, iou
@@ -194,9 +194,12 @@ def reconcile(detector: Mapping[int, str] | None, dataset: Mapping[int, str], ne
 
 def select_categories(names: Iterable[str], dataset: Mapping[int, str]) -> list[int]:
     """Return the ids of categories given by name; ``SpecError`` names one that the data set does not have."""
-    known = names_of(dataset)
-    chosen = []
+    known, chosen = names_of(dataset), []
+    by_name = {plain(name): key for key, name in dataset.items()}
     for name in names:
+        if plain(name) in by_name:
+            chosen.append(by_name[plain(name)])
+            continue
         ids, _ = pair_names({0: name}, known)
         if ids and dataset[ids[0]] in known.groups and not is_spelt_like(dataset[ids[0]], name):
             group = dataset[ids[0]]

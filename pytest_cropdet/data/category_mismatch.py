@@ -19,7 +19,7 @@ def mismatch(detector: Mapping[int, str], names: CategoryNames, ids: Mapping[int
     partners: dict[int, list[str]] = {}
     for key, target in sorted(ids.items()):
         partners.setdefault(target, []).append(f"{key} {detector[key]}")
-    proposed = {key: close_names(names[key], free) for key in unknown}
+    proposed = {key: close_names(names[key], free) for key in unknown[:ROWS]}
     own_ids = {name: key for key, name in detector.items()}
     lacking = [
         (
@@ -30,10 +30,11 @@ def mismatch(detector: Mapping[int, str], names: CategoryNames, ids: Mapping[int
     ]
     paired = [(f"{key} {names[key]}", ", ".join(partners[key])) for key in names if key in partners]
     unpaired = [("-", f"{key} {name}") for key, name in sorted(detector.items()) if key not in ids]
-    rows = [("the data set's", "the detector's"), *_cut(lacking), *_cut(paired), *_cut(unpaired)]
+    rows = [("the data set's", "the detector's"), *_cut(lacking, len(unknown)), *_cut(paired), *_cut(unpaired)]
     width = max(len(left) for left, _ in rows)
     table = "\n".join(f"  {left:<{width}} | {right}" for left, right in rows)
-    listed = ", ".join(repr(names[key]) for key in unknown)
+    more = f" and {len(unknown) - ROWS} more" if len(unknown) > ROWS else ""
+    listed = ", ".join(repr(names[key]) for key in unknown[:ROWS]) + more
     return f"the detector does not know {listed} of the data set.\n{table}\n{_fixes(names, proposed, partners)}"
 
 
@@ -55,6 +56,6 @@ def _fixes(names: CategoryNames, proposed: Mapping[int, Sequence[str]], partners
     return "; or ".join(fixes)
 
 
-def _cut(rows: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    more = len(rows) - ROWS
+def _cut(rows: Sequence[tuple[str, str]], count: int = 0) -> list[tuple[str, str]]:
+    more = max(len(rows), count) - ROWS
     return [*rows[:ROWS], (f"... and {more} more", "")] if more > 0 else [*rows]

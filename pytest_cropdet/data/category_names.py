@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.settings import name_lists
 
-__all__ = ["CategoryNames", "close_names", "is_spelt_like", "names_of", "pair_names"]
+__all__ = ["CategoryNames", "close_names", "is_spelt_like", "names_of", "pair_names", "plain"]
 
 TYPING_MISTAKE = 0.8  # of difflib's likeness: a name that nobody has and that is so close to one is mistyped
 NEAREST = 0.6  # likeness of names that a message proposes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -303,6 +304,18 @@ def test_a_long_mismatch_is_cut_short():
     lines = str(caught.value).splitlines()
     assert len(lines) == 1 + 1 + 13 + 13 + 1
     assert sum(line.strip(" |") == "... and 48 more" for line in lines) == 2
+    assert lines[0].endswith("'bbb11' and 48 more of the data set.")
+
+
+def test_thousands_of_categories_are_paired_and_chosen_at_once():
+    data = {k: f"thing_{k}" for k in range(3000)}
+    start = time.perf_counter()
+    matched = reconcile({k: f"Thing {k}" for k in range(2999, -1, -1)}, data, list(data))
+    assert matched.ids == {k: k for k in data}
+    assert select_categories(data.values(), data) == [*data]
+    with pytest.raises(DetectorError, match="and 2988 more of the data set"):
+        reconcile({k: f"other {k}" for k in range(3000)}, data, list(data))
+    assert time.perf_counter() - start < 3
 
 
 def test_the_pairing_goes_into_json_and_back():
