@@ -60,7 +60,7 @@ def triangle_weights(size: int, count: int) -> tuple[NDArray[np.int64], Floats]:
 
     >>> first, weights = triangle_weights(4, 2)
     >>> first, weights.round(3).tolist()
-    (array([0, 0]), [[0.429, 0.429, 0.143, 0.0], [0.0, 0.143, 0.429, 0.429]])
+    (array([0, 1]), [[0.429, 0.429, 0.143], [0.143, 0.429, 0.429]])
     """
     step = size / count
     reach = max(step, 1.0)

@@ -72,6 +72,7 @@ def frame_of(width: int, height: int, resize: str | ResizeRule, input_width: int
 def fit(image: Image, resize: str | ResizeRule, input_width: int, input_height: int, dtype: Any) -> PreparedImage:
     """Return ``image`` resized as :func:`frame_of` says; borders and interpolation are those of the rule."""
     rule = ResizeRule.of(resize)
+    filling = _filling(rule, dtype)
     height, width = image.shape[:2]
     frame = frame_of(width, height, rule, input_width, input_height)
     inner_width, inner_height = round(width * frame.scale[0]), round(height * frame.scale[1])
@@ -83,7 +84,7 @@ def fit(image: Image, resize: str | ResizeRule, input_width: int, input_height: 
     if (inner_width, inner_height) != (frame.input_width, frame.input_height):
         left, top = frame.offset
         canvas = np.empty((frame.input_height, frame.input_width, 3), dtype)
-        canvas[:] = _filling(rule, dtype)
+        canvas[:] = filling
         canvas[top : top + inner_height, left : left + inner_width] = pixels
         pixels = canvas
     return PreparedImage(pixels, frame)

@@ -8,7 +8,15 @@ from typing import Any
 
 from pytest_cropdet.causes import Explainer, Explanation, try_mitigations
 from pytest_cropdet.crops import Plan, choose_samples, make_plan, refuse_without_truth, shuffled
-from pytest_cropdet.data import CategoryMap, Dataset, Sample, load_annotations, select_categories
+from pytest_cropdet.data import (
+    CategoryMap,
+    Dataset,
+    Sample,
+    load_annotations,
+    rename_annotations,
+    select_categories,
+    with_names,
+)
 from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.evaluation import CropIndex, build_objects, kept_categories
@@ -82,6 +90,7 @@ def events(
     """
     begun = time.perf_counter()
     handle = as_handle(detector)
+    dataset = with_names(dataset, settings.alias, settings.group)
     keys = BatchKeys.of(cache, handle)
     if keys is not None and not keys.recall_profile(handle):
         keys.keep_profile(handle)
@@ -166,7 +175,9 @@ class GateScorer:
             refuse_without_truth(settings.crops)
         self.plan = make_plan(samples, settings.crops, settings.seed, settings.max_crops) if plan is None else plan
         self._mixed = shuffled(samples, settings.seed)
-        self.training = None if settings.train_data is None else load_annotations(settings.train_data)
+        self.training = None
+        if settings.train_data is not None:
+            self.training = rename_annotations(load_annotations(settings.train_data), settings.group)
         self._repeat: Repeat | None = None
         self._targets: Targets | None = None  # pseudo-labels are those of detections
         self._kept: list[int] = []

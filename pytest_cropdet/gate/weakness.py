@@ -7,7 +7,7 @@ and judged on the other.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
 
@@ -167,7 +167,7 @@ class Answers:
         changed = [key for key in pairs if self.categories.ids.get(key) != pairs[key]]
         if not changed:
             return
-        other = CategoryMap("id", {**self.categories.ids, **pairs}, self.categories.dataset)
+        other = replace(self.categories, by="id", ids={**self.categories.ids, **pairs})
         before, after = (self._worth(samples, judged, each) for each in (self.categories, other))
         changed.sort(key=lambda key: -best[key][1])
         names = tuple((key, self.categories.dataset[pairs[key]]) for key in changed)

@@ -90,9 +90,9 @@ _OF_SESSION = (  # which no marker takes
 # The order in which help and docs/options.md show them; what is not named here comes last.
 _SHOWN = """
     model detector data images data_errors train_data crops max_crops max_drop min_ratio min_crop_ap metric categories
-    min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain fill
-    both_orders try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json report objects
-    detections
+    alias group min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks
+    explain fill both_orders try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json
+    report objects detections
 """
 
 

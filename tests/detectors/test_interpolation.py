@@ -73,10 +73,7 @@ def test_area_is_the_mean_of_what_a_pixel_covers():
 def test_area_is_a_mean_on_the_side_that_shrinks_where_the_other_grows(width, height):
     image = noise(60, 40).astype(np.float32)
     mixed = interpolate(image, width, height, "area")
-    if width < 60:
-        image = image.reshape(40, 15, 4, 3).mean(axis=2)
-    else:
-        image = image.reshape(10, 4, 60, 3).mean(axis=1)
+    image = image.reshape(40, 15, 4, 3).mean(axis=2) if width < 60 else image.reshape(10, 4, 60, 3).mean(axis=1)
     theirs = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     np.testing.assert_allclose(mixed, theirs, atol=1e-3)
 

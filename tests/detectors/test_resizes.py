@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_cropdet.causes.diagnostics.model_input import at_input, input_note
-from pytest_cropdet.detectors import DetectorHandle, alternatives, change_convention
+from pytest_cropdet.detectors import Declared, DetectorHandle, alternatives, change_convention
+from pytest_cropdet.detectors import adapters as module
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import Profile, fingerprint_of_files
 from pytest_cropdet.detectors.resize import fit, frame_of
@@ -102,6 +105,23 @@ def test_boxes_go_into_the_input_and_back_unchanged(of, picture):
     assert left >= 0
     assert top >= 0
     assert (left + inner_width, top + inner_height) <= (frame.input_width, frame.input_height)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"resize": "letterbox"}, (24, 0, 72, 48)),
+        ({"resize": "letterbox", "align": "center"}, (24, 0, 72, 48)),
+        ({"resize": "letterbox", "align": "top_left"}, (0, 0, 48, 48)),
+        ({"resize": "keep_aspect", "align": "top_left"}, (0, 0, 48, 48)),
+        ({"resize": "letterbox", "max_side": 40}, (28, 4, 68, 44)),
+        ({"resize": "keep_aspect", "max_side": 40}, (0, 0, 40, 40)),
+    ],
+)
+def test_align_puts_the_picture_in_the_middle_or_at_the_left_top(keys, expected):
+    prepared = fit(np.full((60, 60, 3), 255, np.uint8), rule(**keys), 96, 48, np.uint8)
+    y, x = np.nonzero(prepared.pixels[:, :, 0])
+    assert (x.min(), y.min(), x.max() + 1, y.max() + 1) == expected
 
 
 @pytest.mark.parametrize(
@@ -425,3 +445,27 @@ def test_sizes_at_the_input_are_measured_with_the_rule():
         "sizes are those at the model's input (resize=keep_aspect, min_side=50, max_side=400, pad=32)"
     )
     assert input_note((320, 300), "letterbox").endswith("input of 300 x 320 pixels (resize=letterbox)")
+
+
+def test_boxes_are_read_in_another_way_with_the_rule():
+    how = rule("letterbox", align="top_left", rounding="floor", min_side=50, max_side=90)
+    boxes = np.array([[20.0, 10.0, 60.0, 30.0]])
+    for units in ("normalized", "input"):
+        for size in ((96, 96), (0, 0)):
+            declared = Declared("yxyx", units, *size, how)
+            assert declared.knows_input
+            expected = frame_of(201, 100, how, *size).to_input(boxes)
+            if units == "normalized":
+                frame = frame_of(201, 100, how, *size)
+                expected = expected / np.array([frame.input_width, frame.input_height] * 2, float)
+            np.testing.assert_allclose(declared.undone(boxes, 201, 100)[:, [1, 0, 3, 2]], expected, rtol=1e-12)
+    assert not Declared("yxyx", "input", 0, 0, "letterbox").knows_input
+
+
+def test_no_adapter_resizes_by_the_word_alone():
+    """`fit(image, description.resize, ...)` would leave out fill, align and the other keys without a word."""
+    adapters = Path(module.__file__).parent.glob("*.py")
+    calls = {path.name: re.findall(r"\bfit\(([^()]*(?:\([^()]*\))?[^()]*)\)", path.read_text()) for path in adapters}
+    found = {name: each for name, each in calls.items() if each}
+    assert {"tflite.py", "tensorflow_model.py"} <= set(found)
+    assert not [name for name, each in found.items() if any("description.resize" in call for call in each)]

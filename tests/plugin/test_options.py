@@ -19,6 +19,8 @@ VALUES = {
     "crops": ("tile", "random:keep=0.5", "tile:size=64"),
     "max_drop": ("0.3", "0.2", "0.1"),
     "categories": ("red", "green", "blue"),
+    "alias": ("red=ruby", "green=lime", "blue=navy,azure"),
+    "group": ("warm=red,green", "cold=green,blue", "all=red,green,blue"),
     "min_visibility": (0.4, 0.3, 0.0),
     "seed": (12, 11, 0),
     "fill": ("gray", "blur", "mean"),
