@@ -333,6 +333,14 @@ def test_a_detr_whose_column_0_is_no_category_counts_from_1(save: Save) -> None:
     assert load_detector(path, **said, labels="red,blue").categories == {1: "red", 2: "blue"}
 
 
+def test_a_detr_that_takes_pixels_as_they_are_needs_no_mean(save: Save) -> None:
+    path = save(models.queries(Graph(ends=(0, 255), dtype="uint8"), SOFTMAX, ("logits", "pred_boxes")))
+    detector = load_detector(path, activation="softmax", labels=LABELS, resize="stretch")
+    size = (211, 157)
+    image, box = paint(size)
+    assert away(detector([image])[0], box, size) < 1.5
+
+
 def test_queries_with_sigmoid_have_no_such_column_and_each_score_counts(save: Save) -> None:
     logits = np.array([[-9.0, 2.0, -9.0], [-9.0, -1.0, 1.0], [-9.0, -9.0, -9.0]])
     path = save(models.queries(Graph(), logits, ("logits", "pred_boxes")))
@@ -558,3 +566,4 @@ def test_an_option_of_another_kind_is_refused_by_name(save: Save) -> None:
     assert "units=pixels" in refusal(path, **LIST | {"units": "pixels"})
     assert "resize=inside" in refusal(path, **LIST | {"resize": "inside"})
     assert "activation=softmax" in refusal(path, **LIST, activation="softmax")
+    assert "head=yolo is not used: it says how one table is read" in refusal(path, **LIST, head="yolo")

@@ -215,7 +215,7 @@ class OnnxAdapter:
         if self._resize.resize == "inside":
             fitted = PreparedImage(image, Frame(width, height, width, height))
         else:
-            dtype = np.uint8 if self._input.tensor.dtype == np.uint8 else np.float32
+            dtype = np.uint8 if self._input.has_pixels else np.float32
             fitted = fit(image, self._resize, self._size[1], self._size[0], dtype)
         return PreparedImage(self._input.values(fitted.pixels, self.description), fitted.frame)
 

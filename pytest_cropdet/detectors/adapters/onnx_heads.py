@@ -66,15 +66,16 @@ def choose_onnx_head(
     ``size``: height and width of the input in pixels; ``labels``: names of categories, where they are known.
     """
     roles = graph.roles(given)
+    boxes, logits = graph.named("pred_boxes"), graph.named("pred_logits", "logits")
+    places = [place for place, tensor in enumerate(graph.tensors) if tensor.ndim == 3]
+    if not roles and None in (boxes, logits) and len(places) == 1 and graph.tensors[places[0]].shape[2] != 4:
+        return _of_table(graph, places[0], image, size, given, labels, metadata)
+    given.refuse(f"it says how one table is read, and its outputs are {graph.listed()}", "head")
     if roles:
         return _by_roles(graph, image, roles, given, labels)
-    boxes, logits = graph.named("pred_boxes"), graph.named("pred_logits", "logits")
     if boxes is not None and logits is not None:
-        head, described, proof = choose_queries(graph, boxes, logits, given, labels)
+        head, described, proof = choose_queries(graph, image, boxes, logits, given, labels)
         return OnnxOutputs(head, (boxes, logits), described, proof)
-    places = [place for place, tensor in enumerate(graph.tensors) if tensor.ndim == 3]
-    if len(places) == 1 and graph.tensors[places[0]].shape[2] != 4:
-        return _of_table(graph, places[0], image, size, given, labels, metadata)
     if len(graph.tensors) == 1 and graph.tensors[0].ndim == 2 and graph.tensors[0].shape[1] == 7:
         described = _listed(given, image, "rows of an image, a box, a category and a score")
         return OnnxOutputs(BatchRows(0, _plain(described, ANY_LENGTH)), (), described)

@@ -51,6 +51,11 @@ class OnnxInput:
         return self.size is not None
 
     @property
+    def has_pixels(self) -> bool:
+        """Whether it takes the numbers of an image as they are."""
+        return bool(self.tensor.dtype == np.uint8)
+
+    @property
     def scales_boxes(self) -> bool:
         """Whether boxes come multiplied with sizes that are inputs too: with 1, they are 0 to 1."""
         return any(other.name == TARGET_SIZES for other in self.others)
@@ -62,7 +67,7 @@ class OnnxInput:
 
     def decide_range(self, given: Description) -> str:
         """Return the range of a pixel; what cannot be is refused."""
-        if self.tensor.dtype == np.uint8:
+        if self.has_pixels:
             given.refuse("its input is uint8, which has the pixels as they are", "mean", "std")
             if given.range not in (None, "0..255"):
                 raise DetectorError(f"range={given.range}: its input is uint8, which has 0..255")
@@ -75,7 +80,7 @@ class OnnxInput:
 
     def values(self, pixels: NDArray[Any], given: Description) -> NDArray[Any]:
         """Return pixels (height, width, 3), 0..255, as the tensor has them."""
-        if self.tensor.dtype != np.uint8:
+        if not self.has_pixels:
             mean, std = (None if each is None else numbers_of(each) for each in (given.mean, given.std))
             pixels = scale_values(pixels, str(given.range), mean, std)
         ordered = pixels.transpose(2, 0, 1) if self.channels == 0 else pixels

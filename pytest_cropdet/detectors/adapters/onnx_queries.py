@@ -3,6 +3,7 @@
 from pytest_cropdet.detectors.adapters.detection_lists import QueryTable
 from pytest_cropdet.detectors.adapters.heads import MOST_KEPT
 from pytest_cropdet.detectors.adapters.onnx_graph import OnnxGraph
+from pytest_cropdet.detectors.adapters.onnx_input import OnnxInput
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.label_files import Labels, Proof
 from pytest_cropdet.errors import DetectorError
@@ -11,7 +12,7 @@ __all__ = ["choose_pair", "choose_queries"]
 
 
 def choose_queries(
-    graph: OnnxGraph, boxes: int, logits: int, given: Description, labels: Labels | None
+    graph: OnnxGraph, image: OnnxInput, boxes: int, logits: int, given: Description, labels: Labels | None
 ) -> tuple[QueryTable, Description, Proof]:
     """Return how ``pred_boxes`` and logits of a DETR are read; its boxes are centre and size in 0..1.
 
@@ -23,9 +24,9 @@ def choose_queries(
     activation = _activation(
         graph, logits, described, "softmax in DETR, whose last column is 'no object'; sigmoid in RT-DETR and others"
     )
-    described.require(
-        "mean", "its outputs have the names of a DETR, some of which take pixels less a mean (0,0,0: this one does not)"
-    )
+    if not image.has_pixels:
+        why = "its outputs have the names of a DETR, some of which take pixels less a mean (0,0,0: this one does not)"
+        described.require("mean", why)
     no_object = "softmax" in (activation, graph.activation_of(logits))
     last = columns - int(no_object)
     first = _first(described, labels, last, graph.outputs[logits].name)
