@@ -22,7 +22,7 @@ from pytest_cropdet.detectors.probe import limit_memory
 from pytest_cropdet.errors import DetectorError
 
 MODELS = Path(__file__).resolve().parents[1] / "fixtures" / "models"
-DEFAULT = (MODELS / "ssd_nms.tflite", MODELS / "ssd_raw.tflite", MODELS / "saved_model")
+DEFAULT = (MODELS / "ssd_nms.tflite", MODELS / "ssd_raw.tflite", MODELS / "saved_model", MODELS / "ssd.onnx")
 SAID = {
     "ssd_nms.tflite": {"labels": str(MODELS / "labels.txt"), "range": "0..255"},
     "ssd_raw.tflite": {
@@ -34,6 +34,7 @@ SAID = {
         "activation": "sigmoid",
     },
     "saved_model": {"labels": str(MODELS / "labels.txt")},
+    "ssd.onnx": {"labels": str(MODELS / "labels.txt")},
 }
 SECONDS = 60
 
@@ -124,7 +125,7 @@ def main() -> int:
 
     bad = 0
     for model in options.models:
-        kind = "saved_model" if model.is_dir() else "tflite"
+        kind = "saved_model" if model.is_dir() else model.suffix[1:]
         description = Description.of(**SAID.get(model.name, {}))
         folder = Path(tempfile.mkdtemp(prefix="damaged-"))
         counts: Counter[str] = Counter()

@@ -27,6 +27,7 @@ __all__ = [
     "check_choice",
     "check_share",
     "configured_dataset",
+    "name_lists",
     "options_of",
     "row",
     "without_change_limits",
@@ -63,6 +64,26 @@ def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:
     """Refuse a word that is not among those allowed; ``SpecError`` names them."""
     if value not in allowed:
         raise SpecError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+def name_lists(name: str, values: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return what ``NAME=OTHER,OTHER`` values say, by NAME; a name that is in two of them is a ``SpecError``.
+
+    >>> name_lists("cropdet_group", ["animal=deer, fox"])
+    {'animal': ('deer', 'fox')}
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    owners: dict[str, str] = {}
+    for value in values:
+        head, _, tail = str(value).partition("=")
+        head, others = head.strip(), tuple(each.strip() for each in tail.split(","))
+        if not head or not all(others):
+            raise SpecError(f"{name} must be NAME=OTHER,OTHER, not {value!r}")
+        for each in dict.fromkeys((head, *others)):
+            if owners.setdefault(each.casefold(), str(value)) != str(value):
+                raise SpecError(f"{name}: {each!r} is in two of them, {owners[each.casefold()]!r} and {value!r}")
+        found[head] = others
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +176,8 @@ class RunSettings:
     0 to 1. ``fill``: what stands for taken pixels in the renderings that explain a drop; the steps of the first are
     reported, others are compared. ``max_crops``: the most windows that a gate may have.
     ``try_mitigations``: where a drop is explained, measures at inference are tried, too. ``max_detections``: how many
-    detections of each crop and category AP counts, the strongest first; COCO counts 100.
+    detections of each crop and category AP counts, the strongest first; COCO counts 100. ``alias``, ``group``:
+    ``NAME=OTHER,OTHER``, names of categories that mean the same, and categories that are counted as one.
     """
 
     crops: str = row(WINDOWS, "SPEC", "windows to cut, a gate for each SPEC", kind="lines", given=(WINDOWS,))
@@ -166,6 +188,12 @@ class RunSettings:
     metric: Metric = row("mAP", "METRIC", "what is gated")  # noqa: RUF009  (a Literal)
     categories: tuple[str, ...] = row(
         (), "NAME[,NAME]", "categories that count (default: all of the data set)", commas=True
+    )
+    alias: tuple[str, ...] = row(
+        (), "NAME=OTHER[,OTHER]", "names that mean one category of the data set, as vehicle=car,truck,bus"
+    )
+    group: tuple[str, ...] = row(
+        (), "NAME=OTHER[,OTHER]", "categories that are counted as one, as animal=deer,fox,boar"
     )
     max_drop: float | None = row(  # where none is stated, that of the option is a gate's
         None,
@@ -252,6 +280,10 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fill", (self.fill,) if isinstance(self.fill, str) else tuple(self.fill))
+        for name in ("alias", "group"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+            name_lists(f"cropdet_{name}", getattr(self, name))
         mine: Any = type(self)
         declared = options_of(mine)
         for name, each in declared.items():

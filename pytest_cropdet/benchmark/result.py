@@ -22,7 +22,7 @@ from pytest_cropdet.benchmark.scores import (
     score,
     shifts,
 )
-from pytest_cropdet.data import HIGH_SCORE, LOW_SHARE, Dataset, Sample, select_categories
+from pytest_cropdet.data import HIGH_SCORE, LOW_SHARE, Dataset, Sample, select_categories, with_names
 from pytest_cropdet.detectors import as_handle, describe
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.evaluation import Bounded, best_f1_score
@@ -120,6 +120,7 @@ class Benchmark:
 
 def estimate(dataset: Dataset, mode: str, settings: RunSettings, detector: Any = None) -> list[str]:
     """Return what a benchmark would do, a line each; with a detector, its time from a few calls."""
+    dataset = with_names(dataset, settings.alias, settings.group)
     plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed)
     calls, seconds, paired = len(plan.samples) + plan.crops, None, tuple[str, ...]()
     if detector is not None and plan.samples:
@@ -174,6 +175,7 @@ def benchmark_events(
     keys = BatchKeys.of(cache, handle)
     if keys is not None and not keys.recall_profile(handle):
         keys.keep_profile(handle)
+    dataset = with_names(dataset, settings.alias, settings.group)
     plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed)
     if not plan.samples:
         raise DataError(f"the data set {dataset.name} has no images")

@@ -12,6 +12,7 @@ from pytest_cropdet.data.loading import load_annotations, load_dataset
 from pytest_cropdet.data.painted import PaintedSample, paint
 from pytest_cropdet.data.plugins import dataset_plugin
 from pytest_cropdet.data.pseudo_labels import HIGH_SCORE, LOW_SHARE, detector_names, stand_in_truth
+from pytest_cropdet.data.renamed import rename_annotations, with_names
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
 from pytest_cropdet.data.standard_error import STANDARD_ERROR_LOCK
 
@@ -43,7 +44,9 @@ __all__ = [
     "paint",
     "read_image",
     "reconcile",
+    "rename_annotations",
     "select_categories",
     "stand_in_truth",
     "warnings_of",
+    "with_names",
 ]

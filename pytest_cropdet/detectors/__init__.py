@@ -9,13 +9,14 @@ from pytest_cropdet.detectors.answer_readings import (
     rounding_hint,
     worth,
 )
-from pytest_cropdet.detectors.description import NO_ANCHORS, Description, alternatives
+from pytest_cropdet.detectors.description import NO_ANCHORS, Description, alternatives, change_convention
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle, describe
 from pytest_cropdet.detectors.libraries import as_detector
 from pytest_cropdet.detectors.loading import load_detector
 from pytest_cropdet.detectors.nms import suppress
 from pytest_cropdet.detectors.protocol import Detector
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
+from pytest_cropdet.detectors.resize_rule import ResizeRule
 
 __all__ = [
     "NO_ANCHORS",
@@ -27,9 +28,11 @@ __all__ = [
     "Frame",
     "PreparedImage",
     "Profile",
+    "ResizeRule",
     "alternatives",
     "as_detector",
     "as_handle",
+    "change_convention",
     "describe",
     "frame_of",
     "lies_on_edges",

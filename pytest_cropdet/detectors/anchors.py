@@ -77,7 +77,7 @@ def read_anchors(source: str | Path | Mapping[str, Any]) -> Anchors:
     in a .npy, lines of four numbers in a .csv, a list in a .json, or there ``{"anchors": [...], "scales": [10, 10, 5,
     5]}`` with the scale factors of the encodings. A .json, or a dict, may instead hold the parameters of a generator
     (:func:`~pytest_cropdet.detectors.anchor_generators.generate_rows`), there with ``scale_factors``. A .tflite has
-    them inside where it ends in ``TFLite_Detection_PostProcess``.
+    them inside where it ends in ``TFLite_Detection_PostProcess``, or in MediaPipe's metadata.
     """
     if isinstance(source, Mapping):
         return _generated(source, f"{source.get('type', 'a generator')}")
@@ -110,10 +110,13 @@ def read_anchors(source: str | Path | Mapping[str, Any]) -> Anchors:
 
 
 def _inside(path: Path) -> Anchors:
-    found = read_tflite(path).postprocess
-    if found is None or found.anchors is None:
-        raise DetectorError(f"anchors={path}: the file has no anchors inside, in an operation {POSTPROCESS}")
-    return _checked(found.anchors, found.scales, str(path))
+    file = read_tflite(path)
+    for found in (file.postprocess, file.metadata):
+        if found is not None and found.anchors is not None:
+            return _checked(found.anchors, found.scales, str(path))
+    raise DetectorError(
+        f"anchors={path}: the file has no anchors inside, in an operation {POSTPROCESS} or in its metadata"
+    )
 
 
 def _generated(parameters: Mapping[str, Any], source: str) -> Anchors:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pytest_cropdet.data import Detections, Sample, flatten_inverted
 from pytest_cropdet.detectors.resize import Frame, frame_of
+from pytest_cropdet.detectors.resize_rule import ResizeRule
 from pytest_cropdet.geometry import FORMATS, Boxes, Crop, Floats, from_format, iou, to_format
 
 __all__ = ["AnswerReading", "Declared", "lies_on_edges", "overlaps", "possible_readings", "rounding_hint", "worth"]
@@ -62,12 +63,12 @@ class Declared:
     units: str = "pixels"
     input_width: int = 0
     input_height: int = 0
-    resize: str = "stretch"
+    resize: str | ResizeRule = "stretch"
 
     @property
     def knows_input(self) -> bool:
         """Whether the size of the model's input is known."""
-        return self.input_width > 0 and self.input_height > 0
+        return ResizeRule.of(self.resize).knows_input(self.input_width, self.input_height)
 
     def frame(self, width: int, height: int) -> Frame:
         """Return how a picture lies in the input; in itself, where that is not known."""

@@ -5,19 +5,30 @@ An adapter fills in what the model file says; what is left is asked of the user,
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from math import isfinite
 from typing import Any
 
 from pytest_cropdet.detectors.label_files import read_labels
+from pytest_cropdet.detectors.resize_rule import RESIZE_CHOICES, RESIZE_KEYS, ResizeRule, fill_of, pad_of
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import FORMATS
 
-__all__ = ["NO_ANCHORS", "Description", "alternatives", "outputs_by_role", "read_labels"]
+__all__ = [
+    "NO_ANCHORS",
+    "Description",
+    "alternatives",
+    "change_convention",
+    "numbers_of",
+    "outputs_by_role",
+    "parse_size",
+    "read_labels",
+]
 
 UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
-RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
+HEADS = ("yolo", "yolo_objectness", "yolo_end2end", "yolox", "efficientdet")
 ROLES = ("boxes", "classes", "scores", "count")
 INPUT_FORMS = ("rgb", "bgr", "chw", "chw01", "pil")
 
@@ -38,6 +49,13 @@ class Description:
     0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
     ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``input``: what a function takes of an
     image, see :func:`~pytest_cropdet.as_detector`. ``timeout``: seconds that a served model may take for a call.
+    ``head``: how one table of boxes is to be
+    read: ``yolo`` (a box and class scores), ``yolo_objectness`` (an objectness before them), ``yolox`` (the same, in
+    cells of grids), ``yolo_end2end`` (corners, a score, a category, no duplicates) or ``efficientdet`` (the image's
+    number before them, y before x). ``input_size``: of an input of any size, as ``WIDTHxHEIGHT``. ``mean``, ``std``:
+    three numbers with commas, in the order of the channels and on the scale of ``range``: subtracted from pixels, then
+    divided by. ``interpolation``, ``fill``, ``align``, ``rounding``, ``min_side``, ``max_side``, ``pad``: the details
+    of ``resize``, see :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`.
     """
 
     boxes: str | None = None
@@ -55,6 +73,17 @@ class Description:
     activation: str | None = None
     signature: str | None = None
     custom_objects: str | None = None
+    head: str | None = None
+    input_size: str | None = None
+    mean: str | None = None
+    std: str | None = None
+    interpolation: str | None = None
+    fill: str | None = None
+    align: str | None = None
+    rounding: str | None = None
+    min_side: int | None = None
+    max_side: int | None = None
+    pad: str | None = None
     input: str | None = None
     timeout: float | None = field(default=None, repr=False)  # no answer depends on it
 
@@ -68,6 +97,7 @@ class Description:
     def of(cls, **given: Any) -> "Description":
         """Return a description from keyword arguments or the texts of options; unknown keys and values are named."""
         values = {key: _parse(key, value) for key, value in given.items() if value is not None}
+        ResizeRule.said_in(values)
         return cls(**values)
 
     def filled(self, **defaults: Any) -> "Description":
@@ -79,6 +109,16 @@ class Description:
         """Return what is decided, by name, in the order of the fields."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
+
+    def rule(self) -> ResizeRule:
+        """Return how images get to the model's input; ``DetectorError`` for keys of the resize that do not fit it."""
+        known = self.known()
+        decided = ResizeRule.said_in(known)
+        if decided is None:
+            key = next((key for key in RESIZE_KEYS if key in known), None)
+            if key is not None:
+                self.require("resize", f"{key}={known[key]} says how images are resized", "letterbox", "keep_aspect")
+        return decided or ResizeRule("inside")
 
     def require(self, key: str, why: str, *choices: str) -> Any:
         """Return a decided value; if it is open, ``DetectorError`` says why it matters and which option decides it.
@@ -122,15 +162,23 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "units": UNITS,
     "channels": CHANNELS,
     "range": RANGES,
-    "resize": RESIZES,
+    **RESIZE_CHOICES,
     "first_category": ("0", "1"),
     "labels": ("FILE",),
     "anchors": ("FILE", NO_ANCHORS),
     "outputs": (",".join(f"{role}:NAME" for role in ROLES),),
     "activation": ACTIVATIONS,
+    "head": HEADS,
+    "input_size": ("WIDTHxHEIGHT",),
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
     "input": INPUT_FORMS,
+    "mean": ("0.485,0.456,0.406", "0,0,0"),
+    "std": ("0.229,0.224,0.225", "1,1,1"),
+    "fill": ("114",),
+    "min_side": ("PIXELS",),
+    "max_side": ("PIXELS",),
+    "pad": ("max_side", "32"),
 }
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),
@@ -138,6 +186,8 @@ _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "threads": (int, 1, 1024),
     "nms_iou": (float, 0, 1),
     "timeout": (float, 0.1, 3600),
+    "min_side": (int, 1, 16384),
+    "max_side": (int, 1, 16384),
 }
 
 
@@ -155,11 +205,37 @@ def _parse(key: str, value: Any) -> Any:
             raise DetectorError(f"{key}={value}: must lie between {low:g} and {high:g}")
         return number
     text = str(value)
-    if key in ("boxes", "units", "channels", "range", "resize", "activation", "input") and text not in _CHOICES[key]:
+    choices = ("boxes", "units", "channels", "range", "activation", "head", "input", *RESIZE_CHOICES)
+    if key in choices and text not in _CHOICES[key]:
         raise DetectorError(f"{key}={text}: must be one of {', '.join(_CHOICES[key])}")
     if key == "outputs":
         outputs_by_role(text)
-    return text
+    if key == "fill":
+        return ",".join(f"{each:.10g}" for each in fill_of(text))
+    if key == "input_size":
+        return "x".join(map(str, parse_size(text)))
+    if key in ("mean", "std"):
+        _check_statistic(key, text)
+    return str(pad_of(text)) if key == "pad" else text
+
+
+def _check_statistic(key: str, text: str) -> None:
+    numbers = numbers_of(text)
+    if len(numbers) != 3 or not all(isfinite(each) for each in numbers) or (key == "std" and min(numbers) <= 0):
+        more = " above 0" if key == "std" else ""
+        raise DetectorError(f"{key}={text}: must be three numbers{more} with commas, such as {_CHOICES[key][0]}")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return the width and height of an input in pixels, from ``640x480`` or, for both sides, ``640``.
+
+    >>> parse_size("640x480"), parse_size("320")
+    ((640, 480), (320, 320))
+    """
+    sides = text.lower().split("x")
+    if not 1 <= len(sides) <= 2 or not all(side.strip().isdecimal() and 0 < int(side) <= 16384 for side in sides):
+        raise DetectorError(f"input_size={text}: must be WIDTHxHEIGHT in pixels, such as 640x480, each from 1 to 16384")
+    return int(sides[0]), int(sides[-1])
 
 
 def alternatives(key: str, value: Any) -> list[Any]:
@@ -172,6 +248,31 @@ def alternatives(key: str, value: Any) -> list[Any]:
         return []
     kind = type(value)
     return [kind(each) for each in _CHOICES[key] if kind(each) != value and each != "inside"]
+
+
+def numbers_of(text: str) -> tuple[float, ...]:
+    """Return numbers with commas; an empty tuple for what is none.
+
+    >>> numbers_of("0.5, 1,2"), numbers_of("imagenet")
+    ((0.5, 1.0, 2.0), ())
+    """
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError:
+        return ()
+
+
+def change_convention(said: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Return what is said of a detector with one convention changed, without the keys that another resize cannot use.
+
+    >>> change_convention({"resize": "letterbox", "fill": "114", "batch": 1}, "resize", "stretch")
+    {'resize': 'stretch', 'batch': 1}
+    """
+    other = {**said, key: value}
+    if key == "resize":
+        unused = RESIZE_KEYS if value == "inside" else RESIZE_KEYS[1:] if value == "stretch" else ("align",)
+        other = {name: each for name, each in other.items() if name not in unused}
+    return other
 
 
 def outputs_by_role(text: str) -> dict[str, str]:

@@ -173,7 +173,10 @@ class DetectorHandle:
 
     def input_shape(self, width: int, height: int) -> tuple[int, int]:
         """Return (height, width) in pixels of what the model is given of an image of that size."""
-        fixed_height, fixed_width = self.profile.input_size
+        profile = self.profile
+        fixed_height, fixed_width = profile.input_size
+        if profile.description.min_side or profile.description.max_side:
+            return profile.description.rule().input_shape(width, height, fixed_width, fixed_height)
         return fixed_height or height, fixed_width or width
 
     def __call__(self, images: Sequence[Image]) -> list[Detections]:

@@ -22,7 +22,7 @@ ENTRY_POINTS = "pytest_cropdet.detectors"
 def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
     """Return the detector that ``spec`` names; it is loaded on its first call.
 
-    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``tfserving:URL``, ``kserve:URL``,
+    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``onnx:PATH``, ``tfserving:URL``, ``kserve:URL``,
     ``package.module:factory`` (a function without arguments that returns a detector), the name of an entry point in the
     group ``pytest_cropdet.detectors``, or a bare path whose kind is recognised.
     ``description``: its conventions where the file does not tell, see
@@ -64,6 +64,8 @@ def _recognise(path: Path) -> str:
         return "tflite"
     if path.suffix in (".keras", ".h5", ".hdf5"):
         return "keras"
+    if path.suffix == ".onnx":
+        return "onnx"
     kinds = "; ".join(f"{name}: {what}" for name, what in DETECTOR_KINDS.items())
     raise DetectorError(f"the kind of {path} is not recognised ({kinds}); for any other write package.module:factory")
 
@@ -83,7 +85,13 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
         raise DetectorError(f"{path} is not a SavedModel: it has no saved_model.pb")
     if kind == "tflite" and not _is_tflite(path):
         raise DetectorError(f"{path} is not a TFLite file: its bytes 4 to 8 are not TFL3")
-    fingerprint = fingerprint_of_files(path, files, kind, description, *_contents(description))
+    runtime: list[str] = []
+    if kind == "onnx":
+        files, runtime = _onnx_files(path), [import_adapter(kind).runtime_version()]
+    else:
+        description.refuse("only ONNX files are given pixels less a mean", "mean", "std")
+    root = path if path.is_dir() else path.parent
+    fingerprint = fingerprint_of_files(root, files, kind, description, *_contents(description), *runtime)
 
     def load() -> Adapter:
         module = import_adapter(kind)
@@ -94,6 +102,17 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
 
     handle = DetectorHandle(f"{kind}:{path}", load, description, fingerprint)
     return handle
+
+
+def _onnx_files(path: Path) -> list[Path]:
+    """Return the file and those beside it that contain weights of a large model."""
+    if path.is_dir():
+        inside = ", ".join(sorted(str(each) for each in path.glob("*.onnx"))) or "no .onnx file"
+        raise DetectorError(f"{path} is a folder, and an ONNX model is a file; the folder contains {inside}")
+    files: list[Path] = import_adapter("onnx").files(path)
+    for file in files[1:]:
+        refuse_pointer(file, "the model's file", DetectorError)
+    return files
 
 
 def _contents(description: Description) -> list[str]:

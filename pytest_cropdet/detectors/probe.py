@@ -45,7 +45,9 @@ def try_out(kind: str, path: Path, files: Sequence[Path], description: Descripti
     """
     if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
         return
-    name = f"model {fingerprint_of_files(path, files, kind, *map(_version, PROBED_RUNTIMES))}"
+    runtimes = ("onnxruntime",) if kind == "onnx" else PROBED_RUNTIMES
+    root = path if path.is_dir() else path.parent
+    name = f"model {fingerprint_of_files(root, files, kind, *map(_version, runtimes))}"
     if name in known_as_good:
         return
     with _alone(name, memory) as known:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pytest_cropdet.detectors import Anchors, Frame, frame_of
+from pytest_cropdet.detectors import Anchors, Frame, ResizeRule, frame_of
 from pytest_cropdet.figures.canvas import add_box, new_figure, with_outside_dark
 from pytest_cropdet.figures.style import SKY, YELLOW
 from pytest_cropdet.geometry import Boxes, Crop, Floats, Image, has_sides, iou
@@ -28,7 +28,7 @@ def draw_anchors(
     box: ArrayLike,
     anchors: Anchors,
     input_size: tuple[int, int],
-    resize: str = "stretch",
+    resize: str | ResizeRule = "stretch",
     count: int = 3,
 ) -> "Figure":
     """Return a figure: the whole image with the window on the left, the crop on the right, each in its own pixels.

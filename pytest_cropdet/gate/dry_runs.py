@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pytest_cropdet.crops import Plan, choose_samples, make_plan
-from pytest_cropdet.data import Dataset, Detections, Sample, reconcile, select_categories
+from pytest_cropdet.data import Dataset, Detections, Sample, reconcile, select_categories, with_names
 from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.evaluation import MIN_IMAGES_PER_CATEGORY, CropIndex, build_objects
@@ -87,8 +87,8 @@ class DryRun:
             )
         if self.share_of_objects < 0.5:
             found.append(
-                "undecided for sure: the kept categories hold less than half of the objects: group rare categories, "
-                "or name those that matter (--cropdet-categories)"
+                "undecided for sure: the kept categories hold less than half of the objects: group rare categories "
+                "(--cropdet-group=NAME=OTHER,OTHER), or name those that matter (--cropdet-categories)"
             )
         if self.crowded:
             found.append(
@@ -109,6 +109,7 @@ def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan:
     """
     if not getattr(dataset, "has_truth", True):
         raise SpecError("a dry run counts annotated objects; give --cropdet-data=PATH")
+    dataset = with_names(dataset, settings.alias, settings.group)
     categories = select_categories(settings.categories or tuple(dataset.categories.values()), dataset.categories)
     samples = choose_samples(dataset, settings.sample_images, settings.seed)
     plan = make_plan(samples, settings.crops, settings.seed, settings.max_crops) if plan is None else plan

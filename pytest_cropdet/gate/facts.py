@@ -21,6 +21,7 @@ from pytest_cropdet.causes import (
     steps_grown,
 )
 from pytest_cropdet.comparison import Against
+from pytest_cropdet.detectors import ResizeRule
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation import Measure, Verdict
 from pytest_cropdet.gate.doubts import is_weak
@@ -105,7 +106,7 @@ class RunFacts(Measurements):
             self.settings,
             lambda: self.explanation.causes,
             self.detector["input_size"],
-            self.detector.get("resize"),
+            ResizeRule.said_in(self.detector),
             self.detector.get("anchors"),
             self.training,
             is_weak(self.drop, self.hidden, self.settings),

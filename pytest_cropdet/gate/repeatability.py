@@ -119,7 +119,8 @@ def _measured_on(
     repeated = _to_repeat(parts)
     batches = [keys.key([(sample, None, "") for sample in part]) for part in repeated]
     truth = [repr(sample.truth) for part in repeated for sample in part]
-    return [*batches, *truth, *chosen, settings.metric, settings.seed, settings.replicates, settings.level]
+    measured = [*batches, *truth, *chosen, settings.metric, settings.seed, settings.replicates, settings.level]
+    return [*measured, *settings.alias, *settings.group]
 
 
 def _detect(detector: DetectorHandle, part: Sequence[Sample]) -> list[Detections]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_cropdet.causes import Explainer, Explanation, try_mitigations
 from pytest_cropdet.crops import Plan, choose_samples
-from pytest_cropdet.data import Dataset, Sample
+from pytest_cropdet.data import Dataset, Sample, with_names
 from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.gate.early_stopping import LookSchedule
@@ -80,6 +80,7 @@ def events(
     begun = time.perf_counter()
     refuse_without_old(settings, against)
     handle = as_handle(detector)
+    dataset = with_names(dataset, settings.alias, settings.group)
     keys = BatchKeys.of(cache, handle)
     if keys is not None and not keys.recall_profile(handle):
         keys.keep_profile(handle)

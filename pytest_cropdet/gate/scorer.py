@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_cropdet.crops import Plan, make_plan, refuse_without_truth, shuffled
-from pytest_cropdet.data import CategoryMap, Dataset, Sample, load_annotations, select_categories
+from pytest_cropdet.data import CategoryMap, Dataset, Sample, load_annotations, rename_annotations, select_categories
 from pytest_cropdet.detectors import DetectorHandle, describe
 from pytest_cropdet.evaluation import CropIndex, build_objects, kept_categories
 from pytest_cropdet.gate.early_stopping import LOOK_REPLICATES, LookSchedule, early_points, look_levels
@@ -36,7 +36,9 @@ class GateScorer:
             refuse_without_truth(settings.crops)
         self.plan = make_plan(samples, settings.crops, settings.seed, settings.max_crops) if plan is None else plan
         self.samples, self._mixed = samples, shuffled(samples, settings.seed)
-        self.training = None if settings.train_data is None else load_annotations(settings.train_data)
+        self.training = None
+        if settings.train_data is not None:
+            self.training = rename_annotations(load_annotations(settings.train_data), settings.group)
         self._repeat: Repeat | None = None
         self._targets: Targets | None = None  # pseudo-labels are those of detections
         self._kept: list[int] = []

@@ -7,14 +7,14 @@ and judged on the other.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
 
 from pytest_cropdet.data import CategoryMap, Detections, Pairing, Sample
-from pytest_cropdet.detectors import Declared, DetectorHandle, overlaps, possible_readings, worth
+from pytest_cropdet.detectors import Declared, DetectorHandle, ResizeRule, overlaps, possible_readings, worth
 from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.geometry import FORMATS, Floats
 from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
@@ -134,14 +134,15 @@ class Answers:
     @property
     def _declared(self) -> Declared:
         """How the boxes were read: as the file was declared, or as a function's."""
-        order, units, resize = (self.said.get(key) for key in ("boxes", "units", "resize"))
+        order, units = (self.said.get(key) for key in ("boxes", "units"))
+        rule = ResizeRule.said_in(self.said)
         high, wide = self.input_size
         return Declared(
             str(order) if order in FORMATS else "xyxy",
             str(units) if units in UNIT_KINDS else "pixels",
             wide,
             high,
-            str(resize) if resize in ("letterbox", "keep_aspect") else "stretch",
+            rule if rule is not None and rule.resize in ("letterbox", "keep_aspect") else "stretch",
         )
 
     @staticmethod
@@ -166,7 +167,7 @@ class Answers:
         changed = [key for key in pairs if self.categories.ids.get(key) != pairs[key]]
         if not changed:
             return
-        other = CategoryMap("id", {**self.categories.ids, **pairs}, self.categories.dataset)
+        other = replace(self.categories, by="id", ids={**self.categories.ids, **pairs})
         before, after = (self._worth(samples, judged, each) for each in (self.categories, other))
         changed.sort(key=lambda key: -best[key][1])
         names = tuple((key, self.categories.dataset[pairs[key]]) for key in changed)

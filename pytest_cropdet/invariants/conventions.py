@@ -18,6 +18,7 @@ from pytest_cropdet.data import CategoryMap, Detections, Sample, reconcile
 from pytest_cropdet.detectors import (
     DetectorHandle,
     alternatives,
+    change_convention,
     lies_on_edges,
     load_detector,
     overlaps,
@@ -197,11 +198,11 @@ def _others(detector: DetectorHandle) -> Iterator[tuple[str, object, DetectorHan
     for key in CONVENTION_MISTAKES:
         for value in alternatives(key, said.get(key)):
             try:
-                changed = load_detector(detector.name, **{**said, key: value})
-                changed.load()
+                other = load_detector(detector.name, **change_convention(said, key, value))
+                other.load()
             except DetectorError:
                 continue
-            yield key, value, changed
+            yield key, value, other
 
 
 def _found(

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.options import CHECKS, NOT_FOR_MARKERS, OPTIONS, Option, option
-from pytest_cropdet.settings import BY_CATEGORY
+from pytest_cropdet.settings import BY_CATEGORY, name_lists
 from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = [
@@ -148,6 +148,8 @@ def read(each: Option, value: Any) -> Any:
         return parse_limits(value, each.name)
     if each.name == "checks":
         return parse_checks(value)
+    if each.name in ("alias", "group"):
+        name_lists(f"cropdet_{each.name}", [value] if isinstance(value, str) else value)
     found = words(value) if each.commas else value
     each.check(found)
     return found

@@ -119,8 +119,8 @@ _OF_SESSION = (  # which no marker takes
 # The order in which help and docs/options.md show them; what is not named here comes last.
 _SHOWN = """
     model detector against baseline baseline_images update_baseline data images data_errors train_data crops
-    max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories min_visibility sample_images
-    seed undecided min_images min_ap max_detections cap score_threshold looks explain fill both_orders
+    max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group min_visibility
+    sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain fill both_orders
     try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json report objects detections
 """
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_cropdet.data import Dataset
+from pytest_cropdet.data import Dataset, with_names
 from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.files import make_folder
@@ -48,6 +48,7 @@ def search_for(
         **changes,
     }
     most = asked["examples"] + (SHRINK_WINDOWS if asked["shrink"] else 0) + 1
+    dataset = named_dataset(config, item, dataset)
     before, told, found = detector.seconds, False, Search(None, 0, 0, 0)
     with Progress.on(config) as progress:
         for found in search(detector, dataset, cache=cache, **asked):
@@ -75,25 +76,27 @@ class Judges:
     detector: DetectorHandle
     dataset: Dataset
     cache: Cache | None
-    _losses: dict[LossRules, Losses] = field(default_factory=dict)
-    _evidence: dict[tuple[int, int, LossRules], Evidence] = field(default_factory=dict)
+    _losses: dict[tuple[Any, ...], Losses] = field(default_factory=dict)
+    _evidence: dict[tuple[Any, ...], Evidence] = field(default_factory=dict)
 
     def losses(self, item: pytest.Item | None) -> Losses:
         """Return what judges single windows by a test's options."""
-        rules = _rules(self.config, item)
-        if rules not in self._losses:
-            self._losses[rules] = Losses(self.detector, self.dataset, rules, self.cache)
-        return self._losses[rules]
+        rules, dataset = _rules(self.config, item), named_dataset(self.config, item, self.dataset)
+        asked = (rules, *_names(self.config, item))
+        if asked not in self._losses:
+            self._losses[asked] = Losses(self.detector, dataset, rules, self.cache)
+        return self._losses[asked]
 
     def evidence(self, item: pytest.Item | None) -> Evidence:
         """Return what the invariants are judged by, within a test's budget."""
         examples, seed = setting(self.config, "examples", item), setting(self.config, "seed", item)
-        asked = (examples, seed, _rules(self.config, item))
+        asked = (examples, seed, _rules(self.config, item), *_names(self.config, item))
         if asked not in self._evidence:
-            names = self.dataset.categories if getattr(self.dataset, "has_truth", True) else None
+            dataset = named_dataset(self.config, item, self.dataset)
+            names = dataset.categories if getattr(dataset, "has_truth", True) else None
             self._evidence[asked] = Evidence(
                 self.detector,
-                list(self.dataset),
+                list(dataset),
                 examples=examples,
                 seed=seed,
                 cache=self.cache,
@@ -116,6 +119,16 @@ class Judges:
             )
             if advice:
                 progress.note(advice)
+
+
+def named_dataset(config: pytest.Config, item: pytest.Item | None, dataset: Dataset) -> Dataset:
+    """Return a data set with the aliases and groups of a test's options."""
+    return with_names(dataset, *_names(config, item))
+
+
+def _names(config: pytest.Config, item: pytest.Item | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    alias, group = (tuple(map(str, setting(config, name, item))) for name in ("alias", "group"))
+    return alias, group
 
 
 def _rules(config: pytest.Config, item: pytest.Item | None) -> LossRules:

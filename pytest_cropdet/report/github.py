@@ -56,8 +56,8 @@ def github_summary(
     if odd:
         lines += ["", "Data:", "", *(f"- ⚠️ {_plain(text)}" for text in dict.fromkeys(odd))]
     found = [Pairing.from_dict(record["pairing"]) for record in told if record.get("pairing")]
-    by_id = dict.fromkeys(pairing.text for pairing in found if pairing.by == "id")
-    lines += [line for text in by_id for line in ("", f"{_plain(text[0].upper() + text[1:])}.")]
+    texts = dict.fromkeys(pairing.text for pairing in found if pairing.by == "id" or pairing.notes)
+    lines += [line for text in texts for line in ("", f"{_plain(text[0].upper() + text[1:])}.")]
     if checks:
         words = checks_text(checks)
         failed = [check for check in checks if check["verdict"] == "fail"]

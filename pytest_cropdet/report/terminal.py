@@ -125,9 +125,9 @@ def paired_by(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def pairings(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
-    """Return what pairing by id left out of the gates' detections, each sentence once, in lines of a width."""
+    """Return what pairing by id left out and what counts as one category, each sentence once, in lines of a width."""
     found = [Pairing.from_dict(record["pairing"]) for record in records if record.get("pairing")]
-    texts = dict.fromkeys(each.text for each in found if each.by == "id" and each.left_out)
+    texts = dict.fromkeys(each.text for each in found if each.notes or (each.by == "id" and each.left_out))
     return [line for text in texts for line in wrap(text, max(20, width), subsequent_indent="    ")]
 
 

@@ -215,3 +215,20 @@ def test_a_label_map_has_comments_escapes_and_other_brackets(tmp_path):
     item{name:"d"# id: 7
     id:2}"""
     assert labels(tmp_path, "map.pbtxt", text) == {1: "c", 2: "d"}
+
+
+def test_a_description_without_later_keys_is_the_text_that_fingerprints_contain() -> None:
+    text = repr(Description.of(range="0..1"))
+    assert text.startswith(
+        "Description(boxes=None, units=None, first_category=None, labels=None, channels=None, range="
+    )
+    assert text.endswith("activation=None, signature=None, custom_objects=None)")
+    later = repr(Description.of(head="yolo", input_size="640"))
+    assert later.endswith("custom_objects=None, head='yolo', input_size='640x640')")
+    assert eval(later) == Description.of(head="yolo", input_size="640x640")
+
+
+@pytest.mark.parametrize("size", ["640x", "x640", "0x10", "640x480x3", "wide", "-1x20", "99999"])
+def test_a_size_of_an_input_is_two_sides_in_pixels(size: str) -> None:
+    with pytest.raises(DetectorError, match=rf"input_size={size}: must be WIDTHxHEIGHT"):
+        Description.of(input_size=size)

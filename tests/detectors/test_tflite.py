@@ -23,6 +23,7 @@ from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry.boxes import iou
 from tests.detectors import tflite_models as models
+from tests.detectors import yolo_models
 
 pytestmark = [
     pytest.mark.tensorflow,  # where there is no smaller runtime
@@ -302,7 +303,7 @@ def test_two_heads_of_one_shape_are_told_apart_by_the_user_alone(make: Make, anc
 
 
 @pytest.mark.parametrize("batch", [3, None])
-def test_a_fixed_batch_is_filled_up_and_an_open_one_is_one(make: Make, batch: int | None) -> None:
+def test_a_fixed_batch_is_filled_up_and_an_open_one_is_one_or_as_the_user_says(make: Make, batch: int | None) -> None:
     path = make(f"batch_{batch}", models.api_list((0.0, 255.0)), batch=batch)
     detector = open_api(path)
     pictures = [paint(size) for size in SIZES]
@@ -310,8 +311,36 @@ def test_a_fixed_batch_is_filled_up_and_an_open_one_is_one(make: Make, batch: in
     for (_, box), size, found in zip(pictures, SIZES, detector([image for image, _ in pictures]), strict=True):
         assert away(found, box, size, "stretch") < 1.5
         assert len(found) == 2
-    with pytest.raises(DetectorError, match="batch=4"):
-        open_api(path, batch=4).load()
+    if batch is not None:
+        with pytest.raises(DetectorError, match="batch=4: the file takes 3 images a call"):
+            open_api(path, batch=4).load()
+        return
+    four = open_api(path, batch=4)
+    assert four.batch == 4
+    for (_, box), size, found in zip(pictures[:3], SIZES, four([image for image, _ in pictures[:3]]), strict=False):
+        assert away(found, box, size, "stretch") < 1.5
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_input_of_any_size_takes_images_as_they_are_or_in_the_size_that_the_user_gives(
+    make: Make, batch: int
+) -> None:
+    path = make("any_size", yolo_models.of_any_size, shape=(None, None, None, 3))
+    given = {"boxes": "xyxy", "units": "input", "range": "0..255", "batch": batch}
+    with pytest.raises(DetectorError, match=r"any size: resize=inside .*--cropdet-detector input_size=WIDTHxHEIGHT"):
+        load_detector(path, **given).load()
+    with pytest.raises(DetectorError, match=r"any size: .*input_size=WIDTHxHEIGHT"):
+        load_detector(path, resize="letterbox", **given).load()
+    as_it_is = load_detector(path, resize="inside", **given)
+    assert as_it_is.input_shape(211, 157) == (157, 211)
+    assert load_detector(path, resize="inside", **{**given, "units": "pixels"}).input_shape(9, 8) == (8, 9)
+    small = load_detector(path, resize="letterbox", input_size="128x96", **given)
+    assert small.input_shape(211, 157) == (96, 128)
+    pictures = [paint(size) for size in (*SIZES, SIZES[0])]
+    for detector, resize in ((as_it_is, ""), (small, "letterbox")):
+        answers = detector([image for image, _ in pictures])
+        for (_, box), size, found in zip(pictures, (*SIZES, SIZES[0]), answers, strict=True):
+            assert np.abs(found.boxes[0] - box).max() == 0 if not resize else away(found, box, size, resize) < 1.5
 
 
 @pytest.mark.parametrize("text", ["nothing\nred\nblue\n", "???\nnothing\nred\nblue"])

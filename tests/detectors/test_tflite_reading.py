@@ -12,7 +12,7 @@ import pytest
 from pytest_cropdet.detectors.adapters.heads import ListHead, RowsHead
 from pytest_cropdet.detectors.adapters.tflite_graph import Graph, Output
 from pytest_cropdet.detectors.adapters.tflite_heads import choose_head
-from pytest_cropdet.detectors.adapters.tflite_input import Quantization, read_input
+from pytest_cropdet.detectors.adapters.tflite_input import Normalization, Quantization, read_input
 from pytest_cropdet.detectors.anchors import read_anchors
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
@@ -64,19 +64,89 @@ def test_scores_are_probabilities_where_the_file_ends_in_an_activation() -> None
 @pytest.mark.parametrize(
     ("shape", "dtype", "said"),
     [
-        ([1, 3, 320, 320], np.float32, "channels come first"),
+        ([1, 1, 320, 320], np.float32, r"\[N, height, width, 3\] or \[N, 3, height, width\]"),
         ([1, 320, 320, 1], np.float32, r"\[N, height, width, 3\]"),
         ([320, 320, 3], np.float32, r"\[N, height, width, 3\]"),
-        ([1, -1, -1, 3], np.float32, "of one size"),
+        ([1, -1, 320, 3], np.float32, "input_size=WIDTHxHEIGHT"),
         ([1, 320, 320, 3], np.int16, "uint8, int8 or float32"),
         ([1, 320, 320, 3], np.int32, "uint8, int8 or float32"),
     ],
 )
-def test_inputs_that_are_no_images_of_one_size_are_refused(shape: list[int], dtype: Any, said: str) -> None:
+def test_inputs_that_are_no_images_are_refused(shape: list[int], dtype: Any, said: str) -> None:
     with pytest.raises(DetectorError, match=said):
         read_input([tensor(shape, dtype)])
     with pytest.raises(DetectorError, match="2 inputs"):
         read_input([tensor([1, 320, 320, 3], np.uint8)] * 2)
+
+
+def test_sides_and_batch_that_the_file_leaves_open_are_the_users_to_say() -> None:
+    any_size, any_batch = tensor([1, -1, -1, 3], np.float32), tensor([-1, 320, 240, 3], np.float32)
+    found = read_input([any_size])
+    assert (found.width, found.height, found.resizable) == (0, 0, True)
+    found = read_input([any_size], Description.of(input_size="640x480"))
+    assert (found.width, found.height, found.resizable) == (640, 480, True)
+    assert read_input([any_batch]).batch == 1
+    assert read_input([any_batch], Description.of(batch=4)).batch == 4
+    assert not read_input([tensor([2, 320, 240, 3], np.float32)]).resizable
+    first = read_input([tensor([1, 3, 320, 240], np.uint8)])
+    assert (first.channels_first, first.width, first.height) == (True, 240, 320)
+    assert first.values(np.zeros((320, 240, 3), np.uint8), "0..255").shape == (3, 320, 240)
+    fixed = tensor([1, 320, 240, 3], np.float32)
+    assert read_input([fixed], Description.of(input_size="240x320")).width == 240
+    with pytest.raises(DetectorError, match="input_size=320x240: its input is fixed at 240 x 320 pixels; remove it"):
+        read_input([fixed], Description.of(input_size="320x240"))
+    half_open = tensor([1, -1, 240, 3], np.float32)
+    assert read_input([half_open], Description.of(input_size="240x80")).height == 80
+    with pytest.raises(DetectorError, match="input_size=80x240: its input 'image'"):
+        read_input([half_open], Description.of(input_size="80x240"))
+
+
+NORMALIZED = [
+    (np.float32, (0.0, 0), Normalization((127.5,), (127.5,)), "-1..1"),
+    (np.float32, (0.0, 0), Normalization((127.0,) * 3, (128.0,)), "-1..1"),
+    (np.float32, (0.0, 0), Normalization((0.0,), (255.0,) * 3), "0..1"),
+    (np.float32, (0.0, 0), Normalization((0.0,), (1.0,)), "0..255"),
+    (np.float32, (0.0, 0), Normalization((123.7, 116.3, 103.5), (58.4, 57.1, 57.4)), None),
+    (np.uint8, (0.0078125, 128), Normalization((127.5,), (127.5,)), "0..255"),
+    (np.uint8, (0.0186, 114), Normalization((123.7, 116.3, 103.5), (58.4, 57.1, 57.4)), None),
+    (np.int8, (2 / 255, 0), Normalization((127.5,), (127.5,)), "-1..1"),
+]
+
+
+@pytest.mark.parametrize(("dtype", "quantization", "normalization", "wanted"), NORMALIZED)
+def test_mean_and_deviation_in_the_metadata_decide_the_range(
+    dtype: Any, quantization: tuple[float, int], normalization: Normalization, wanted: str | None
+) -> None:
+    image = read_input([tensor([1, 8, 8, 3], dtype, quantization)], None, normalization)
+    assert image.decide_range(Description()) == wanted
+    pixels = np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    stored = image.values(pixels, wanted)
+    scale, zero_point = quantization
+    step = scale or 1e-5
+    real = (stored.astype(np.float64) - zero_point) * scale if scale else stored.astype(np.float64)
+    exact = (pixels - np.array(normalization.mean)) / np.array(normalization.std)
+    reachable = (
+        np.clip(exact, *((np.array([np.iinfo(dtype).min, np.iinfo(dtype).max]) - zero_point) * scale))
+        if scale
+        else exact
+    )
+    assert np.abs(real - reachable).max() <= 1.01 * step
+    for other in ("0..1", "-1..1", "0..255"):
+        if other not in (wanted, "0..255" if dtype == np.uint8 else None, image._usual_range() if scale else None):
+            with pytest.raises(DetectorError, match=rf"range={other}.*(metadata in the file say mean|quantised)"):
+                image.decide_range(Description.of(range=other))
+
+
+def test_a_quantisation_and_metadata_that_contradict_one_another_are_the_users_to_decide() -> None:
+    image = read_input([tensor([1, 8, 8, 3], np.int8, (1 / 255, -128))], None, Normalization((127.5,), (127.5,)))
+    with pytest.raises(DetectorError, match=r"quantised to 0\.\.1, and its metadata say mean 127\.5.*range="):
+        image.decide_range(Description())
+    assert image.decide_range(Description.of(range="0..1")) == "0..1"
+
+
+@pytest.mark.parametrize(("mean", "std"), [((), ()), ((0.0,), (0.0,)), ((1.0, 2.0), (1.0,)), ((np.nan,), (1.0,))])
+def test_numbers_that_are_no_normalisation_say_nothing(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    assert not Normalization.is_possible(mean, std)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +221,7 @@ def test_outputs_of_no_known_kind_are_listed_with_their_shapes(
     outputs: list[tuple[str, tuple[int, ...]]], said: str
 ) -> None:
     with pytest.raises(DetectorError, match=said):
-        choose_head(graph(*outputs), 1, Description(), None)
+        choose_head(graph(*outputs), 1, Description())
 
 
 @pytest.mark.parametrize("text", ["boxes", "boxes:", "rows:a", "boxes:a,boxes:b"])

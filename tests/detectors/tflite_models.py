@@ -47,18 +47,28 @@ def convert(
     dtype: str = "float32",
     batch: int | None = 1,
     quantise: tuple[str, tuple[float, float]] | None = None,
+    shape: tuple[int | None, ...] | None = None,
+    outputs: str | None = None,
+    select_tf_ops: bool = False,
 ) -> Path:
-    """Write ``serve`` as a TFLite file; ``quantise``: the type of input and outputs, and the range calibrated on."""
+    """Write ``serve`` as a TFLite file; ``quantise``: the type of input and outputs, and the range calibrated on.
+
+    ``shape``: of the input, if it is another one. ``outputs``: their type, where it is not the input's.
+    ``select_tf_ops``: operations of TensorFlow remain such.
+    """
     tf = tensorflow()
-    spec = tf.TensorSpec([batch, HEIGHT, WIDTH, 3], dtype, name="picture")
+    spec = tf.TensorSpec([batch, HEIGHT, WIDTH, 3] if shape is None else shape, dtype, name="picture")
     function = tf.function(serve, input_signature=[spec]).get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
-    converter.allow_custom_ops = True
+    if select_tf_ops:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    converter.allow_custom_ops = not select_tf_ops
     if quantise is not None:
         kind, (low, high) = quantise
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: calibration(low, high)
-        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(kind)
+        converter.inference_input_type = tf.as_dtype(kind)
+        converter.inference_output_type = tf.as_dtype(outputs or kind)
     path.write_bytes(converter.convert())
     return path
 
@@ -159,10 +169,11 @@ def raw(columns: int, ending: str, ends: tuple[float, float] = (0.0, 255.0)) -> 
     return serve
 
 
-def postprocessed(picture: Any) -> Any:
+def postprocessed(picture: Any, names: str = "zyxw") -> Any:
     """Raw heads and the operation ``TFLite_Detection_PostProcess``, with its outputs under wrong names.
 
     One anchor on the left half of the input, one on the right; each is found if it is bright, in category 0 or 1.
+    ``names``: of boxes, classes, scores and count; the converter puts the outputs in their order.
     """
     tf = tensorflow()
     settings = {
@@ -187,7 +198,7 @@ def postprocessed(picture: Any) -> Any:
     zero = 0 * light[0]
     scores = tf.reshape(tf.stack([zero, 0.9 * light[0], zero, zero, zero, 0.8 * light[1]]), (1, 2, 3))
     boxes, classes, found, count = operation(tf.zeros((1, 2, 4)) + zero, scores, anchors)
-    return {"w": count, "x": found, "y": classes, "z": boxes}
+    return dict(sorted(zip(names, (boxes, classes, found, count), strict=True)))
 
 
 def with_unknown_operation(picture: Any) -> Any:

@@ -200,7 +200,8 @@ class TestPairing:
     def test_the_record_says_how_categories_were_paired(self):
         named = run_record(small_run(same(OPINIONS, categories=NAMES), DATA))["pairing"]
         total = sum(map(len, OPINIONS))
-        assert named == {"by": "name", "detections": total, "left_out": 0, "lacking": []}
+        plain = {"folded": [], "merged": {}, "groups": {}}
+        assert named == {"by": "name", "detections": total, "left_out": 0, "lacking": [], **plain}
         some = run_record(small_run(answering(renamed({3: 3, 7: 40, 12: 50})), DATA))["pairing"]
         assert (some["by"], some["detections"], sorted(some["lacking"])) == ("id", total, [40, 50])
         assert 0 < some["left_out"] < total

@@ -23,6 +23,8 @@ VALUES = {
     "against": ("marker_model", "new=cli_model", "ini_model"),
     "baseline": ("marker.json", "cli.json", "ini.json"),
     "categories": ("red", "green", "blue"),
+    "alias": ("red=ruby", "green=lime", "blue=navy,azure"),
+    "group": ("warm=red,green", "cold=green,blue", "all=red,green,blue"),
     "min_visibility": (0.4, 0.3, 0.0),
     "seed": (12, 11, 0),
     "fill": ("gray", "blur", "mean"),

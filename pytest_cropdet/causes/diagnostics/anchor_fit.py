@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.detectors import Anchors, frame_of
+from pytest_cropdet.detectors import Anchors, ResizeRule, frame_of
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.evaluation import Bounded, Interval, Objects, Share, measure_share
 from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints, iou
@@ -136,7 +136,7 @@ def anchor_report(
     objects: Objects,
     anchors: Anchors | None,
     input_size: tuple[int, int],
-    resize: str,
+    resize: str | ResizeRule | None,
     lost: Bools,
     draws: NDArray[Any],
     *,
@@ -153,12 +153,15 @@ def anchor_report(
     """
     if anchors is None:
         return NoAnchors()
-    if resize not in ("stretch", "letterbox", "keep_aspect"):
-        raise DetectorError(f"resize={resize}: anchors lie in a fixed input; say stretch, letterbox or keep_aspect")
+    rule = ResizeRule.of(str(resize) if resize is None else resize)
+    if rule.resize not in ("stretch", "letterbox", "keep_aspect"):
+        raise DetectorError(
+            f"resize={rule.resize}: anchors lie in a fixed input; say stretch, letterbox or keep_aspect"
+        )
     if anchors.rows[:, 2:].min() > LARGEST_ANCHOR:
         raise DetectorError("the anchors are larger than the input: they are wanted as cy cx h w in 0 to 1 of it")
     rows = np.flatnonzero(objects.scored if counted is None else counted)
-    boxes = _boxes_at_input(objects, rows, input_size, resize)
+    boxes = _boxes_at_input(objects, rows, input_size, rule)
     distinct, place = np.unique(boxes["whole"], axis=0, return_inverse=True)
     whole = _fits(distinct, anchors, input_size)
     back = place.reshape(-1)
@@ -207,7 +210,7 @@ def anchor_report(
     )
 
 
-def _boxes_at_input(objects: Objects, rows: Ints, input_size: tuple[int, int], resize: str) -> dict[str, Boxes]:
+def _boxes_at_input(objects: Objects, rows: Ints, input_size: tuple[int, int], resize: ResizeRule) -> dict[str, Boxes]:
     """Return (n, 4) boxes in input pixels: the whole object in the whole image, the clipped one in the crop."""
     index, found = objects.index, {"whole": np.zeros((len(rows), 4)), "crop": np.zeros((len(rows), 4))}
     images, starts = np.unique(objects.truth.image[rows], return_index=True)

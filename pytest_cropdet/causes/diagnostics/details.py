@@ -14,7 +14,7 @@ from pytest_cropdet.causes.diagnostics.breakdown import Where, where
 from pytest_cropdet.causes.diagnostics.distribution_shift import Shift, shift
 from pytest_cropdet.causes.diagnostics.error_types import ErrorTypes, error_types
 from pytest_cropdet.causes.diagnostics.label_changes import LabelChanges, label_changes
-from pytest_cropdet.detectors import NO_ANCHORS, read_anchors
+from pytest_cropdet.detectors import NO_ANCHORS, ResizeRule, read_anchors
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.evaluation import IOU_OF, Matches
 from pytest_cropdet.geometry import Bools
@@ -40,7 +40,7 @@ class Details:
     settings: RunSettings
     causes: Callable[[], Causes | None]
     input_size: tuple[int, int]
-    resize: str | None
+    resize: str | ResizeRule | None
     anchors_from: str | None = None
     training: "Annotations | None" = None
     weak: bool = False
@@ -110,6 +110,10 @@ class Details:
         run, ends = self.scored, self._tables()[2]
         try:
             anchors = read_anchors(self.anchors_from)
+            if min(self.input_size) < 1 and self.resize is not None and ResizeRule.of(self.resize).has_limits:
+                return NoAnchors(
+                    f"the model's input has no fixed size ({self.resize}), and anchors are measured in one"
+                )
             high, wide = self.input_size if min(self.input_size) > 0 else (anchors.input_size or (0, 0))[::-1]
             if min(high, wide) < 1:
                 return NoAnchors("the size of the model's input is not known: anchors given as a generator carry it")
@@ -118,7 +122,7 @@ class Details:
                 run.objects,
                 anchors,
                 (wide, high),
-                str(self.resize),
+                self.resize,
                 lost,
                 run.draws,
                 at_risk=ends["whole"],

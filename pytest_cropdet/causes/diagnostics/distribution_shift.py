@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_cropdet.causes.diagnostics.model_input import AtInput, at_input, input_note, is_known
 from pytest_cropdet.causes.diagnostics.subsets import MIN_IMAGES, MIN_OBJECTS, Subset, Subsets
+from pytest_cropdet.detectors import ResizeRule
 from pytest_cropdet.evaluation import Bounded, Matches, Objects
 from pytest_cropdet.geometry import Bools, Floats
 
@@ -138,7 +139,7 @@ def shift(
     draws: NDArray[Any],
     names: Mapping[int, str],
     input_size: tuple[int, int],
-    resize: str | None,
+    resize: str | ResizeRule | None,
     training: "Annotations | None" = None,
     level: float = 0.95,
 ) -> Shift:
@@ -181,7 +182,9 @@ def _distances(one: Group, other: Group) -> dict[str, float | None]:
     return {name: wasserstein(one.values(name), other.values(name)) if enough else None for name in SHIFT_QUANTITIES}
 
 
-def _whole_group(objects: Objects, subsets: Subsets, input_size: tuple[int, int], resize: str | None) -> Group:
+def _whole_group(
+    objects: Objects, subsets: Subsets, input_size: tuple[int, int], resize: str | ResizeRule | None
+) -> Group:
     samples = objects.index.samples
     chosen = [
         ~each.truth.crowd
@@ -196,7 +199,7 @@ def _whole_group(objects: Objects, subsets: Subsets, input_size: tuple[int, int]
 
 
 def _training_group(
-    training: "Annotations", wanted: Sequence[str], input_size: tuple[int, int], resize: str | None
+    training: "Annotations", wanted: Sequence[str], input_size: tuple[int, int], resize: str | ResizeRule | None
 ) -> tuple[Group, list[str]]:
     """Return the training boxes of the wanted categories, all if it has none of them, and what to say about it."""
     same = np.isin(np.array(training.names), list(wanted))

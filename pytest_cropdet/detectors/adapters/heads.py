@@ -18,6 +18,12 @@ MOST_KEPT = 100  # detections of an image that a raw head keeps, as evaluators c
 LEAST_SCORE = 0.01  # below it a raw head's scores, one an anchor and category, are no detections
 SLACK = 0.01  # scores that were quantised may leave 0..1 by that much
 NUMBER_SLACK = 0.25  # categories that were quantised may lie that far from a whole number
+NAME_OUTPUTS = (
+    "is another output the categories? say --cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
+)
+RAW_TABLE = (
+    "if the rows are raw boxes of a YOLO, set --cropdet-detector head=yolo (YOLOv8 and later) or head=yolo_objectness"
+)
 Tensors = Sequence[NDArray[Any]]
 
 
@@ -82,18 +88,24 @@ class ListHead:
 
 @dataclass(frozen=True, slots=True)
 class RowsHead:
-    """One tensor [N, rows, 6]: a box, its score and its category; rows that score 0 are filling."""
+    """One tensor [N, rows, 6]: a box, its score and its category; rows that score 0 are filling.
+
+    ``start``: the numbers before them, such as that of the image. What follows the six, such as the coefficients of
+    masks, is passed over.
+    """
 
     place: int
     boxes: str
     most: int
     nms_iou: float | None = None
+    start: int = 0
 
     def read(self, tensors: Tensors, row: int) -> Found:
         """Return the rows with a score above 0."""
-        table = tensors[self.place][row].astype(np.float64)
+        table = tensors[self.place][row].astype(np.float64)[:, self.start :]
         table = table[table[:, 4] > 0]
-        found = Found(from_format(table[:, :4], self.boxes), read_scores(table[:, 4]), as_numbers(table[:, 5]))
+        numbers = as_numbers(table[:, 5], RAW_TABLE)
+        found = Found(from_format(table[:, :4], self.boxes), read_scores(table[:, 4]), numbers)
         return found.suppressed(self.nms_iou, self.most)
 
 
@@ -153,12 +165,9 @@ def read_scores(values: NDArray[Any]) -> Floats:
     return np.clip(scores, 0.0, 1.0)
 
 
-def as_numbers(values: NDArray[Any]) -> Ints:
-    """Return category numbers as integers; what cannot be categories is a ``DetectorError``."""
+def as_numbers(values: NDArray[Any], fix: str = NAME_OUTPUTS) -> Ints:
+    """Return category numbers as integers; what cannot be categories is a ``DetectorError`` with the ``fix``."""
     numbers = np.rint(values.astype(np.float64))
     if numbers.size and np.abs(numbers - values).max() > NUMBER_SLACK:
-        raise DetectorError(
-            "its categories are no whole numbers; is another output the categories? say --cropdet-detector "
-            "outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
-        )
+        raise DetectorError(f"its categories are no whole numbers; {fix}")
     return numbers.astype(np.int64)

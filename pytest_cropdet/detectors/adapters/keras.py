@@ -29,7 +29,9 @@ def verify(path: Path) -> None:
 
 def load(path: Path, description: Description) -> TensorFlowAdapter:
     """Return the Keras model in ``path``, warmed up."""
-    description.refuse("a Keras model's outputs are read as a list of detections, with scores of 0 to 1", "activation")
+    description.refuse(
+        "a Keras model's outputs are read as a list of detections, with scores of 0 to 1", "activation", "head"
+    )
     description.refuse("a Keras file has no signatures", "signature")
     custom = None if description.custom_objects is None else _custom_objects(description.custom_objects)
     tensorflow = import_tensorflow(description.threads)

@@ -24,7 +24,9 @@ def verify(path: Path) -> None:
 
 def load(path: Path, description: Description) -> "TensorFlowAdapter":
     """Return the SavedModel in ``path``, warmed up."""
-    description.refuse("a SavedModel's outputs are read as a list of detections, with scores of 0 to 1", "activation")
+    description.refuse(
+        "a SavedModel's outputs are read as a list of detections, with scores of 0 to 1", "activation", "head"
+    )
     description.refuse("a SavedModel carries its own code", "custom_objects")
     tensorflow = import_tensorflow(description.threads)
     with quiet():

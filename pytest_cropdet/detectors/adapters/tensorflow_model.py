@@ -112,6 +112,9 @@ class TensorFlowAdapter:
         if not self._batched:  # a list for one image
             shape[0] = 1
         self.description = self._decide(description, shape)
+        self._resize = self.description.rule()
+        self._resize.check_input(self._input_size[1] or 0, self._input_size[0] or 0)
+        self.fixed_input |= 0 not in self.input_shape(0, 0)
         self.batch = int(self.description.batch or 1)
         self._pad_to = shape[0] if shape[0] else (self.batch if self.fixed_input else 1)
         place = 1 if self._batched else 0
@@ -140,8 +143,15 @@ class TensorFlowAdapter:
             )
             if given.resize == "inside":
                 raise DetectorError(f"resize=inside: its input is fixed at {size} pixels, so it cannot resize inside")
-        elif given.resize not in (None, "inside"):
-            raise DetectorError(f"resize={given.resize}: the model takes images of any size and resizes them itself")
+        else:
+            given.rule().check_input(self._input_size[1] or 0, self._input_size[0] or 0)
+            if given.resize not in (None, "inside") and (self._encoded or given.units == "pixels"):
+                raise DetectorError(
+                    f"resize={given.resize}: the model takes encoded images, and decodes and resizes them itself"
+                    if self._encoded
+                    else f"units=pixels: images are resized before the model (resize={given.resize}), so it never "
+                    "learns their size; set --cropdet-detector units=input for boxes in pixels of the input"
+                )
         if self._image_info:
             given.require(
                 "units",
@@ -173,7 +183,7 @@ class TensorFlowAdapter:
 
     def input_shape(self, width: int, height: int) -> tuple[int, int]:
         fixed_height, fixed_width = self._input_size
-        return fixed_height or height, fixed_width or width
+        return self._resize.input_shape(width, height, fixed_width or 0, fixed_height or 0)
 
     def prepare(self, image: Image) -> PreparedImage:
         """Return ``image`` (RGB uint8) in the input's size, channels, type and range."""
@@ -182,9 +192,9 @@ class TensorFlowAdapter:
         height, width = image.shape[:2]
         if self._encoded:
             return PreparedImage(_as_png(image), Frame(width, height, width, height))
-        if self.fixed_input:
+        if self._resize.resize != "inside":
             fixed_height, fixed_width = self._input_size
-            fitted = fit(image, str(self.description.resize), fixed_width or 0, fixed_height or 0, self._dtype)
+            fitted = fit(image, self._resize, fixed_width or 0, fixed_height or 0, self._dtype)
         else:
             fitted = PreparedImage(np.ascontiguousarray(image, dtype=self._dtype), Frame(width, height, width, height))
         return PreparedImage(scale_values(fitted.pixels, str(self.description.range)), fitted.frame)
@@ -220,8 +230,7 @@ class TensorFlowAdapter:
             if self._image_info:  # rows of image_info: original size, resized size, scale (y, x), offset (y, x)
                 scale = outputs["image_info"][row, 2].astype(np.float64)
                 boxes = boxes / scale[[1, 0, 1, 0]]
-            else:
-                boxes = frame.to_image(boxes)
+            boxes = frame.to_image(boxes)
         if self._api:
             classes = table["classes"][row, :count].astype(np.int64)
             scores = np.clip(table["scores"][row, :count].astype(np.float64), 0.0, 1.0)

@@ -1,9 +1,9 @@
-"""TFLite files: with suppression inside, with raw heads and anchors, or with rows of decoded boxes.
+"""TFLite files: with suppression inside, raw heads and anchors, the table of a YOLO, or rows of decoded boxes.
 
-What the file decides is read from it: type, size and quantisation of the input, which output is what, the labels. What
-it does not decide is asked of the user, by the name of the option. Categories count from 0 unless told otherwise. To
-files that end in ``TFLite_Detection_PostProcess`` the conventions of the TF Object Detection API apply: stretched
-images, normalised boxes.
+What the file decides is read from it: type, size and quantisation of the input, which output is what, the labels, and
+what its metadata say. What it does not decide has to be set by the user, by the name of the option. Categories count
+from 0 unless set otherwise. To files that end in ``TFLite_Detection_PostProcess`` the conventions of the TF Object
+Detection API apply: stretched images, normalised boxes.
 """
 
 import importlib.util
@@ -20,18 +20,21 @@ from pytest_cropdet.detectors.adapters.quiet import quiet
 from pytest_cropdet.detectors.adapters.tensorflow_model import NORMALIZED_LIMIT, import_tensorflow
 from pytest_cropdet.detectors.adapters.tflite_file import POSTPROCESS, TFLiteFile, labels_inside, read_tflite
 from pytest_cropdet.detectors.adapters.tflite_graph import Graph, read_graph
-from pytest_cropdet.detectors.adapters.tflite_heads import choose_head
+from pytest_cropdet.detectors.adapters.tflite_heads import Known, choose_head
 from pytest_cropdet.detectors.adapters.tflite_input import Input, Quantization, read_input
+from pytest_cropdet.detectors.adapters.tflite_metadata import PLAIN_TASKS, Export, read_export
 from pytest_cropdet.detectors.anchors import read_anchors
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.label_files import Labels, Proof, open_labels
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, fit
+from pytest_cropdet.detectors.resize_rule import ResizeRule
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import Image
 
 __all__ = ["TFLiteAdapter", "load", "verify"]
 
 TFLITE_RESIZES = ("stretch", "letterbox", "keep_aspect")
+WARM_UP_SIDE = 320  # of the empty image that warms up an input of any size
 
 
 def verify(path: Path) -> None:
@@ -57,7 +60,17 @@ def load(path: Path, description: Description) -> "TFLiteAdapter":
                 raise DetectorError(f"{path}: {error}") from error
             except Exception as error:
                 failure = error
-    raise DetectorError(f"{path} cannot be loaded: {failure}") from failure
+    raise DetectorError(f"{path} cannot be loaded: {failure}{_flex_hint(file)}") from failure
+
+
+def _flex_hint(file: TFLiteFile) -> str:
+    """Return what helps where a file has operations of TensorFlow, which the runtimes at hand may not have."""
+    if not file.flex:
+        return ""
+    return (
+        f"; it has operations of TensorFlow ({', '.join(file.flex)}), which most runtimes of TFLite do not have: use "
+        "the SavedModel that it was made from, or convert it again without SELECT_TF_OPS"
+    )
 
 
 def _runtimes() -> list[Callable[[], Any]]:
@@ -83,8 +96,6 @@ def _tensorflow_interpreter() -> Any:
 class TFLiteAdapter:
     """A TFLite file in an interpreter, which only ``detect`` calls."""
 
-    fixed_input = True
-
     def __init__(
         self,
         interpreter: Any,
@@ -93,31 +104,54 @@ class TFLiteAdapter:
         file: TFLiteFile | None = None,
     ) -> None:
         self._interpreter = interpreter
-        self._input = read_input(interpreter.get_input_details())
+        export = None if file is None else read_export(file.path)
+        given = _with_export(description, export)
+        normalization = None if file is None else file.metadata.normalization
+        if normalization is None and export is not None:
+            normalization = export.normalization
+        self._input = read_input(interpreter.get_input_details(), given, normalization)
+        self.fixed_input = self._input.height > 0
         self._outputs = [(int(each["index"]), Quantization.of(each)) for each in interpreter.get_output_details()]
-        graph = read_graph(interpreter)
-        interpreter.allocate_tensors()
-        graph = graph.shaped([tensor.shape for tensor in self._warm_up()])
-        filled = _decide(description, graph, self._input)
+        graph = read_graph(interpreter, file)
+        self._shape: tuple[int, ...] = ()
+        if not self._input.resizable:
+            interpreter.allocate_tensors()
+        size = self._size(file)
+        answer = self._warm_up(size)
+        graph = graph.shaped([tensor.shape for tensor in answer])
+        filled = _with_metadata(_decide(given, graph, self._input), file, graph)
         self._first = int(filled.first_category or 0)
         named, proof = _open_labels(filled, file if graph.is_postprocessed() else None, labels)
         self._labels = named if proof is None else None  # whose numbers are checked as they come
         self.categories = None if named is None else named.count(self._first, proof)
-        constants = None if file is None else file.constants
-        self._head, filled = choose_head(graph, self._input.batch, filled, self.categories, constants)
+        known = Known(self._count(file), {} if file is None else file.constants, answer, size)
+        self._head, filled = choose_head(graph, self._input.batch, filled, known)
         self._range = self._input.decide_range(filled)
         self.description = _decide_resize(filled, graph, self._input).filled(
             range=self._range, anchors=_anchors_inside(file)
         )
+        self._resize = self.description.rule()
+        self._resize.check_input(self._input.width, self._input.height)
         self.batch = int(filled.batch or 1)
         self.max_detections: int | None = self._head.most
 
-    def _warm_up(self) -> list[NDArray[Any]]:
+    def _size(self, file: TFLiteFile | None) -> tuple[int, int]:
+        """Return height and width of the image that warms the model up."""
+        width, height = (None if file is None else file.metadata.size) or (WARM_UP_SIDE, WARM_UP_SIDE)
+        return self._input.height or height, self._input.width or width
+
+    def _count(self, file: TFLiteFile | None) -> int | None:
+        """Return how many categories there are, by their names or else by the metadata."""
+        if self.categories is not None:
+            return max(self.categories) - self._first + 1
+        return None if file is None else file.metadata.categories
+
+    def _warm_up(self, size: tuple[int, int]) -> list[NDArray[Any]]:
         """Run one empty image: the first real call then costs what every call costs, and shapes are known."""
-        return self._call([np.zeros((self._input.height, self._input.width, 3), self._input.dtype)])
+        return self._call([np.zeros(self._input.shape(*size), self._input.dtype)])
 
     def input_shape(self, width: int, height: int) -> tuple[int, int]:
-        return self._input.height, self._input.width
+        return self._input.height or height, self._input.width or width
 
     def prepare(self, image: Image) -> PreparedImage:
         """Return ``image`` (RGB uint8) in the input's size, channels, type and range."""
@@ -125,7 +159,9 @@ class TFLiteAdapter:
             image = image[:, :, ::-1]
         dtype = np.uint8 if self._input.holds_pixels and self._range == "0..255" else np.float32
         pixels = np.ascontiguousarray(image)
-        fitted = fit(pixels, str(self.description.resize), self._input.width, self._input.height, dtype)
+        height, width = self.input_shape(image.shape[1], image.shape[0])
+        rule = ResizeRule("stretch") if self._resize.resize == "inside" else self._resize
+        fitted = fit(pixels, rule, width, height, dtype)
         return PreparedImage(self._input.values(fitted.pixels, self._range), fitted.frame)
 
     def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:
@@ -135,7 +171,12 @@ class TFLiteAdapter:
 
     def _call(self, pixels: list[NDArray[Any]]) -> list[NDArray[Any]]:
         filling = [np.zeros_like(pixels[0])] * (self._input.batch - len(pixels))
-        self._interpreter.set_tensor(self._input.index, np.stack([*pixels, *filling]))
+        images = np.stack([*pixels, *filling])
+        if self._input.resizable and images.shape != self._shape:
+            self._interpreter.resize_tensor_input(self._input.index, images.shape)
+            self._interpreter.allocate_tensors()
+            self._shape = images.shape
+        self._interpreter.set_tensor(self._input.index, images)
         self._interpreter.invoke()
         return [quantization.real(self._interpreter.get_tensor(index)) for index, quantization in self._outputs]
 
@@ -153,9 +194,29 @@ class TFLiteAdapter:
         return Detections(flatten_inverted(boxes), found.scores, ids, capped=found.capped)
 
 
+def _with_export(given: Description, export: Export | None) -> Description:
+    """Return the description with what the exporter wrote beside the model; a task without upright boxes is refused."""
+    if export is None:
+        return given
+    if export.task not in PLAIN_TASKS:
+        raise DetectorError(
+            f"its metadata say task={export.task}; only models for {' and '.join(PLAIN_TASKS)} are read"
+        )
+    return given.filled(head="yolo_end2end") if export.suppressed else given
+
+
+def _with_metadata(given: Description, file: TFLiteFile | None, graph: Graph) -> Description:
+    """Return the description with what the metadata say of boxes, anchors and raw scores."""
+    if file is None or graph.is_postprocessed():
+        return given
+    if file.metadata.anchors is not None:
+        return given.filled(anchors=str(file.path), activation=file.metadata.activation)
+    return given.filled(boxes=file.metadata.boxes, units=file.metadata.units) if graph.said else given
+
+
 def _decide(given: Description, graph: Graph, image: Input) -> Description:
     """Return the description with the numbers of images and categories; what contradicts the file is refused."""
-    if given.units == "pixels":
+    if given.units == "pixels" and image.height:
         raise DetectorError(
             f"units=pixels: {image.fixed}, so it never learns the size of the image; say --cropdet-detector "
             "units=input for boxes in pixels of the input"
@@ -167,10 +228,16 @@ def _decide(given: Description, graph: Graph, image: Input) -> Description:
             "first_category",
             "its outputs have the names of the Object Detection API, which count categories from 1 or 0",
         )
-    return given.filled(first_category=0, channels="rgb", batch=image.batch)
+    first = 1 if given.head == "efficientdet" else 0  # of whose rows the categories count from 1
+    return given.filled(first_category=first, channels="rgb", batch=image.batch)
 
 
 def _decide_resize(given: Description, graph: Graph, image: Input) -> Description:
+    if not image.height:
+        if given.resize != "inside":
+            why = f"{image.fixed}: resize=inside sends each image as it is, input_size sends all of them in one size"
+            given.require("input_size", why)
+        return given
     if given.resize == "inside":
         raise DetectorError(f"resize=inside: {image.fixed}; say --cropdet-detector resize={'|'.join(TFLITE_RESIZES)}")
     if not graph.is_postprocessed():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.detectors.adapters.flatbuffer import DamagedError, FlatTable, read_flatbuffer
 from pytest_cropdet.detectors.adapters.flexbuffer import read_map
+from pytest_cropdet.detectors.adapters.tflite_metadata import TFLiteMetadata, read_metadata
 from pytest_cropdet.detectors.adapters.tflite_schema import IDENTIFIER, ROOT, TABLES, UNIONS
 from pytest_cropdet.detectors.label_files import Labels, parse_labels
 from pytest_cropdet.errors import DetectorError
@@ -32,6 +33,7 @@ NUMBERS = {0: "<f4", 3: "u1", 9: "i1"}  # the types of anchors
 MOST_ELEMENTS = 1 << 40  # of a tensor
 LABELS_LIMIT = 1_000_000  # bytes of a label map that are read
 LABELS_FILE = "--cropdet-detector labels=FILE"
+FLEX = "Flex"  # begins the names of operations of TensorFlow
 FILE_DAMAGED = "the file is damaged (a download that was cut off?): fetch or export it again"
 
 
@@ -53,11 +55,16 @@ class TFLiteFile:
     """A file that was verified. ``postprocess`` where it has that operation.
 
     ``constants``: the outputs that are constants (exporters write anchors so), by the number of their tensor.
+    ``postprocessed``: the tensors that the operation ``TFLite_Detection_PostProcess`` writes, in its order. ``flex``:
+    the operations of TensorFlow in it, which TFLite's own runtimes do not have.
     """
 
     path: Path
     postprocess: PostProcess | None = None
     constants: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    metadata: TFLiteMetadata = field(default_factory=TFLiteMetadata)
+    postprocessed: tuple[int, ...] = ()
+    flex: tuple[str, ...] = ()
 
 
 def read_tflite(path: Path) -> TFLiteFile:
@@ -71,9 +78,19 @@ def read_tflite(path: Path) -> TFLiteFile:
         graph = model["subgraphs"][0]
         outputs = {int(number): _constant(graph["tensors"][number], model) for number in graph.get("outputs", ())}
         constants = {number: values for number, values in outputs.items() if values is not None}
-        return TFLiteFile(path, _postprocess(model), constants)
+        written = [operator.get("outputs", ()) for operator, _ in _named(model, POSTPROCESS)]
+        return TFLiteFile(
+            path,
+            _postprocess(model),
+            constants,
+            read_metadata(model),
+            tuple(int(tensor) for tensor in written[0]) if written else (),
+            _flex_operations(model),
+        )
     except DamagedError as error:
         raise DetectorError(f"{path} cannot be used: {error}; {FILE_DAMAGED}") from error
+    except DetectorError as error:
+        raise DetectorError(f"{path}: {error}") from error
 
 
 def labels_inside(path: Path) -> Labels | None:
@@ -87,7 +104,7 @@ def labels_inside(path: Path) -> Labels | None:
         return None
     try:
         with archive:
-            texts = [name for name in archive.namelist() if name.lower().endswith(".txt")]
+            texts = [name for name in archive.namelist() if name.lower().endswith((".txt", "metadata.json"))]
             named = [name for name in texts if "label" in name.lower()] or texts
             maps = [name for name in named if "meta" not in name.lower()] or named
             read = {name: archive.open(name).read(LABELS_LIMIT).decode("utf-8", errors="replace") for name in maps}
@@ -98,8 +115,14 @@ def labels_inside(path: Path) -> Labels | None:
     for name, text in read.items():
         if text.strip().startswith("{") and "meta" in name.lower() and "names" not in text:
             return None
-        return parse_labels(text, f"{name} inside {path}")
+        return parse_labels(text, f"{name} inside {path}", Path(name).suffix)
     return None
+
+
+def _flex_operations(model: FlatTable) -> tuple[str, ...]:
+    """Return the names of the operations of TensorFlow that any graph of the file uses, without their prefix."""
+    codes = [str(code.get("custom_code", "")) for code in model["operator_codes"]]
+    return tuple(sorted({code.removeprefix(FLEX) for code in codes if code.startswith(FLEX)}))
 
 
 def _verify(model: FlatTable, length: int) -> None:

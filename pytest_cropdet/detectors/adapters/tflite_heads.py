@@ -1,57 +1,118 @@
 """Which kind of ending a TFLite file has, and what of it has to be asked of the user."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.detectors.adapters.heads import AnchorHead, Head, ListHead, RowsHead
 from pytest_cropdet.detectors.adapters.tflite_graph import Graph
+from pytest_cropdet.detectors.adapters.yolo_heads import choose_yolo_head, is_yolo_table
+from pytest_cropdet.detectors.adapters.yolox_head import choose_yolox_head
 from pytest_cropdet.detectors.anchors import Anchors, anchors_of, read_anchors
 from pytest_cropdet.detectors.description import NO_ANCHORS, Description
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["choose_head"]
+__all__ = ["Known", "choose_head"]
 
+EFFICIENTDET_COLUMNS = 7
+ROW_HEADS = ((None, "yolo_end2end"), ("efficientdet",))  # without and with a number before those of the box
 NAME_ALL = "--cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
 
 
-def choose_head(
-    graph: Graph,
-    batch: int,
-    given: Description,
-    names: dict[int, str] | None,
-    constants: Mapping[int, NDArray[np.float64]] | None = None,
-) -> tuple[Head, Description]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside the outputs themselves.
+
+    ``categories``: their number. ``constants``: the outputs that are the same for every image, by the number of their
+    tensor: anchors. ``answer``: what the model answers to an empty image, by place. ``size``: height and width of its
+    input in pixels.
+    """
+
+    categories: int | None = None
+    constants: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    answer: Sequence[NDArray[Any]] = ()
+    size: tuple[int, int] = (0, 0)
+
+
+def choose_head(graph: Graph, batch: int, given: Description, known: Known | None = None) -> tuple[Head, Description]:
     """Return how the outputs are read, and the description with what their kind decides.
 
-    ``names``: the categories by the model's numbers, where they are known. ``constants``: the outputs that are the same
-    for every image, by the number of their tensor: anchors. Outputs of no known kind are refused with their shapes.
+    Outputs of no known kind are refused with their shapes.
     """
-    constants = constants or {}
+    known = known or Known()
     roles = graph.roles(given)
+    _refuse_unscaled(graph, roles)
     if {"boxes", "classes", "scores"} <= set(roles):
-        given.refuse("its scores are those of a list of detections, not raw ones", "activation")
+        given.refuse("its scores are those of a list of detections, not raw ones", "activation", "head")
         described = given.filled(boxes="yxyx", units="normalized") if graph.follows_the_api() else given
         return _list_head(graph, batch, roles, described), described
-    shapes = [output.shape for output in graph.outputs]
-    if not roles and len(shapes) == 1 and shapes[0][0] == batch and shapes[0][2:] == (6,):
-        given.refuse("its output is rows of a box, a score and a category", "activation")
-        order = _order(given)
-        return RowsHead(0, order, shapes[0][1], given.nms_iou), given
+    head = None if roles else _table_head(graph, batch, given, known)
+    if head is not None:
+        return head
+    given.refuse("its outputs are not one table of boxes", "head")
     pair = None
     if set(roles) == {"boxes", "scores"}:
         pair = (roles["boxes"], roles["scores"])
     elif not given.outputs:
-        pair = _raw_pair(graph, batch, constants)
+        pair = _raw_pair(graph, batch, known.constants)
     if pair is None:
+        proposed = graph.proposal()
+        hint = "" if proposed is None else f" If this is a list, set --cropdet-detector outputs={proposed}."
         raise DetectorError(
-            f"its outputs are {graph.listed()}. Known are boxes, classes, scores, count (name them with {NAME_ALL}), "
-            f"rows [{batch}, N, 6], and raw heads [{batch}, A, 4] with [{batch}, A, C]; for a model with other outputs "
-            "write a function that returns Detections and name it as package.module:factory"
+            f"its outputs are {graph.listed()}.{hint} Known are boxes, classes, scores, count (name them with "
+            f"{NAME_ALL}), "
+            f"rows [{batch}, N, 6], tables of a YOLO [{batch}, N, 4 + C] (set head=yolo or head=yolo_objectness), and "
+            f"raw heads [{batch}, A, 4] with [{batch}, A, C]; for a model with other outputs write a function that "
+            "returns Detections and name it as package.module:factory"
         )
     described = given.filled(boxes="yxyx", units="normalized")
-    return _anchor_head(graph, pair, described, names, constants), described
+    return _anchor_head(graph, pair, described, known), described
+
+
+def _refuse_unscaled(graph: Graph, roles: Mapping[str, int]) -> None:
+    whole = [roles[role] for role in ("classes", "count") if role in roles]
+    for place, output in enumerate(graph.outputs):
+        if output.unscaled is not None and place not in whole:
+            raise DetectorError(
+                f"its output {output} is {output.unscaled} without scale and zero point, so nothing says which real "
+                "numbers it contains; export the model with quantised outputs that have both, or with float outputs"
+            )
+
+
+def _table_head(graph: Graph, batch: int, given: Description, known: Known) -> tuple[Head, Description] | None:
+    """Return how one table of boxes is read, ``None`` where the outputs are something else.
+
+    Beside it may be the prototypes of masks, [N, height, width, M]: its last M columns are their coefficients then.
+    """
+    varying = [place for place, output in enumerate(graph.outputs) if output.index not in known.constants]
+    tables = [place for place in varying if len(graph.outputs[place].shape) == 3]
+    masks = [graph.outputs[place].shape for place in varying if len(graph.outputs[place].shape) == 4]
+    if len(tables) != 1 or len(tables) + len(masks) != len(varying) or len(masks) > 1:
+        return None
+    place, extra = tables[0], min(masks[0][1], masks[0][3]) if masks else 0
+    shape = graph.outputs[place].shape
+    if shape[0] != batch:
+        return None
+    answer = known.answer[place][0] if known.answer else np.zeros(shape[1:])
+    if given.head == "yolox":
+        return choose_yolox_head(answer, place, known.size, given)
+    if is_yolo_table(shape[1:], known.size, given, known.categories, extra):
+        return choose_yolo_head(answer, place, known.size, given, known.categories, extra)
+    start = int(shape[2] == EFFICIENTDET_COLUMNS and not extra)
+    if shape[2] != 6 + extra + start or given.head not in ROW_HEADS[start]:
+        if given.head is None and not start:
+            return None
+        given.refuse(f"its output is {graph.listed()}", "head")
+        why = "its rows of 7 numbers may be EfficientDet's: image, y0 x0 y1 x1 in pixels of the input, score, category"
+        given.require("head", why, "efficientdet")
+    given.refuse("its output is rows of a box, a score and a category", "activation")
+    described = given
+    if given.head is not None:
+        described = given.filled(boxes="yxyx", units="input") if start else given.filled(boxes="xyxy")
+    return RowsHead(place, _order(described), shape[1], given.nms_iou, start), described
 
 
 def _order(given: Description) -> str:
@@ -109,8 +170,7 @@ def _anchor_head(
     graph: Graph,
     pair: tuple[int, int],
     given: Description,
-    names: dict[int, str] | None,
-    constants: Mapping[int, NDArray[np.float64]],
+    known: Known,
 ) -> AnchorHead:
     boxes, scores = (graph.outputs[place].shape for place in pair)
     if len(boxes) != 3 or boxes[2] != 4 or len(scores) != 3 or boxes[:2] != scores[:2]:
@@ -120,7 +180,7 @@ def _anchor_head(
         )
     if given.boxes != "yxyx":
         raise DetectorError(f"boxes={given.boxes}: raw heads hold ty tx th tw, decoded here; leave boxes= away")
-    anchors = _anchors(graph, boxes[1], given, constants)
+    anchors = _anchors(graph, boxes[1], given, known.constants)
     nms_iou = given.require("nms_iou", "raw heads find an object many times; duplicates go above a certain IoU")
     inside = graph.activation_of(pair[1])
     if inside is not None and given.activation not in (None, "none"):
@@ -132,10 +192,10 @@ def _anchor_head(
     if activation is None:
         given.require("activation", "the file does not say whether its class scores are probabilities or logits")
     first = int(given.first_category or 0)
-    columns, known = scores[2], 0 if names is None else max(names) - first + 1
-    if not known or columns not in (known, known + 1):
+    columns, categories = scores[2], known.categories or 0
+    if columns not in (categories, categories + 1):
         raise DetectorError(
-            f"its scores have {columns} columns and {known or 'no'} names are known, so whether the first is the "
+            f"its scores have {columns} columns and {categories or 'no'} names are known, so whether the first is the "
             f"background is open; say --cropdet-detector labels=FILE with {columns - 1} or {columns} names"
         )
-    return AnchorHead(*pair, anchors, str(activation), columns == known + 1, first, float(nms_iou))
+    return AnchorHead(*pair, anchors, str(activation), columns == categories + 1, first, float(nms_iou))

@@ -1,15 +1,29 @@
-"""The tables of a TFLite file, as TensorFlow Lite's ``schema.fbs`` (version 3) declares them.
+"""The tables of a TFLite file, as TensorFlow Lite's ``schema.fbs`` (version 3) declares them, and of its metadata.
 
 A field is ``name:kind``, or the kind alone where no one here reads it. Kinds: a number type of NumPy (``i4``) or a
 number's bytes (``4``), ``str``, another table, ``[...]`` for a vector, ``<...>`` for a union, whose member the number
-in the field before it chooses.
+in the field before it chooses, ``-`` for one that is passed over.
+
+The metadata are flatbuffers of their own, in a buffer of the file: those of ``metadata_schema.fbs`` (1.5), and inside
+them MediaPipe's ``object_detector_metadata_schema.fbs`` (1.0).
 """
 
 from collections.abc import Mapping
 
-__all__ = ["IDENTIFIER", "ROOT", "TABLES", "UNIONS"]
+__all__ = [
+    "IDENTIFIER",
+    "METADATA_IDENTIFIER",
+    "METADATA_ROOTS",
+    "METADATA_TABLES",
+    "METADATA_UNIONS",
+    "ROOT",
+    "TABLES",
+    "UNIONS",
+]
 
 ROOT, IDENTIFIER = "Model", b"TFL3"
+METADATA_IDENTIFIER = b"M001"
+METADATA_ROOTS = ("ModelMetadata", "ObjectDetectorOptions")
 
 _MODEL = """
 Model version:u4 operator_codes:[OperatorCode] subgraphs:[SubGraph] str buffers:[Buffer] metadata_buffer:[i4]
@@ -69,6 +83,28 @@ StablehloGatherOptions [8] [8] [8] 8 [8] 1; StablehloTransposeOptions [8]; Dilat
 StablehloRngBitGeneratorOptions 1; ReduceWindowOptions 4; StableHLOCompositeOptions str 4 [1] 1 4;
 StablehloShiftLeftOptions; StablehloCaseOptions [4]
 """
+_METADATA = """
+ModelMetadata str str str subgraph_metadata:[SubGraphMetadata] str str [AssociatedFile] str;
+SubGraphMetadata str str input_tensor_metadata:[TensorMetadata] output_tensor_metadata:[TensorMetadata]
+ [AssociatedFile] [ProcessUnit] [ProcessUnit] - - custom_metadata:[CustomMetadata];
+TensorMetadata name:str str - content:Content process_units:[ProcessUnit] Stats [AssociatedFile];
+AssociatedFile str str 1 str str; Content 1 properties:<ContentProperties> ValueRange; ValueRange 4 4; Stats [4] [4];
+ProcessUnit 1 options:<ProcessUnitOptions>; CustomMetadata name:str data:[u1]; ImageSize width:u4 height:u4;
+ObjectDetectorOptions str ssd_anchors_options:SsdAnchorsOptions tensors_decoding_options:TensorsDecodingOptions;
+SsdAnchorsOptions fixed_anchors_schema:FixedAnchorsSchema; FixedAnchorsSchema anchors:[FixedAnchor];
+FixedAnchor x_center:f4 y_center:f4 width:f4 height:f4;
+TensorsDecodingOptions num_classes:i4 4 4 4 4 4 x_scale:f4 y_scale:f4 w_scale:f4 h_scale:f4
+ apply_exponential_on_box_size:u1 sigmoid_score:u1
+"""
+_CONTENT_PROPERTIES = """
+FeatureProperties; ImageProperties color_space:i1 default_size:ImageSize;
+BoundingBoxProperties index:[u4] type:i1 coordinate_type:i1; AudioProperties 4 4
+"""
+_PROCESS_UNIT_OPTIONS = """
+NormalizationOptions mean:[f4] std:[f4]; ScoreCalibrationOptions 1 4; ScoreThresholdingOptions 4;
+BertTokenizerOptions [AssociatedFile]; SentencePieceTokenizerOptions [AssociatedFile] [AssociatedFile];
+RegexTokenizerOptions str [AssociatedFile]
+"""
 
 
 def _declared(text: str) -> dict[str, tuple[str, ...]]:
@@ -87,3 +123,12 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     **{name: kinds for members in _MEMBERS.values() for name, kinds in members.items()},
 }
 UNIONS: Mapping[str, tuple[str, ...]] = {union: tuple(members) for union, members in _MEMBERS.items()}
+_METADATA_MEMBERS = {
+    "ContentProperties": _declared(_CONTENT_PROPERTIES),
+    "ProcessUnitOptions": _declared(_PROCESS_UNIT_OPTIONS),
+}
+METADATA_TABLES: Mapping[str, tuple[str, ...]] = {
+    **_declared(_METADATA),
+    **{name: kinds for members in _METADATA_MEMBERS.values() for name, kinds in members.items()},
+}
+METADATA_UNIONS: Mapping[str, tuple[str, ...]] = {union: tuple(members) for union, members in _METADATA_MEMBERS.items()}
