@@ -70,7 +70,7 @@ def pictures(draw) -> tuple[int, int, tuple[int, int, int, int]]:
     return sides[0], sides[1], (box[0][0], box[1][0], box[0][1], box[1][1])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(of=rules(), picture=pictures(), dtype=st.sampled_from([np.uint8, np.float32]))
 def test_a_painted_box_is_found_in_the_input_where_the_frame_puts_it(of, picture, dtype):
     (how, wide, high), (width, height, box) = of, picture
@@ -89,7 +89,7 @@ def test_a_painted_box_is_found_in_the_input_where_the_frame_puts_it(of, picture
     assert (inside > 127.5).all(), "one box, without holes"
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(of=rules(), picture=pictures())
 def test_boxes_go_into_the_input_and_back_unchanged(of, picture):
     (how, wide, high), (width, height, box) = of, picture
@@ -200,7 +200,7 @@ def ultralytics(width, height, side, *, auto=False, stride=32):
 SIDES = st.integers(2, 4000)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(width=SIDES, height=SIDES, auto=st.booleans())
 def test_a_letterbox_is_that_of_ultralytics(width, height, auto):
     if min(width, height) * 640 < max(width, height):  # theirs has no pixel then
@@ -217,7 +217,7 @@ def test_a_letterbox_is_that_of_ultralytics(width, height, auto):
     assert frame_of(width, height, square) == frame_of(width, height, "letterbox", 640, 640)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(width=SIDES, height=SIDES, wide=st.integers(32, 700), high=st.integers(32, 700))
 def test_keep_aspect_rounded_down_is_yolox(width, height, wide, high):
     r = min(high / height, wide / width)
@@ -230,7 +230,7 @@ def test_keep_aspect_rounded_down_is_yolox(width, height, wide, high):
     assert square.inner_size(width, height, 0, 0) == (max(1, int(width * r)), max(1, int(height * r)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(width=SIDES, height=SIDES, least=st.integers(32, 1024), more=st.integers(0, 1024))
 def test_both_limits_rounded_down_are_torchvisions(width, height, least, more):
     """GeneralizedRCNNTransform: the factor in float32, the product in float64, cut."""

@@ -19,7 +19,7 @@ ALIASES = ("--cropdet-alias=red=ruby,crimson", "--cropdet-alias=blue=navy", "--c
 
 def test_aliases_pair_a_detector_whose_names_are_others_in_every_check(project, said):
     project.write(named=NAMED)
-    result = project.gate("named:make", *ALIASES, "--cropdet-checks=gate,search,invariants")
+    result = project.gate("named:make", *ALIASES, "--cropdet-checks=gate,search,invariants", "--cropdet-examples=8")
     assert project.gates[0]["pairing"]["merged"] == {"red": ["ruby"], "green": ["limes"], "blue": ["navy"]}
     assert project.gates[0]["drop"]["value"] == 0
     text = said(result)
