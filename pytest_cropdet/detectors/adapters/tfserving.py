@@ -22,7 +22,7 @@ from pytest_cropdet.errors import DetectorError
 
 __all__ = ["TensorFlowServing"]
 
-KINDS: Mapping[str, ValueKind] = {
+DATA_TYPES: Mapping[str, ValueKind] = {
     "DT_UINT8": ValueKind("uint8", np.uint8),
     "DT_FLOAT": ValueKind("float32", np.float32),
     "DT_HALF": ValueKind("float16", np.float16),
@@ -202,7 +202,7 @@ def _tensor(spec: Mapping[str, Any]) -> ServedTensor:
     kind = str(spec["dtype"])
     shape = spec.get("tensor_shape") or {}
     sides = None if shape.get("unknown_rank") else [int(each["size"]) for each in shape.get("dim", [])]
-    return ServedTensor(KINDS.get(kind, ValueKind(kind.removeprefix("DT_").lower(), object)), Sides.of(sides))
+    return ServedTensor(DATA_TYPES.get(kind, ValueKind(kind.removeprefix("DT_").lower(), object)), Sides.of(sides))
 
 
 def _of_rows(given: Any, facts: ModelFacts) -> Mapping[str, Any]:
