@@ -18,6 +18,7 @@ CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
 RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
+INPUTS = ("encoded", "example")
 ROLES = ("boxes", "classes", "scores", "count")
 
 
@@ -35,7 +36,8 @@ class Description:
     duplicates. ``anchors``: a file of its anchors, or ``none``. ``outputs``: which output is what, as
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
     0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
-    ``custom_objects``: those of a Keras file, as ``package.module:mapping``.
+    ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``input``: what an input of strings takes,
+    ``encoded`` images (PNG) or each in a serialised ``tf.train.Example``, ``example``.
     """
 
     boxes: str | None = None
@@ -53,6 +55,13 @@ class Description:
     activation: str | None = None
     signature: str | None = None
     custom_objects: str | None = None
+    input: str | None = None
+
+    def __repr__(self) -> str:
+        # keys of caches contain this text: a field that came later is only in it where it is set
+        values = [(each.name, getattr(self, each.name)) for each in fields(self)]
+        shown = (f"{name}={value!r}" for name, value in values if name not in LATER or value is not None)
+        return f"Description({', '.join(shown)})"
 
     @classmethod
     def of(cls, **given: Any) -> "Description":
@@ -88,6 +97,7 @@ class Description:
                 raise DetectorError(f"{key}={getattr(self, key)} is not used: {why}; remove it from --cropdet-detector")
 
 
+LATER = ("input",)  # fields that came after caches had keys
 NO_ANCHORS = "none"  # what a user says of a detector that has none
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "boxes": FORMATS,
@@ -100,6 +110,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "anchors": ("FILE", NO_ANCHORS),
     "outputs": (",".join(f"{role}:NAME" for role in ROLES),),
     "activation": ACTIVATIONS,
+    "input": INPUTS,
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
 }
@@ -125,7 +136,7 @@ def _parse(key: str, value: Any) -> Any:
             raise DetectorError(f"{key}={value}: must lie between {low:g} and {high:g}")
         return number
     text = str(value)
-    if key in ("boxes", "units", "channels", "range", "resize", "activation") and text not in _CHOICES[key]:
+    if key in ("boxes", "units", "channels", "range", "resize", "activation", "input") and text not in _CHOICES[key]:
         raise DetectorError(f"{key}={text}: must be one of {', '.join(_CHOICES[key])}")
     if key == "outputs":
         outputs_by_role(text)

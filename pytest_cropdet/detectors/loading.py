@@ -17,6 +17,7 @@ from pytest_cropdet.terms import DETECTOR_KINDS
 __all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
 
 ENTRY_POINTS = "pytest_cropdet.detectors"
+FILE_KINDS = ("keras", "frozen_graph")  # whose path is a single file
 
 
 def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
@@ -54,6 +55,13 @@ def _recognise(path: Path) -> str:
         return "tflite"
     if path.suffix in (".keras", ".h5", ".hdf5"):
         return "keras"
+    if path.suffix == ".pb":
+        return "frozen_graph"
+    if path.suffix == ".pbtxt":
+        raise DetectorError(
+            f"{path} is text, and no detector: if it is a label map, set --cropdet-detector labels={path}; a graph has to "
+            "be binary, a frozen graph in a .pb file"
+        )
     kinds = "; ".join(f"{name}: {what}" for name, what in DETECTOR_KINDS.items())
     raise DetectorError(f"the kind of {path} is not recognised ({kinds}); for any other write package.module:factory")
 
@@ -61,8 +69,12 @@ def _recognise(path: Path) -> str:
 def _from_path(kind: str, path: Path, description: Description) -> DetectorHandle:
     if not path.exists():
         raise DetectorError(f"no detector at {path}: the path does not exist")
+    if path.is_dir() and kind in FILE_KINDS:
+        raise DetectorError(f"{path} is a folder; {kind}:PATH is {DETECTOR_KINDS[kind]}")
     if not path.is_dir():
         refuse_special(path, "the model", DetectorError)
+        if path.name == "saved_model.pb":
+            raise DetectorError(f"{path} is a part of a SavedModel; give its folder: {path.parent}")
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     for file in files:
         refuse_pointer(file, "the model's file" if path.is_dir() else "the model", DetectorError)

@@ -116,7 +116,7 @@ def _resized(tf: Any, pixels: Any, inner: int) -> tuple[Any, Any]:
 def _rectangles(tf: Any, pixels: Any, middle: float) -> tuple[Any, Any]:
     """Tight boxes y0 x0 y1 x1 of the three colours in pixels, (n, 3, 4), and whether each is there, (n, 3)."""
     bright = pixels > middle
-    only = bright & (tf.reduce_sum(tf.cast(bright, tf.int32), axis=3, keepdims=True) == 1)
+    only = bright & tf.equal(tf.reduce_sum(tf.cast(bright, tf.int32), axis=3, keepdims=True), 1)
     sides = []
     for across in (2, 1):  # rows first
         line = tf.cast(tf.reduce_any(only, axis=across), tf.int32)
