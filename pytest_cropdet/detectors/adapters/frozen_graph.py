@@ -34,7 +34,9 @@ def verify(path: Path) -> None:
             f"{path} is the graph of a SavedModel under another name; call it saved_model.pb and give its folder"
         )
     if begin[:1] != NODE:
-        raise DetectorError(f"{path} is not a frozen graph: it does not begin with a node (a download that was cut off?)")
+        raise DetectorError(
+            f"{path} is not a frozen graph: it does not begin with a node (a download that was cut off?)"
+        )
 
 
 def load(path: Path, description: Description) -> TensorFlowAdapter:
@@ -55,8 +57,8 @@ def _call_of(graph: Any, tensorflow: Any, description: Description) -> Call:
     variables = [node.name for node in graph.node if node.op in VARIABLES]
     if variables:
         raise DetectorError(
-            f"the graph is not frozen: {len(variables)} variables such as {variables[0]!r} have no values; freeze it with "
-            "its checkpoint, or give the folder of the SavedModel"
+            f"the graph is not frozen: {len(variables)} variables such as {variables[0]!r} have no values; freeze it "
+            "with its checkpoint, or give the folder of the SavedModel"
         )
     try:
         wrapped = tensorflow.compat.v1.wrap_function(lambda: tensorflow.import_graph_def(graph, name=""), [])

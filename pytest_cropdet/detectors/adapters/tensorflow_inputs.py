@@ -1,7 +1,7 @@
 """What the input of a TensorFlow model takes: pixels, encoded images, or encoded images in serialised examples.
 
-An input of strings looks the same for encoded images and for serialised ``tf.train.Example`` messages. The operations of
-the graph show which of the two it is; where they do not, the input's name may, and else an option says it.
+An input of strings looks the same for encoded images and for serialised ``tf.train.Example`` messages. The operations
+of the graph show which of the two it is; where they do not, the input's name may, and else an option says it.
 """
 
 from collections.abc import Iterable
@@ -36,7 +36,8 @@ def check_input(name: str, dtype: Any, shape: Any) -> None:
 def operations_of(graph: Any) -> frozenset[str]:
     """Return the kinds of operations in a graph (``tf.GraphDef``) and in the functions that it calls."""
     bodies = {each.signature.name: each for each in graph.library.function}
-    waiting, seen = [graph.node], set()
+    waiting = [graph.node]
+    seen: set[str] = set()
     found: set[str] = set()
     while waiting:
         for node in waiting.pop():
@@ -77,8 +78,8 @@ def read_input_kind(names: Iterable[str], dtype: Any, operations: frozenset[str]
                 return "encoded"
     kind: str = given.require(
         "input",
-        f"its input {next(iter(names), '')!r} takes strings, and neither its name nor the graph shows whether these are "
-        "encoded images or serialised tf.train.Example messages",
+        f"its input {next(iter(names), '')!r} takes strings, and neither its name nor the graph shows whether these "
+        "are encoded images or serialised tf.train.Example messages",
     )
     return kind
 

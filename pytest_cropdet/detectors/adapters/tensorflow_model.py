@@ -128,7 +128,7 @@ class TensorFlowAdapter:
             shape[0] = 1
         self.description = self._decide(description, shape)
         self.batch = int(self.description.batch or 1)
-        self._pad_to = shape[0] if shape[0] else (self.batch if self.fixed_input else 1)
+        self._pad_to = shape[0] if shape[0] else (self.batch if self.fixed_input or call.frame else 1)
         place = 1 if self._batched else 0
         rows = [shape[place] for shape in shapes if shape.rank and shape.rank > place and shape[place]]
         self.max_detections = int(rows[0]) if rows else None
@@ -229,7 +229,8 @@ class TensorFlowAdapter:
         if "count" in self._roles and outputs[self._roles["count"]].size != sent:
             numbers = outputs[self._roles["count"]].size
             raise DetectorError(
-                f"the model was given {sent} images and its {self._roles['count']} has {numbers} numbers, not one an image"
+                f"the model was given {sent} images and its {self._roles['count']} has {numbers} numbers, not one per "
+                "image"
             )
         return [self._read(outputs, row, prepared.frame) for row, prepared in enumerate(inputs)]
 
@@ -316,6 +317,6 @@ def _check_first(classes: Ints, scores: Floats) -> None:
     below = (classes < 1) & (scores >= SURE)
     if below.any():
         raise DetectorError(
-            f"it found category number {int(classes[below].min())} with a score of {float(scores[below].max()):.2f}, and "
-            "models of the TensorFlow Object Detection API count from 1; say --cropdet-detector first_category=0"
+            f"it found category number {int(classes[below].min())} with a score of {float(scores[below].max()):.2f}, "
+            "and models of the TensorFlow Object Detection API count from 1; say --cropdet-detector first_category=0"
         )
