@@ -75,7 +75,7 @@ def module_of(
             pixels, outputs["image_info"] = _resized_keeping_aspect(tf, pixels, keeps, offset)
         if one:
             pixels = pixels[:1]
-        found, present = _rectangles(tf, pixels, middle)
+        found, present = rectangles(tf, pixels, middle)
         if units == "normalized" and keeps is not None:
             info = outputs["image_info"]
             found = found / tf.tile(info[:, 2:3], [1, 1, 2]) / tf.tile(info[:, :1], [1, 1, 2])
@@ -158,7 +158,7 @@ def _resized_keeping_aspect(tf: Any, pixels: Any, side: int, offset: tuple[int, 
     return tf.image.pad_to_bounding_box(shown, 0, 0, side, side), tf.repeat(info[None], tf.shape(pixels)[0], axis=0)
 
 
-def _rectangles(tf: Any, pixels: Any, middle: float) -> tuple[Any, Any]:
+def rectangles(tf: Any, pixels: Any, middle: float) -> tuple[Any, Any]:
     """Tight boxes y0 x0 y1 x1 of the three colours in pixels, (n, 3, 4), and whether each is there, (n, 3)."""
     bright = pixels > middle
     only = bright & tf.equal(tf.reduce_sum(tf.cast(bright, tf.int32), axis=3, keepdims=True), 1)
