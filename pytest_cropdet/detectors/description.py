@@ -18,7 +18,7 @@ CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
 RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
-INPUTS = ("encoded", "example")
+STRINGS = ("encoded", "example")
 ROLES = ("boxes", "classes", "scores", "count")
 
 
@@ -110,7 +110,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "anchors": ("FILE", NO_ANCHORS),
     "outputs": (",".join(f"{role}:NAME" for role in ROLES),),
     "activation": ACTIVATIONS,
-    "input": INPUTS,
+    "input": STRINGS,
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
 }

@@ -72,7 +72,7 @@ def named_specs(values: Sequence[str], what: str) -> list[Named]:
 def _short_name(spec: str) -> str:
     kind, _, rest = spec.partition(":")
     path = Path(rest if kind in DETECTOR_KINDS else spec)
-    generic = ("saved_model", "instances", "annotations", "model")
+    generic = ("saved_model", "instances", "annotations", "model", "frozen_inference_graph")
     stem = path.name.split(":")[-1] if ":" in path.name or path.suffix == "" else path.stem
     return path.parent.name if stem in generic and path.parent.name else stem
 

@@ -119,7 +119,7 @@ def module_of(
 
 
 def _decoded(tf: Any, images: Any, takes: str, *, whole: bool) -> Any:
-    """Pictures in one batch may have different sizes: each is stretched, unless there is one and it is left ``whole``."""
+    """Pictures of one batch may differ in size: each is stretched, but for a single one that is left ``whole``."""
 
     def decode(data: Any) -> Any:
         if takes == "nothing":
@@ -197,8 +197,8 @@ def export_tf1(
 ) -> Path:
     """Write ``frozen_inference_graph.pb`` and ``saved_model`` as the exporter of TensorFlow 1 does; return the folder.
 
-    ``unrelated``: another placeholder, which no output needs; ``threshold``: one that the scores need; ``variable``: one
-    that is not frozen (then there is no SavedModel); ``several``: a second graph in the SavedModel.
+    ``unrelated``: another placeholder, which no output needs; ``threshold``: one that the scores need; ``variable``: a
+    variable that is not frozen (then there is no SavedModel); ``several``: a second graph in the SavedModel.
     """
     v1 = tf.compat.v1
     name = convention.pop("name", "image_tensor")

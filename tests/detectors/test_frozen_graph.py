@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pytest_cropdet.detectors import load_detector
 from pytest_cropdet.detectors.adapters.tensorflow_model import import_tensorflow
 from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.plugin.option_values import named_specs
 from tests.detectors.saved_models import export, export_tf1
 from tests.detectors.test_saved_model import BATCHES, IMAGES, check
 
@@ -125,6 +128,19 @@ def test_what_is_no_graph_is_named(tmp_path, name, content, sentence):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DetectorError, match=sentence):
         load_detector(tmp_path / name).load()
+
+
+def test_a_graph_of_the_exporters_own_name_is_called_as_its_folder_is(written):
+    path = written() / "frozen_inference_graph.pb"
+    assert named_specs([f"frozen_graph:{path}"], "model")[0].name == path.parent.name
+
+
+def test_a_tflite_file_refuses_what_other_kinds_use():
+    models = Path(__file__).parents[2] / "fixtures" / "models"
+    for given in ({"input": "encoded"}, {"signature": "serve"}, {"custom_objects": "a:b"}):
+        (name,) = given
+        with pytest.raises(DetectorError, match=f"{name}=.* is not used: a TFLite file takes pixels"):
+            load_detector(models / "ssd_nms.tflite", range="0..255", **given).load()
 
 
 @pytest.mark.parametrize("given", [{"signature": "serve"}, {"activation": "sigmoid"}, {"custom_objects": "a:b"}])

@@ -1,4 +1,4 @@
-"""Keras models that decode their own predictions: KerasHub's surface, in a model of a few lines that finds rectangles."""
+"""Keras models that decode their own predictions: KerasHub's surface, on a model that finds painted rectangles."""
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ def test_a_function_is_handed_over_with_names_and_a_batch():
     assert load_detector(detector).batch == 1
     with pytest.raises(DetectorError, match="detector is described already; set batch there"):
         load_detector(handle, batch=3)
-    with pytest.raises(DetectorError, match="answers in pixels x0 y0 x1 y1 of the RGB image .*; boxes cannot be set"):
+    with pytest.raises(DetectorError, match=r"answers in pixels x0 y0 x1 y1 of the RGB image .*; boxes cannot be set"):
         load_detector(detector, boxes="yxyx").load()
     with pytest.raises(DetectorError, match="int is not callable"):
         load_detector(7)

@@ -1,7 +1,7 @@
 """The shipped SSD's weights in every format: one detector, with one mAP and one verdict.
 
-A row of ``FORMATS`` makes a model in a folder (or names a shipped one, or returns a model object), and says how it is to
-be read. What must be equal is measured on a part of ``fixtures/scenes``, whole images and crops.
+A row of ``FORMATS`` makes a model in a folder (or names a shipped one, or returns a model object), and says how it is
+read. What must be equal is measured on a part of ``fixtures/scenes``, whole images and crops.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Inputs of strings: encoded images and serialised examples look the same, and the graph shows which of them it takes."""
+"""Inputs of strings: encoded images and serialised examples look the same, and the graph shows which it takes."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_a_count_beyond_the_rows_is_all_of_them(exported):
 def test_scores_that_are_logits_are_refused(exported, convention, said):
     """Cut to 0 to 1, most of them would be 1, and their order would be lost."""
     path = exported(answers=changed("detection_scores", lambda tf, scores: scores * 8 - 3), **convention)
-    with pytest.raises(DetectorError, match="its scores go from .* to 5, not 0 to 1"):
+    with pytest.raises(DetectorError, match=r"its scores go from .* to 5, not 0 to 1"):
         load_detector(path, **said)(IMAGES)
 
 

@@ -17,23 +17,23 @@ from pytest_cropdet.errors import DetectorError
 
 __all__ = ["load", "verify"]
 
-NODE, VERSION = b"\x0a", b"\x08"  # the first byte of a GraphDef, and of a SavedModel
+GRAPH_BEGIN, SAVED_MODEL_BEGIN = b"\x0a", b"\x08"  # the first byte of a GraphDef, and of a SavedModel
 VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 NO_OUTPUTS = ("Const", "Placeholder", "NoOp", "Assert", "PlaceholderWithDefault")
-TEXT = (b"node {", b"node{", b"item {", b"item{", b"# ")
+TEXT_BEGINS = (b"node {", b"node{", b"item {", b"item{", b"# ")
 
 
 def verify(path: Path) -> None:
     """Raise ``DetectorError`` for a file whose first bytes are not those of a ``GraphDef``."""
     with path.open("rb") as stream:
         begin = stream.read(16)
-    if begin.lstrip().startswith(TEXT):
+    if begin.lstrip().startswith(TEXT_BEGINS):
         raise DetectorError(f"{path} is text; a frozen graph is binary: write it with as_text=False")
-    if begin[:1] == VERSION:
+    if begin[:1] == SAVED_MODEL_BEGIN:
         raise DetectorError(
             f"{path} is the graph of a SavedModel under another name; call it saved_model.pb and give its folder"
         )
-    if begin[:1] != NODE:
+    if begin[:1] != GRAPH_BEGIN:
         raise DetectorError(
             f"{path} is not a frozen graph: it does not begin with a node (a download that was cut off?)"
         )

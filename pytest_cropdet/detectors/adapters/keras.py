@@ -16,7 +16,7 @@ from pytest_cropdet.errors import DetectorError
 
 __all__ = ["call_of_model", "load", "require_tensorflow", "verify"]
 
-PACKAGES = {"keras_hub": "keras-hub", "keras_cv": "keras-cv"}  # that register layers when they are imported
+REGISTERING = {"keras_hub": "keras-hub", "keras_cv": "keras-cv"}  # that register layers when they are imported
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -68,11 +68,11 @@ def _import_packages(path: Path) -> None:
             named = set(_modules(json.loads(archive.read("config.json"))))
     except (KeyError, ValueError, RecursionError, zipfile.BadZipFile):
         return  # Keras says what is wrong with it
-    for package in sorted(named & set(PACKAGES)):
+    for package in sorted(named & set(REGISTERING)):
         try:
             import_module(package)
         except ImportError as error:
-            raise DetectorError(f"{path} needs {package} ({error}): pip install {PACKAGES[package]}") from error
+            raise DetectorError(f"{path} needs {package} ({error}): pip install {REGISTERING[package]}") from error
 
 
 def _modules(config: Any) -> Iterator[str]:

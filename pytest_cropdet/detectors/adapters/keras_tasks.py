@@ -3,8 +3,8 @@
 Called directly, such a model returns raw heads. ``predict`` brings images to the model's input where the model has a
 preprocessor, and its step returns a dict with ``boxes``, ``confidence``, ``labels`` (or ``classes``) and
 ``num_detections``. The order and the units of the boxes are the model's ``bounding_box_format``. The step is called
-here and not ``predict``, which costs some 50 ms a call, nor ``predict_on_batch``, which hands KerasHub's RetinaNet a tuple
-that it cannot unpack.
+here and not ``predict``, which costs some 50 ms a call, nor ``predict_on_batch``, which hands KerasHub's RetinaNet a
+tuple that it cannot unpack.
 """
 
 import warnings
@@ -19,7 +19,7 @@ from pytest_cropdet.errors import DetectorError
 
 __all__ = ["call_of_task", "is_task"]
 
-FORMATS: Mapping[str, tuple[str, str]] = {
+KERAS_FORMATS: Mapping[str, tuple[str, str]] = {
     "xyxy": ("xyxy", "input"),
     "yxyx": ("yxyx", "input"),
     "xywh": ("xywh", "input"),
@@ -29,7 +29,7 @@ FORMATS: Mapping[str, tuple[str, str]] = {
     "rel_xywh": ("xywh", "normalized"),
     "rel_center_xywh": ("cxcywh", "normalized"),
 }
-ROLES: Mapping[str, tuple[str, ...]] = {
+PREDICTED: Mapping[str, tuple[str, ...]] = {
     "boxes": ("boxes",),
     "scores": ("confidence",),
     "classes": ("labels", "classes"),
@@ -49,12 +49,12 @@ def is_task(model: Any) -> bool:
 def call_of_task(model: Any, tensorflow: Any, name: str, shape: Any, dtype: Any) -> Call:
     """Return ``predict`` of a model whose own input has that name, shape and type."""
     written = model.bounding_box_format.lower()
-    if written not in FORMATS:
+    if written not in KERAS_FORMATS:
         raise DetectorError(
-            f"its bounding_box_format is {written!r}, which is none of {', '.join(FORMATS)}; write a function that "
-            "returns Detections and name it as package.module:factory"
+            f"its bounding_box_format is {written!r}, which is none of {', '.join(KERAS_FORMATS)}; write a function "
+            "that returns Detections and name it as package.module:factory"
         )
-    order, units = FORMATS[written]
+    order, units = KERAS_FORMATS[written]
     conventions = {"boxes": order, "units": units}
     frame = None
     preprocessor = getattr(model, "preprocessor", None)
@@ -68,7 +68,7 @@ def call_of_task(model: Any, tensorflow: Any, name: str, shape: Any, dtype: Any)
 
     import keras
 
-    step = tensorflow.function(lambda images: model.predict_step(images))
+    step = tensorflow.function(model.predict_step, autograph=False)
 
     def run(batch: Any) -> Mapping[str, Any]:
         if preprocessor is not None:
@@ -89,9 +89,9 @@ def call_of_task(model: Any, tensorflow: Any, name: str, shape: Any, dtype: Any)
 
 def _roles(outputs: Mapping[str, Any]) -> dict[str, str] | None:
     """Return which output is what by the names that KerasHub gives them; ``None`` where one is not there."""
-    found = {role: next((name for name in names if name in outputs), None) for role, names in ROLES.items()}
+    found = {role: next((name for name in names if name in outputs), None) for role, names in PREDICTED.items()}
     known = {role: name for role, name in found.items() if name is not None}
-    return known if len(known) == len(ROLES) else None
+    return known if len(known) == len(PREDICTED) else None
 
 
 def _converter_of(preprocessor: Any) -> Any:
@@ -99,8 +99,8 @@ def _converter_of(preprocessor: Any) -> Any:
     converter = getattr(preprocessor, "image_converter", None)
     if converter is None or not hasattr(converter, "image_size"):
         raise DetectorError(
-            f"its preprocessor is {type(preprocessor).__name__}, which has no image_converter that says how it resizes; "
-            "write a function that returns Detections and name it as package.module:factory"
+            f"its preprocessor is {type(preprocessor).__name__}, which has no image_converter that says how it "
+            "resizes; write a function that returns Detections and name it as package.module:factory"
         )
     return converter
 
