@@ -125,7 +125,10 @@ def _from_object(detector: Any, description: Description) -> DetectorHandle:
     """Return a handle on what was handed over in Python."""
     if isinstance(detector, DetectorHandle):
         if description.known():
-            raise DetectorError(f"{detector.name} is described already; set {', '.join(description.known())} there")
+            raise DetectorError(
+                f"{detector.name} is a detector already; give {', '.join(description.known())} to the call of "
+                "load_detector that makes it"
+            )
         return detector
     if not description.known():
         return as_handle(detector)

@@ -19,8 +19,23 @@ def object_name(detector: Any) -> str:
 
 
 def open_model(model: Any, name: str, description: Description) -> Any:
-    """Return the adapter of a model of TensorFlow or Keras; an error says in Python what is missing."""
+    """Return the adapter of a model of TensorFlow or Keras; its errors say in Python what is missing."""
     try:
-        return import_adapter("model_object").adapt(model, name, description)
+        adapter = import_adapter("model_object").adapt(model, name, description)
     except DetectorError as error:
-        raise DetectorError(_OPTION.sub(r"load_detector(model, \1=...) with \2", str(error))) from error
+        raise _in_python(error) from error
+    detect = adapter.detect
+
+    def detect_in_python(inputs: Any) -> Any:
+        try:
+            return detect(inputs)
+        except DetectorError as error:
+            raise _in_python(error) from error
+
+    adapter.detect = detect_in_python
+    return adapter
+
+
+def _in_python(error: DetectorError) -> DetectorError:
+    """Return the error with the call that sets an option in place of the option."""
+    return DetectorError(_OPTION.sub(r"load_detector(model, \1=...) with \2", str(error)))

@@ -200,3 +200,39 @@ def test_a_file_imports_the_package_that_registers_its_layers(hub, tmp_path, mon
     monkeypatch.setitem(sys.modules, "keras_hub", None)  # as where it is not installed
     with pytest.raises(DetectorError, match=r"model\.keras needs keras_hub .*: pip install keras-hub"):
         load_detector(tmp_path / "model.keras", **said).load()
+
+
+@pytest.mark.slow
+def test_the_real_package_where_it_is_installed(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "keras_hub", raising=False)
+    keras_hub = pytest.importorskip("keras_hub", reason="needs KerasHub: pip install keras-hub")
+    encoder = keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64] * 4,
+        stackwise_num_blocks=[1] * 4,
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type="basic_block",
+    )
+    converter = keras_hub.layers.RetinaNetImageConverter(image_size=(128, 128), scale=1 / 255)
+    model = keras_hub.models.RetinaNetObjectDetector(
+        backbone=keras_hub.models.RetinaNetBackbone(image_encoder=encoder, min_level=3, max_level=7, use_p5=False),
+        num_classes=4,
+        bounding_box_format="xyxy",
+        preprocessor=keras_hub.models.RetinaNetObjectDetectorPreprocessor(image_converter=converter),
+    )
+    model.prediction_decoder = keras_hub.layers.NonMaxSuppression(
+        bounding_box_format="xyxy", from_logits=True, confidence_threshold=0.001, max_detections=20
+    )
+    images = np.random.default_rng(0).integers(0, 255, (2, 96, 160, 3)).astype(np.uint8)
+    model.save(tmp_path / "model.keras")
+    predicted = model.predict(images.astype(np.float32), verbose=0)
+    for source in (model, tmp_path / "model.keras"):
+        for row, found in enumerate(load_detector(source, first_category=0)(list(images))):
+            count = predicted["num_detections"][row]
+            assert count == len(found) > 0
+            # the converter cuts the middle of 96 x 96 out, from x = 32 on, and makes 128 x 128 of it
+            boxes = predicted["boxes"][row, :count] * 0.75 + [32, 0, 32, 0]
+            assert np.abs(found.boxes - boxes).max() < 0.05
+            assert np.allclose(found.scores, predicted["confidence"][row, :count], atol=1e-4)
+            assert found.categories.tolist() == (predicted["labels"][row, :count] + 1).tolist()

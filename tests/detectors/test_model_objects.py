@@ -116,6 +116,12 @@ def test_what_is_missing_is_said_in_python():
 
 
 @tensorflow_only
+def test_what_the_first_image_shows_is_said_in_python_too():
+    with pytest.raises(DetectorError, match=r"a box reaches .*; say load_detector\(model, units=\.\.\.\) with pixels"):
+        load_detector(module(units="pixels"))(IMAGES)
+
+
+@tensorflow_only
 def test_the_function_of_a_module_is_its_call_or_the_only_one_or_the_one_that_is_named():
     tf = import_tensorflow()
     both = module()
@@ -228,7 +234,7 @@ def test_a_function_is_handed_over_with_names_and_a_batch():
     assert next(sizes) == 2
     assert load_detector(handle) is handle
     assert load_detector(detector).batch == 1
-    with pytest.raises(DetectorError, match="detector is described already; set batch there"):
+    with pytest.raises(DetectorError, match="detector is a detector already; give batch to the call of load_detector"):
         load_detector(handle, batch=3)
     with pytest.raises(DetectorError, match=r"answers in pixels x0 y0 x1 y1 of the RGB image .*; boxes cannot be set"):
         load_detector(detector, boxes="yxyx").load()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_cropdet import load_dataset, load_detector, run
+from pytest_cropdet.geometry.boxes import clip
 
 pytestmark = [
     pytest.mark.usefixtures("needs_tensorflow"),
@@ -91,7 +92,7 @@ def measured(spec: Any, **said: Any) -> Measured:
 
     def detect(image):
         one = next(found)
-        return one.boxes, one.scores, one.categories - first + 1
+        return clip(one.boxes, image.shape[1], image.shape[0]), one.scores, one.categories - first + 1
 
     gate = run(
         detector,
