@@ -64,6 +64,18 @@ def test_an_image_info_of_another_meaning_is_refused_and_not_used(exported):
         detector([paint(160, 120, {1: (60, 30, 120, 90)})])
 
 
+@pytest.mark.parametrize(
+    ("exports", "said", "sentence"),
+    [
+        ("normalized", "input", r"its boxes reach 0\.\d+ at most, so they are no pixels .*units=normalized"),
+        ("pixels", "normalized", r"a box reaches \d+.*, so boxes are not normalised .*units=input"),
+    ],
+)
+def test_units_that_are_declared_wrongly_are_named(exported, exports, said, sentence):
+    with pytest.raises(DetectorError, match=sentence):
+        load_detector(exported(units=exports), units=said)([paint(160, 120, {1: (60, 30, 120, 90)})])
+
+
 def test_an_image_info_of_another_shape_is_refused(exported):
     def short(tf, outputs):
         return {**outputs, "image_info": outputs["image_info"][:, :3]}

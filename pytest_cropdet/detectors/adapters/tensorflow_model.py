@@ -29,6 +29,7 @@ __all__ = ["NORMALIZED_LIMIT", "Call", "TensorFlowAdapter", "import_tensorflow",
 
 RAW_SCORES = ("raw_detection_scores", "detection_multiclass_scores")
 BATCH, GPU_BATCH = 8, 32  # where the signature takes any number and the user names none
+PIXELS_LIMIT = 1.5  # a box in pixels that a detector is sure of reaches further
 NORMALIZED_LIMIT = 4.0  # a normalised box may stick out of its image, but never by that much
 
 
@@ -238,15 +239,16 @@ class TensorFlowAdapter:
         table = {role: outputs[name] for role, name in self._roles.items()}
         total = table["scores"].shape[1]
         count = read_count(table["count"], row, total, self._roles["count"]) if "count" in table else total
+        classes, scores = as_numbers(table["classes"][row, :count]), read_scores(table["scores"][row, :count])
         boxes = from_format(table["boxes"][row, :count].astype(np.float64).reshape(-1, 4), str(self.description.boxes))
         if self.description.units == "normalized":
             _check_normalized(boxes)
             boxes = frame.from_normalized(boxes)
         elif self.description.units == "input":
             if self._image_info:
+                _check_pixels(boxes[scores >= SURE])
                 boxes = undo_resize(boxes, outputs["image_info"][row], frame)
             boxes = frame.to_image(boxes)
-        classes, scores = as_numbers(table["classes"][row, :count]), read_scores(table["scores"][row, :count])
         if self._assumed:
             _check_first(classes, scores)
         if not self._api:
@@ -309,6 +311,15 @@ def _check_normalized(boxes: NDArray[np.float64]) -> None:
         raise DetectorError(
             f"a box reaches {np.abs(boxes).max():.4g}, so boxes are not normalised to 0..1; say --cropdet-detector "
             "units=pixels (of the image) or units=input (of the resized input)"
+        )
+
+
+def _check_pixels(boxes: Boxes) -> None:
+    """Refuse sure detections that would all lie in the first pixel of a TF-Vision model's input."""
+    if boxes.size and np.abs(boxes).max() <= PIXELS_LIMIT:
+        raise DetectorError(
+            f"its boxes reach {np.abs(boxes).max():.4g} at most, so they are no pixels of the resized input; say "
+            "--cropdet-detector units=normalized"
         )
 
 
