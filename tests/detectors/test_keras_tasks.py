@@ -145,6 +145,14 @@ def test_a_box_at_the_corner_is_where_it_was_after_padding(hub):
     assert np.abs(found.boxes - [[0, 0, 40, 20], [100, 50, 129, 60]]).max() <= 2.1
 
 
+def test_keras_pads_as_much_on_either_side_even_where_that_is_one_pixel_short(hub):
+    """Of 9 x 4 pixels it makes 9 x 8, not 9 x 9, before it stretches them to the input."""
+    model = hub.Detector(sides=(64, 64), middle=0.5)
+    model.preprocessor = hub.Preprocessor(hub.Converter(image_size=(64, 64), pad_to_aspect_ratio=True))
+    (found,) = load_detector(model, first_category=0)([paint(9, 4, {1: (0, 0, 9, 4)})])
+    assert np.abs(found.boxes - [[0, 0, 9, 4]]).max() < 0.3
+
+
 def test_a_preprocessor_that_resizes_nothing_leaves_the_resize_open(hub):
     model = hub.Detector(middle=0.5)
     model.preprocessor = hub.Preprocessor(hub.Converter())
