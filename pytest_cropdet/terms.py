@@ -31,6 +31,7 @@ DETECTOR_KINDS: Mapping[str, str] = {
     "saved_model": "a folder with saved_model.pb",
     "tflite": "a .tflite file",
     "keras": "a .keras or .h5 file",
+    "frozen_graph": "a .pb file of TensorFlow 1",
     "onnx": "a .onnx file",
 }
 

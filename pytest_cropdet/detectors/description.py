@@ -29,6 +29,7 @@ CHANNELS = ("rgb", "bgr")
 RANGES = ("0..255", "0..1", "-1..1")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 HEADS = ("yolo", "yolo_objectness", "yolo_end2end", "yolox", "efficientdet")
+STRINGS = ("encoded", "example")
 ROLES = ("boxes", "classes", "scores", "count")
 INPUT_FORMS = ("rgb", "bgr", "chw", "chw01", "pil")
 
@@ -47,15 +48,16 @@ class Description:
     duplicates. ``anchors``: a file of its anchors, or ``none``. ``outputs``: which output is what, as
     ``boxes:NAME,classes:NAME,scores:NAME,count:NAME``. ``activation``: what makes its raw scores
     0 to 1, ``none``, ``sigmoid`` or ``softmax``. ``signature``: that of a SavedModel which takes images.
-    ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``input``: what a function takes of an
-    image, see :func:`~pytest_cropdet.as_detector`. ``timeout``: seconds that a served model may take for a call.
-    ``head``: how one table of boxes is to be
-    read: ``yolo`` (a box and class scores), ``yolo_objectness`` (an objectness before them), ``yolox`` (the same, in
-    cells of grids), ``yolo_end2end`` (corners, a score, a category, no duplicates) or ``efficientdet`` (the image's
-    number before them, y before x). ``input_size``: of an input of any size, as ``WIDTHxHEIGHT``. ``mean``, ``std``:
-    three numbers with commas, in the order of the channels and on the scale of ``range``: subtracted from pixels, then
-    divided by. ``interpolation``, ``fill``, ``align``, ``rounding``, ``min_side``, ``max_side``, ``pad``: the details
-    of ``resize``, see :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`.
+    ``custom_objects``: those of a Keras file, as ``package.module:mapping``. ``input``: what an input of strings
+    takes, ``encoded`` images (PNG) or each in a serialised ``tf.train.Example``, ``example``; or what a function takes
+    of an image, see :func:`~pytest_cropdet.as_detector`. ``timeout``: seconds that a served model may take for a call.
+    ``head``: how one table of boxes is to be read: ``yolo`` (a box and class scores), ``yolo_objectness`` (an
+    objectness before them), ``yolox`` (the same, in cells of grids), ``yolo_end2end`` (corners, a score, a category,
+    no duplicates) or ``efficientdet`` (the image's number before them, y before x). ``input_size``: of an input of any
+    size, as ``WIDTHxHEIGHT``. ``mean``, ``std``: three numbers with commas, in the order of the channels and on the
+    scale of ``range``: subtracted from pixels, then divided by. ``interpolation``, ``fill``, ``align``, ``rounding``,
+    ``min_side``, ``max_side``, ``pad``: the details of ``resize``, see
+    :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`.
     """
 
     boxes: str | None = None
@@ -172,7 +174,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "input_size": ("WIDTHxHEIGHT",),
     "signature": ("NAME",),
     "custom_objects": ("package.module:mapping",),
-    "input": INPUT_FORMS,
+    "input": (*STRINGS, *INPUT_FORMS),
     "mean": ("0.485,0.456,0.406", "0,0,0"),
     "std": ("0.229,0.224,0.225", "1,1,1"),
     "fill": ("114",),

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 from pytest_cropdet.data import Detections
 from pytest_cropdet.detectors.answers import read_answer
 from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.frameworks import model_kind
 from pytest_cropdet.detectors.libraries import Source
+from pytest_cropdet.detectors.model_objects import object_name, open_model
 from pytest_cropdet.detectors.resize import Frame, PreparedImage
 from pytest_cropdet.errors import CropdetError, DetectorError
 from pytest_cropdet.geometry import Image
@@ -260,15 +262,22 @@ class CallableAdapter:
 
 
 def as_handle(detector: Any) -> DetectorHandle:
-    """Return ``detector`` as a handle: itself if it is one, else wrapped; ``DetectorError`` if it is not callable."""
+    """Return ``detector`` as a handle: itself if it is one, else wrapped; ``DetectorError`` if it is not callable.
+
+    A model of TensorFlow or Keras is read as :func:`~pytest_cropdet.load_detector` reads it, without a description.
+    """
     if isinstance(detector, DetectorHandle):
         return detector
-    if not callable(detector):
-        raise DetectorError(f"a detector is called with a list of images; {type(detector).__name__} is not callable")
-    name = getattr(detector, "name", None) or getattr(detector, "__name__", None) or type(detector).__name__
+    name = object_name(detector)
     fingerprint = getattr(detector, "fingerprint", None)
-    adapter = CallableAdapter(detector, Description())
-    handle = DetectorHandle(str(name), lambda: adapter, Description(), fingerprint)
+    adapter: Adapter
+    if model_kind(detector) is not None:
+        adapter = open_model(detector, name, Description())
+    elif not callable(detector):
+        raise DetectorError(f"a detector is called with a list of images; {type(detector).__name__} is not callable")
+    else:
+        adapter = CallableAdapter(detector, Description())
+    handle = DetectorHandle(name, lambda: adapter, Description(), fingerprint)
     handle.load()
     return handle
 

@@ -1,5 +1,6 @@
 """Detectors: what loads which kind, by ``kind:path``, ``package.module:factory``, an entry point or a bare path."""
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -7,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.detectors.adapters import import_adapter
-from pytest_cropdet.detectors.description import INPUT_FORMS, Description
+from pytest_cropdet.detectors.description import INPUT_FORMS, Description, read_labels
+from pytest_cropdet.detectors.frameworks import model_kind
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
+from pytest_cropdet.detectors.model_objects import object_name, open_model
 from pytest_cropdet.detectors.probe import try_out
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_pointer, refuse_special
@@ -17,19 +20,24 @@ from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 __all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
 
 ENTRY_POINTS = "pytest_cropdet.detectors"
+FILE_KINDS = ("keras", "frozen_graph")  # whose path is a single file
 
 
-def load_detector(spec: str | Path, **description: Any) -> DetectorHandle:
+def load_detector(spec: Any, **description: Any) -> DetectorHandle:
     """Return the detector that ``spec`` names; it is loaded on its first call.
 
-    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``onnx:PATH``, ``tfserving:URL``, ``kserve:URL``,
-    ``package.module:factory`` (a function without arguments that returns a detector), the name of an entry point in the
-    group ``pytest_cropdet.detectors``, or a bare path whose kind is recognised.
+    ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``frozen_graph:PATH``, ``onnx:PATH``,
+    ``tfserving:URL``, ``kserve:URL``, ``package.module:factory`` (a function without arguments that returns a
+    detector), the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare path whose kind is
+    recognised. Or a detector itself: any function of a list of images, a Keras model, a ``tf.Module``, or what
+    ``tf.saved_model.load`` returned.
     ``description``: its conventions where the file does not tell, see
     :class:`~pytest_cropdet.detectors.Description`. ``DetectorError`` says what is missing or wrong.
     """
-    text = str(spec)
     known = Description.of(**description)
+    if not isinstance(spec, (str, os.PathLike)):
+        return _from_object(spec, known)
+    text = str(spec)
     kind, colon, rest = text.partition(":")
     if colon and kind in DETECTOR_KINDS:
         return _from_path(kind, Path(rest), known)
@@ -66,6 +74,13 @@ def _recognise(path: Path) -> str:
         return "keras"
     if path.suffix == ".onnx":
         return "onnx"
+    if path.suffix == ".pb":
+        return "frozen_graph"
+    if path.suffix == ".pbtxt":
+        raise DetectorError(
+            f"{path} is text, and no detector: if it is a label map, set --cropdet-detector labels={path}; a graph has "
+            "to be binary, a frozen graph in a .pb file"
+        )
     kinds = "; ".join(f"{name}: {what}" for name, what in DETECTOR_KINDS.items())
     raise DetectorError(f"the kind of {path} is not recognised ({kinds}); for any other write package.module:factory")
 
@@ -73,8 +88,12 @@ def _recognise(path: Path) -> str:
 def _from_path(kind: str, path: Path, description: Description) -> DetectorHandle:
     if not path.exists():
         raise DetectorError(f"no detector at {path}: the path does not exist")
+    if path.is_dir() and kind in FILE_KINDS:
+        raise DetectorError(f"{path} is a folder; {kind}:PATH is {DETECTOR_KINDS[kind]}")
     if not path.is_dir():
         refuse_special(path, "the model", DetectorError)
+        if path.name == "saved_model.pb":
+            raise DetectorError(f"{path} is a part of a SavedModel; give its folder: {path.parent}")
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     for file in files:
         refuse_pointer(file, "the model's file" if path.is_dir() else "the model", DetectorError)
@@ -135,33 +154,69 @@ def _is_tflite(path: Path) -> bool:
         return stream.read(8)[4:] == b"TFL3"
 
 
-def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], description: Description) -> DetectorHandle:
+def _from_object(detector: Any, description: Description) -> DetectorHandle:
+    """Return a handle on what was handed over in Python."""
+    if isinstance(detector, DetectorHandle):
+        if description.known():
+            raise DetectorError(
+                f"{detector.name} is a detector already; give {', '.join(description.known())} to the call of "
+                "load_detector that makes it"
+            )
+        return detector
+    if not description.known():
+        return as_handle(detector)
+    name = object_name(detector)
+
+    def load() -> Adapter:
+        if model_kind(detector) is not None:
+            opened: Adapter = open_model(detector, name, description)
+            return opened
+        return _adapt_callable(detector, name, description)
+
+    fingerprint = _described(getattr(detector, "fingerprint", None), description)
+    return DetectorHandle(name, load, description, fingerprint)
+
+
+def _adapt_callable(detector: Any, spec: str, description: Description) -> CallableAdapter:
+    """Return the adapter of a function of a list of images, with the names and numbers of its categories."""
     foreign = sorted(set(description.known()) - {"labels", "batch", "first_category", "nms_iou", "anchors", "input"})
     if foreign:
         raise DetectorError(
             f"{spec} answers in pixels x0 y0 x1 y1 of the RGB image it is given; {', '.join(foreign)} cannot be set"
         )
+    if not callable(detector):
+        raise DetectorError(f"{spec} is {type(detector).__name__}, which cannot be called with images")
+    adapter = CallableAdapter(detector, description)
+    if description.labels is not None:
+        first = 1 if description.first_category is None else description.first_category
+        adapter.categories = read_labels(description.labels, first)
+    elif adapter.categories is not None:
+        description.refuse(f"the categories of {spec} have names and numbers", "first_category")
+    return adapter
+
+
+def _described(fingerprint: str | None, description: Description) -> str | None:
+    """Return a fingerprint of a detector of the user's own that changes with what is said of it."""
+    if fingerprint is None or not description.known():
+        return fingerprint
+    return fingerprint_of_files(Path(), [], fingerprint, description, *_contents(description))
+
+
+def _from_factory(spec: str, resolve: Callable[[], Callable[[], Any]], description: Description) -> DetectorHandle:
     factory = resolve()
     if not callable(factory):
         raise DetectorError(f"{spec} is not a function that makes a detector but {type(factory).__name__}")
 
     def load() -> Adapter:
-        from pytest_cropdet.detectors.description import read_labels
-
         detector = factory()
+        if model_kind(detector) is not None:
+            adapter: Adapter = import_adapter("model_object").adapt(detector, spec, description)
+            return adapter
         if not callable(detector):
             raise DetectorError(f"{spec} returned {type(detector).__name__}, which cannot be called with images")
-        adapter = CallableAdapter(detector, description)
-        if description.labels is not None:
-            first = 1 if description.first_category is None else description.first_category
-            adapter.categories = read_labels(description.labels, first)
-        elif adapter.categories is not None:
-            description.refuse(f"the categories of {spec} have names and numbers", "first_category")
-        return adapter
+        return _adapt_callable(detector, spec, description)
 
-    fingerprint = getattr(factory, "fingerprint", None)
-    if fingerprint is not None and description.known():
-        fingerprint = fingerprint_of_files(Path(), [], fingerprint, description, *_contents(description))
+    fingerprint = _described(getattr(factory, "fingerprint", None), description)
     return DetectorHandle(spec, load, description, fingerprint)
 
 

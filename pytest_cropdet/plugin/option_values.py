@@ -78,7 +78,7 @@ def _short_name(spec: str) -> str:
     if kind in SERVED_KINDS:
         return _model_name(rest)
     path = Path(rest if kind in DETECTOR_KINDS else spec)
-    generic = ("saved_model", "instances", "annotations", "model")
+    generic = ("saved_model", "instances", "annotations", "model", "frozen_inference_graph")
     stem = path.name.split(":")[-1] if ":" in path.name or path.suffix == "" else path.stem
     return path.parent.name if stem in generic and path.parent.name else stem
 

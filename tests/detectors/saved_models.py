@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ def export(tf: Any, path: Path, **convention: Any) -> Path:
     ``one``: whether it answers for the first picture only; ``signature``: its name, or several names;
     ``raw``: the columns of its raw scores; ``dynamic``: whether it returns as many rows as it finds (of one picture),
     so that its signature names no number of them; ``rename``: other names of its outputs, as ``(old, new)`` pairs;
-    ``alone``: a list for one image, without the axis of the batch; ``filled``: rows beyond the count have category -1.
+    ``alone``: a list for one image, without the axis of the batch; ``filled``: rows beyond the count have category -1;
+    ``takes``: what an input of strings takes, ``encoded``, ``example``, ``base64`` or ``nothing`` of these;
+    ``keeps``: the side to which it resizes inside with the aspect kept, as TF-Vision does, with whole numbers as
+    categories and counts; ``offset``: (y, x) of what is then cut off; ``answers``: a change of the outputs.
     """
-    module = _module(tf, **convention)
+    module = module_of(tf, **convention)
     names = convention.get("signature", "serving_default").split()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -30,7 +33,7 @@ def export(tf: Any, path: Path, **convention: Any) -> Path:
     return path
 
 
-def _module(
+def module_of(
     tf: Any,
     *,
     shape: tuple[int | None, ...] = (1, None, None, 3),
@@ -52,18 +55,31 @@ def _module(
     rename: tuple[tuple[str, str], ...] = (),
     alone: bool = False,
     filled: bool = False,
+    takes: str = "encoded",
+    keeps: int | None = None,
+    offset: tuple[int, int] = (0, 0),
+    answers: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Any:
+    """Return the module that :func:`export` saves."""
+
     def answer(images: Any) -> Mapping[str, Any]:
-        pixels = _decoded(tf, images) if dtype == "string" else tf.cast(images, tf.float32)
+        pixels = (
+            _decoded(tf, images, takes, whole=keeps is not None) if dtype == "string" else tf.cast(images, tf.float32)
+        )
         if fails is not None:
             tf.debugging.assert_none_equal(tf.shape(pixels)[1], fails, message="no such height")
         outputs = {}
         if inner is not None:
             pixels, outputs["image_info"] = _resized(tf, pixels, inner)
+        if keeps is not None:
+            pixels, outputs["image_info"] = _resized_keeping_aspect(tf, pixels, keeps, offset)
         if one:
             pixels = pixels[:1]
-        found, present = _rectangles(tf, pixels, middle)
-        if units == "normalized":
+        found, present = rectangles(tf, pixels, middle)
+        if units == "normalized" and keeps is not None:
+            info = outputs["image_info"]
+            found = found / tf.tile(info[:, 2:3], [1, 1, 2]) / tf.tile(info[:, :1], [1, 1, 2])
+        elif units == "normalized":
             height, width = tf.shape(pixels)[1], tf.shape(pixels)[2]
             found /= tf.cast(tf.stack([height, width, height, width]), tf.float32)
         order = tf.argsort(tf.cast(present, tf.int32), direction="DESCENDING", stable=True)
@@ -82,6 +98,11 @@ def _module(
         if filled:
             there = tf.range(ROWS)[None] < tf.reduce_sum(tf.cast(present, tf.int32), axis=1)[:, None]
             outputs["detection_classes"] = tf.where(there, outputs["detection_classes"], -1.0)
+        if keeps is not None:
+            whole = ("detection_classes", "num_detections")
+            outputs = {key: tf.cast(value, tf.int32) if key in whole else value for key, value in outputs.items()}
+        if answers is not None:
+            outputs = answers(tf, outputs)
         if alone:
             outputs = {key: value[0] for key, value in outputs.items()}
         names = dict(rename)
@@ -97,10 +118,25 @@ def _module(
     return module
 
 
-def _decoded(tf: Any, images: Any) -> Any:
-    """Pictures in one batch may have different sizes: each is set on black, and its box normalised by that frame."""
+def _decoded(tf: Any, images: Any, takes: str, *, whole: bool) -> Any:
+    """Pictures of one batch may differ in size: each is stretched, but for a single one that is left ``whole``."""
+
+    def decode(data: Any) -> Any:
+        if takes == "nothing":
+            return tf.zeros([96, 96, 3]) + tf.cast(tf.strings.length(data), tf.float32)
+        if takes == "example":
+            keys = {"image/encoded": tf.io.FixedLenFeature((), tf.string)}
+            keys["image/height"] = tf.io.FixedLenFeature((), tf.int64)
+            data = tf.io.parse_single_example(data, keys)["image/encoded"]
+        if takes == "base64":
+            data = tf.io.decode_base64(data)
+        pixels = tf.io.decode_image(data, channels=3, expand_animations=False)
+        return tf.cast(pixels, tf.float32) if whole else tf.image.resize(pixels, (96, 96))
+
+    if whole:
+        return decode(images[0])[None]
     return tf.map_fn(
-        lambda data: tf.image.resize(tf.io.decode_image(data, channels=3, expand_animations=False), (96, 96)),
+        decode,
         images,
         fn_output_signature=tf.TensorSpec([96, 96, 3], tf.float32),
     )
@@ -113,10 +149,19 @@ def _resized(tf: Any, pixels: Any, inner: int) -> tuple[Any, Any]:
     return tf.image.resize(pixels, (inner, inner)), tf.repeat(info[None], tf.shape(pixels)[0], axis=0)
 
 
-def _rectangles(tf: Any, pixels: Any, middle: float) -> tuple[Any, Any]:
+def _resized_keeping_aspect(tf: Any, pixels: Any, side: int, offset: tuple[int, int]) -> tuple[Any, Any]:
+    """The longer side brought to ``side``, the rest black below and on the right, and the rows of image_info."""
+    size = tf.cast(tf.shape(pixels)[1:3], tf.float32)
+    scaled = tf.round(size * tf.reduce_min(side / size))
+    shown = tf.image.resize(pixels, tf.cast(scaled, tf.int32))[:, offset[0] :, offset[1] :]
+    info = tf.stack([size, tf.constant([side, side], tf.float32), scaled / size, tf.constant(offset, tf.float32)])
+    return tf.image.pad_to_bounding_box(shown, 0, 0, side, side), tf.repeat(info[None], tf.shape(pixels)[0], axis=0)
+
+
+def rectangles(tf: Any, pixels: Any, middle: float) -> tuple[Any, Any]:
     """Tight boxes y0 x0 y1 x1 of the three colours in pixels, (n, 3, 4), and whether each is there, (n, 3)."""
     bright = pixels > middle
-    only = bright & (tf.reduce_sum(tf.cast(bright, tf.int32), axis=3, keepdims=True) == 1)
+    only = bright & tf.equal(tf.reduce_sum(tf.cast(bright, tf.int32), axis=3, keepdims=True), 1)
     sides = []
     for across in (2, 1):  # rows first
         line = tf.cast(tf.reduce_any(only, axis=across), tf.int32)
@@ -138,3 +183,52 @@ def _ordered(tf: Any, found: Any, boxes: str) -> Any:
         "cxcywh": [left + width / 2, top + height / 2, width, height],
     }
     return tf.stack(columns[boxes], axis=2)
+
+
+def export_tf1(
+    tf: Any,
+    path: Path,
+    *,
+    unrelated: bool = False,
+    threshold: bool = False,
+    variable: bool = False,
+    several: bool = False,
+    **convention: Any,
+) -> Path:
+    """Write ``frozen_inference_graph.pb`` and ``saved_model`` as the exporter of TensorFlow 1 does; return the folder.
+
+    ``unrelated``: another placeholder, which no output needs; ``threshold``: one that the scores need; ``variable``: a
+    variable that is not frozen (then there is no SavedModel); ``several``: a second graph in the SavedModel.
+    """
+    v1 = tf.compat.v1
+    name = convention.pop("name", "image_tensor")
+    detect = module_of(tf, **convention).detect.python_function
+    dtype, shape = convention.get("dtype", "uint8"), convention["shape"]
+    graph = tf.Graph()
+    with graph.as_default(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = v1.placeholder(tf.dtypes.as_dtype(dtype), shape, name=name)
+        if unrelated:
+            v1.placeholder(tf.float32, [], name="keep_prob")
+        found = dict(detect(image))
+        if threshold:
+            found["detection_scores"] = found["detection_scores"] + v1.placeholder(tf.float32, [], name="threshold")
+        if variable:
+            found["detection_scores"] *= v1.get_variable("brightness", [], use_resource=True)
+        outputs = {key: tf.identity(value, name=key) for key, value in found.items()}
+        (path / "frozen_inference_graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
+        if variable:
+            return path
+        describe = v1.saved_model.build_tensor_info
+        signature = v1.saved_model.signature_def_utils.build_signature_def(
+            {"inputs": describe(image)},
+            {key: describe(value) for key, value in outputs.items()},
+            "tensorflow/serving/predict",
+        )
+        with v1.Session(graph=graph) as session:
+            builder = v1.saved_model.Builder(str(path / "saved_model"))
+            builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+            if several:
+                builder.add_meta_graph(["serve", "gpu"], {"serving_default": signature})
+            builder.save()
+    return path

@@ -210,7 +210,7 @@ def test_where_a_factory_starts_is_refused_if_its_categories_have_names(module):
 def test_the_conventions_of_a_factorys_answers_are_fixed(module, key):
     name, _, value = key.partition("=")
     with pytest.raises(DetectorError, match=f"answers in pixels x0 y0 x1 y1 of the RGB image .*; {name} cannot be set"):
-        load_detector(f"{module(MAKES)}:make", **{name: value})
+        load_detector(f"{module(MAKES)}:make", **{name: value}).load()
 
 
 def test_a_module_in_a_package_is_found(tmp_path, module):

@@ -217,7 +217,6 @@ def test_the_number_of_rows_is_the_most_a_model_finds(model):
         ({"drop": "detection_scores"}, {}, "its outputs are .*, and not the detection_boxes, detection_scores"),
         ({"more": True}, {}, "the signature takes .*threshold.*; a detector takes one tensor of images"),
         ({"signature": "serve train"}, {}, "needs a signature 'serving_default'; it has serve, train"),
-        ({"shape": (None,), "dtype": "string", "name": "tf_example"}, {}, "its input 'tf_example' is string"),
         ({"fails": 320}, {}, "fails on an empty image: InvalidArgumentError: "),
         ({"shape": (None, 64, 96, 3), "dtype": "int32"}, {}, r"its input 'input_tensor' is int32 \(None, 64, 96, 3\)"),
     ],

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.detectors.adapters.quiet import quiet
+from pytest_cropdet.detectors.adapters.tensorflow_inputs import operations_of
 from pytest_cropdet.detectors.adapters.tensorflow_model import Call, TensorFlowAdapter, import_tensorflow, warmed_up
+from pytest_cropdet.detectors.adapters.tensorflow_outputs import named_outputs
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_special
 
-__all__ = ["load", "verify"]
+__all__ = ["call_of_function", "choose_signature", "load", "verify"]
 
 
 def verify(path: Path) -> None:
@@ -31,16 +33,31 @@ def load(path: Path, description: Description) -> "TensorFlowAdapter":
     tensorflow = import_tensorflow(description.threads)
     with quiet():
         try:
-            model = tensorflow.saved_model.load(str(path))
+            model = _load(tensorflow, path)
         except Exception as error:
             raise DetectorError(f"TensorFlow cannot load {path}: {type(error).__name__}: {error}") from error
         return warmed_up(path, lambda: _call_of(model, description), tensorflow, description)
 
 
+def _load(tensorflow: Any, path: Path) -> Any:
+    """Return the SavedModel; of several graphs, as TensorFlow 1 may have written them, the one for serving."""
+    try:
+        return tensorflow.saved_model.load(str(path))
+    except ValueError as error:
+        if "tags" not in str(error):
+            raise
+        return tensorflow.saved_model.load(str(path), tags=["serve"])
+
+
 def _call_of(model: Any, description: Description) -> Call:
     """Return the signature of a loaded SavedModel that takes images."""
-    signature = _choose_signature(model.signatures, description.signature)
-    inputs = signature.structured_input_signature[1]
+    return call_of_function(choose_signature(model.signatures, description.signature), model)
+
+
+def call_of_function(function: Any, model: Any) -> Call:
+    """Return a concrete function of one tensor of images; ``model`` is whose variables it uses."""
+    places, names = function.structured_input_signature
+    inputs = {**{str(spec.name or place): spec for place, spec in enumerate(places)}, **names}
     if len(inputs) != 1:
         raise DetectorError(
             f"the signature takes {', '.join(inputs) or 'nothing'}; a detector takes one tensor of images"
@@ -48,14 +65,15 @@ def _call_of(model: Any, description: Description) -> Call:
     name, spec = next(iter(inputs.items()))
 
     def run(batch: Any) -> Mapping[str, Any]:
-        answers: Mapping[str, Any] = signature(**{name: batch})
-        return answers
+        return named_outputs(function(batch) if places else function(**{name: batch}))
 
     run.model = model  # type: ignore[attr-defined]  # a signature does not keep its model alive
-    return Call(name, spec.dtype, spec.shape, signature.structured_outputs, run)
+    operations = operations_of(function.graph.as_graph_def()) if spec.dtype.name == "string" else frozenset()
+    tensor = str(function.inputs[0].name).partition(":")[0]
+    return Call(name, spec.dtype, spec.shape, named_outputs(function.structured_outputs), run, tensor, operations)
 
 
-def _choose_signature(signatures: Mapping[str, Any], wanted: str | None) -> Any:
+def choose_signature(signatures: Mapping[str, Any], wanted: str | None) -> Any:
     names = ", ".join(signatures) or "none"
     if wanted is not None:
         if wanted not in signatures:

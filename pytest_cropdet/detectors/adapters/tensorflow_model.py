@@ -8,8 +8,7 @@ resizes. What it does not decide is asked of the user, by the name of the option
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,19 @@ from numpy.typing import NDArray
 from pytest_cropdet.data import Detections, flatten_inverted
 from pytest_cropdet.detectors.adapters.heads import as_numbers, read_scores
 from pytest_cropdet.detectors.adapters.quiet import quiet
-from pytest_cropdet.detectors.adapters.tensorflow_outputs import REQUIRED, choose_outputs, follows_the_api
+from pytest_cropdet.detectors.adapters.tensorflow_inputs import as_example, as_png, check_input, read_input_kind
+from pytest_cropdet.detectors.adapters.tensorflow_outputs import REQUIRED, choose_outputs, follows_the_api, read_count
 from pytest_cropdet.detectors.description import Description
-from pytest_cropdet.detectors.label_files import Proof, open_labels
+from pytest_cropdet.detectors.label_files import SURE, Proof, open_labels
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, fit, scale_values
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.geometry import Image, from_format
+from pytest_cropdet.geometry import Boxes, Floats, Image, Ints, from_format
 
 __all__ = ["NORMALIZED_LIMIT", "Call", "TensorFlowAdapter", "import_tensorflow", "warmed_up"]
 
 RAW_SCORES = ("raw_detection_scores", "detection_multiclass_scores")
 BATCH, GPU_BATCH = 8, 32  # where the signature takes any number and the user names none
+PIXELS_LIMIT = 1.5  # a box in pixels that a detector is sure of reaches further
 NORMALIZED_LIMIT = 4.0  # a normalised box may stick out of its image, but never by that much
 
 
@@ -63,8 +64,10 @@ def _set_up(tensorflow: Any, threads: int | None) -> None:
         tensorflow.config.experimental.set_memory_growth(gpu, True)
 
 
-def warmed_up(path: Path, make: Callable[[], "Call"], tensorflow: Any, description: Description) -> "TensorFlowAdapter":
-    """Return the adapter of what ``make`` returns, called once; errors name the file."""
+def warmed_up(
+    path: object, make: Callable[[], "Call"], tensorflow: Any, description: Description
+) -> "TensorFlowAdapter":
+    """Return the adapter of what ``make`` returns, called once; errors name the file, or the model by its name."""
     try:
         adapter = TensorFlowAdapter(make(), tensorflow, description)
         adapter.warm_up()
@@ -79,7 +82,10 @@ def warmed_up(path: Path, make: Callable[[], "Call"], tensorflow: Any, descripti
 class Call:
     """A function of one tensor of images: the input's ``name``, ``dtype`` and ``shape``, and what it returns.
 
-    ``outputs``: by name, whatever has a ``shape``; ``run`` takes a batch and returns the tensors by name.
+    ``outputs``: by name, whatever has a ``shape``; ``run`` takes a batch and returns the tensors by name. ``tensor``:
+    another name of the input, in the graph; ``operations``: of the graph, where the input takes strings.
+    ``roles``: which output is what, ``conventions``: how its numbers are to be read, where the model itself says so;
+    ``frame``: given an image's width and height, how it lies in the input to which the model resizes it.
     """
 
     name: str
@@ -87,6 +93,11 @@ class Call:
     shape: Any
     outputs: Mapping[str, Any]
     run: Callable[[Any], Mapping[str, Any]]
+    tensor: str = ""
+    operations: frozenset[str] = frozenset()
+    roles: Mapping[str, str] | None = None
+    conventions: Mapping[str, str] = field(default_factory=dict)
+    frame: Callable[[int, int], Frame] | None = None
 
 
 class TensorFlowAdapter:
@@ -96,10 +107,15 @@ class TensorFlowAdapter:
         self._tensorflow = tensorflow
         self._call = call
         outputs = call.outputs
-        _check_input(call)
-        self._roles = choose_outputs(outputs, description)
-        self._api = description.outputs is None and follows_the_api(outputs)
-        self._encoded = call.dtype == tensorflow.string
+        check_input(call.name, call.dtype, call.shape)
+        self._kind = read_input_kind((call.name, call.tensor), call.dtype, call.operations, description)
+        given = description
+        description = _agree(description, call.conventions)
+        known = call.roles if description.outputs is None else None
+        self._roles = choose_outputs(outputs, description) if known is None else dict(known)
+        self._api = known is None and description.outputs is None and follows_the_api(outputs)
+        self._assumed = self._api and given.first_category is None  # by the names of the outputs
+        self._encoded = self._kind != "pixels"
         sizes = (call.shape[:1] if call.shape.rank else [None]) if self._encoded else call.shape
         shape = [None if side is None else int(side) for side in sizes]
         self._dtype = None if self._encoded else np.dtype(call.dtype.as_numpy_dtype)
@@ -116,7 +132,7 @@ class TensorFlowAdapter:
         self._resize.check_input(self._input_size[1] or 0, self._input_size[0] or 0)
         self.fixed_input |= 0 not in self.input_shape(0, 0)
         self.batch = int(self.description.batch or 1)
-        self._pad_to = shape[0] if shape[0] else (self.batch if self.fixed_input else 1)
+        self._pad_to = shape[0] if shape[0] else (self.batch if self.fixed_input or call.frame else 1)
         place = 1 if self._batched else 0
         rows = [shape[place] for shape in shapes if shape.rank and shape.rank > place and shape[place]]
         self.max_detections = int(rows[0]) if rows else None
@@ -129,6 +145,7 @@ class TensorFlowAdapter:
     def _decide(self, given: Description, shape: list[int | None]) -> Description:
         """Return the description with what the signature says; ask for what is open, refuse what contradicts it."""
         if self._encoded:
+            given = given.filled(input=self._kind)
             given.refuse("the model takes encoded images, and decodes them itself", "range")
         if shape[0] is not None and given.batch is not None and given.batch > shape[0]:
             raise DetectorError(f"batch={given.batch}: the signature takes {shape[0]} images a call")
@@ -191,12 +208,14 @@ class TensorFlowAdapter:
             image = image[:, :, ::-1]
         height, width = image.shape[:2]
         if self._encoded:
-            return PreparedImage(_as_png(image), Frame(width, height, width, height))
+            data = as_png(image) if self._kind == "encoded" else as_example(image, self._tensorflow)
+            return PreparedImage(data, Frame(width, height, width, height))
         if self._resize.resize != "inside":
             fixed_height, fixed_width = self._input_size
             fitted = fit(image, self._resize, fixed_width or 0, fixed_height or 0, self._dtype)
         else:
-            fitted = PreparedImage(np.ascontiguousarray(image, dtype=self._dtype), Frame(width, height, width, height))
+            frame = self._call.frame or (lambda width, height: Frame(width, height, width, height))
+            fitted = PreparedImage(np.ascontiguousarray(image, dtype=self._dtype), frame(width, height))
         return PreparedImage(scale_values(fitted.pixels, str(self.description.range)), fitted.frame)
 
     def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:
@@ -206,6 +225,8 @@ class TensorFlowAdapter:
         if self._encoded:
             data = [array.tobytes() for array in pixels]
             batch = self._tensorflow.constant([*data, *data[:1] * missing])
+            if "DecodeBase64" in self._call.operations:
+                batch = self._tensorflow.io.encode_base64(batch)
         else:
             batch = self._tensorflow.constant(np.stack([*pixels, *[np.zeros_like(pixels[0])] * missing]))
         outputs = {name: np.asarray(value) for name, value in self._call.run(batch).items()}
@@ -216,26 +237,31 @@ class TensorFlowAdapter:
             name = self._roles[role]
             if len(outputs[name]) != sent:
                 raise DetectorError(f"the model was given {sent} images and its {name} has {len(outputs[name])} rows")
+        if "count" in self._roles and outputs[self._roles["count"]].size != sent:
+            numbers = outputs[self._roles["count"]].size
+            raise DetectorError(
+                f"the model was given {sent} images and its {self._roles['count']} has {numbers} numbers, not one per "
+                "image"
+            )
         return [self._read(outputs, row, prepared.frame) for row, prepared in enumerate(inputs)]
 
     def _read(self, outputs: Mapping[str, NDArray[Any]], row: int, frame: Frame) -> Detections:
         table = {role: outputs[name] for role, name in self._roles.items()}
         total = table["scores"].shape[1]
-        count = min(int(np.rint(np.ravel(table["count"])[row])), total) if "count" in table else total
+        count = read_count(table["count"], row, total, self._roles["count"]) if "count" in table else total
+        classes, scores = as_numbers(table["classes"][row, :count]), read_scores(table["scores"][row, :count])
         boxes = from_format(table["boxes"][row, :count].astype(np.float64).reshape(-1, 4), str(self.description.boxes))
         if self.description.units == "normalized":
             _check_normalized(boxes)
             boxes = frame.from_normalized(boxes)
         elif self.description.units == "input":
-            if self._image_info:  # rows of image_info: original size, resized size, scale (y, x), offset (y, x)
-                scale = outputs["image_info"][row, 2].astype(np.float64)
-                boxes = boxes / scale[[1, 0, 1, 0]]
+            if self._image_info:
+                _check_pixels(boxes[scores >= SURE])
+                boxes = undo_resize(boxes, outputs["image_info"][row], frame)
             boxes = frame.to_image(boxes)
-        if self._api:
-            classes = table["classes"][row, :count].astype(np.int64)
-            scores = np.clip(table["scores"][row, :count].astype(np.float64), 0.0, 1.0)
-        else:
-            classes, scores = as_numbers(table["classes"][row, :count]), read_scores(table["scores"][row, :count])
+        if self._assumed:
+            _check_first(classes, scores)
+        if not self._api:
             filled = classes >= self._first  # rows of padding have a category below the first, such as -1
             boxes, classes, scores = boxes[filled], classes[filled], scores[filled]
         ids = classes if self.categories is not None else classes - self._first + 1
@@ -245,15 +271,28 @@ class TensorFlowAdapter:
         return Detections(flatten_inverted(boxes), scores, ids, capped=most is not None and count >= most)
 
 
-def _check_input(call: Call) -> None:
-    """Refuse an input that does not take images."""
-    kinds = ("uint8", "float32", "float16", "string")
-    shaped = call.dtype.name == "string" or (call.shape.rank == 4 and call.shape[3] == 3)
-    if call.dtype.name not in kinds or not shaped or call.name in ("tf_example", "examples"):
+def _agree(given: Description, conventions: Mapping[str, str]) -> Description:
+    """Return what was given and what the model itself says; refuse what contradicts it."""
+    for key, value in conventions.items():
+        if getattr(given, key) not in (None, value):
+            raise DetectorError(f"{key}={getattr(given, key)}: the model itself says {key}={value}")
+    return given.filled(**conventions)
+
+
+def undo_resize(boxes: Boxes, info: NDArray[Any], frame: Frame) -> Boxes:
+    """Return boxes in pixels of the input inside a TF-Vision model as boxes in pixels of what the model was given.
+
+    ``info``: its image_info, with the rows original size, new size, scale and offset, height before width.
+    """
+    if info.shape != (4, 2):
+        raise DetectorError(f"its image_info of an image is {info.shape}, not (4, 2) as TF-Vision exports it")
+    (height, width), _, scale, offset = info.astype(np.float64)
+    if abs(height - frame.input_height) > 0.5 or abs(width - frame.input_width) > 0.5:
         raise DetectorError(
-            f"its input {call.name!r} is {call.dtype.name} {call.shape}; images are uint8 or float "
-            "[N, height, width, 3], or encoded strings [N]"
+            f"its image_info says that the image is {width:g} x {height:g} pixels, and it is {frame.input_width} x "
+            f"{frame.input_height}; TF-Vision's begins with height and width of the original image"
         )
+    return np.asarray((boxes + offset[[1, 0, 1, 0]]) / scale[[1, 0, 1, 0]])
 
 
 def _require_order(given: Description) -> None:
@@ -285,10 +324,20 @@ def _check_normalized(boxes: NDArray[np.float64]) -> None:
         )
 
 
-def _as_png(image: Image) -> NDArray[np.uint8]:
-    import cv2
+def _check_pixels(boxes: Boxes) -> None:
+    """Refuse sure detections that would all lie in the first pixel of a TF-Vision model's input."""
+    if boxes.size and np.abs(boxes).max() <= PIXELS_LIMIT:
+        raise DetectorError(
+            f"its boxes reach {np.abs(boxes).max():.4g} at most, so they are no pixels of the resized input; say "
+            "--cropdet-detector units=normalized"
+        )
 
-    done, data = cv2.imencode(".png", np.ascontiguousarray(image[:, :, ::-1]), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not done:
-        raise DetectorError("OpenCV could not encode an image as PNG for a model that takes encoded images")
-    return np.asarray(data, dtype=np.uint8).reshape(-1)
+
+def _check_first(classes: Ints, scores: Floats) -> None:
+    """Refuse a sure detection of a category that a model of the Object Detection API does not have."""
+    below = (classes < 1) & (scores >= SURE)
+    if below.any():
+        raise DetectorError(
+            f"it found category number {int(classes[below].min())} with a score of {float(scores[below].max()):.2f}, "
+            "and models of the TensorFlow Object Detection API count from 1; say --cropdet-detector first_category=0"
+        )

@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["API", "REQUIRED", "choose_outputs", "follows_the_api", "named_outputs"]
+__all__ = ["API", "REQUIRED", "choose_outputs", "follows_the_api", "named_outputs", "read_count"]
 
 API: Mapping[str, str] = {
     "boxes": "detection_boxes",
@@ -15,6 +18,7 @@ API: Mapping[str, str] = {
     "count": "num_detections",
 }
 REQUIRED = ("boxes", "scores", "classes")
+COUNT_SLACK = 0.25  # counts as floats may be that far from a whole number
 # Words in the names that exporters use; the first that fits is proposed, never taken.
 OUTPUT_WORDS: Mapping[str, tuple[str, ...]] = {
     "boxes": ("boxes", "bboxes", "bbox", "box", "rects", "coordinates"),
@@ -115,3 +119,18 @@ def _shape(shape: Any) -> str:
     if shape.rank is None:
         return "of unknown shape"
     return f"[{', '.join('N' if side is None else str(side) for side in shape)}]"
+
+
+def read_count(counts: NDArray[Any], row: int, rows: int, name: str) -> int:
+    """Return how many of an image's ``rows`` are detections; what cannot be a number of rows is a ``DetectorError``.
+
+    >>> read_count(np.array([[2.0], [1.9999]], np.float32), 1, 100, "num_detections")
+    2
+    """
+    given = float(np.ravel(counts)[row])
+    if not (np.isfinite(given) and abs(np.rint(given) - given) < COUNT_SLACK and given > -COUNT_SLACK):
+        raise DetectorError(
+            f"its {name} is {given:g}, which is no number of rows; is another output the count? say --cropdet-detector "
+            "outputs=boxes:NAME,scores:NAME,classes:NAME,count:NAME"
+        )
+    return min(round(given), rows)

@@ -48,6 +48,7 @@ def load(path: Path, description: Description) -> "TFLiteAdapter":
     ai-edge-litert runs it where that is installed, because it is small and imported quickly; else TensorFlow. Where
     both are, TensorFlow is tried too with a file that ai-edge-litert cannot run (one with operations of TensorFlow).
     """
+    description.refuse("a TFLite file takes pixels, and has all that it needs", "input", "signature", "custom_objects")
     file = read_tflite(path)
     labels = None if description.labels else labels_inside(path)
     threads = {} if description.threads is None else {"num_threads": description.threads}
