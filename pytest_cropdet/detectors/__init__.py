@@ -13,6 +13,7 @@ from pytest_cropdet.detectors.description import NO_ANCHORS, Description, altern
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle, describe
 from pytest_cropdet.detectors.loading import load_detector
 from pytest_cropdet.detectors.nms import suppress
+from pytest_cropdet.detectors.open_conventions import OpenConvention, OpenConventionsError
 from pytest_cropdet.detectors.protocol import Detector
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 
@@ -24,6 +25,8 @@ __all__ = [
     "Detector",
     "DetectorHandle",
     "Frame",
+    "OpenConvention",
+    "OpenConventionsError",
     "PreparedImage",
     "Profile",
     "alternatives",

@@ -60,6 +60,7 @@ from pytest_cropdet.evaluation.operating_point import (
 )
 from pytest_cropdet.evaluation.pairing import STATES, Pair, PlacedDetection, State, make_pairs
 from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio_of_sums, resampled_ratio
+from pytest_cropdet.evaluation.whole_images import whole_image_ap
 
 __all__ = [
     "ALL_AREAS",
@@ -122,5 +123,6 @@ __all__ = [
     "resampled_ratio",
     "size_classes",
     "subtract",
+    "whole_image_ap",
     "z_score",
 ]
