@@ -15,6 +15,7 @@ from pytest_cropdet.detectors.loading import load_detector
 from pytest_cropdet.detectors.nms import suppress
 from pytest_cropdet.detectors.open_conventions import OpenConvention, OpenConventionsError
 from pytest_cropdet.detectors.protocol import Detector
+from pytest_cropdet.detectors.provenance import Origin, facts_of, origins
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 
 __all__ = [
@@ -27,14 +28,17 @@ __all__ = [
     "Frame",
     "OpenConvention",
     "OpenConventionsError",
+    "Origin",
     "PreparedImage",
     "Profile",
     "alternatives",
     "as_handle",
     "describe",
+    "facts_of",
     "frame_of",
     "lies_on_edges",
     "load_detector",
+    "origins",
     "overlaps",
     "possible_readings",
     "read_anchors",
