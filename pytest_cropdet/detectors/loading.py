@@ -77,7 +77,8 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
         module = import_adapter(kind)
         module.verify(path)
         try_out(kind, path, files, description, handle.memory)
-        return load_described(lambda known: module.load(path, known), description)
+        adapter: Adapter = load_described(lambda known: module.load(path, known), description)
+        return adapter
 
     handle = DetectorHandle(f"{kind}:{path}", load, description, fingerprint)
     return handle

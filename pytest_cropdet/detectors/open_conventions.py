@@ -20,6 +20,7 @@ T = TypeVar("T")
 SECONDS_OF_LOADS = 60.0  # for which further open conventions are looked for
 MOST_LOADS = 40
 USUAL_VALUES: Mapping[str, tuple[str, ...]] = {"nms_iou": ("0.5",)}  # to go on with, where any number may be
+HINT = "To measure which values are right: pytest-cropdet inspect MODEL --data=ANNOTATED_DATA"
 PROPOSED = re.compile(r"--cropdet-detector ([a-z_]+)=(\S+)")  # as every refusal writes the line that fixes it
 PLACEHOLDER = re.compile(r"\b(FILE|NAME|VALUE|N|package\.module:\w+)\b")
 
@@ -56,6 +57,11 @@ class OpenConventionsError(DetectorError):
         super().__init__(text)
         self.open = found
         self.complete = complete
+
+    @property
+    def without_hint(self) -> str:
+        """The text without the line that says how to measure: for where it was measured."""
+        return "\n".join(line for line in str(self).splitlines() if line != HINT)
 
 
 def load_described(load: Callable[[Description], T], given: Description) -> T:
@@ -128,7 +134,7 @@ def _text(error: Exception, survey: _Survey) -> str:
     if more and survey.complete is None:
         lines.append("  (others may follow: the model cannot be read before these are set)")
     if any(len(each.values) > 1 for each in survey.found.values()):
-        lines.append("To measure which values are right: pytest-cropdet inspect MODEL --data=ANNOTATED_DATA")
+        lines.append(HINT)
     return "\n".join(lines)
 
 

@@ -16,8 +16,8 @@ FROM_THE_FILE = {
     "boxes": "the file says (names or operations of its outputs)",
     "units": "the file says (names or operations of its outputs)",
     "first_category": "the file says (names of its outputs)",
-    "range": "the file says (type of its input)",
-    "batch": "the shape of its input",
+    "range": "the file says (type or name of its input)",
+    "batch": "the shape of its input, or the usual number",
     "anchors": "the file contains them",
 }
 ASSUMED = "assumed: no file says it"

@@ -8,16 +8,17 @@ mean of the two rises with everything that is right, and is compared image by im
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from pytest_cropdet.data import Dataset, Detections, Sample, reconcile
 from pytest_cropdet.detectors import DetectorHandle, load_detector, overlaps
+from pytest_cropdet.evaluation import FOUND_IOU
 from pytest_cropdet.geometry import Floats, Image
 
 __all__ = ["Candidate", "CandidateImages", "choose_spread"]
 
-FITS = 0.5  # IoU from which a box lies on an object
 KEPT_BYTES = 400_000_000  # of decoded pixels that are kept in memory
 
 
@@ -31,10 +32,7 @@ def choose_spread(dataset: Dataset, count: int) -> list[Sample]:
     if len(known) <= count:
         return known
     edges = [len(known) * place // count for place in range(count + 1)]
-    return [
-        max(known[low:high], key=lambda each: int((~each.truth.crowd).sum()))
-        for low, high in zip(edges, edges[1:], strict=False)
-    ]
+    return [max(known[low:high], key=lambda each: int((~each.truth.crowd).sum())) for low, high in pairwise(edges)]
 
 
 class CandidateImages:
@@ -44,6 +42,7 @@ class CandidateImages:
         self.samples = list(samples)
         self.names = names
         self.objects = sum(int((~each.truth.crowd).sum()) for each in self.samples)
+        self._swaps = False
         self._pixels: dict[str, Image] = {}
         self._bytes = 0
 
@@ -58,8 +57,18 @@ class CandidateImages:
         chosen._pixels = self._pixels
         return chosen
 
+    def swapped(self) -> "CandidateImages":
+        """Return the same images with red and blue swapped."""
+        changed = CandidateImages(self.samples, self.names)
+        changed._swaps = not self._swaps
+        return changed
+
     def pixels(self, sample: Sample) -> Image:
-        """Return an image's pixels, RGB uint8."""
+        """Return an image's pixels, RGB uint8, or BGR where the channels are swapped."""
+        image = self._rgb(sample)
+        return np.ascontiguousarray(image[:, :, ::-1]) if self._swaps else image
+
+    def _rgb(self, sample: Sample) -> Image:
         if sample.id in self._pixels:
             return self._pixels[sample.id]
         image = sample.image()
@@ -103,9 +112,9 @@ class Candidate:
         same, any_of, scores = list[Floats](), list[Floats](), list[Floats]()
         for own, found, sample in zip(self.answers, self.translated, self.images.samples, strict=True):
             fits = overlaps(found, sample)
-            fits = np.where(fits >= FITS, fits, 0.0) * found.scores
+            fits = np.where(fits >= FOUND_IOU, fits, 0.0) * found.scores
             every = overlaps(own, sample, within_categories=False)
-            every = np.where(every >= FITS, every, 0.0) * own.scores
+            every = np.where(every >= FOUND_IOU, every, 0.0) * own.scores
             same.append(fits.max(axis=1, initial=0.0))
             any_of.append(every.max(axis=1, initial=0.0))
             score = np.where(fits > 0, found.scores, 0.0).max(axis=1, initial=0.0)
@@ -130,7 +139,7 @@ class Candidate:
             return np.full(len(self.images), -1e9)
         errors = []
         for found, sample in zip(self.translated, self.images.samples, strict=True):
-            fits = overlaps(found, sample) >= FITS
+            fits = overlaps(found, sample) >= FOUND_IOU
             strength = np.where(fits, found.scores, -1.0)
             best = strength.argmax(axis=1) if len(found) else np.zeros(0, np.int64)
             right = np.zeros(len(found), np.bool_)

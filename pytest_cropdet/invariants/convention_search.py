@@ -14,9 +14,9 @@ from pytest_cropdet.detectors import OpenConvention, alternatives, load_detector
 from pytest_cropdet.evaluation import z_score
 from pytest_cropdet.invariants.candidates import Candidate, CandidateImages
 
-__all__ = ["FEWEST_IMAGES", "IMAGES", "Comparison", "Measured", "measure_conventions"]
+__all__ = ["FEWEST_IMAGES", "IMAGES_SHOWN", "ConventionComparison", "Measured", "measure_conventions"]
 
-IMAGES = 24  # that every candidate is shown
+IMAGES_SHOWN = 24  # that every candidate is shown
 FEWEST_IMAGES = 8  # below which no difference is clear
 CLEAR_Z = 3.0  # standard errors of the gain over images, from which on a difference is clear
 CLEAR_GAIN = 0.01  # of score times IoU, in the mean over objects
@@ -37,7 +37,7 @@ def gain_of(better: Candidate, other: Candidate, keys: Sequence[str]) -> tuple[f
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ConventionComparison:
     """The values of one convention, or of two that depend on each other, the best first.
 
     ``is_open``: whether one of them is to be decided; ``declared``: the candidate with the values that are in force, or
@@ -91,7 +91,7 @@ class Measured:
     """
 
     images: CandidateImages
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ConventionComparison, ...]
     best: Candidate
     declared: Candidate
     values: Mapping[str, Any]
@@ -102,12 +102,12 @@ class Measured:
         return not self.best.refused and float(self.best.worth.sum()) / max(1, self.images.objects) >= FINDS
 
     @property
-    def wrong(self) -> tuple[Comparison, ...]:
+    def wrong(self) -> tuple[ConventionComparison, ...]:
         """The conventions that were declared wrongly."""
         return tuple(each for each in self.comparisons if each.is_wrong) if self.finds else ()
 
     @property
-    def unclear(self) -> tuple[Comparison, ...]:
+    def unclear(self) -> tuple[ConventionComparison, ...]:
         """The open conventions of which no value is clearly the best."""
         return tuple(each for each in self.comparisons if each.is_open and (each.rivals or not self.finds))
 
@@ -168,7 +168,7 @@ class _Search:
             self._images, tuple(made), self._try(self._now), self._try(self._start), self._values(self._now)
         )
 
-    def _typed(self, found: Comparison) -> list[Any]:
+    def _typed(self, found: ConventionComparison) -> list[Any]:
         words = found.value_of(found.best)
         return [type(self._start[key])(word) for key, word in zip(found.keys, words, strict=True)]
 
@@ -197,13 +197,13 @@ class _Search:
         choices = [self._open[key] for key in free]
         best, most = self._now, float(begun.worth.sum())
         for values in product(*choices):
-            assignment = {**self._now, **dict(zip(free, values, strict=True))}
+            assignment: dict[str, Any] = self._now | dict[str, Any](zip(free, values, strict=True))
             found = self._try(assignment, few)
             if float(found.worth.sum()) > most:
                 best, most = assignment, float(found.worth.sum())
         self._now = dict(best)
 
-    def _compare(self, group: tuple[str, ...]) -> Comparison | None:
+    def _compare(self, group: tuple[str, ...]) -> ConventionComparison | None:
         keys = tuple(key for key in group if key in self._start and len(self._choices(key)) > 1)
         if not keys:
             return None
@@ -215,7 +215,7 @@ class _Search:
         declared = next((each for each, words in tried if words == start), tried[0][0])
         tried.sort(key=lambda one: (bool(one[0].refused), -float(getattr(one[0], kind).sum()), one[0] is not declared))
         rows, words = zip(*tried, strict=True)
-        return Comparison(keys, rows, declared, is_open, words)
+        return ConventionComparison(keys, rows, declared, is_open, words)
 
     def _assignments(self, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         """Yield the values to compare: of open conventions all together, of decided ones each alone."""

@@ -1,4 +1,4 @@
-"""What a model file says of itself, read without running it where that can be: signatures, inputs, outputs, metadata."""
+"""What a model file says of itself, read without running it where that can be: signatures, inputs and outputs."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -59,7 +59,7 @@ def _tflite(path: Path, signature: str | None) -> ModelFacts:
     model = read_flatbuffer(data, ROOT, TABLES, UNIONS)
     graph = model["subgraphs"][0]
     named = {each["signature_key"]: each for each in model.get("signature_defs", ()) if "signature_key" in each}
-    chosen = named.get("serving_default") or next(iter(named.values()), {})
+    chosen: Mapping[str, Any] = named.get("serving_default") or next(iter(named.values()), {})
     aliases = {
         int(each.get("tensor_index", 0)): each["name"]
         for part in ("inputs", "outputs")
