@@ -45,7 +45,7 @@ def inspect_model(arguments: argparse.Namespace, given: Mapping[str, str], data:
     pictures = []
     shown = _best(found)
     if shown is not None and data is not None:
-        for line in (*_ap_lines(found, shown, data), ""):
+        for line in _ap_lines(found, shown, data):
             write(line)
         pictures.append(_draw_measured(arguments.output, name, found, shown))
     if arguments.image is not None and found.detector is not None:
@@ -163,6 +163,8 @@ def _ap_lines(found: Examination, shown: Candidate, data: Dataset) -> Iterator[s
     if detector is None:
         return
     settled = "" if not found.undecided else ", with the best values so far"
+    if found.measured is not None and not found.measured.finds:
+        return
     count = len(shown.images)
     chosen = whole_image_ap(shown.images.samples, shown.translated, data.categories)
     yield (

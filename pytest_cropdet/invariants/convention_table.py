@@ -44,6 +44,8 @@ def _table(found: ConventionComparison, finds: bool) -> Iterator[str]:
 def _mark(found: ConventionComparison, row: Candidate) -> str:
     if row is found.best:
         return "  <- best" if len(found.rows) > 1 and not found.rivals else ""
+    if found.is_wrong and row is found.declared:
+        return "  <- as declared"
     if row in found.rivals:
         return "  (no clear difference)"
     return ""
