@@ -56,8 +56,8 @@ class PaintedModel:
 
     def __init__(self, secret: Mapping[str, object], description: Description) -> None:
         self.secret = secret
-        for key in CHOICES:
-            description.require(key, f"the file does not say {key}", *CHOICES[key])
+        for key, values in CHOICES.items():
+            description.require(key, f"the file does not say {key}", *values)
         self.description = description
         first = int(description.first_category or 0)
         names = secret["names"] if description.labels is None else description.labels.split(",")
