@@ -84,7 +84,7 @@ def test_a_line_that_an_error_proposes_is_a_convention_that_is_open():
         known.require("units", "units are not said")
 
     error = refused(load)
-    assert [(each.key, each.choices) for each in error.open][0] == ("outputs", ("boxes:b,scores:s",))
+    assert (error.open[0].key, error.open[0].choices) == ("outputs", ("boxes:b,scores:s",))
     assert error.complete == {"units": "normalized", "outputs": "boxes:b,scores:s"}
 
 
@@ -92,7 +92,7 @@ def test_a_line_about_what_is_set_already_is_an_error_like_any_other():
     def load(known):
         raise DetectorError("no range; say --cropdet-detector range=0..255")
 
-    with pytest.raises(DetectorError, match="^no range") as caught:
+    with pytest.raises(DetectorError, match=r"^no range") as caught:
         load_described(load, Description.of(range="0..1"))
     assert not isinstance(caught.value, OpenConventionsError)
 

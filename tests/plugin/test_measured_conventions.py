@@ -48,7 +48,7 @@ def test_data_that_cannot_be_opened_leaves_the_plain_error(painted, project, sai
 
 
 def test_images_without_objects_leave_the_plain_error(painted, project, said):
-    result = painted("--cropdet-truth=none", data=project.path / "shapes" / "images")
-    text = said(result)
+    arguments = [f"--cropdet-model=painted:{project.path / 'net.json'}", f"--cropdet-images={project.path / 'shapes'}"]
+    text = said(project.pytest("--pyargs", "pytest_cropdet.suite", "--cropdet-crops=tile", *arguments))
     assert "Also open:" in text
     assert "Measured on" not in text
