@@ -161,6 +161,7 @@ class _Search:
         self._known: dict[tuple[int, tuple[Any, ...]], Candidate] = {}
 
     def run(self) -> Measured:
+        self._try(self._start)  # at least this, however short the time is
         self._look_first()
         open_first = sorted(GROUPS, key=lambda group: not any(key in self._open for key in group))
         for _ in range(ROUNDS):

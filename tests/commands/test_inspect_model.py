@@ -198,6 +198,10 @@ def test_no_further_measurement_begins_after_the_time_that_was_given(run, model,
     assert said.code == 1
     assert "because the time was over" in said.out
     assert "Set:" not in said.out
+    known = run("inspect", model(), "--data", pictures, "--seconds", "1e-9", *described())
+    assert known.code == 1
+    assert re.search(r"^\d+ values were not measured, because the time was over: ", known.out, flags=re.MULTILINE)
+    assert "All is well" not in known.out
 
 
 # Functions
