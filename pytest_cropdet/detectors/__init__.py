@@ -14,7 +14,9 @@ from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle, 
 from pytest_cropdet.detectors.libraries import as_detector
 from pytest_cropdet.detectors.loading import load_detector
 from pytest_cropdet.detectors.nms import suppress
+from pytest_cropdet.detectors.open_conventions import OpenConvention, OpenConventionsError
 from pytest_cropdet.detectors.protocol import Detector
+from pytest_cropdet.detectors.provenance import Origin, facts_of, origins
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 from pytest_cropdet.detectors.resize_rule import ResizeRule
 
@@ -26,6 +28,9 @@ __all__ = [
     "Detector",
     "DetectorHandle",
     "Frame",
+    "OpenConvention",
+    "OpenConventionsError",
+    "Origin",
     "PreparedImage",
     "Profile",
     "ResizeRule",
@@ -34,9 +39,11 @@ __all__ = [
     "as_handle",
     "change_convention",
     "describe",
+    "facts_of",
     "frame_of",
     "lies_on_edges",
     "load_detector",
+    "origins",
     "overlaps",
     "possible_readings",
     "read_anchors",

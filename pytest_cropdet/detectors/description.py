@@ -16,6 +16,7 @@ from pytest_cropdet.geometry import FORMATS
 __all__ = [
     "NO_ANCHORS",
     "Description",
+    "OpenConventionError",
     "alternatives",
     "change_convention",
     "numbers_of",
@@ -32,6 +33,15 @@ HEADS = ("yolo", "yolo_objectness", "yolo_end2end", "yolox", "efficientdet")
 STRINGS = ("encoded", "example")
 ROLES = ("boxes", "classes", "scores", "count")
 INPUT_FORMS = ("rgb", "bgr", "chw", "chw01", "pil")
+
+
+class OpenConventionError(DetectorError):
+    """A convention that the model file does not say and nobody set: its ``key``, and the values to choose from."""
+
+    def __init__(self, text: str, key: str, choices: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.key = key
+        self.choices = choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +140,7 @@ class Description:
         value = getattr(self, key)
         if value is None:
             offered = choices or _CHOICES.get(key, ("VALUE",))
-            raise DetectorError(f"{why}; say --cropdet-detector {key}={'|'.join(offered)}")
+            raise OpenConventionError(f"{why}; say --cropdet-detector {key}={'|'.join(offered)}", key, offered)
         return value
 
     def refuse(self, why: str, *keys: str) -> None:
