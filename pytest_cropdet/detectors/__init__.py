@@ -13,7 +13,9 @@ from pytest_cropdet.detectors.description import NO_ANCHORS, Description, altern
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle, describe
 from pytest_cropdet.detectors.loading import load_detector
 from pytest_cropdet.detectors.nms import suppress
+from pytest_cropdet.detectors.open_conventions import OpenConvention, OpenConventionsError
 from pytest_cropdet.detectors.protocol import Detector
+from pytest_cropdet.detectors.provenance import Origin, facts_of, origins
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 
 __all__ = [
@@ -24,14 +26,19 @@ __all__ = [
     "Detector",
     "DetectorHandle",
     "Frame",
+    "OpenConvention",
+    "OpenConventionsError",
+    "Origin",
     "PreparedImage",
     "Profile",
     "alternatives",
     "as_handle",
     "describe",
+    "facts_of",
     "frame_of",
     "lies_on_edges",
     "load_detector",
+    "origins",
     "overlaps",
     "possible_readings",
     "read_anchors",

@@ -11,7 +11,7 @@ from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import FORMATS
 
-__all__ = ["NO_ANCHORS", "Description", "alternatives", "outputs_by_role", "read_labels"]
+__all__ = ["NO_ANCHORS", "Description", "OpenConventionError", "alternatives", "outputs_by_role", "read_labels"]
 
 UNITS = ("normalized", "pixels", "input")
 CHANNELS = ("rgb", "bgr")
@@ -19,6 +19,15 @@ RANGES = ("0..255", "0..1", "-1..1")
 RESIZES = ("inside", "stretch", "letterbox", "keep_aspect")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 ROLES = ("boxes", "classes", "scores", "count")
+
+
+class OpenConventionError(DetectorError):
+    """A convention that the model file does not say and nobody set: its ``key``, and the values to choose from."""
+
+    def __init__(self, text: str, key: str, choices: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.key = key
+        self.choices = choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class Description:
         value = getattr(self, key)
         if value is None:
             offered = choices or _CHOICES.get(key, ("VALUE",))
-            raise DetectorError(f"{why}; say --cropdet-detector {key}={'|'.join(offered)}")
+            raise OpenConventionError(f"{why}; say --cropdet-detector {key}={'|'.join(offered)}", key, offered)
         return value
 
     def refuse(self, why: str, *keys: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from pytest_cropdet.detectors.adapters import import_adapter
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
+from pytest_cropdet.detectors.open_conventions import load_described
 from pytest_cropdet.detectors.probe import try_out
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_pointer, refuse_special
@@ -76,7 +77,7 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
         module = import_adapter(kind)
         module.verify(path)
         try_out(kind, path, files, description, handle.memory)
-        adapter: Adapter = module.load(path, description)
+        adapter: Adapter = load_described(lambda known: module.load(path, known), description)
         return adapter
 
     handle = DetectorHandle(f"{kind}:{path}", load, description, fingerprint)

@@ -18,6 +18,7 @@ from pathlib import Path
 from pytest_cropdet.detectors.adapters import import_adapter
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import Memory, fingerprint_of_files
+from pytest_cropdet.detectors.open_conventions import load_described, read_refusal, write_refusal
 from pytest_cropdet.errors import DetectorError
 
 __all__ = ["SWITCH", "limit_memory", "try_out"]
@@ -97,7 +98,7 @@ def _went_well(kind: str, path: Path, description: Description) -> bool:
     if last.startswith(LOADED):
         return True
     if last.startswith(REFUSED):
-        raise DetectorError(json.loads(last.removeprefix(REFUSED)))
+        raise read_refusal(json.loads(last.removeprefix(REFUSED)))
     if last:
         reason = json.loads(last.removeprefix(FAILED))
         if any(word in reason for word in OUT_OF_MEMORY):
@@ -131,11 +132,13 @@ def main() -> None:
     """Do what standard input says, and report it in one line; the process of :func:`try_out`."""
     limit_memory()
     task = json.loads(sys.stdin.read())
-    report, text = LOADED, ""
+    report: str = LOADED
+    text: object = ""
+    adapter, path = import_adapter(task["kind"]), Path(task["path"])
     try:
-        import_adapter(task["kind"]).load(Path(task["path"]), Description.of(**task["description"]))
+        load_described(lambda known: adapter.load(path, known), Description.of(**task["description"]))
     except Exception as error:
-        report, text = REFUSED if _is_ours(error) else FAILED, str(error)
+        report, text = (REFUSED, write_refusal(error)) if _is_ours(error) else (FAILED, str(error))
     sys.stdout.write(f"\n{report}{json.dumps(text)}\n")
     sys.stdout.flush()
     os._exit(0)  # what happens while a runtime is taken down is not the model's fault

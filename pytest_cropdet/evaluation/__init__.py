@@ -68,6 +68,7 @@ from pytest_cropdet.evaluation.operating_point import (
 )
 from pytest_cropdet.evaluation.pairing import STATES, Pair, PlacedDetection, State, make_pairs
 from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio_of_sums, resampled_ratio
+from pytest_cropdet.evaluation.whole_images import whole_image_ap
 
 __all__ = [
     "ALL_AREAS",
@@ -136,5 +137,6 @@ __all__ = [
     "size_classes",
     "speaks_for",
     "subtract",
+    "whole_image_ap",
     "z_score",
 ]

@@ -6,6 +6,7 @@ notebook are SVG.
 
 from pytest_cropdet.figures.anchors import draw_anchors
 from pytest_cropdet.figures.benchmark import draw_benchmark
+from pytest_cropdet.figures.box_sheets import MarkedBox, SheetTile, contact_sheet
 from pytest_cropdet.figures.breakdown import draw_where
 from pytest_cropdet.figures.comparison import draw_comparison
 from pytest_cropdet.figures.distribution_shift import draw_shift
@@ -33,13 +34,16 @@ __all__ = [
     "Axis",
     "Bar",
     "Gap",
+    "MarkedBox",
     "RenderingPanel",
+    "SheetTile",
     "Svg",
     "bar_chart",
     "bins_with_objects",
     "bounded_text",
     "capitalized",
     "chain_metric",
+    "contact_sheet",
     "distance_name",
     "draw_anchors",
     "draw_benchmark",

@@ -4,8 +4,21 @@ Public modules: `detector` and `observations` (of a detector), `remap_checks`, `
 function that maps boxes), which import Hypothesis; `failures`, the classes that an invariant fails with.
 """
 
+from pytest_cropdet.invariants.candidates import Candidate, choose_spread
+from pytest_cropdet.invariants.convention_table import advice_lines, measured_lines
 from pytest_cropdet.invariants.conventions import is_from_file
+from pytest_cropdet.invariants.examination import Examination, examine
 from pytest_cropdet.invariants.outcome import CheckOutcome
 from pytest_cropdet.invariants.remap_errors import RemapError
 
-__all__ = ["CheckOutcome", "RemapError", "is_from_file"]
+__all__ = [
+    "Candidate",
+    "CheckOutcome",
+    "Examination",
+    "RemapError",
+    "advice_lines",
+    "choose_spread",
+    "examine",
+    "is_from_file",
+    "measured_lines",
+]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from pytest_cropdet.data import Dataset, ImageFolder, load_dataset
-from pytest_cropdet.detectors import DetectorHandle, load_detector
+from pytest_cropdet.detectors import DetectorHandle, OpenConventionsError, load_detector
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.inference import BatchKeys, Cache
 from pytest_cropdet.plugin.configuration import WITHOUT_TRUTH, Chosen, choices, folder_of, missing, setting
@@ -68,7 +68,7 @@ def open_detector(config: pytest.Config, wanted: Any = None) -> DetectorHandle |
         detector = load_detector(chosen.spec, **dict(chosen.said))
         keys = BatchKeys.of(cache_of(config), detector)
         if keys is None or not keys.recall_profile(detector):
-            detector.load()
+            _load(config, chosen, detector)
     return detector
 
 
@@ -81,6 +81,23 @@ def open_old_model(config: pytest.Config, item: pytest.Item | None) -> tuple[Det
                 opened[chosen] = load_detector(chosen.spec, **dict(chosen.said))
         return opened[chosen], f"the old model {chosen.name}"
     return None, ""
+
+
+def _load(config: pytest.Config, chosen: Chosen, detector: DetectorHandle) -> None:
+    """Load a detector; where its conventions are open and annotated data is configured, the error has them measured."""
+    try:
+        detector.load()
+    except OpenConventionsError as error:
+        data = choices(config, "data")
+        if not data or setting(config, "dry_run"):
+            raise
+        from pytest_cropdet.plugin.measured_conventions import measure_open
+
+        try:
+            dataset = open_dataset(config, data[0])
+        except CropdetError:
+            raise error from None
+        raise measure_open(chosen.spec, dict(chosen.said), error, dataset, cache_of(config)) from error
 
 
 def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:

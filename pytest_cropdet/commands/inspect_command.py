@@ -1,0 +1,121 @@
+"""``pytest-cropdet inspect``: a model, with annotated data or an image, or a data set alone."""
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_cropdet.commands.command import Command, UsageMistake, Write, nearest
+
+if TYPE_CHECKING:
+    from pytest_cropdet.data import Dataset
+
+__all__ = ["INSPECT"]
+
+MEASURING_SECONDS = 300.0
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="a model file or folder, kind:PATH, package.module:factory, or an entry point, as in --cropdet-model",
+    )
+    parser.add_argument(
+        "--data",
+        "--cropdet-data",
+        metavar="PATH",
+        help="a data set, as pytest's option of that name; with a model: measure its conventions",
+    )
+    parser.add_argument("--images", "--cropdet-images", metavar="DIR", help="the folder of the data set's images")
+    parser.add_argument("--image", metavar="FILE", help="run the model on this image and draw what it finds")
+    parser.add_argument(
+        "--detector",
+        "--cropdet-detector",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a convention of the model, as pytest's option of that name; may be given several times",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", default=None, help="the folder for pictures (.cropdet/inspect if not given)"
+    )
+    parser.add_argument(
+        "--seconds",
+        metavar="N",
+        type=float,
+        default=MEASURING_SECONDS,
+        help=f"begin no further measurement after so many seconds ({MEASURING_SECONDS:g})",
+    )
+
+
+def _run(arguments: argparse.Namespace, write: Write) -> int:
+    given = _check(arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of data sets are shown with their counts
+        return _inspect(arguments, given, write)
+
+
+def _inspect(arguments: argparse.Namespace, given: dict[str, str], write: Write) -> int:
+    dataset = None if arguments.data is None else _open(arguments.data, arguments.images)
+    if arguments.model is None and dataset is not None:
+        from pytest_cropdet.commands.inspect_dataset import inspect_dataset
+
+        return inspect_dataset(dataset, arguments.output, write)
+    from pytest_cropdet.commands.inspect_model import inspect_model
+
+    return inspect_model(arguments, given, dataset, write)
+
+
+def _check(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what ``--detector`` says; raise what shows that the command was called wrongly."""
+    if arguments.model is None and arguments.data is None:
+        raise UsageMistake("inspect what? Give a MODEL, or --data=PATH, or both")
+    if arguments.model is None and (arguments.image is not None or arguments.detector):
+        raise UsageMistake("--image and --detector need a MODEL")
+    if arguments.images is not None and arguments.data is None:
+        raise UsageMistake("--images is the folder of a data set's images: it needs --data=PATH")
+    if not arguments.seconds > 0:
+        raise UsageMistake("--seconds must be larger than 0")
+    for option in ("data", "images", "image"):
+        value = getattr(arguments, option)
+        if value is not None and not any(sign in value for sign in ("://", "*", "::")) and not Path(value).exists():
+            raise UsageMistake(f"--{option}={value}: there is no such file or folder")
+    return _described(arguments.detector)
+
+
+def _described(values: list[str]) -> dict[str, str]:
+    from dataclasses import fields
+
+    from pytest_cropdet.detectors import Description
+    from pytest_cropdet.errors import DetectorError
+
+    known = [field.name for field in fields(Description)]
+    found: dict[str, str] = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not equals or not text:
+            raise UsageMistake(f"--detector={value}: must be KEY=VALUE")
+        if key not in known:
+            raise UsageMistake(f"--detector={value}: there is no convention {key!r}{nearest(key, known)}")
+        found[key] = text
+    try:
+        Description.of(**found)
+    except DetectorError as error:
+        raise UsageMistake(f"--detector {error}") from error
+    return found
+
+
+def _open(path: str, images: str | None) -> "Dataset":
+    from pytest_cropdet.data import load_dataset
+
+    return load_dataset(path, images)
+
+
+INSPECT = Command(
+    "inspect",
+    "Show how a model is read and what must still be set, or what a data set contains.",
+    _arguments,
+    _run,
+)
