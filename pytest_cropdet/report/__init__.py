@@ -11,6 +11,7 @@ from pytest_cropdet.report.github import github_summary
 from pytest_cropdet.report.html.page import html_page
 from pytest_cropdet.report.junit import benchmark_properties, check_properties, run_properties
 from pytest_cropdet.report.object_file import write_objects
+from pytest_cropdet.report.ranking_lines import ranking_summary
 from pytest_cropdet.report.records import MissingResult, benchmark_record, invariant_record, search_record, write_json
 from pytest_cropdet.report.terminal import benchmark_summary, checks_summary, short_verdict, write_summary
 from pytest_cropdet.report.worker_files import WorkerFiles
@@ -27,6 +28,7 @@ __all__ = [
     "github_summary",
     "html_page",
     "invariant_record",
+    "ranking_summary",
     "run_properties",
     "search_record",
     "short_verdict",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_cropdet.benchmark import Benchmark
 from pytest_cropdet.evaluation import Measure
 from pytest_cropdet.files import write_whole
-from pytest_cropdet.gate import Run, verdict_records, worst_verdict
+from pytest_cropdet.gate import Run, data_digest, verdict_records, worst_verdict
 from pytest_cropdet.invariants import CheckOutcome
 from pytest_cropdet.terms import encodable
 
@@ -66,6 +66,8 @@ def run_record(run: Run) -> dict[str, Any]:
         "windows": _windows(run),
         "detector": dict(run.detector),
         "dataset": run.dataset,
+        "data_digest": data_digest(run),
+        "settings": asdict(run.settings),
         "data_warnings": [dict(each) for each in run.data_warnings],
         "pairing": None if run.answers is None else run.answers.pairing.to_dict(),
         "speaks_for": dict(run.speaks_for),
@@ -139,9 +141,18 @@ def write_json(
     records: Sequence[dict[str, Any]],
     benchmarks: Sequence[dict[str, Any]] = (),
     checks: Sequence[dict[str, Any]] = (),
+    rankings: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Write the results of all gates, benchmarks and checks to ``path``, whole or not at all."""
-    told = encodable({"schema": RECORD_SCHEMA, "gates": [*records], "benchmarks": [*benchmarks], "checks": [*checks]})
+    """Write the results of all gates, benchmarks and checks, and rankings, to ``path``, whole or not at all."""
+    told = encodable(
+        {
+            "schema": RECORD_SCHEMA,
+            "gates": [*records],
+            "benchmarks": [*benchmarks],
+            "checks": [*checks],
+            "rankings": [*rankings],
+        }
+    )
     write_whole(path, json.dumps(told, indent=2, allow_nan=False) + "\n")
 
 

@@ -24,6 +24,7 @@ from pytest_cropdet.report.html.head_and_foot import (
     run_section,
     verdict_numbers,
 )
+from pytest_cropdet.report.html.ranking import ranking_headline, ranking_numbers, ranking_sections
 from pytest_cropdet.report.limit_rows import LimitRow, drop_verdict, limit_line, limit_rows, note
 from pytest_cropdet.report.records import MissingResult
 
@@ -116,12 +117,13 @@ def html_page(
     benchmarks: Sequence[Mapping[str, Any]] = (),
     checks: Sequence[Mapping[str, Any]] = (),
     pictures: Sequence[str | None] = (),
+    rankings: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the page as HTML, in one file without any address in it.
 
-    ``records``, ``benchmarks``, ``checks``: as in the JSON; failures are shown first. ``left``: what each gate left of
-    pictures (its :func:`~pytest_cropdet.report.gallery` under ``gallery``), and ``pictures``: of each check, as
-    base64 PNG, in the same order. ``CropdetError`` if Jinja2 is missing.
+    ``records``, ``benchmarks``, ``checks``, ``rankings``: as in the JSON; failures are shown first. ``left``: what
+    each gate left of pictures (its :func:`~pytest_cropdet.report.gallery` under ``gallery``), and ``pictures``: of each
+    check, as base64 PNG, in the same order. ``CropdetError`` if Jinja2 is missing.
     """
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -139,6 +141,7 @@ def html_page(
     if checks:
         articles.append(_checks("c1", checks, shown, command, versions))
     articles.sort(key=lambda each: RECORD_ORDER.get(each.verdict, 0))
+    articles += [_ranking(f"r{number}", each) for number, each in enumerate(rankings, 1)]
     articles += [_benchmark(f"b{number}", each, command, versions) for number, each in enumerate(benchmarks, 1)]
     environment = Environment(
         loader=PackageLoader("pytest_cropdet.report.html"),
@@ -253,6 +256,18 @@ def _checks(
         facts=(),
         sections=[each for each in sections if each is not None],
         data_warnings=_data_warnings(checks),
+    )
+
+
+def _ranking(key: str, ranking: Mapping[str, Any]) -> _Article:
+    return _Article(
+        id=key,
+        name=f"Ranking: {ranking['name']}",
+        verdict="",
+        headline=ranking_headline(ranking),
+        facts=ranking_numbers(ranking),
+        sections=ranking_sections(ranking),
+        data_warnings=(),
     )
 
 

@@ -1,0 +1,147 @@
+"""A ranking of several models in lines for the terminal, and as Markdown for the summary of a job."""
+
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import Any
+
+import pytest
+
+from pytest_cropdet.evaluation import bounds_text, digits
+from pytest_cropdet.terms import one_line
+
+__all__ = ["matrix_of", "rank_text", "ranking_intro", "ranking_rows", "ranking_summary", "ranking_table"]
+
+MOST_LINES = 12  # pairs that the terminal lists where the matrix is too wide for it
+HEAD = ("rank", "model", "on crops", "whole image", "drop")
+
+
+def rank_text(rank: Sequence[int]) -> str:
+    """Return a rank, or between which two it lies.
+
+    >>> rank_text([1, 1]), rank_text([2, 3])
+    ('1', '2-3')
+    """
+    best, worst = rank
+    return f"{best}" if best == worst else f"{best}-{worst}"
+
+
+def ranking_rows(ranking: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row for each model: rank, name, AP on crops, AP on whole images, drop."""
+    return [
+        (
+            rank_text(each["rank"]),
+            one_line(each["name"]),
+            digits(each["ap"]["crop"]),
+            digits(each["ap"]["reference"]),
+            digits(each["drop"]),
+        )
+        for each in ranking["models"]
+    ]
+
+
+def ranking_intro(ranking: Mapping[str, Any]) -> str:
+    """Return what a ranking says in a sentence."""
+    pairs, metric = ranking["pairs"], ranking.get("metric", "AP")
+    if not pairs:
+        return "no two models can be compared"
+    sure = [each for each in pairs if each["crop_ap"]["distinguishable"]]
+    if not sure:
+        return f"no difference of {metric} on crops between these models can be shown"
+    models = ranking["models"]
+    first = one_line(models[0]["name"])
+    if models[0]["rank"][1] == 1:
+        return f"{first} has the highest {metric} on crops, distinguishably higher than every other model's"
+    best = [one_line(each["name"]) for each in models if each["rank"][0] == 1]
+    return f"the highest {metric} on crops may be that of {', '.join(best)}: these cannot be told apart from the first"
+
+
+def matrix_of(ranking: Mapping[str, Any], measure: str) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return the difference row - column of every two models, as a record's pair has it, in both directions."""
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for pair in ranking["pairs"]:
+        first, second, each = pair["first"], pair["second"], pair[measure]
+        found[first, second] = each
+        found[second, first] = {
+            **each,
+            **{
+                name: None if each[other] is None else 0.0 - each[other]
+                for name, other in (
+                    ("value", "value"),
+                    ("low", "high"),
+                    ("high", "low"),
+                    ("corrected_low", "corrected_high"),
+                    ("corrected_high", "corrected_low"),
+                )
+            },
+        }
+    return found
+
+
+def ranking_summary(reporter: pytest.TerminalReporter, rankings: Sequence[Mapping[str, Any]]) -> None:
+    """Write a section for each ranking; with ``-q`` nothing."""
+    if reporter.verbosity < 0:
+        return
+    width = reporter.config.get_terminal_writer().fullwidth
+    for each in rankings:
+        reporter.section(f"ranking of {len(each['models'])} models: {one_line(each['name'])}")
+        for line in ranking_table(each, width):
+            reporter.write_line(line)
+
+
+def ranking_table(ranking: Mapping[str, Any], width: int) -> list[str]:
+    """Return a ranking in lines, none longer than ``width`` if names allow it."""
+    metric = ranking.get("metric", "AP")
+    lines = wrap(_sentence(ranking_intro(ranking)), width)
+    if ranking["models"]:
+        lines += _aligned([HEAD, *ranking_rows(ranking)], 2)
+    if ranking["pairs"]:
+        head = (
+            f"Differences of {metric} on crops, row minus column, with {ranking['level']:.0%} bounds corrected for "
+            f"{len(ranking['pairs'])} pairs; * can be shown:"
+        )
+        lines += ["", *wrap(head, width)]
+        matrix = _aligned(_matrix_rows(ranking), 1)
+        lines += matrix if max(map(len, matrix)) <= width else _pair_lines(ranking)
+    for each in ranking["left_out"]:
+        lines += wrap(f"left out: {one_line(each['name'])}: {one_line(each['why'])}", width, subsequent_indent="  ")
+    return lines if ranking["note"] is None else [*lines, *wrap(f"note: {ranking['note']}", width)]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _matrix_rows(ranking: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    cells = matrix_of(ranking, "crop_ap")
+    names = [each["name"] for each in ranking["models"]]
+    rows = [("", *map(one_line, names[:-1]))]
+    for place, name in enumerate(names[1:], 1):
+        rows.append((one_line(name), *(_difference(cells[name, other]) for other in names[:place])))
+    return [row + ("",) * (len(names) - len(row)) for row in rows]
+
+
+def _difference(each: Mapping[str, Any]) -> str:
+    sign = "" if digits(each["value"]).startswith(("-", "0.000", "u")) else "+"
+    sure = "*" if each["distinguishable"] else " "
+    return f"{sign}{digits(each['value'])}{bounds_text(each['corrected_low'], each['corrected_high'])}{sure}"
+
+
+def _pair_lines(ranking: Mapping[str, Any]) -> list[str]:
+    pairs = sorted(ranking["pairs"], key=lambda pair: (pair["crop_ap"]["p_holm"], -abs(pair["crop_ap"]["value"] or 0)))
+    lines = [
+        f"{one_line(each['first'])} - {one_line(each['second'])}: {_difference(each['crop_ap'])}" for each in pairs
+    ]
+    more = len(lines) - MOST_LINES
+    return lines if more <= 0 else [*lines[:MOST_LINES], f"and {more} more pairs, in the report and the JSON"]
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], left: int) -> list[str]:
+    """Return rows as lines; the first ``left`` columns begin in line, the others end in line."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(wide) if place < left else cell.rjust(wide)
+            for place, (cell, wide) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
