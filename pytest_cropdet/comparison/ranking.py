@@ -11,6 +11,7 @@ difference that is not there. The corrected bounds of a pair are percentiles at 
 """
 
 import base64
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ import numpy as np
 from pytest_cropdet.evaluation import bounds_of, subtract
 from pytest_cropdet.geometry import Floats
 
-__all__ = ["RankedRun", "holm", "needed_replicates", "rank_models", "two_sided_p"]
+__all__ = ["RankedRun", "category_set", "holm", "needed_replicates", "rank_models", "two_sided_p"]
 
 MOST_REPLICATES = 10_000
 HEADROOM = 2.0  # how far the smallest p-value that the replicates can show lies below the one that is needed
@@ -63,6 +64,16 @@ class RankedRun:
         """Return what :meth:`to_dict` wrote."""
         draws = np.frombuffer(base64.b64decode(content["draws"]), dtype="<f8").reshape(2, -1)
         return cls(**{**content, "draws": draws})
+
+
+def category_set(names: Sequence[str]) -> str:
+    """Return in short which categories are in a mean: how many, and a hash of their names.
+
+    >>> category_set(["car", "dog"]) == category_set(["dog", "car"])
+    True
+    """
+    joined = "\0".join(sorted(names)).encode("utf-8", "backslashreplace")
+    return f"{len(names)} ({hashlib.sha256(joined).hexdigest()[:8]})"
 
 
 def needed_replicates(models: int, level: float) -> int:

@@ -1,17 +1,16 @@
 """From a run to what a ranking of several models needs of it."""
 
-import hashlib
 from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.comparison import RankedRun, needed_replicates
+from pytest_cropdet.comparison import RankedRun, category_set, needed_replicates
 from pytest_cropdet.evaluation import resample
 from pytest_cropdet.gate.data_digest import data_digest
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.geometry import Floats
 
-__all__ = ["ranked_run", "rules_of"]
+__all__ = ["ranked_run"]
 
 
 def ranked_run(run: Measurements, model: str, models: int, gate: str = "", test: str = "") -> RankedRun:
@@ -30,7 +29,7 @@ def ranked_run(run: Measurements, model: str, models: int, gate: str = "", test:
             "crops": run.crops,
             "plan": run.plan.spec,
             "seed": run.plan.seed,
-            **rules_of(run),
+            **_rules(run),
             "level": settings.level,
             "replicates": settings.replicates,
             "data": data_digest(run),
@@ -40,14 +39,12 @@ def ranked_run(run: Measurements, model: str, models: int, gate: str = "", test:
     )
 
 
-def rules_of(run: Measurements) -> dict[str, Any]:
+def _rules(run: Measurements) -> dict[str, Any]:
     """Return what decides, beside images and windows, which objects and detections the mean counts."""
-    names = sorted(each.name for each in run.categories if each.in_mean)
-    digest = hashlib.sha256("\0".join(names).encode("utf-8", "backslashreplace")).hexdigest()[:8]
     return {
         "min_visibility": run.settings.min_visibility,
         "max_detections": run.settings.max_detections,
-        "categories": f"{len(names)} ({digest})",
+        "categories": category_set([each.name for each in run.categories if each.in_mean]),
     }
 
 

@@ -60,6 +60,7 @@ class Ledger:
         from pytest_cropdet.plugin.configuration import in_use
 
         if self.taken or in_use(self.config):
+            from pytest_cropdet.plugin.history import write_history
             from pytest_cropdet.plugin.rankings import rankings_of
             from pytest_cropdet.plugin.reports import write_reports
             from pytest_cropdet.plugin.run_records import unread_plan, write_results
@@ -67,6 +68,9 @@ class Ledger:
             self.taken.rankings = rankings_of(self.taken.ranked)
             trouble = [unread_plan(self.config, self.taken), write_results(self.config, self.taken)]
             self.written = write_reports(self.config, self.taken)
+            notes, failed = write_history(self.config, [*self.taken.gates.values()])
+            self.written.notes += notes
+            trouble += failed
             self.taken.trouble += [*filter(None, trouble), *self.written.trouble]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

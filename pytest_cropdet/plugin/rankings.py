@@ -22,7 +22,7 @@ def ranking_text(config: pytest.Config, item: pytest.Item, run: Run, place: int)
     """Return what a run leaves for a ranking, ``None`` where there is one model, or no ground truth."""
     callspec = getattr(item, "callspec", None)
     chosen = None if callspec is None else callspec.params.get("cropdet_detector")
-    if not isinstance(chosen, Chosen) or run.agreement:
+    if callspec is None or not isinstance(chosen, Chosen) or run.agreement:
         return None
     try:
         models = len(choices(config, "model", item))

@@ -46,13 +46,13 @@ def ranking_intro(ranking: Mapping[str, Any]) -> str:
         return "no two models can be compared"
     sure = [each for each in pairs if each["crop_ap"]["distinguishable"]]
     if not sure:
-        return f"no difference of {metric} on crops between these models can be shown"
+        return f"no difference of {metric} on crops can be shown between any two of these models"
     models = ranking["models"]
     first = one_line(models[0]["name"])
     if models[0]["rank"][1] == 1:
         return f"{first} has the highest {metric} on crops, distinguishably higher than every other model's"
-    best = [one_line(each["name"]) for each in models if each["rank"][0] == 1]
-    return f"the highest {metric} on crops may be that of {', '.join(best)}: these cannot be told apart from the first"
+    *most, last = [one_line(each["name"]) for each in models if each["rank"][0] == 1]
+    return f"{', '.join(most)} or {last} has the highest {metric} on crops: their differences cannot be shown"
 
 
 def matrix_of(ranking: Mapping[str, Any], measure: str) -> dict[tuple[str, str], Mapping[str, Any]]:
