@@ -187,6 +187,8 @@ def read_history(path: Path) -> tuple[list[HistoryLine], list[DamagedLine]]:
             continue
         try:
             found.append(_line(number, json.loads(row.decode("utf-8"))))
+        except json.JSONDecodeError as error:
+            damaged.append(DamagedLine(number, f"it is no JSON: {error.msg} at letter {error.colno}"))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             shown = f"there is no {error}" if isinstance(error, KeyError) else str(error)
             damaged.append(DamagedLine(number, shown))

@@ -77,8 +77,8 @@ class Trend:
     def _larger_text(self, part: LargerDrop) -> str:
         first, than = self.lines[part.first], self.lines[part.than]
         text = (
-            f"the drop is distinguishably larger from {one_line(first.called)} on: {_drop(first)}, and {_drop(than)} "
-            f"at {one_line(than.called)}"
+            f"the drop is distinguishably larger from {one_line(first.called)} on: {_drop(first)}, up from "
+            f"{_drop(than)} at {one_line(than.called)}"
         )
         newest = len(self.lines) - 1
         if part.until is None and part.first < newest:

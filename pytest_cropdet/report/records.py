@@ -52,6 +52,7 @@ def run_record(run: Run) -> dict[str, Any]:
             dict.fromkeys(reason for each in run.all_verdicts if each.outcome == run.verdict for reason in each.reasons)
         ),
         "ratio": bounds(run.ratio),
+        "crop_ap": bounds(run.crop_ap),
         "ap": dict(run.ap),
         "ap50": dict(run.ap50),
         "ap75": dict(run.ap75),
