@@ -40,7 +40,7 @@ def badge(label: str, message: str, verdict: str, title: str) -> str:
         left += width
     body = "".join(_shapes(part) for part in parts)
     told = escape(title)
-    key = f"round-{crc32(f'{label} {message}'.encode('utf-8', 'backslashreplace')):08x}"  # of its own where pages have many
+    key = f"round-{crc32(told.encode('utf-8', 'backslashreplace')):08x}"  # its own, where a page has many
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left:g}" height="{HEIGHT}" viewBox="0 0 {left:g} {HEIGHT}" '
         f'role="img" aria-label="{told}">\n<title>{told}</title>\n'

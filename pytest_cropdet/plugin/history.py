@@ -4,12 +4,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_cropdet import __version__
 from pytest_cropdet.comparison import append_history, history_line
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.configuration import setting
@@ -52,7 +52,8 @@ def write_history(config: pytest.Config, gates: Sequence[Mapping[str, Any]]) -> 
         return [], []
     if not gates:
         return [f"history {given}: no line appended, no gate gave a result"], []
-    lines = [history_line(each, stamp.when, stamp.commit, stamp.dirty, __version__) for each in gates]
+    version = metadata.version("pytest-cropdet")
+    lines = [history_line(each, stamp.when, stamp.commit, stamp.dirty, version) for each in gates]
     try:
         append_history(Path(given), lines)
     except OSError as error:
