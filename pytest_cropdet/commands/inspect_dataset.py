@@ -18,7 +18,7 @@ from pytest_cropdet.terms import one_line
 __all__ = ["inspect_dataset"]
 
 DATA_IMAGES_DRAWN, SHEET_COLUMNS, DATA_CELL = 12, 4, (400, 300)
-MOST_CATEGORIES = 40  # categories
+CATEGORIES_LISTED = 40  # categories
 
 
 def inspect_dataset(data: Dataset, folder: str | None, write: Write) -> int:
@@ -92,7 +92,7 @@ def _category_lines(data: Dataset, samples: list[Sample]) -> Iterator[str]:
     yield ""
     many = len(order) - len(few) - len(none)
     yield f"Categories: {len(order)}, {many} of them in {MIN_IMAGES_PER_CATEGORY} or more images"
-    shown = [key for key in order if objects.get(key)][:MOST_CATEGORIES]
+    shown = [key for key in order if objects.get(key)][:CATEGORIES_LISTED]
     width = max((len(one_line(data.categories[key])) for key in shown), default=4)
     yield f"  {'id':>5}  {'name'.ljust(width)}  {'objects':>8}  {'images':>7}"
     for key in shown:

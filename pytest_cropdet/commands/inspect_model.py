@@ -15,7 +15,7 @@ from pytest_cropdet.data import Dataset, Detections, Sample, read_image, reconci
 from pytest_cropdet.detectors import Description, DetectorHandle, facts_of, load_detector, origins
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.evaluation import best_f1_score, digits, whole_image_ap
-from pytest_cropdet.invariants import Candidate, Examination, advice_lines, examine, measured_lines
+from pytest_cropdet.invariants import Candidate, Examination, advice_lines, examine, hint_lines, measured_lines
 from pytest_cropdet.terms import DETECTOR_KINDS, one_line
 
 __all__ = ["inspect_model"]
@@ -45,7 +45,7 @@ def inspect_model(arguments: argparse.Namespace, given: Mapping[str, str], data:
     pictures = []
     shown = _best(found)
     if shown is not None and data is not None:
-        for line in (*_ap_lines(found, shown, data), ""):
+        for line in _ap_lines(found, shown, data):
             write(line)
         pictures.append(_draw_measured(arguments.output, name, found, shown))
     if arguments.image is not None and found.detector is not None:
@@ -163,6 +163,8 @@ def _ap_lines(found: Examination, shown: Candidate, data: Dataset) -> Iterator[s
     if detector is None:
         return
     settled = "" if not found.undecided else ", with the best values so far"
+    if found.measured is not None and not found.measured.finds:
+        return
     count = len(shown.images)
     chosen = whole_image_ap(shown.images.samples, shown.translated, data.categories)
     yield (
@@ -272,8 +274,9 @@ def _conclusion(found: Examination, data: Dataset | None) -> Iterator[str]:
     advice = advice_lines(found)
     if found.refusal and not found.opened:
         return
-    yield from advice
-    if advice:
+    hints = hint_lines(found)
+    yield from (*advice, *hints)
+    if advice or hints:
         return
     if found.function is not None or found.measured is not None:
         yield "All is well: the conventions fit the annotated objects, and nothing is open."

@@ -66,6 +66,7 @@ from pytest_cropdet.evaluation.operating_point import (
     best_f1_score,
     covering_detections,
 )
+from pytest_cropdet.evaluation.paired_test import sign_flip_p
 from pytest_cropdet.evaluation.pairing import STATES, Pair, PlacedDetection, State, make_pairs
 from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio_of_sums, resampled_ratio
 from pytest_cropdet.evaluation.whole_images import whole_image_ap
@@ -134,6 +135,7 @@ __all__ = [
     "recall",
     "resample",
     "resampled_ratio",
+    "sign_flip_p",
     "size_classes",
     "speaks_for",
     "subtract",

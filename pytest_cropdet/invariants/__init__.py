@@ -5,7 +5,7 @@ function that maps boxes), which import Hypothesis; `failures`, the classes that
 """
 
 from pytest_cropdet.invariants.candidates import Candidate, choose_spread
-from pytest_cropdet.invariants.convention_table import advice_lines, measured_lines
+from pytest_cropdet.invariants.convention_table import advice_lines, hint_lines, measured_lines
 from pytest_cropdet.invariants.conventions import is_from_file
 from pytest_cropdet.invariants.examination import Examination, examine
 from pytest_cropdet.invariants.outcome import CheckOutcome
@@ -19,6 +19,7 @@ __all__ = [
     "advice_lines",
     "choose_spread",
     "examine",
+    "hint_lines",
     "is_from_file",
     "measured_lines",
 ]

@@ -11,14 +11,14 @@ from itertools import product
 from typing import Any
 
 from pytest_cropdet.detectors import OpenConvention, alternatives, load_detector
-from pytest_cropdet.evaluation import z_score
+from pytest_cropdet.evaluation import sign_flip_p
 from pytest_cropdet.invariants.candidates import Candidate, CandidateImages
 
 __all__ = ["FEWEST_IMAGES", "IMAGES_SHOWN", "ConventionComparison", "Measured", "measure_conventions"]
 
 IMAGES_SHOWN = 24  # that every candidate is shown
-FEWEST_IMAGES = 8  # below which no difference is clear
-CLEAR_Z = 3.0  # standard errors of the gain over images, from which on a difference is clear
+CLEAR_P = 0.005  # of the sign-flip test over images, up to which a difference is clear: never with fewer than 8
+FEWEST_IMAGES = 8
 CLEAR_GAIN = 0.01  # of score times IoU, in the mean over objects
 FINDS = 0.02  # of score times IoU, in the mean over objects: a detector below it finds nothing
 FIRST_LOOK = 6  # images on which combinations are tried before the rounds
@@ -30,10 +30,10 @@ TOO_LATE = "not measured, because the time was over"
 
 
 def gain_of(better: Candidate, other: Candidate, keys: Sequence[str]) -> tuple[float, float]:
-    """Return what one candidate gains over another: in the mean over objects, and over its standard error."""
+    """Return what one candidate gains over another, in the mean over objects, and how often that comes of chance."""
     kind = "honesty" if tuple(keys) == BY_HONESTY else "worth"
     gains = getattr(better, kind) - getattr(other, kind)
-    return float(gains.sum()) / max(1, better.images.objects), z_score(gains)
+    return float(gains.sum()) / max(1, better.images.objects), sign_flip_p(gains)
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class ConventionComparison:
         """Whether one candidate is better than another beyond doubt."""
         if other.refused:
             return not better.refused and other.refused != TOO_LATE
-        gain, z = gain_of(better, other, self.keys)
-        return len(better.images) >= FEWEST_IMAGES and gain >= CLEAR_GAIN and z >= CLEAR_Z
+        gain, chance = gain_of(better, other, self.keys)
+        return gain >= CLEAR_GAIN and chance <= CLEAR_P
 
     @property
     def rivals(self) -> tuple[Candidate, ...]:
@@ -70,13 +70,20 @@ class ConventionComparison:
     @property
     def alike(self) -> bool:
         """Whether the best and its rivals find the same: on these images it makes no difference."""
-        same = [gain_of(self.best, each, self.keys) == (0.0, 0.0) for each in self.rivals if not each.refused]
+        same = [gain_of(self.best, each, self.keys) == (0.0, 1.0) for each in self.rivals if not each.refused]
         return bool(same) and all(same)
 
     @property
     def is_wrong(self) -> bool:
         """Whether what was declared is clearly worse than another value."""
         return not self.is_open and self.best is not self.declared and self.is_clear(self.best, self.declared)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether another value than the declared one is better, but not clearly."""
+        if self.is_open or self.best is self.declared or self.is_wrong or self.declared.refused:
+            return False
+        return gain_of(self.best, self.declared, self.keys)[0] >= CLEAR_GAIN
 
     def value_of(self, candidate: Candidate) -> tuple[str, ...]:
         """Return a candidate's values of these conventions."""
@@ -190,9 +197,7 @@ class _Search:
         free = [key for key in ("range", "boxes", "units") if key in self._start and key in self._open]
         few = self._images.first(FIRST_LOOK)
         begun = self._try(self._now, few)
-        if begun.covered >= FOUND_ENOUGH * few.objects and float(begun.worth.sum()) >= FINDS * few.objects:
-            return
-        if not free:
+        if not free or _finds_enough(begun):
             return
         choices = [self._open[key] for key in free]
         best, most = self._now, float(begun.worth.sum())
@@ -201,6 +206,8 @@ class _Search:
             found = self._try(assignment, few)
             if float(found.worth.sum()) > most:
                 best, most = assignment, float(found.worth.sum())
+            if _finds_enough(found):
+                break
         self._now = dict(best)
 
     def _compare(self, group: tuple[str, ...]) -> ConventionComparison | None:
@@ -243,3 +250,8 @@ class _Search:
         if key in self._open:
             return [kind(each) for each in self._open[key]]
         return list(dict.fromkeys([self._start[key], now, *alternatives(key, self._start[key])]))
+
+
+def _finds_enough(found: Candidate) -> bool:
+    objects = found.images.objects
+    return found.covered >= FOUND_ENOUGH * objects and float(found.worth.sum()) >= FINDS * objects

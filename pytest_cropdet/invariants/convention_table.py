@@ -3,10 +3,17 @@
 from collections.abc import Iterator, Sequence
 
 from pytest_cropdet.invariants.candidates import Candidate
-from pytest_cropdet.invariants.convention_search import CLEAR_Z, FEWEST_IMAGES, ConventionComparison, Measured, gain_of
+from pytest_cropdet.invariants.convention_search import (
+    CLEAR_GAIN,
+    CLEAR_P,
+    FEWEST_IMAGES,
+    ConventionComparison,
+    Measured,
+    gain_of,
+)
 from pytest_cropdet.invariants.examination import Examination, FunctionRead
 
-__all__ = ["advice_lines", "measured_lines"]
+__all__ = ["advice_lines", "hint_lines", "measured_lines"]
 
 OPTION_START = "--cropdet-detector="
 REASON_LENGTH = 60
@@ -44,6 +51,8 @@ def _table(found: ConventionComparison, finds: bool) -> Iterator[str]:
 def _mark(found: ConventionComparison, row: Candidate) -> str:
     if row is found.best:
         return "  <- best" if len(found.rows) > 1 and not found.rivals else ""
+    if found.is_wrong and row is found.declared:
+        return "  <- as declared"
     if row in found.rivals:
         return "  (no clear difference)"
     return ""
@@ -105,18 +114,34 @@ def _measured_advice(found: Examination, measured: Measured) -> Iterator[str]:
         )
 
 
+def hint_lines(found: Examination) -> list[str]:
+    """Return what may be better with another value, but not clearly."""
+    if found.measured is None or not found.measured.finds:
+        return []
+    lines = []
+    for each in found.measured.comparisons:
+        if each.is_doubtful:
+            values = [
+                f"{_value(each, row)}: {_matched(row)}, mean score {_score(row)}" for row in (each.best, each.declared)
+            ]
+            lines.append(
+                f"Perhaps {', '.join(each.keys)} should be {_value(each, each.best)} ({'; '.join(values)}), but on "
+                f"{len(each.best.images)} images that may be chance"
+            )
+    return lines
+
+
 def _wrong(each: ConventionComparison) -> str:
     now, right = each.value_of(each.declared), each.value_of(each.best)
     changed = [place for place in range(len(now)) if now[place] != right[place]]
     said = ", ".join(f"{each.keys[place]}={now[place]}" for place in changed)
     better = ", ".join(f"{each.keys[place]}={right[place]}" for place in changed)
-    _, z = gain_of(each.best, each.declared, each.keys)
     note = BEST_IS_ANOTHER.get(each.keys[0], "this is declared wrongly")
     declared = each.declared
     was = f"cannot be: {_short(declared.refused)}" if declared.refused else f"mean score {_score(declared)}"
     return (
         f"WRONG: {said} matches {declared.matched:,} of {declared.images.objects:,} objects ({was}), {better} matches "
-        f"{each.best.matched:,} (mean score {_score(each.best)}; z = {z:.1f}): {note}"
+        f"{each.best.matched:,} (mean score {_score(each.best)}): {note}"
     )
 
 
@@ -136,8 +161,8 @@ def _unclear(each: ConventionComparison) -> Iterator[str]:
     shown = "; ".join(f"{_value(each, row)}: {_matched(row)}, {_score(row)}" for row in (each.best, *rivals))
     few = f" ({FEWEST_IMAGES} images are needed)" if len(each.best.images) < FEWEST_IMAGES else ""
     yield (
-        f"Cannot tell {name}: no value is clearly the best ({shown}; clear is a gain of {CLEAR_Z:g} standard errors "
-        f"over the images){few}. Set what the training used"
+        f"Cannot tell {name}: no value is clearly the best ({shown}; a "
+        f"difference is clear if chance makes it with p <= {CLEAR_P:g}){few}. Set what the training used"
     )
 
 
@@ -170,11 +195,11 @@ def _function_advice(found: FunctionRead) -> Iterator[str]:
     if not found.mistakes and not shown.covered:
         yield f"Cannot tell: the detector does not find the annotated objects ({_matched(shown)})"
         return
-    gain, z = gain_of(swapped, shown, ("channels",))
-    if gain >= 0.01 and z >= CLEAR_Z and len(shown.images) >= FEWEST_IMAGES:
+    gain, chance = gain_of(swapped, shown, ("channels",))
+    if gain >= CLEAR_GAIN and chance <= CLEAR_P:
         yield (
             f"WRONG: with red and blue swapped {_matched(swapped)}, mean score {_score(swapped)}, instead of "
-            f"{shown.matched:,}, mean score {_score(shown)} (z = {z:.1f}): the function is given RGB and expects BGR; "
+            f"{shown.matched:,}, mean score {_score(shown)}: the function is given RGB and expects BGR; "
             "use image[:, :, ::-1] in it"
         )
 
