@@ -24,8 +24,16 @@ from statistics import NormalDist
 
 import numpy as np
 
-from pytest_cropdet.evaluation import Detected, Matches, Replicates, Truth, match, percentile_bounds, resample
-from pytest_cropdet.evaluation.coco import average_precision
+from pytest_cropdet.evaluation import (
+    Detected,
+    Matches,
+    Replicates,
+    Truth,
+    average_precision,
+    match,
+    percentile_bounds,
+    resample,
+)
 from pytest_cropdet.evaluation.crop_tables import CropIndex, Objects, kept_categories
 from pytest_cropdet.evaluation.measure import Measure
 from pytest_cropdet.gate.early_stopping import LOOK_REPLICATES, enough_categories, look_levels, look_points
@@ -71,10 +79,10 @@ class World:
 
 @dataclass(frozen=True)
 class Scene:
-    """The tables of some source images: truth of their crops, and what was found in either rendering."""
+    """The tables of some source images: truth of their crops, and what was found, by model and rendering."""
 
     truth: Truth
-    detected: tuple[Detected, Detected]
+    detected: tuple[Detected, ...]
     unit: Ints
 
     def first(self, images: int) -> Scene:
@@ -93,7 +101,7 @@ class Scene:
         for table in self.detected:
             rows = int(np.searchsorted(table.image, crops))
             tables.append(Detected(table.image[:rows], table.category[:rows], table.boxes[:rows], table.score[:rows]))
-        return Scene(truth, (tables[0], tables[1]), self.unit[:crops])
+        return Scene(truth, tuple(tables), self.unit[:crops])
 
     @property
     def objects(self) -> Objects:
@@ -103,13 +111,18 @@ class Scene:
         return Objects(self.truth, index, ~self.truth.crowd, np.arange(rows), np.ones(rows))
 
     def matches(self) -> list[Matches]:
-        """Return the match tables of the reference and of the crops."""
+        """Return the match tables of the reference and of the crops, model by model."""
         crops = len(self.unit)
         return [match(self.truth, table, images=crops, categories=CATEGORY_IDS) for table in self.detected]
 
 
-def simulate(world: World, images: int, rng: np.random.Generator) -> Scene:
-    """Draw ``images`` source images with their crops."""
+def simulate(
+    world: World, images: int, rng: np.random.Generator, models: Sequence[tuple[float, float]] = ((0.0, 0.0),)
+) -> Scene:
+    """Draw ``images`` source images with their crops.
+
+    ``models``: what each finds less strongly everywhere, and in crops alone; the tables of one come after another's.
+    """
     unit = np.repeat(np.arange(images), CROPS)
     crops = len(unit)
     shown = rng.choice(CATEGORIES, p=world.frequency, size=(images, 3))
@@ -130,7 +143,10 @@ def simulate(world: World, images: int, rng: np.random.Generator) -> Scene:
     wobble = rng.normal(0, 1, (count, 4))
     false = _false_positives(rng, shown[unit], FALSE_BOTH, world)
     tables = []
-    for cost in (np.zeros(count), world.penalty[category] + crop_cost[image]):
+    crop_penalty = world.penalty[category] + crop_cost[image]
+    for cost in (
+        each for less, in_crops in models for each in (less + np.zeros(count), less + in_crops + crop_penalty)
+    ):
         strength = ease - cost + rng.normal(0, 0.35, count)
         found = np.flatnonzero(strength > -0.3)
         loose = 0.055 * np.exp(-0.45 * strength[found])[:, None] * np.tile(size[found], 2)
@@ -150,7 +166,7 @@ def simulate(world: World, images: int, rng: np.random.Generator) -> Scene:
         columns[2][:, 2:] = np.maximum(columns[2][:, 2:], columns[2][:, :2] + 1)
         order = np.argsort(columns[0], kind="stable")
         tables.append(Detected(*(column[order] for column in columns)))
-    return Scene(truth, (tables[0], tables[1]), unit)
+    return Scene(truth, tuple(tables), unit)
 
 
 def _false_positives(

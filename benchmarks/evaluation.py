@@ -32,11 +32,11 @@ from pytest_cropdet.evaluation import (
     Detected,
     Matches,
     Truth,
+    average_precision,
     coco_summary,
     match,
     resample,
 )
-from pytest_cropdet.evaluation.coco import average_precision
 from pytest_cropdet.evaluation.coco import bootstrap as resampling
 
 CATEGORIES = 80

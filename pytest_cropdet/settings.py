@@ -196,7 +196,13 @@ class RunSettings:
         share=True,
     )
     drop_worse_by_category: Mapping[str, float] = field(default_factory=dict)  # of max_drop_worse
-    undecided: Literal["fail", "pass", "point"] = row("fail", "POLICY", "what an undecided gate does")
+    undecided: Literal["fail", "pass", "point"] = row(
+        "fail",
+        "[GATE=]POLICY",
+        "what an undecided gate does: fail, pass or point; of one gate by its name",
+        kind="lines",
+        given=("fail",),
+    )
     min_images: int = row(50, "N", "source images needed for a verdict on the mean", least=1)
     min_objects: int = row(30, least=1)
     min_ap: float = row(0.05, "X", "how far AP(reference) must lie above the limit", share=True)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BADGE"]
 
-ORDER = ("fail", "error", "undecided", "none", "pass")  # the worst verdict first
-WORDS = {"error": "test failed", "none": "not judged"}
-CODES = (
+_ORDER = ("fail", "error", "undecided", "none", "pass")  # the worst verdict first
+_WORDS = {"error": "test failed", "none": "not judged"}
+_CODES = (
     "exit codes: 0 the badge was written, whatever the verdict; 2 the command was called wrongly, or a file cannot be "
     "read"
 )
@@ -62,21 +62,21 @@ def _message(gates: Sequence["Record"]) -> tuple[str, str]:
     """Return the words of the right part, and the worst verdict."""
     if not gates:
         return "no result", "none"
-    gates = sorted(gates, key=lambda gate: ORDER.index(gate["verdict"]) if gate["verdict"] in ORDER else 0)
+    gates = sorted(gates, key=lambda gate: _ORDER.index(gate["verdict"]) if gate["verdict"] in _ORDER else 0)
     verdict = str(gates[0]["verdict"])
     if len(gates) == 1:
         return _one(gates[0]), verdict
     count = sum(gate["verdict"] == verdict for gate in gates)
     drops = [gate["drop"]["value"] for gate in gates if gate["drop"]["value"] is not None]
     most = f", drop up to {max(drops):.3f}" if drops else ""
-    return f"{count} of {len(gates)} {WORDS.get(verdict, verdict)}{most}", verdict
+    return f"{count} of {len(gates)} {_WORDS.get(verdict, verdict)}{most}", verdict
 
 
 def _one(gate: "Record") -> str:
     from pytest_cropdet.evaluation import digits
 
     limit = "" if gate["limit"] is None else f" (limit {digits(gate['limit'])})"
-    return f"{WORDS.get(gate['verdict'], gate['verdict'])}, drop {digits(gate['drop']['value'])}{limit}"
+    return f"{_WORDS.get(gate['verdict'], gate['verdict'])}, drop {digits(gate['drop']['value'])}{limit}"
 
 
-BADGE = Command("badge", "Draw a badge of a result: verdict and drop.", _arguments, _run, CODES)
+BADGE = Command("badge", "Draw a badge of a result: verdict and drop.", _arguments, _run, _CODES)

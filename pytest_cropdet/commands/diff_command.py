@@ -7,7 +7,7 @@ from pytest_cropdet.commands.command import AMISS, OK, Command, UsageMistake, Wr
 
 __all__ = ["DIFF"]
 
-CODES = (
+_CODES = (
     "exit codes: 0 nothing is worse by more than is allowed, or nothing is limited; 1 a gate is worse by more, or "
     "cannot be compared; 2 the command was called wrongly, or a file cannot be read"
 )
@@ -56,4 +56,4 @@ def _run(arguments: argparse.Namespace, write: Write) -> int:
     return AMISS if found.worse else OK
 
 
-DIFF = Command("diff", "Show what changed from one result to another.", _arguments, _run, CODES)
+DIFF = Command("diff", "Show what changed from one result to another.", _arguments, _run, _CODES)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TREND"]
 
-MOST_NAMED = 20  # damaged lines that are named one by one
-CODES = (
+_MOST_NAMED = 20  # damaged lines that are named one by one
+_CODES = (
     "exit codes: 0 the history was drawn; 1 with --check: the newest drop of a gate is distinguishably larger than "
     "before; 2 the command was called wrongly, or the history has no line that can be read"
 )
@@ -46,10 +46,10 @@ def _run(arguments: argparse.Namespace, write: Write) -> int:
         lines, damaged = read_history(path)
     except SpecError as error:
         raise UsageMistake(str(error)) from error
-    for each in damaged[:MOST_NAMED]:
+    for each in damaged[:_MOST_NAMED]:
         write(f"left out: {path.name}, {one_line(each)}")
-    if len(damaged) > MOST_NAMED:
-        write(f"left out: {len(damaged) - MOST_NAMED} more lines")
+    if len(damaged) > _MOST_NAMED:
+        write(f"left out: {len(damaged) - _MOST_NAMED} more lines")
     trends = find_trends(lines)
     if not trends:
         raise UsageMistake(f"{path} has no line of a history that can be read")
@@ -77,5 +77,5 @@ def _png(figure: "Figure") -> bytes:
 
 
 TREND = Command(
-    "trend", "Draw the history of gates, and name the commit from which a drop is larger.", _arguments, _run, CODES
+    "trend", "Draw the history of gates, and name the commit from which a drop is larger.", _arguments, _run, _CODES
 )

@@ -68,15 +68,16 @@ def baseline_entry(record: MatchRecord) -> dict[str, Any]:
 
 def _portable(detector: Mapping[str, Any]) -> dict[str, Any]:
     """Return a detector's description without the folders of the machine that it was made on."""
+    parts = {"name": 2, "labels": 1, "anchors": 1}
     return {
-        key: _short(value) if key in ("name", "labels", "anchors") and isinstance(value, str) else value
+        key: _short(value, parts[key]) if key in parts and isinstance(value, str) else value
         for key, value in detector.items()
     }
 
 
-def _short(name: str) -> str:
-    """Return the last two parts of a path; another name as it is."""
-    return "/".join(name.replace("\\", "/").split("/")[-2:])
+def _short(name: str, parts: int = 2) -> str:
+    """Return the last parts of a path; another name as it is."""
+    return "/".join(name.replace("\\", "/").split("/")[-parts:])
 
 
 def write_baseline(path: Path, entries: Mapping[str, Mapping[str, Any]]) -> None:

@@ -22,7 +22,7 @@ from pytest_cropdet.terms import Record, encodable
 __all__ = ["HISTORY_SCHEMA", "DamagedLine", "HistoryLine", "append_history", "history_line", "read_history"]
 
 HISTORY_SCHEMA = 1
-SERIES = ("metric", "plan", "seed", "level", "rules", "data")  # what must be equal for drops to be compared
+_SERIES = ("metric", "plan", "seed", "level", "rules", "data")  # what must be equal for drops to be compared
 
 
 def history_line(
@@ -164,7 +164,7 @@ class HistoryLine:
 
     def series(self) -> dict[str, Any]:
         """Return what must be equal in two lines for their drops to be compared."""
-        found = {key: self.content[key] for key in SERIES if key in self.content}
+        found = {key: self.content[key] for key in _SERIES if key in self.content}
         return {**found, "level": self.content["drop"].get("level"), "data": self.content["data"].get("digest")}
 
 

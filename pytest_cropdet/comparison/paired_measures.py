@@ -136,7 +136,7 @@ class _Measures:
             f"drop_worse{of}",
             f"the drop{of} grew by",
             subtract(*drops),
-            draws[2] - draws[3] - draws[0] + draws[1],
+            (draws[2] - draws[3]) - (draws[0] - draws[1]),  # exactly 0 for a model against itself
             (*doubts, *self._capped("drop")),
             (draws[2], values[2], "AP", "the whole image"),
         )

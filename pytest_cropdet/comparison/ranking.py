@@ -25,9 +25,9 @@ from pytest_cropdet.geometry import Floats
 
 __all__ = ["RankedRun", "category_set", "holm", "needed_replicates", "rank_models", "two_sided_p"]
 
-MOST_REPLICATES = 10_000
-HEADROOM = 2.0  # how far the smallest p-value that the replicates can show lies below the one that is needed
-MEASURES = ("crop_ap", "whole_ap", "drop")
+_MOST_REPLICATES = 10_000
+_HEADROOM = 2.0  # how far the smallest p-value that the replicates can show lies below the one that is needed
+_MEASURES = ("crop_ap", "whole_ap", "drop")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,7 +83,7 @@ def needed_replicates(models: int, level: float) -> int:
     (240, 3600)
     """
     pairs = models * (models - 1) / 2
-    return min(MOST_REPLICATES, math.ceil(round(HEADROOM * 2 * pairs / (1 - level), 6)))
+    return min(_MOST_REPLICATES, math.ceil(round(_HEADROOM * 2 * pairs / (1 - level), 6)))
 
 
 def two_sided_p(draws: Floats) -> float:
@@ -121,7 +121,7 @@ def rank_models(name: str, runs: Sequence[RankedRun]) -> dict[str, Any]:
     ranked, left_out = _comparable(runs)
     ranked.sort(key=lambda run: -(run.ap["crop"] or 0.0))
     pairs = [(one, other) for place, one in enumerate(ranked) for other in ranked[place + 1 :]]
-    numbers = {measure: _differences(pairs, measure) for measure in MEASURES}
+    numbers = {measure: _differences(pairs, measure) for measure in _MEASURES}
     sure = [each["distinguishable"] for each in numbers["crop_ap"]]
     better, worse = Counter[str](), Counter[str]()
     for (one, other), is_sure in zip(pairs, sure, strict=True):
@@ -145,7 +145,7 @@ def rank_models(name: str, runs: Sequence[RankedRun]) -> dict[str, Any]:
             for run in ranked
         ],
         "pairs": [
-            {"first": one.model, "second": other.model, **{each: numbers[each][place] for each in MEASURES}}
+            {"first": one.model, "second": other.model, **{each: numbers[each][place] for each in _MEASURES}}
             for place, (one, other) in enumerate(pairs)
         ],
         "left_out": [{"name": model, "why": why} for model, why in left_out],

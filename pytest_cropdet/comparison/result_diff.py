@@ -18,11 +18,11 @@ from pytest_cropdet.terms import Record, one_line
 
 __all__ = ["ResultDiff", "diff_results", "read_result"]
 
-RESULT_SCHEMA = 1
-METRIC_KEYS = {"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}
-LIMITS = ("max_drop", "by_category", "min_ratio", "min_crop_ap")  # which the verdicts have
-DATA = (("dataset", "data"), ("images", "images"), ("crops", "crops"), ("objects", "objects"))
-NOT_SHOWN = ("name", "fingerprint")  # of a detector, in a line of their own
+_RESULT_SCHEMA = 1
+_METRIC_KEYS = {"mAP": "ap", "AP50": "ap50", "AP75": "ap75"}
+_LIMITS = ("max_drop", "by_category", "min_ratio", "min_crop_ap")  # which the verdicts have
+_DATA = (("dataset", "data"), ("images", "images"), ("crops", "crops"), ("objects", "objects"))
+_NOT_SHOWN = ("name", "fingerprint")  # of a detector, in a line of their own
 
 
 @dataclass
@@ -42,8 +42,8 @@ def read_result(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(read_file(path, "the result", SpecError))
         schema = found["schema"]
-        if schema != RESULT_SCHEMA:
-            raise ValueError(f"its schema is {schema!r}, this version reads {RESULT_SCHEMA}")
+        if schema != _RESULT_SCHEMA:
+            raise ValueError(f"its schema is {schema!r}, this version reads {_RESULT_SCHEMA}")
         for gate in found["gates"]:
             _ = gate["name"], gate["verdict"], gate["metric"], gate["verdicts"], gate["detector"]["name"], gate["limit"]
             for key, names in (("drop", ("value", "low", "high")), ("ap", ("reference", "crop"))):
@@ -125,7 +125,7 @@ def _numbers(old: Record, new: Record) -> Iterator[str]:
         yield f"metric: {old['metric']} -> {metric}; the numbers of one are not those of the other"
         return
     yield from _change("drop", old["drop"], new["drop"])
-    key = METRIC_KEYS.get(metric)
+    key = _METRIC_KEYS.get(metric)
     if key is not None:
         yield from _change(f"{metric} on crops", _crop_ap(old, key), _crop_ap(new, key))
         yield from _change(f"{metric} on whole images", _bare(old, key), _bare(new, key))
@@ -189,8 +189,8 @@ def _made_of(old: Record, new: Record) -> Iterator[str]:
         yield f"model: {one.get('name')} -> {other.get('name')}"
     elif one.get("fingerprint") != other.get("fingerprint"):
         yield f"model: {other.get('name')} has other contents"
-    yield from _entries("model's", one, other, NOT_SHOWN)
-    for key, words in DATA:
+    yield from _entries("model's", one, other, _NOT_SHOWN)
+    for key, words in _DATA:
         if old.get(key) != new.get(key):
             yield f"{words}: {old.get(key)} -> {new.get(key)}"
     digests = old.get("data_digest"), new.get("data_digest")
@@ -201,7 +201,7 @@ def _made_of(old: Record, new: Record) -> Iterator[str]:
             yield f"{'windows' if key == 'plan' else key}: {old.get(key)} -> {new.get(key)}"
     settings = [gate.get("settings") for gate in (old, new)]
     if settings[0] is not None and settings[1] is not None:
-        yield from _entries("setting", settings[0], settings[1], (*LIMITS, "crops", "seed", "metric"))
+        yield from _entries("setting", settings[0], settings[1], (*_LIMITS, "crops", "seed", "metric"))
     elif old.get("max_detections") != new.get("max_detections"):
         yield f"setting max_detections: {old.get('max_detections')} -> {new.get('max_detections')}"
 
@@ -219,7 +219,7 @@ def _shown(value: Any) -> str:
 def _worse(old: Record, new: Record, max_worse: float | None, max_drop_worse: float | None) -> Iterator[str]:
     if max_worse is None and max_drop_worse is None:
         return
-    key = METRIC_KEYS.get(new["metric"])
+    key = _METRIC_KEYS.get(new["metric"])
     if old["metric"] != new["metric"]:
         yield "two metrics cannot be compared"
         return

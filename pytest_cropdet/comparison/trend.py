@@ -18,7 +18,7 @@ from pytest_cropdet.terms import one_line
 
 __all__ = ["LargerDrop", "Trend", "find_trends"]
 
-CHANGES = {
+_CHANGES = {
     "metric": "other metric",
     "plan": "other windows",
     "seed": "other seed",
@@ -116,7 +116,7 @@ def _trend(gate: str, members: Sequence[HistoryLine]) -> Trend:
 
 def _changed(before: HistoryLine, after: HistoryLine) -> list[str]:
     one, other = before.series(), after.series()
-    return [words for key, words in CHANGES.items() if one.get(key) != other.get(key)]
+    return [words for key, words in _CHANGES.items() if one.get(key) != other.get(key)]
 
 
 def _larger(lines: Sequence[HistoryLine], breaks: Mapping[int, str]) -> list[LargerDrop]:

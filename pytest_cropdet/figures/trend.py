@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_trend"]
 
-WIDTH, PANEL, HEAD, FOOT = 9.0, 2.3, 0.15, 0.45  # inches
-LABELS = 7  # commits that are named below a panel
-LONGEST_LABEL, LONGEST_TITLE = 14, 100  # letters
-MARKS = {  # of verdicts: shape, colour, filled
+_WIDTH, _PANEL, _HEAD, _FOOT = 9.0, 2.3, 0.15, 0.45  # inches
+_LABELS = 7  # commits that are named below a panel
+_LONGEST_LABEL, _LONGEST_TITLE = 14, 100  # letters
+_MARKS = {  # of verdicts: shape, colour, filled
     "pass": ("o", GREEN, True),
     "fail": ("s", VERMILION, True),
     "undecided": ("D", ORANGE, False),
     "error": ("X", "#333333", True),
     "none": ("o", MUTED, False),
 }
-NAMES = {"none": "not judged", "error": "test failed"}
+_NAMES = {"none": "not judged", "error": "test failed"}
 
 
 def draw_trend(panels: Sequence[TrendPanel]) -> "Figure":
     """Return a figure with a panel for each gate, the oldest measurement at the left."""
     count = max(1, len(panels))
-    height = count * (PANEL + 0.75) + HEAD + FOOT
-    figure = new_figure(WIDTH, height)
+    height = count * (_PANEL + 0.75) + _HEAD + _FOOT
+    figure = new_figure(_WIDTH, height)
     for place, panel in enumerate(panels):
-        bottom = height - HEAD - (place + 1) * (PANEL + 0.75) + 0.45
-        axes = figure.add_axes((0.75 / WIDTH, bottom / height, (WIDTH - 1.2) / WIDTH, PANEL / height))
+        bottom = height - _HEAD - (place + 1) * (_PANEL + 0.75) + 0.45
+        axes = figure.add_axes((0.75 / _WIDTH, bottom / height, (_WIDTH - 1.2) / _WIDTH, _PANEL / height))
         _draw_panel(axes, panel)
     _add_legend(figure, panels)
     return figure
@@ -41,7 +41,7 @@ def draw_trend(panels: Sequence[TrendPanel]) -> "Figure":
 
 def _draw_panel(axes: "Axes", panel: TrendPanel) -> None:
     calm(axes, "")
-    axes.set_title(shorten(panel.title, LONGEST_TITLE), fontsize=FONT + 1, loc="left", parse_math=False)
+    axes.set_title(shorten(panel.title, _LONGEST_TITLE), fontsize=FONT + 1, loc="left", parse_math=False)
     axes.set_ylabel(f"drop of {panel.metric}", fontsize=FONT)
     last = len(panel.points) - 1
     axes.set_xlim(-0.5, last + 0.5)
@@ -83,7 +83,7 @@ def _draw_points(axes: "Axes", panel: TrendPanel) -> None:
             axes.text(place, 0.02, "undefined", fontsize=FONT - 1, color=MUTED, rotation=90, ha="center", va="bottom",
                       transform=axes.get_xaxis_transform())  # fmt: skip
             continue
-        shape, colour, filled = MARKS.get(point.verdict, MARKS["none"])
+        shape, colour, filled = _MARKS.get(point.verdict, _MARKS["none"])
         size = 6.0 if len(panel.points) <= 60 else 3.5
         axes.plot(
             [place], [point.value], marker=shape, markersize=size, markeredgecolor=colour, markeredgewidth=1.4,
@@ -92,7 +92,7 @@ def _draw_points(axes: "Axes", panel: TrendPanel) -> None:
 
 
 def _name_commits(axes: "Axes", panel: TrendPanel) -> None:
-    places = named_places(panel, LABELS)
+    places = named_places(panel, _LABELS)
     axes.set_xticks(places)
     first = {each for each, _ in panel.larger}
     for place, label in zip(places, axes.set_xticklabels([_label(panel, each) for each in places]), strict=True):
@@ -104,7 +104,7 @@ def _name_commits(axes: "Axes", panel: TrendPanel) -> None:
 
 def _label(panel: TrendPanel, place: int) -> str:
     point = panel.points[place]
-    label = shorten(point.label, LONGEST_LABEL)
+    label = shorten(point.label, _LONGEST_LABEL)
     return label if label == point.day else f"{label}\n{point.day}"
 
 
@@ -114,12 +114,12 @@ def _add_legend(figure: "Figure", panels: Sequence[TrendPanel]) -> None:
 
     there = {point.verdict for panel in panels for point in panel.points}
     handles: list[Line2D | Patch] = []
-    for verdict, (shape, colour, filled) in MARKS.items():
+    for verdict, (shape, colour, filled) in _MARKS.items():
         if verdict in there:
             face = colour if filled else "white"
             handles.append(
                 Line2D([], [], marker=shape, color=colour, markerfacecolor=face, linestyle="none", markersize=6,
-                       label=NAMES.get(verdict, verdict))
+                       label=_NAMES.get(verdict, verdict))
             )  # fmt: skip
     handles.append(Line2D([], [], color=MUTED, linewidth=1.4, label="bounds"))
     if any(point.limit is not None for panel in panels for point in panel.points):

@@ -6,7 +6,7 @@ import numpy as np
 
 from pytest_cropdet.comparison import RankedRun, category_set, needed_replicates
 from pytest_cropdet.evaluation import resample
-from pytest_cropdet.gate.data_digest import data_digest
+from pytest_cropdet.gate.measured_data import data_digest
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.geometry import Floats
 

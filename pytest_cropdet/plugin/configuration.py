@@ -151,16 +151,19 @@ def _names(found: Sequence[Named]) -> list[str]:
     return [each.name for each in found]
 
 
-def settings_for(config: pytest.Config, item: pytest.Item | None = None, **changes: Any) -> RunSettings:
+def settings_for(config: pytest.Config, item: pytest.Item | None = None, gate: str = "", **changes: Any) -> RunSettings:
     """Return the settings of a run: ``changes``, over the item's marker, over the command line, over the ini file.
 
-    ``max_drop`` is ``None`` where nobody stated it: :func:`default_limit` is a gate's, not that of every run.
+    ``max_drop`` is ``None`` where nobody stated it: :func:`default_limit` is a gate's, not that of every run. ``gate``:
+    its name, by which some options may say something of one gate alone.
     """
     values = {each.name: read(each, setting(config, each.name, item)) for each in OF_RUNS}
     for name, of_categories in BY_CATEGORY.items():
         mean, single = parse_limits(given(config, option(name), item) or (), name)
         values |= {name: mean, of_categories: {**single, **marked(item).get(of_categories, {})}}
+    of_all, single = values["undecided"]
     values |= {
+        "undecided": single.get(gate, of_all or "fail"),
         "crops": spec_of(values["crops"][0]),
         "categories": tuple(filter(None, values["categories"])),
     }

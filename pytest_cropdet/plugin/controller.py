@@ -63,10 +63,11 @@ class Ledger:
             from pytest_cropdet.plugin.history import write_history
             from pytest_cropdet.plugin.rankings import rankings_of
             from pytest_cropdet.plugin.reports import write_reports
-            from pytest_cropdet.plugin.run_records import unread_plan, write_results
+            from pytest_cropdet.plugin.run_records import unread_plan, unread_policies, write_results
 
             self.taken.rankings = rankings_of(self.taken.ranked)
-            trouble = [unread_plan(self.config, self.taken), write_results(self.config, self.taken)]
+            told = (unread_plan, unread_policies, write_results)
+            trouble = [each(self.config, self.taken) for each in told]
             self.written = write_reports(self.config, self.taken)
             notes, failed = write_history(self.config, [*self.taken.gates.values()])
             self.written.notes += notes

@@ -106,7 +106,8 @@ class Cropdet:
                 crops = Drawn(crops, name=name or "", per_image=4 if per_image is None else per_image)
             elif name is not None or per_image is not None:
                 raise SpecError(f"name= and per_image= are of a strategy; {spec_of(crops)!r} says its own")
-            settings = settings_for(self._config, item, crops=spec_of(crops), **changes)
+            called = self._name(crops, item)
+            settings = settings_for(self._config, item, called, crops=spec_of(crops), **changes)
             if gates and settings.max_drop is None and "max_drop" not in changes and not settings.limits_changes:
                 settings = replace(settings, max_drop=default_limit())
             if gates and not (settings.states_limits or settings.limits_changes):
@@ -114,7 +115,6 @@ class Cropdet:
             plan = self._plan(crops, settings, item)
             if self.detector is None or setting(self._config, "dry_run"):
                 self._dry_run(settings, item, plan)
-            called = self._name(crops, item)
             place = sum(item is not None and each.test == item.nodeid for each in self._config.stash.get(kept_runs, []))
             if item is not None:
                 reports.begin(self._config, item.nodeid, place, called)

@@ -19,6 +19,7 @@ __all__ = [
     "parse_checks",
     "parse_description",
     "parse_limits",
+    "parse_policies",
     "read",
     "resolve_paths",
     "words",
@@ -99,6 +100,23 @@ def parse_limits(values: Sequence[str] | float | str, name: str = "max_drop") ->
     return mean, single
 
 
+def parse_policies(values: Sequence[str] | str) -> tuple[str | None, dict[str, str]]:
+    """Return what an undecided gate does (``None`` if not given), and what single gates do, by their names.
+
+    >>> parse_policies(["fail", "tile=pass"])
+    ('fail', {'tile': 'pass'})
+    """
+    of_all, single = None, {}
+    for value in [values] if isinstance(values, str) else values:
+        gate, equals, policy = str(value).rpartition("=")
+        option("undecided").check(policy)
+        if equals:
+            single[gate.strip()] = policy
+        else:
+            of_all = policy
+    return of_all, single
+
+
 def words(values: Sequence[Any]) -> tuple[str, ...]:
     """Return the words of values that may each name several, with commas."""
     return tuple(word.strip() for value in values for word in str(value).split(","))
@@ -110,6 +128,8 @@ def read(each: Option, value: Any) -> Any:
     >>> read(option("fill"), ["blur, gray", "mean"])
     ('blur', 'gray', 'mean')
     """
+    if each.name == "undecided":
+        return parse_policies(value)
     if each.name in BY_CATEGORY:
         return parse_limits(value, each.name)
     if each.name == "checks":

@@ -14,6 +14,7 @@ from pytest_cropdet.evaluation import GateFailure
 from pytest_cropdet.gate import Run
 from pytest_cropdet.plugin import reports
 from pytest_cropdet.plugin.configuration import setting
+from pytest_cropdet.plugin.option_values import parse_policies
 from pytest_cropdet.plugin.rankings import ranking_text
 from pytest_cropdet.plugin.stash import Findings, failed_by, fixtures_in_setup, kept_runs
 from pytest_cropdet.report import run_properties, sorted_checks, write_json
@@ -29,6 +30,7 @@ __all__ = [
     "start",
     "told_by",
     "unread_plan",
+    "unread_policies",
     "write_results",
 ]
 
@@ -196,6 +198,15 @@ def unread_plan(config: pytest.Config, taken: Findings) -> str | None:
     if any(str(gate["plan"]).startswith(f"drawn:name={name},") for gate in taken.gates.values()):
         return None
     return f"--cropdet-plan={given} was read by no gate: none has windows of a strategy called {name!r}"
+
+
+def unread_policies(config: pytest.Config, taken: Findings) -> str | None:
+    """Return what to tell the user if ``--cropdet-undecided`` names a gate that there is not."""
+    named, there = parse_policies(setting(config, "undecided"))[1], {gate["name"] for gate in taken.gates.values()}
+    wrong = sorted({*named} - there)
+    if not wrong or not there:
+        return None
+    return f"--cropdet-undecided names {', '.join(wrong)}, but the gates of this session are {', '.join(sorted(there))}"
 
 
 def write_results(config: pytest.Config, taken: Findings) -> str | None:

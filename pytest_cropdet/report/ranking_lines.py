@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-import pytest
-
 from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.terms import one_line
 
-__all__ = ["matrix_of", "rank_text", "ranking_intro", "ranking_rows", "ranking_summary", "ranking_table"]
+__all__ = ["matrix_of", "rank_text", "ranking_intro", "ranking_rows", "ranking_table"]
 
-MOST_LINES = 12  # pairs that the terminal lists where the matrix is too wide for it
-HEAD = ("rank", "model", "on crops", "whole image", "drop")
+_MOST_LINES = 12  # pairs that the terminal lists where the matrix is too wide for it
+_HEAD = ("rank", "model", "on crops", "whole image", "drop")
 
 
 def rank_text(rank: Sequence[int]) -> str:
@@ -77,23 +75,12 @@ def matrix_of(ranking: Mapping[str, Any], measure: str) -> dict[tuple[str, str],
     return found
 
 
-def ranking_summary(reporter: pytest.TerminalReporter, rankings: Sequence[Mapping[str, Any]]) -> None:
-    """Write a section for each ranking; with ``-q`` nothing."""
-    if reporter.verbosity < 0:
-        return
-    width = reporter.config.get_terminal_writer().fullwidth
-    for each in rankings:
-        reporter.section(f"ranking of {len(each['models'])} models: {one_line(each['name'])}")
-        for line in ranking_table(each, width):
-            reporter.write_line(line)
-
-
 def ranking_table(ranking: Mapping[str, Any], width: int) -> list[str]:
     """Return a ranking in lines, none longer than ``width`` if names allow it."""
     metric = ranking.get("metric", "AP")
     lines = wrap(_sentence(ranking_intro(ranking)), width)
     if ranking["models"]:
-        lines += _aligned([HEAD, *ranking_rows(ranking)], 2)
+        lines += _aligned([_HEAD, *ranking_rows(ranking)], 2)
     if ranking["pairs"]:
         head = (
             f"Differences of {metric} on crops, row minus column, with {ranking['level']:.0%} bounds corrected for "
@@ -131,8 +118,8 @@ def _pair_lines(ranking: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{one_line(each['first'])} - {one_line(each['second'])}: {_difference(each['crop_ap'])}" for each in pairs
     ]
-    more = len(lines) - MOST_LINES
-    return lines if more <= 0 else [*lines[:MOST_LINES], f"and {more} more pairs, in the report and the JSON"]
+    more = len(lines) - _MOST_LINES
+    return lines if more <= 0 else [*lines[:_MOST_LINES], f"and {more} more pairs, in the report and the JSON"]
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], left: int) -> list[str]:

@@ -13,10 +13,10 @@ from pytest_cropdet.plugin import options
 from pytest_cropdet.plugin.configuration import settings_for
 from pytest_cropdet.plugin.option_check import check_marker
 from pytest_cropdet.plugin.options import OF_RUNS, OPTIONS, in_shown_order, ini_type, option
-from pytest_cropdet.settings import Option, RunSettings, check_share, options_of, row
+from pytest_cropdet.settings import BY_CATEGORY, Option, RunSettings, check_share, options_of, row
 
 DECLARED = options_of(RunSettings)
-ONLY_ARGUMENTS = {"by_category", "min_objects", "replicates", "level"}
+ONLY_ARGUMENTS = {*BY_CATEGORY.values(), "min_objects", "replicates", "level"}
 OTHER_ARGUMENTS = {  # arguments of functions that options are, too, but no run's
     "data_errors": lambda value: load_dataset("shapes", errors=value),
     "benchmark": check_mode,
@@ -33,7 +33,7 @@ def wrong_values(each):
         yield each.least - 1, f"{name} must be {each.least} or more, not {each.least - 1}"
     if each.choices:
         yield "else", f"{name} must be one of {', '.join(each.choices)}, not 'else'"
-    if each.choices and each.kind == "lines":
+    if each.choices and each.commas:
         yield [each.choices[0]] * 2, f"{name} needs one or more of {', '.join(each.choices)}, each once"
 
 
@@ -127,9 +127,9 @@ def test_what_is_allowed_comes_to_the_same_however_it_is_stated(place, pytester,
 def test_a_field_of_a_run_is_declared_in_one_row_and_is_an_option_if_it_has_a_help():
     names = [each.name for each in OPTIONS]
     assert len(names) == len(set(names))
-    assert {each.name for each in fields(RunSettings)} == {*DECLARED, "by_category"}
+    assert {each.name for each in fields(RunSettings)} == {*DECLARED, *BY_CATEGORY.values()}
     assert {each.name for each in fields(RunSettings)} - ONLY_ARGUMENTS == {each.name for each in OF_RUNS}
-    assert not {each.name for each in (*options._OF_TESTS, *options._OF_SESSION)} & {*DECLARED, "by_category"}
+    assert not {each.name for each in (*options._OF_TESTS, *options._OF_SESSION)} & {*DECLARED, *BY_CATEGORY.values()}
     assert all(option(each.name) is DECLARED[each.name] for each in OF_RUNS)
 
 

@@ -18,6 +18,10 @@ VALUES = {
     "train_data": ("marker_data", "cli_data", "ini_data"),
     "crops": ("tile", "random:keep=0.5", "tile:size=64"),
     "max_drop": ("0.3", "0.2", "0.1"),
+    "max_worse": ("0.3", "0.2", "0.1"),
+    "max_drop_worse": ("0.3", "0.2", "0.1"),
+    "against": ("marker_model", "new=cli_model", "ini_model"),
+    "baseline": ("marker.json", "cli.json", "ini.json"),
     "categories": ("red", "green", "blue"),
     "min_visibility": (0.4, 0.3, 0.0),
     "seed": (12, 11, 0),
@@ -45,7 +49,7 @@ def values_of(option):
 def expected(option, value, folder):
     """Return what an option is looked up as: with absolute paths, several as a list."""
     name, equals, path = str(value).rpartition("=")
-    if (folder / path).exists() or option.name in ("json", "objects"):
+    if (folder / path).exists() or option.name in ("json", "objects", "baseline"):
         value = f"{name}{equals}{folder / path}"
     return [value] if option.kind == "lines" else value
 

@@ -9,10 +9,10 @@ from pytest_cropdet.figures.trend_panel import TrendPanel, TrendPoint, named_pla
 
 __all__ = ["trend_chart", "trend_legend"]
 
-TOP, HEIGHT = 26.0, 190.0  # px of the plot
-LABELS, LONGEST_LABEL = 6, 12
-KINDS = {"pass": "gain", "fail": "loss", "error": "loss", "undecided": "unsure", "none": "muted"}
-LEGEND = {
+_TOP, _HEIGHT = 26.0, 190.0  # px of the plot
+_LABELS, _LONGEST_LABEL = 6, 12
+_KINDS = {"pass": "gain", "fail": "loss", "error": "loss", "undecided": "unsure", "none": "muted"}
+_LEGEND = {
     "pass": ("gain", "circle: pass"),
     "fail": ("loss", "square: fail"),
     "error": ("loss", "square: test failed"),
@@ -27,20 +27,20 @@ def trend_chart(panel: TrendPanel) -> Svg:
     up = Axis.around(panel.values, 0.02, margin=4.0)
 
     def y(value: float) -> float:
-        return TOP + HEIGHT * (1 - up.at(value) / 100)
+        return _TOP + _HEIGHT * (1 - up.at(value) / 100)
 
     shapes = list[str]()
     last = len(panel.points)
     for first, until in panel.larger:
         start, end = across.at(first - 0.5), across.at((last if until is None else until) - 0.5)
-        shapes.append(rect(start, end, TOP, HEIGHT, "loss", ' fill-opacity="0.12"'))
-        shapes.append(line(start, TOP - 4, start, TOP + HEIGHT, "limit", 1.5))
+        shapes.append(rect(start, end, _TOP, _HEIGHT, "loss", ' fill-opacity="0.12"'))
+        shapes.append(line(start, _TOP - 4, start, _TOP + _HEIGHT, "limit", 1.5))
     for tick in up.ticks():
         shapes.append(line(0, y(tick), 100, y(tick), "rule", 1, "" if tick == 0 else "1 3"))
         shapes.append(text(0, y(tick) - 3, f"{tick:g}", "muted"))
     for place, why in panel.breaks.items():
         x = across.at(place - 0.5)
-        shapes += [line(x, TOP - 4, x, TOP + HEIGHT, "muted", 1.2, "5 4"), text(x, TOP - 8, why, "muted", "auto")]
+        shapes += [line(x, _TOP - 4, x, _TOP + _HEIGHT, "muted", 1.2, "5 4"), text(x, _TOP - 8, why, "muted", "auto")]
     for place, point in enumerate(panel.points):
         if point.limit is not None:
             at = y(point.limit)
@@ -56,13 +56,13 @@ def trend_chart(panel: TrendPanel) -> Svg:
             shapes.append(_mark(across.at(place), y(point.value), point))
     shapes += _names(panel, across)
     told = "; ".join(map(_words, panel.points))
-    return chart(f"The drop of {panel.metric} of {panel.title} over time", told, TOP + HEIGHT + 42, shapes)
+    return chart(f"The drop of {panel.metric} of {panel.title} over time", told, _TOP + _HEIGHT + 42, shapes)
 
 
 def trend_legend(panel: TrendPanel) -> tuple[tuple[str, str], ...]:
     """Return what the signs in a chart are, those that it has: ``(class, words)``."""
     there = {point.verdict for point in panel.points}
-    found = [each for verdict, each in LEGEND.items() if verdict in there]
+    found = [each for verdict, each in _LEGEND.items() if verdict in there]
     if any(point.limit is not None for point in panel.points):
         found.append(("limit", "dotted line: limit"))
     return (*found, *((("crop", "shaded: larger than before"),) if panel.larger else ()))
@@ -70,11 +70,11 @@ def trend_legend(panel: TrendPanel) -> tuple[tuple[str, str], ...]:
 
 def _names(panel: TrendPanel, across: Axis) -> Iterator[str]:
     first = {each for each, _ in panel.larger}
-    for place in named_places(panel, LABELS):
-        point, x, foot = panel.points[place], across.at(place), TOP + HEIGHT
+    for place in named_places(panel, _LABELS):
+        point, x, foot = panel.points[place], across.at(place), _TOP + _HEIGHT
         is_first = place in first
         yield line(x, foot, x, foot + 5, "limit" if is_first else "rule", 1.5)
-        label = shorten(point.label, LONGEST_LABEL)
+        label = shorten(point.label, _LONGEST_LABEL)
         yield text(x, foot + 20, label, "limit" if is_first else "", "auto", bold=is_first)
         if label != point.day:
             yield text(x, foot + 36, point.day, "muted", "auto")
@@ -82,7 +82,7 @@ def _names(panel: TrendPanel, across: Axis) -> Iterator[str]:
 
 def _mark(x: float, y: float, point: TrendPoint) -> str:
     """Return the sign of a verdict at ``x`` per cent, ``y`` pixels."""
-    kind = KINDS.get(point.verdict, "muted")
+    kind = _KINDS.get(point.verdict, "muted")
     shape = {
         "fail": '<rect x="-5" y="-5" width="10" height="10"/>',
         "error": '<rect x="-5" y="-5" width="10" height="10"/>',

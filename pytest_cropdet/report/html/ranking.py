@@ -10,9 +10,9 @@ from pytest_cropdet.terms import Record
 
 __all__ = ["ranking_headline", "ranking_numbers", "ranking_sections"]
 
-MEASURES = (("crop_ap", "on crops"), ("whole_ap", "on whole images"), ("drop", "lost by crops (the drop)"))
-LEGEND = (("whole", "the same objects in the whole image"), ("crop", "in the crop"))
-MOST_COLUMNS = 12  # of a matrix; more models are listed pair by pair
+_MEASURES = (("crop_ap", "on crops"), ("whole_ap", "on whole images"), ("drop", "lost by crops (the drop)"))
+_LEGEND = (("whole", "the same objects in the whole image"), ("crop", "in the crop"))
+_MOST_COLUMNS = 12  # of a matrix; more models are listed pair by pair
 
 
 def ranking_headline(ranking: Record) -> str:
@@ -48,7 +48,7 @@ def _models(ranking: Record) -> Section:
     ]
     blocks: list[Block] = []
     if models:
-        blocks.append(Chart(gap_chart(f"{metric} of each model", gaps, scale), legend=LEGEND))
+        blocks.append(Chart(gap_chart(f"{metric} of each model", gaps, scale), legend=_LEGEND))
         head = ("rank", "model", f"{metric} on crops", "on whole images", "drop", "detector")
         blocks.append(Table("Models", head, rows, open=True))
     blocks += [Text(sentence(f"{each['name']} is left out: {each['why']}"), warn=True) for each in ranking["left_out"]]
@@ -62,10 +62,10 @@ def _models(ranking: Record) -> Section:
 
 def _differences(ranking: Record) -> Section:
     metric, level, pairs = ranking["metric"], ranking["level"], ranking["pairs"]
-    wide = len(ranking["models"]) > MOST_COLUMNS
+    wide = len(ranking["models"]) > _MOST_COLUMNS
     blocks = [
         (_list if wide else _matrix)(ranking, measure, f"{metric} {words}", fold=measure != "crop_ap")
-        for measure, words in MEASURES
+        for measure, words in _MEASURES
     ]
     lead = (
         f"{'First minus second' if wide else 'The row minus the column'}, both models in the same resamples, with "

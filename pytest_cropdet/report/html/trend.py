@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pytest_cropdet.comparison import DamagedLine, HistoryLine, Trend
 from pytest_cropdet.figures import TrendPanel, trend_chart, trend_legend
+from pytest_cropdet.report.history_panels import trend_panels
 from pytest_cropdet.report.html.blocks import (
     Block,
     Chart,
@@ -18,12 +19,11 @@ from pytest_cropdet.report.html.blocks import (
     sentence,
 )
 from pytest_cropdet.report.html.rendering import render_page
-from pytest_cropdet.report.trend_panels import trend_panels
 from pytest_cropdet.terms import one_line, visible
 
 __all__ = ["trend_page"]
 
-LEAD = (
+_LEAD = (
     "The drop of each measurement with its bounds, the oldest at the left. Where the ground is shaded, the drop is "
     "distinguishably larger than before: its lower bound is above the upper bound of an earlier measurement of the "
     "same thing."
@@ -86,7 +86,7 @@ def _article(key: str, trend: Trend, panel: TrendPanel) -> _Article:
         "file",
     )
     blocks.append(Table("All measurements, the newest first", head, [_row(each) for each in reversed(trend.lines)]))
-    return _Article(key, panel.title, trend.lines[-1].verdict, [Section("trend", "Over time", LEAD, blocks)])
+    return _Article(key, panel.title, trend.lines[-1].verdict, [Section("trend", "Over time", _LEAD, blocks)])
 
 
 def _row(line: HistoryLine) -> list[TableCell]:
