@@ -48,9 +48,9 @@ def ranking_intro(ranking: Mapping[str, Any]) -> str:
     models = ranking["models"]
     first = one_line(models[0]["name"])
     if models[0]["rank"][1] == 1:
-        return f"{first} has the highest {metric} on crops, distinguishably higher than every other model's"
+        return f"the highest {metric} on crops: {first}, distinguishably higher than every other model's"
     *most, last = [one_line(each["name"]) for each in models if each["rank"][0] == 1]
-    return f"{', '.join(most)} or {last} has the highest {metric} on crops: their differences cannot be shown"
+    return f"the highest {metric} on crops: {', '.join(most)} or {last}, whose differences cannot be shown"
 
 
 def matrix_of(ranking: Mapping[str, Any], measure: str) -> dict[tuple[str, str], Mapping[str, Any]]:
