@@ -69,7 +69,7 @@ class Ledger:
             told = (unread_plan, unread_policies, write_results)
             trouble = [each(self.config, self.taken) for each in told]
             self.written = write_reports(self.config, self.taken)
-            notes, failed = write_history(self.config, [*self.taken.gates.values()])
+            notes, failed = write_history(self.config, [gate for _, gate in sorted(self.taken.gates.items())])
             self.written.notes += notes
             trouble += failed
             self.taken.trouble += [*filter(None, trouble), *self.written.trouble]
