@@ -6,8 +6,9 @@ from typing import Any
 from pytest_cropdet.data import Pairing
 from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.gate import one_per_limit
+from pytest_cropdet.report.against_lines import against_lines
 from pytest_cropdet.report.check_texts import check_text, checks_text, hints_of
-from pytest_cropdet.report.limit_rows import LimitRow, limit_line, limit_rows, note
+from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_line, limit_rows, note
 from pytest_cropdet.report.ranking_lines import ranking_intro, ranking_rows
 from pytest_cropdet.report.records import MissingResult
 from pytest_cropdet.terms import PHRASES, one_line, visible
@@ -37,7 +38,7 @@ def github_summary(
     told = sorted(records, key=lambda record: order.get(record["verdict"], 4))
     lines = ["## Crop robustness", ""]
     if told:
-        only_drops = all(row.measure.startswith("drop") for record in told for row in limit_rows(record))
+        only_drops = all(row.is_drop for record in told for row in limit_rows(record))
         value, limit = ("drop", "allowed") if only_drops else ("value", "limit")
         lines += [
             f"| verdict | gate | {value} | {limit} | whole → crop | crops | objects |",
@@ -45,6 +46,8 @@ def github_summary(
         ]
         lines += [_row(record, row) for record in told for row in limit_rows(record)]
     for record in told:
+        for text in against_lines(record):
+            lines += ["", f"**{_plain(record['name'])}**: {_plain(text)}"]
         remarks = [f"{row.measure}: {row.why}" for row in limit_rows(record) if row.why and row.verdict != "pass"]
         for remark in filter(None, [*remarks, note(record)]):
             lines += ["", f"**{_plain(record['name'])}**: {_plain(remark)}"]
@@ -98,6 +101,7 @@ def annotations(records: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[s
 
 def _row(record: Mapping[str, Any], row: LimitRow) -> str:
     change = "-" if record["metric"] == "lost" else f"{digits(row.before)} → {digits(row.after)}"
+    change += "" if row.change == WHOLE_TO_CROP else " (old → new)"
     cells = [
         SIGNS[row.verdict],
         _plain(row.name),

@@ -35,6 +35,11 @@ class LimitRow:
     change: str = WHOLE_TO_CROP
 
     @property
+    def is_drop(self) -> bool:
+        """Whether its numbers are of a drop, that of the mean or of a category."""
+        return self.measure.startswith("drop") and self.change == WHOLE_TO_CROP
+
+    @property
     def name(self) -> str:
         """The gate, and what its limit is on if that is not the drop of the mean."""
         return self.gate if self.measure == "drop" else f"{self.gate}, {self.measure}"

@@ -20,6 +20,7 @@ from pytest_cropdet.report.html.head_and_foot import (
     run_section,
     verdict_numbers,
 )
+from pytest_cropdet.report.html.old_and_new import against_section
 from pytest_cropdet.report.html.ranking import ranking_headline, ranking_numbers, ranking_sections
 from pytest_cropdet.report.html.rendering import render_page
 from pytest_cropdet.report.limit_rows import LimitRow, drop_verdict, limit_line, limit_rows, note
@@ -142,7 +143,7 @@ def html_page(
         articles=articles,
         gates=gates,
         rows=sum(len(each.limits) for each in gates),
-        only_drops=all(row.measure.startswith("drop") for each in gates for row, _ in each.limits),
+        only_drops=all(row.is_drop for each in gates for row, _ in each.limits),
         unfinished=unfinished,
         title=_title(records, checks, benchmarks, unfinished),
     )
@@ -171,7 +172,7 @@ def _gate(
     versions: Sequence[tuple[str, str]],
 ) -> _Gate:
     counts = None if gallery is None else gallery["fates"]
-    before = [causes.chain_section(record), causes.fates_section(record, counts)]
+    before = [against_section(record), causes.chain_section(record), causes.fates_section(record, counts)]
     after = [each(record) for each in AFTER]
     after.append(gate_run_section(record, command, versions))
     return _Gate(
