@@ -3,7 +3,9 @@
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import cv2
 import numpy as np
 
 from pytest_cropdet import (
@@ -19,6 +21,7 @@ from pytest_cropdet import (
     run,
 )
 from pytest_cropdet.augment import Augmentation, Context, Cut, Generic, Matched, Position, Scale
+from pytest_cropdet.commands import main as command
 from pytest_cropdet.search.dataset_search import search
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +31,8 @@ SAMPLE, CROP, SCORE = "scene_0190.jpg", Crop(1, 22, 229, 171), 0.4
 ANCHOR_SAMPLE, ANCHOR_CROP, ANCHOR_BOX = "scene_0216.jpg", Crop(19, 52, 48, 36), (21.0, 48.0, 63.0, 96.0)
 INPUT_SIZE = (320, 240)
 SEARCHED = "scene_0001.jpg"
+INSPECT_WIDTH = 720
+SMALL = [cv2.IMWRITE_PNG_COMPRESSION, 9]
 
 
 RECIPES = {
@@ -113,6 +118,16 @@ def draw_search() -> None:
         tell_searches("CenterNet", load_detector(assets / "models" / "centernet_coco" / "saved_model"), photographs, 3)
 
 
+def draw_inspect() -> None:
+    """Draw the picture of docs/inspect.md, smaller than the command writes it."""
+    with TemporaryDirectory() as folder:
+        model, data = str(MODELS / "ssd_nms.tflite"), str(ROOT / "fixtures" / "scenes")
+        command(["inspect", model, "--data", data, "-o", folder])
+        sheet = cv2.imread(str(Path(folder) / "ssd_nms-detections.png"))
+    size = (INSPECT_WIDTH, round(sheet.shape[0] * INSPECT_WIDTH / sheet.shape[1]))
+    cv2.imwrite(str(IMAGES / "inspect.png"), cv2.resize(sheet, size, interpolation=cv2.INTER_AREA), SMALL)
+
+
 def tell_searches(name: str, detector: Detector, data: Dataset, seeds: int) -> None:
     """Print the rows of docs/worst_crop.md: what the search of a data set finds, by seed."""
     for seed in range(seeds):
@@ -128,6 +143,7 @@ def main() -> None:
         "compare": draw_compare,
         "causes": draw_causes,
         "search": draw_search,
+        "inspect": draw_inspect,
     }
     for name in sys.argv[1:] or drawn:
         drawn[name]()

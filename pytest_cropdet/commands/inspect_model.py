@@ -42,10 +42,10 @@ def inspect_model(arguments: argparse.Namespace, given: Mapping[str, str], data:
     if data is not None:
         for line in (*_data_lines(data), *measured_lines(found), ""):
             write(line)
-    pictures = []
+    pictures = list[Path]()
     shown = _best(found)
     if shown is not None and data is not None:
-        for line in _ap_lines(found, shown, data):
+        for line in (*_ap_lines(found, shown, data), ""):
             write(line)
         pictures.append(_draw_measured(arguments.output, name, found, shown))
     if arguments.image is not None and found.detector is not None:
@@ -208,7 +208,10 @@ def _number(value: float) -> str:
 
 def _draw_measured(folder: str | None, name: str, found: Examination, shown: Candidate) -> Path:
     images = shown.images
-    places = sorted({len(images) * place // IMAGES_DRAWN for place in range(IMAGES_DRAWN)})
+    # of the half with fewer objects, in which one sees more
+    order = sorted(range(len(images)), key=lambda place: (len(images.samples[place].truth), place))
+    half = sorted(order[: max(IMAGES_DRAWN, len(order) // 2)])
+    places = sorted({half[len(half) * place // IMAGES_DRAWN] for place in range(IMAGES_DRAWN)})
     least = best_f1_score(images.samples, shown.translated, sorted(images.names))
     tiles = [
         found_tile(

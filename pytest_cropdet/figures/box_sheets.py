@@ -83,8 +83,8 @@ def _draw_tile(cell: Image, tile: SheetTile) -> None:
     order = sorted(tile.boxes, key=lambda mark: ("truth", "missed", "found").index(mark.meaning))
     for mark in order:
         x0, y0, x1, y1 = (round(side) for side in (np.asarray(mark.box, dtype=np.float64) * scale).tolist())
-        thick = 1 if mark.meaning == "found" else 2 if wide < FINE else 3
-        cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), thick + 2, cv2.LINE_AA)
+        thick = 2 if mark.meaning == "found" or wide < FINE else 4
+        cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), thick + 1, cv2.LINE_AA)
         cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), _colour(BOX_COLOURS[mark.meaning]), thick, cv2.LINE_AA)
     for mark in order:
         if mark.label:

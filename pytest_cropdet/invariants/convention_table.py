@@ -7,6 +7,7 @@ from pytest_cropdet.invariants.convention_search import (
     CLEAR_GAIN,
     CLEAR_P,
     FEWEST_IMAGES,
+    TOO_LATE,
     ConventionComparison,
     Measured,
     gain_of,
@@ -36,13 +37,14 @@ def measured_lines(found: Examination) -> list[str]:
 def _table(found: ConventionComparison, finds: bool) -> Iterator[str]:
     name = ", ".join(found.keys)
     state = "open" if found.is_open else f"in force: {_value(found, found.declared)}"
-    rows = [each for each in found.rows if found.is_open or not each.refused or each is found.declared]
+    kept = (found.declared, *(each for each in found.rows if each.refused == TOO_LATE))
+    rows = [each for each in found.rows if found.is_open or not each.refused or each in kept]
     width = max(len(_value(found, each)) for each in rows)
     yield f"  {name} ({state})"
     for row in rows:
         value = _value(found, row).ljust(width)
         if row.refused:
-            yield f"    {value}  cannot be: {_short(row.refused)}"
+            yield f"    {value}  {'' if row.refused == TOO_LATE else 'cannot be: '}{_short(row.refused)}"
             continue
         mark = _mark(found, row) if finds else ""
         yield f"    {value}  {_matched(row):>24}, mean score {_score(row)}{mark}".rstrip()
@@ -107,6 +109,11 @@ def _measured_advice(found: Examination, measured: Measured) -> Iterator[str]:
         yield from (f"  {_quoted(f'{OPTION_START}{key}={value}')}" for key, value in found.decided.items())
     for each in measured.unclear:
         yield from _unclear(each)
+    late = sum(row.refused == TOO_LATE for each in measured.comparisons for row in each.rows)
+    if late:
+        yield (
+            f"{late} values were not measured, because the time was over: pytest-cropdet inspect --seconds=N takes more"
+        )
     if best.covered >= 2 * max(1, best.matched):
         yield (
             f"Categories: a box lies on {best.covered:,} objects, but only {best.matched:,} of these boxes have the "

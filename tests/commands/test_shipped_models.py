@@ -91,6 +91,24 @@ def test_the_saved_models_lack_the_resize_where_they_do_not_do_it(run, some_scen
     assert "Set:" not in said.out
 
 
+def shown_on_the_page(command: str) -> str:
+    """What a page's block shows below a command."""
+    page = (FIXTURES.parent / "docs" / "inspect.md").read_text(encoding="utf-8")
+    return page.partition(f"$ pytest-cropdet {command}\n")[2].partition("\n```")[0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "inspect fixtures/models/ssd_nms.tflite --data fixtures/scenes --detector boxes=xyxy",
+        "inspect --data fixtures/scenes",
+    ],
+)
+def test_the_page_shows_what_the_command_prints(run, tmp_path, command):
+    (tmp_path / "fixtures").symlink_to(FIXTURES)
+    assert run(*command.split()).out.rstrip() == shown_on_the_page(command)
+
+
 # Real detectors and photographs
 
 
