@@ -1,4 +1,4 @@
-"""Two detectors on the same crops, paired by image: new against old, with bounds on what changed."""
+"""Detectors on the same crops, paired by image: new against old, several ranked; and results over time."""
 
 from pytest_cropdet.comparison.against import Against, CategoryChange
 from pytest_cropdet.comparison.baseline_file import baseline_entry, read_baseline, record_of_entry, write_baseline
