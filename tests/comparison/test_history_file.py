@@ -1,6 +1,7 @@
 """The history's file: lines of several processes do not mix, damaged ones are named and left out."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -49,6 +50,15 @@ def test_lines_of_several_processes_do_not_mix(tmp_path):
     assert long == [True, False] * 120  # the two lines of one write stay together
 
 
+def test_the_lines_of_a_session_are_one_write_under_a_lock(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl", reason="needs locks of files")
+    done, write_all, lock = [], os.write, fcntl.flock
+    monkeypatch.setattr(os, "write", lambda number, data: done.append("write") or write_all(number, data))
+    monkeypatch.setattr(fcntl, "flock", lambda number, what: done.append(what) or lock(number, what))
+    append_history(tmp_path / "history.jsonl", [content(number) for number in range(100)])
+    assert done == [fcntl.LOCK_EX, "write", fcntl.LOCK_UN]
+
+
 def test_a_line_that_was_not_finished_takes_no_other_with_it(tmp_path):
     path = tmp_path / "history.jsonl"
     path.write_text(json.dumps(content(0))[:90])
@@ -59,8 +69,6 @@ def test_a_line_that_was_not_finished_takes_no_other_with_it(tmp_path):
 
 
 def test_what_cannot_be_written_whole_is_taken_back(tmp_path, monkeypatch):
-    import os
-
     path, write_all = tmp_path / "history.jsonl", os.write
     append_history(path, [content(0)])
     before = path.read_bytes()

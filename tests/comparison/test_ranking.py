@@ -91,7 +91,7 @@ def test_the_corrected_bounds_of_a_pair_that_is_shown_exclude_0():
         ranking = rank_models("", [made_up(f"m{n}", ap, ap + 0.01 * rng.normal(size=999)) for n, ap in enumerate(aps)])
         for pair in ranking["pairs"]:
             each = pair["crop_ap"]
-            assert each["corrected_low"] <= each["low"] <= each["high"] <= each["corrected_high"]
+            assert each["corrected_low"] < each["low"] < each["high"] < each["corrected_high"]
             assert each["p"] <= each["p_holm"]
             if each["distinguishable"]:
                 shown += 1

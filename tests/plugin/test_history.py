@@ -9,7 +9,7 @@ TIME = "--cropdet-history-time=2026-01-31T12:00:00Z"
 
 
 def lines_of(project):
-    return [json.loads(row) for row in (project.path / "history.jsonl").read_text().splitlines()]
+    return [json.loads(row) for row in (project.path / "history.jsonl").read_text().splitlines() if row]
 
 
 def git(project, *arguments):
@@ -49,6 +49,8 @@ def test_time_and_commit_are_those_of_git(project, monkeypatch):
     project.gate("fakes:perfect", "--cropdet-history=history.jsonl").assert_outcomes(passed=1)
     git(project, "add", "history.jsonl")  # a history that is kept in the repository is no change of the code
     git(project, "commit", "-q", "-m", "second")
+    with (project.path / "history.jsonl").open("a") as stream:
+        stream.write("\n")
     project.gate("fakes:perfect", "--cropdet-history=history.jsonl", TIME).assert_outcomes(passed=1)
     project.write(fakes=(project.path / "fakes.py").read_text() + "\n")
     project.gate("fakes:perfect", "--cropdet-history=history.jsonl", TIME).assert_outcomes(passed=1)
