@@ -9,6 +9,7 @@ from pytest_cropdet.terms import one_line
 
 __all__ = ["matrix_of", "rank_text", "ranking_intro", "ranking_rows", "ranking_table"]
 
+_LONGEST_NAME = 26  # letters of a model in the terminal
 _MOST_LINES = 12  # pairs that the terminal lists where the matrix is too wide for it
 _HEAD = ("rank", "model", "on crops", "whole image", "drop")
 
@@ -48,7 +49,8 @@ def ranking_intro(ranking: Mapping[str, Any]) -> str:
     models = ranking["models"]
     first = one_line(models[0]["name"])
     if models[0]["rank"][1] == 1:
-        return f"the highest {metric} on crops: {first}, distinguishably higher than every other model's"
+        others = "that of every other model" if len(models) > 2 else f"that of {one_line(models[1]['name'])}"
+        return f"the highest {metric} on crops: {first}, distinguishably higher than {others}"
     *most, last = [one_line(each["name"]) for each in models if each["rank"][0] == 1]
     return f"the highest {metric} on crops: {', '.join(most)} or {last}, whose differences cannot be shown"
 
@@ -76,22 +78,34 @@ def matrix_of(ranking: Mapping[str, Any], measure: str) -> dict[tuple[str, str],
 
 
 def ranking_table(ranking: Mapping[str, Any], width: int) -> list[str]:
-    """Return a ranking in lines, none longer than ``width`` if names allow it."""
-    metric = ranking.get("metric", "AP")
+    """Return a ranking in lines, none longer than ``width`` where that has room for its numbers; long names are cut."""
+    metric, pairs = ranking.get("metric", "AP"), len(ranking["pairs"])
     lines = wrap(_sentence(ranking_intro(ranking)), width)
     if ranking["models"]:
-        lines += _aligned([_HEAD, *ranking_rows(ranking)], 2)
-    if ranking["pairs"]:
+        rows = [(rank, _cut(name), *numbers) for rank, name, *numbers in ranking_rows(ranking)]
+        lines += _aligned([_HEAD, *rows], 2)
+    if pairs:
         head = (
-            f"Differences of {metric} on crops, row minus column, with {ranking['level']:.0%} bounds corrected for "
-            f"{len(ranking['pairs'])} pairs; * can be shown:"
+            f"Differences of {metric} on crops, row minus column, with {ranking['level']:.0%} bounds"
+            f"{f' corrected for {pairs} pairs' if pairs > 1 else ''}; * can be shown:"
         )
-        lines += ["", *wrap(head, width)]
         matrix = _aligned(_matrix_rows(ranking), 1)
-        lines += matrix if max(map(len, matrix)) <= width else _pair_lines(ranking)
+        fits = max(map(len, matrix)) <= width
+        lines += ["", *wrap(head if fits else head.replace("row minus column", "first minus second"), width)]
+        lines += matrix if fits else _pair_lines(ranking)
     for each in ranking["left_out"]:
         lines += wrap(f"left out: {one_line(each['name'])}: {one_line(each['why'])}", width, subsequent_indent="  ")
     return lines if ranking["note"] is None else [*lines, *wrap(f"note: {ranking['note']}", width)]
+
+
+def _cut(name: str) -> str:
+    """Return a name as the terminal has room for it: its end says more than its middle.
+
+    >>> _cut("nets/v3"), _cut("a" * 20 + "/checkpoint-12000")
+    ('nets/v3', 'aaaaaaaa...heckpoint-12000')
+    """
+    name = one_line(name)
+    return name if len(name) <= _LONGEST_NAME else f"{name[:8]}...{name[11 - _LONGEST_NAME :]}"
 
 
 def _sentence(text: str) -> str:
@@ -101,9 +115,9 @@ def _sentence(text: str) -> str:
 def _matrix_rows(ranking: Mapping[str, Any]) -> list[tuple[str, ...]]:
     cells = matrix_of(ranking, "crop_ap")
     names = [each["name"] for each in ranking["models"]]
-    rows = [("", *map(one_line, names[:-1]))]
+    rows = [("", *map(_cut, names[:-1]))]
     for place, name in enumerate(names[1:], 1):
-        rows.append((one_line(name), *(_difference(cells[name, other]) for other in names[:place])))
+        rows.append((_cut(name), *(_difference(cells[name, other]) for other in names[:place])))
     return [row + ("",) * (len(names) - len(row)) for row in rows]
 
 
@@ -116,7 +130,7 @@ def _difference(each: Mapping[str, Any]) -> str:
 def _pair_lines(ranking: Mapping[str, Any]) -> list[str]:
     pairs = sorted(ranking["pairs"], key=lambda pair: (pair["crop_ap"]["p_holm"], -abs(pair["crop_ap"]["value"] or 0)))
     lines = [
-        f"{one_line(each['first'])} - {one_line(each['second'])}: {_difference(each['crop_ap'])}" for each in pairs
+        f"{_cut(each['first'])} - {_cut(each['second'])}: {_difference(each['crop_ap'])}".rstrip() for each in pairs
     ]
     more = len(lines) - _MOST_LINES
     return lines if more <= 0 else [*lines[:_MOST_LINES], f"and {more} more pairs, in the report and the JSON"]

@@ -19,7 +19,7 @@ def ranked(project):
 
 def test_models_on_the_same_crops_are_ranked(ranked, said, workers, project, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "summary.md"))
-    result, content = ranked(workers=workers)
+    result, content = ranked("--junitxml=junit.xml", workers=workers)
     jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema")
     schema = json.loads(resources.files("pytest_cropdet.report").joinpath("schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(schema).validate(content)
@@ -37,6 +37,7 @@ def test_models_on_the_same_crops_are_ranked(ranked, said, workers, project, mon
         assert ranking["data"] == gates[each["gate"]]["data_digest"]
     assert "The highest mAP on crops: good, distinguishably higher" in said(result)
     assert "| 1 | good |" in (project.path / "summary.md").read_text()
+    assert "cropdet.ranking" not in (project.path / "junit.xml").read_text()
     page = (project.path / ".cropdet/report/index.html").read_text()
     assert "Ranking: random" in page
     assert "The highest mAP on crops: good" in page

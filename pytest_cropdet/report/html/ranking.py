@@ -51,7 +51,7 @@ def _models(ranking: Record) -> Section:
         blocks.append(Chart(gap_chart(f"{metric} of each model", gaps, scale), legend=_LEGEND))
         head = ("rank", "model", f"{metric} on crops", "on whole images", "drop", "detector")
         blocks.append(Table("Models", head, rows, open=True))
-    blocks += [Text(sentence(f"{each['name']} is left out: {each['why']}"), warn=True) for each in ranking["left_out"]]
+    blocks += [Text(f"{each['name']}: {each['why']}.", warn=True, head="Left out:") for each in ranking["left_out"]]
     blocks += [] if ranking["note"] is None else [Text(sentence(ranking["note"]), warn=True)]
     lead = (
         f"In the order of {metric} on crops. A rank such as 1-2 says that the model may be the first or the second: "
@@ -61,7 +61,7 @@ def _models(ranking: Record) -> Section:
 
 
 def _differences(ranking: Record) -> Section:
-    metric, level, pairs = ranking["metric"], ranking["level"], ranking["pairs"]
+    metric, level = ranking["metric"], ranking["level"]
     wide = len(ranking["models"]) > _MOST_COLUMNS
     blocks = [
         (_list if wide else _matrix)(ranking, measure, f"{metric} {words}", fold=measure != "crop_ap")
@@ -69,8 +69,8 @@ def _differences(ranking: Record) -> Section:
     ]
     lead = (
         f"{'First minus second' if wide else 'The row minus the column'}, both models in the same resamples, with "
-        f"{level:.0%} bounds. They are corrected for the {len(pairs)} pairs of a table by Holm's rule, so that one "
-        "lucky pair among many does not count. A coloured sign marks a difference that can be shown."
+        f"{level:.0%} bounds. They are corrected for the number of pairs in a table by Holm's rule, so that one lucky "
+        "pair among many does not count. A coloured sign marks a difference that can be shown."
     )
     return Section("differences", "Differences", lead, blocks)
 
