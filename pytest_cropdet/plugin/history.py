@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from importlib import metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def write_history(config: pytest.Config, gates: Sequence[Mapping[str, Any]]) -> 
         return [], []
     if not gates:
         return [f"history {given}: no line appended, no gate gave a result"], []
-    version = metadata.version("pytest-cropdet")
+    version = import_module("pytest_cropdet").__version__
     lines = [history_line(each, stamp.when, stamp.commit, stamp.dirty, version) for each in gates]
     try:
         append_history(Path(given), lines)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pytest_cropdet.comparison import Trend
-from pytest_cropdet.figures import TrendPanel, TrendPoint
+from pytest_cropdet.figures import TrendPanel, TrendPoint, chain_metric
 from pytest_cropdet.terms import one_line
 
 __all__ = ["trend_panels"]
@@ -14,7 +14,7 @@ def trend_panels(trends: Sequence[Trend]) -> list[TrendPanel]:
     return [
         TrendPanel(
             title=one_line(trend.gate),
-            metric=one_line(trend.lines[-1].content["metric"]),
+            metric=one_line(chain_metric(trend.lines[-1].content["metric"])),
             points=[
                 TrendPoint(
                     label=one_line(line.label),
