@@ -283,5 +283,7 @@ def _conclusion(found: Examination, data: Dataset | None) -> Iterator[str]:
         return
     if found.function is not None or found.measured is not None:
         yield "All is well: the conventions fit the annotated objects, and nothing is open."
-    elif data is None and not found.undecided:
+    elif data is not None:
+        yield "Nothing is open. The data has no annotated objects, so nothing can be measured"
+    elif not found.undecided:
         yield "Nothing is open. To check the conventions against annotated objects, add --data=PATH"

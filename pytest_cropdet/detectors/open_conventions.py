@@ -46,6 +46,11 @@ class OpenConvention:
             return self.choices
         return found or USUAL_VALUES.get(self.key, ())
 
+    @property
+    def is_proposed(self) -> bool:
+        """Whether the model's own names propose the one value there is."""
+        return len(self.values) == 1 and self.values == self.choices
+
 
 class OpenConventionsError(DetectorError):
     """A model cannot be read before its ``open`` conventions are set.

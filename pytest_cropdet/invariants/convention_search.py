@@ -22,7 +22,7 @@ FEWEST_IMAGES = 8
 CLEAR_GAIN = 0.01  # of score times IoU, in the mean over objects
 FINDS = 0.02  # of score times IoU, in the mean over objects: a detector below it finds nothing
 FIRST_LOOK = 6  # images on which combinations are tried before the rounds
-FOUND_ENOUGH = 0.5  # share of objects, from which on no other combination is looked for there
+FOUND_ENOUGH, WORTH_ENOUGH = 0.15, 0.05  # of the objects, and of score times IoU: no other combination is looked for
 ROUNDS = 3
 GROUPS = (("boxes", "units"), ("range",), ("first_category",), ("channels",), ("resize",), ("activation",))
 BY_HONESTY = ("activation",)  # scores that are too high find objects no worse
@@ -161,13 +161,17 @@ class _Search:
         self._known: dict[tuple[int, tuple[Any, ...]], Candidate] = {}
 
     def run(self) -> Measured:
+        self._try(self._start)  # at least this, however short the time is
         self._look_first()
+        open_first = sorted(GROUPS, key=lambda group: not any(key in self._open for key in group))
         for _ in range(ROUNDS):
             before = dict(self._now)
-            for group in GROUPS:
+            for group in open_first:
                 found = self._compare(group)
                 if found is not None and (found.is_open or found.is_wrong):
                     self._now |= dict(zip(found.keys, self._typed(found), strict=True))
+                elif found is not None:
+                    self._now |= {key: self._start[key] for key in found.keys}
             if self._now == before:
                 break
         made = [found for group in GROUPS if (found := self._compare(group)) is not None]
@@ -193,22 +197,21 @@ class _Search:
         return self._known[key]
 
     def _look_first(self) -> None:
-        """Find values to begin the rounds with: with a wrong range no order of boxes finds anything."""
-        free = [key for key in ("range", "boxes", "units") if key in self._start and key in self._open]
+        """Find values to begin the rounds with: with a wrong range no order of boxes finds anything.
+
+        First what is open is combined; if nothing is found so, what is decided may be wrong too.
+        """
+        keys = [key for key in ("range", "boxes", "units") if key in self._start]
         few = self._images.first(FIRST_LOOK)
-        begun = self._try(self._now, few)
-        if not free or _finds_enough(begun):
-            return
-        choices = [self._open[key] for key in free]
-        best, most = self._now, float(begun.worth.sum())
-        for values in product(*choices):
-            assignment: dict[str, Any] = self._now | dict[str, Any](zip(free, values, strict=True))
-            found = self._try(assignment, few)
-            if float(found.worth.sum()) > most:
-                best, most = assignment, float(found.worth.sum())
-            if _finds_enough(found):
-                break
-        self._now = dict(best)
+        best = self._try(self._now, few)
+        for tried in ([key for key in keys if key in self._open], keys):
+            for values in product(*map(self._choices, tried)):
+                if _finds_enough(best):
+                    return
+                assignment: dict[str, Any] = self._now | dict[str, Any](zip(tried, values, strict=True))
+                found = self._try(assignment, few)
+                if float(found.worth.sum()) > float(best.worth.sum()):
+                    best, self._now = found, assignment
 
     def _compare(self, group: tuple[str, ...]) -> ConventionComparison | None:
         keys = tuple(key for key in group if key in self._start and len(self._choices(key)) > 1)
@@ -254,4 +257,4 @@ class _Search:
 
 def _finds_enough(found: Candidate) -> bool:
     objects = found.images.objects
-    return found.covered >= FOUND_ENOUGH * objects and float(found.worth.sum()) >= FINDS * objects
+    return found.covered >= FOUND_ENOUGH * objects and float(found.worth.sum()) >= WORTH_ENOUGH * objects

@@ -64,9 +64,11 @@ class Examination:
                 for key, word, before in zip(each.keys, words, declared, strict=True):
                     if key in free or word != before:
                         found[key] = word
+        proposed = {each.key: each.values[0] for each in self.opened if each.is_proposed}
         if self.labels:
-            found["labels"] = self.labels
-        return found
+            proposed["labels"] = self.labels
+        measured = {key for each in self.measured.comparisons for key in each.keys}
+        return {key: value for key, value in proposed.items() if key not in measured} | found
 
     @property
     def undecided(self) -> tuple[OpenConvention, ...]:
@@ -104,12 +106,10 @@ def examine(
             complete = tried
     except DetectorError as error:
         return Examination(spec, given, None, refusal=str(error))
-    if dataset is None or not annotated:
+    images = CandidateImages(choose_spread(dataset, IMAGES_SHOWN) if dataset is not None and annotated else [], names)
+    if not len(images):
         detector = load_detector(spec, **{**given, **complete}) if complete else handle
         return Examination(spec, given, detector, opened, labels=labels, values=complete)
-    images = CandidateImages(choose_spread(dataset, IMAGES_SHOWN), names)
-    if not len(images):
-        return Examination(spec, given, handle if not complete else None, opened, labels=labels, values=complete)
     if not is_from_file(handle):
         return Examination(spec, given, handle, function=_function(handle, images))
     measured = measure_conventions(handle.name, given, opened, complete, images, seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import cv2
@@ -64,6 +65,43 @@ def test_two_conventions_that_are_declared_wrongly_are_both_said(run, model, pic
     assert sorted(lines_after(said.out, "Set:")) == sorted(
         [f"  --cropdet-detector={key}={RIGHT[key]}" for key in ("boxes", "units", "channels")]
     )
+
+
+def test_a_wrong_order_is_said_though_the_range_is_open_too(run, model, pictures):
+    given = ["--detector=boxes=xywh", "--detector=units=normalized"]
+    said = run("inspect", model(), "--data", pictures, *given)
+    assert "WRONG: boxes=xywh matches 0 of 72" in said.out
+    assert {"  --cropdet-detector=boxes=yxyx", "  --cropdet-detector=range=0..1"} <= {*lines_after(said.out, "Set:")}
+
+
+def test_outputs_that_a_model_proposes_are_set_once_they_find_objects(run, model, pictures, monkeypatch):
+    from pytest_cropdet.detectors.adapters import painted  # the kind that the test registers
+    from pytest_cropdet.errors import DetectorError
+
+    plain = painted.load
+
+    def load(path, description):
+        if description.outputs is None:
+            raise DetectorError("odd names; if these are a list, set --cropdet-detector outputs=boxes:b,scores:s")
+        return plain(path, description)
+
+    monkeypatch.setattr(painted, "load", load)
+    said = run("inspect", model(), "--data", pictures, *described())
+    assert lines_after(said.out, "Set:") == ["  --cropdet-detector=outputs=boxes:b,scores:s"]
+    blind = run("inspect", model(blind=True), "--data", pictures, *described())
+    assert "Set:" not in blind.out
+
+
+def test_data_without_objects_measures_nothing(run, model, tmp_path):
+    path = write_pictures(tmp_path / "shapes")
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "annotations": []}))
+    said = run("inspect", model(), "--data", path, *described())
+    assert "The data has no annotated objects, so nothing can be measured" in said.out
+    assert said.code == 0
+    said = run("inspect", model(), "--data", path)
+    assert "  --cropdet-detector=range=0..255|0..1|-1..1   (used here: 0..255, not measured)" in said.out
+    assert said.code == 1
 
 
 def test_of_a_detector_that_finds_nothing_nothing_can_be_told(run, model, pictures):
@@ -160,6 +198,10 @@ def test_no_further_measurement_begins_after_the_time_that_was_given(run, model,
     assert said.code == 1
     assert "because the time was over" in said.out
     assert "Set:" not in said.out
+    known = run("inspect", model(), "--data", pictures, "--seconds", "1e-9", *described())
+    assert known.code == 1
+    assert re.search(r"^\d+ values were not measured, because the time was over: ", known.out, flags=re.MULTILINE)
+    assert "All is well" not in known.out
 
 
 # Functions

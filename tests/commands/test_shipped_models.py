@@ -53,7 +53,7 @@ def test_the_raw_file_with_its_anchors_gets_range_and_the_names_of_the_data(run,
     anchors = f"--detector=anchors={MODELS / 'ssd_anchors.npy'}"
     said = run("inspect", MODELS / "ssd_raw.tflite", *some_scenes, anchors)
     names = "balloon,parasail,beehive,crate,house,tree,car,sailboat"
-    assert to_set(said.out)[:2] == ["range=0..255", f"labels={names}"]
+    assert to_set(said.out)[:2] == [f"labels={names}", "range=0..255"]
     assert f"Cannot tell resize: {SAME}" in said.out
     assert "  --cropdet-detector=nms_iou=VALUE   (used here: 0.5, not measured)" in said.out
 

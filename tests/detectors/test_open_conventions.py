@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_cropdet import load_detector
-from pytest_cropdet.detectors import Description, OpenConventionsError, origins
+from pytest_cropdet.detectors import Description, OpenConventionsError, origins, probe
 from pytest_cropdet.detectors.open_conventions import (
     HINT,
     OpenConvention,
@@ -122,7 +122,10 @@ def test_a_refusal_is_the_same_on_the_other_side_of_a_process():
 
 
 @pytest.mark.subprocess
-def test_a_file_that_is_tried_in_a_process_of_its_own_names_all_too():
+def test_a_file_that_is_tried_in_a_process_of_its_own_names_all_too(monkeypatch):
+    monkeypatch.setenv(probe.SWITCH, "on")
+    monkeypatch.setattr(probe, "known_as_good", set())
+    monkeypatch.setattr("pytest_cropdet.detectors.loading.load_described", None)  # this process need not load it
     model = load_detector(MODELS / "ssd_raw.tflite", anchors=MODELS / "ssd_anchors.npy", labels=MODELS / "labels.txt")
     with pytest.raises(OpenConventionsError) as caught:
         model.load()

@@ -4,6 +4,11 @@ import json
 
 import pytest
 
+from pytest_cropdet import load_dataset, load_detector
+from pytest_cropdet.detectors import OpenConventionsError
+from pytest_cropdet.inference import Cache
+from pytest_cropdet.plugin import measured_conventions
+from pytest_cropdet.plugin.measured_conventions import measure_open
 from tests import painted_model
 from tests.painted_model import RIGHT
 
@@ -31,6 +36,22 @@ def test_the_error_has_the_table_and_the_lines_to_set(painted, said, without_tra
     assert "0..1 72 of 72 objects matched, mean score 0.87 <- best" in text
     assert "Set: --cropdet-detector=range=0..1 --cropdet-detector=first_category=0 " in text
     assert "pytest-cropdet inspect" not in text
+
+
+def test_one_worker_measures_for_all(tmp_path, monkeypatch):
+    painted_model.register(monkeypatch)
+    dataset = load_dataset(painted_model.write_pictures(tmp_path / "shapes"))
+    spec = painted_model.write_model(tmp_path / "net.json")
+    with pytest.raises(OpenConventionsError) as caught:
+        load_detector(spec).load()
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", "one run")
+    first = measure_open(spec, {}, caught.value, dataset, Cache(tmp_path / "kept"))
+    monkeypatch.setattr(measured_conventions, "examine", None)
+    second = measure_open(spec, {}, caught.value, dataset, Cache(tmp_path / "kept"))
+    assert "Measured on 24 images" in str(first)
+    assert str(second) == str(first)
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", "another run")
+    assert str(measure_open(spec, {}, caught.value, dataset, Cache(tmp_path / "kept"))) == str(caught.value)
 
 
 def test_with_the_lines_set_the_gate_runs(painted, project):
