@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TREND"]
 
+_MOST_DRAWN = 60  # gates, each with a panel of its own, in one picture
 _MOST_NAMED = 20  # damaged lines that are named one by one
 _CODES = (
     "exit codes: 0 the history was drawn; 1 with --check: the newest drop of a gate is distinguishably larger than "
@@ -61,8 +62,10 @@ def _run(arguments: argparse.Namespace, write: Write) -> int:
     for trend in trends:
         write(f"{one_line(trend.gate)}: {trend.text}")
     folder = Path(arguments.output)
-    page = trend_page(trends, damaged, path.name)
-    for name, content in (("trend.png", _png(draw_trend(trend_panels(trends)))), ("trend.html", page)):
+    if len(trends) > _MOST_DRAWN:
+        write(f"trend.png shows {_MOST_DRAWN} of {len(trends)} gates, trend.html all; --gate=NAME chooses")
+    picture, page = draw_trend(trend_panels(trends[:_MOST_DRAWN])), trend_page(trends, damaged, path.name)
+    for name, content in (("trend.png", _png(picture)), ("trend.html", page)):
         write_whole(folder / name, content)
         write(f"written: {folder / name}")
     return AMISS if arguments.check and any(trend.is_larger_now for trend in trends) else OK

@@ -84,7 +84,8 @@ def append_history(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     text = "".join(f"{json.dumps(encodable(each), allow_nan=False, sort_keys=False)}\n" for each in lines)
     data = text.encode("ascii")
     path.parent.mkdir(parents=True, exist_ok=True)
-    number = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    system = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_BINARY"))  # of one system or another
+    number = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | system, 0o666)
     try:
         with _locked(number):
             size = os.lseek(number, 0, os.SEEK_END)

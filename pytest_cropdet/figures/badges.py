@@ -64,7 +64,7 @@ def _width(words: str) -> float:
     """Return about how many pixels words are wide in 11 px Verdana; the drawn text is fitted to it.
 
     >>> round(_width("crop robustness"), 1)
-    97.0
+    94.6
     """
     widths = {**dict.fromkeys(_NARROW, 4.4), **dict.fromkeys(_WIDE, 10.4)}
     return sum(11.0 if ord(each) >= 0x2E80 else widths.get(each, 7.0) for each in words)

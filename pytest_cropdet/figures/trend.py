@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pytest_cropdet.figures.canvas import FONT, calm, new_figure
 from pytest_cropdet.figures.style import GREEN, MUTED, ORANGE, VERMILION, shorten
-from pytest_cropdet.figures.trend_panel import TrendPanel, named_places
+from pytest_cropdet.figures.trend_panel import FEW_POINTS, TrendPanel, named_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,17 +74,20 @@ def _draw_limits(axes: "Axes", panel: TrendPanel) -> None:
 
 
 def _draw_points(axes: "Axes", panel: TrendPanel) -> None:
+    few = len(panel.points) <= FEW_POINTS
     for place, (point, after) in enumerate(zip(panel.points, [*panel.points[1:], None], strict=True)):
         if after is not None and place + 1 not in panel.breaks and point.value is not None and after.value is not None:
             axes.plot([place, place + 1], [point.value, after.value], color=MUTED, linewidth=0.9, zorder=2)
         if point.low is not None and point.high is not None:
-            axes.plot([place] * 2, [point.low, point.high], color=MUTED, linewidth=1.4, zorder=2, gid="bounds")
+            axes.plot(
+                [place] * 2, [point.low, point.high], color=MUTED, linewidth=1.4 if few else 0.5, zorder=2, gid="bounds"
+            )
         if point.value is None:
             axes.text(place, 0.02, "undefined", fontsize=FONT - 1, color=MUTED, rotation=90, ha="center", va="bottom",
                       transform=axes.get_xaxis_transform())  # fmt: skip
             continue
         shape, colour, filled = _MARKS.get(point.verdict, _MARKS["none"])
-        size = 6.0 if len(panel.points) <= 60 else 3.5
+        size = 6.0 if few else 2.5
         axes.plot(
             [place], [point.value], marker=shape, markersize=size, markeredgecolor=colour, markeredgewidth=1.4,
             markerfacecolor=colour if filled else "white", linestyle="none", zorder=3, gid=point.verdict,

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["TrendPanel", "TrendPoint", "named_places"]
+FEW_POINTS = 60  # up to which each is drawn large
+
+__all__ = ["FEW_POINTS", "TrendPanel", "TrendPoint", "named_places"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,9 @@ def named_places(panel: TrendPanel, most: int) -> list[int]:
     [0, 40, 66, 99]
     """
     last, most = len(panel.points) - 1, max(2, most)
-    gap = last / (most - 1)
-    kept = [0, *([last] if last else [])]
-    wanted = [*(first for first, _ in reversed(panel.larger)), *(round(place * gap) for place in range(most))]
-    for place in wanted:
+    gap, kept = last / (most - 1), list[int]()
+    grown = [first for first, _ in reversed(panel.larger)]
+    for place in (*grown, last, 0, *(round(place * gap) for place in range(most))):
         if all(abs(place - other) >= max(1.0, 0.6 * gap) for other in kept):
             kept.append(place)
     return sorted(kept)

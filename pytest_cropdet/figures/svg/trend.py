@@ -5,7 +5,7 @@ from html import escape
 
 from pytest_cropdet.figures.style import CLASS_COLOURS, shorten
 from pytest_cropdet.figures.svg.shapes import Axis, Svg, bounded_text, chart, line, rect, text
-from pytest_cropdet.figures.trend_panel import TrendPanel, TrendPoint, named_places
+from pytest_cropdet.figures.trend_panel import FEW_POINTS, TrendPanel, TrendPoint, named_places
 
 __all__ = ["trend_chart", "trend_legend"]
 
@@ -29,7 +29,7 @@ def trend_chart(panel: TrendPanel) -> Svg:
     def y(value: float) -> float:
         return _TOP + _HEIGHT * (1 - up.at(value) / 100)
 
-    shapes = list[str]()
+    shapes, few = list[str](), len(panel.points) <= FEW_POINTS
     last = len(panel.points)
     for first, until in panel.larger:
         start, end = across.at(first - 0.5), across.at((last if until is None else until) - 0.5)
@@ -51,9 +51,9 @@ def trend_chart(panel: TrendPanel) -> Svg:
     for place, point in enumerate(panel.points):
         if point.low is not None and point.high is not None:
             x = across.at(place)
-            shapes.append(line(x, y(point.low), x, y(point.high), "mark", 1.4))
+            shapes.append(line(x, y(point.low), x, y(point.high), "mark", 1.4 if few else 0.5))
         if point.value is not None:
-            shapes.append(_mark(across.at(place), y(point.value), point))
+            shapes.append(_mark(across.at(place), y(point.value), point, 1.0 if few else 0.45))
     shapes += _names(panel, across)
     told = "; ".join(map(_words, panel.points))
     return chart(f"The drop of {panel.metric} of {panel.title} over time", told, _TOP + _HEIGHT + 42, shapes)
@@ -80,7 +80,7 @@ def _names(panel: TrendPanel, across: Axis) -> Iterator[str]:
             yield text(x, foot + 36, point.day, "muted", "auto")
 
 
-def _mark(x: float, y: float, point: TrendPoint) -> str:
+def _mark(x: float, y: float, point: TrendPoint, scale: float) -> str:
     """Return the sign of a verdict at ``x`` per cent, ``y`` pixels."""
     kind = _KINDS.get(point.verdict, "muted")
     shape = {
@@ -88,9 +88,10 @@ def _mark(x: float, y: float, point: TrendPoint) -> str:
         "error": '<rect x="-5" y="-5" width="10" height="10"/>',
         "undecided": '<path d="M0 -7L7 0L0 7L-7 0Z"/>',
     }.get(point.verdict, '<circle r="4"/>' if kind == "muted" else '<circle r="5.5"/>')
+    sized = shape if scale == 1 else f'<g transform="scale({scale:g})">{shape}</g>'
     return (
         f'<svg class="f-{kind}" x="{x:.3f}%" y="{y:g}" overflow="visible" fill="{CLASS_COLOURS[kind]}">'
-        f"<title>{escape(_words(point))}</title>{shape}</svg>"
+        f"<title>{escape(_words(point))}</title>{sized}</svg>"
     )
 
 
