@@ -1,8 +1,9 @@
 """A run as plain data, and the file that other programs read. Keys are added, never renamed."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ def run_record(run: Run) -> dict[str, Any]:
         "detector": dict(run.detector),
         "dataset": run.dataset,
         "data_digest": data_digest(run),
-        "settings": asdict(run.settings),
+        "settings": {each.name: _built_in(getattr(run.settings, each.name)) for each in fields(run.settings)},
         "data_warnings": [dict(each) for each in run.data_warnings],
         "pairing": None if run.answers is None else run.answers.pairing.to_dict(),
         "speaks_for": dict(run.speaks_for),
@@ -122,6 +123,19 @@ def run_record(run: Run) -> dict[str, Any]:
         if run.comparison is None
         else {**run.comparison.to_dict(), "grown_steps": [step.to_dict() for step in run.grown_steps]},
     }
+
+
+def _built_in(value: Any) -> Any:
+    """Return a setting as JSON has it: a user may state a fraction or a NumPy number."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _built_in(each) for key, each in value.items()}
+    if isinstance(value, Sequence):
+        return [_built_in(each) for each in value]
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else str(value)
 
 
 def bounds(measure: Measure) -> dict[str, float | None]:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import datetime, timezone
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,7 @@ def test_a_damaged_line_is_named_and_left_out(tmp_path, wrong, why):
 
 def test_a_line_has_what_its_gate_measured(tmp_path):
     data = made(images=12)
-    run = small_run(same(opinions(data)), data, max_drop=0.05, min_images=10, metric="AP50").named("random")
+    run = small_run(same(opinions(data)), data, max_drop=Fraction(1, 20), min_images=10, metric="AP50").named("random")
     run.judge()
     record = json.loads(json.dumps({**run_record(run), "test": "test_it"}))
     when = datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -118,7 +119,7 @@ def test_a_line_has_what_its_gate_measured(tmp_path):
     assert found["time"] == "2026-01-02T00:00:00+00:00"
     assert found["drop"] == record["drop"]
     assert found["ap"] == record["ap50"] != record["ap"]
-    assert found["limits"][0]["limit"] == 0.05
+    assert found["limits"][0]["limit"] == record["settings"]["max_drop"] == 0.05
     assert (found["verdict"], found["limit"]) == (record["verdict"], 0.05)
     assert found["data"]["digest"] == record["data_digest"]
     path = write(tmp_path / "history.jsonl", [found])

@@ -17,7 +17,7 @@ from pytest_cropdet.terms import PHRASES, Record
 
 __all__ = ["against_section"]
 
-MOST_BARS = 12
+_MOST_BARS = 12
 
 
 def against_section(gate: Record) -> Section | None:
@@ -86,7 +86,7 @@ def _categories(categories: list[Record], metric: str) -> Table:
         for each in ordered
     ]
     head = ("category", f"{metric} on crops, old", "new", "fell by", "the drop grew by")
-    return Table("By category, what fell most first", head, rows, fold=len(rows) > MOST_BARS)
+    return Table("By category, what fell most first", head, rows, fold=len(rows) > _MOST_BARS)
 
 
 def _signed(number: Record) -> str:
