@@ -1,6 +1,6 @@
 """The console command, with a module for each of its commands.
 
-Exit codes of all commands: 0, all is well; 1, something is wrong or cannot be told; 2, the command was called wrongly.
+Exit codes of all commands: 0, all is well; 1, something is wrong, open or unclear; 2, the command was called wrongly.
 """
 
 import sys

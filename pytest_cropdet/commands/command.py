@@ -12,8 +12,7 @@ __all__ = ["AMISS", "EXIT_CODES", "OK", "PROGRAM", "USAGE", "Command", "CommandP
 PROGRAM = "pytest-cropdet"
 OK, AMISS, USAGE = 0, 1, 2
 EXIT_CODES = (
-    f"exit codes: {OK} all is well; {AMISS} something is wrong, is still open or cannot be told; "
-    f"{USAGE} the command was called wrongly"
+    f"exit codes: {OK} all is well; {AMISS} something is wrong, open or unclear; {USAGE} the command was called wrongly"
 )
 
 Write = Callable[[str], None]

@@ -279,6 +279,8 @@ def _conclusion(found: Examination, data: Dataset | None) -> Iterator[str]:
         return
     hints = hint_lines(found)
     yield from (*advice, *hints)
+    if data is None and any(len(each.values) > 1 for each in found.undecided):
+        yield "To measure which values are right, add --data=ANNOTATED_DATA"
     if advice or hints:
         return
     if found.function is not None or found.measured is not None:

@@ -138,6 +138,7 @@ def test_what_the_model_is_taken_for_and_where_each_convention_comes_from(run, m
     assert "units normalized the file says (names or operations of its outputs)" in words
     assert "resize letterbox you said" in words
     assert "range 0..255|0..1|-1..1 open the file does not say range" in words
+    assert said.out.endswith("\nTo measure which values are right, add --data=ANNOTATED_DATA\n")
     assert said.code == 1
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("needs_tensorflow")
+
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 MODELS, SCENES = FIXTURES / "models", FIXTURES / "scenes"
 SAME = "stretch, letterbox and keep_aspect give the same answers on these images"  # which all have the input's size
@@ -82,7 +84,6 @@ def test_each_mistake_is_said_of_the_shipped_file(run, some_scenes, wrong, right
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("needs_tensorflow")
 @pytest.mark.parametrize(("name", "code"), [("saved_model", 0), ("saved_model_float", 1)])
 def test_the_saved_models_lack_the_resize_where_they_do_not_do_it(run, some_scenes, name, code):
     said = run("inspect", MODELS / name, *some_scenes)
@@ -140,7 +141,6 @@ def test_a_real_file_of_the_api_is_read_rightly_and_a_mistake_is_said(run, asset
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("needs_tensorflow")
 def test_a_real_saved_model_of_the_api_is_read_rightly(run, assets, tmp_path):
     folder = assets / "data" / "coco-open-dev"
     some = some_of(folder / "annotations.json", folder / "images", tmp_path, 12)

@@ -122,6 +122,7 @@ def test_a_refusal_is_the_same_on_the_other_side_of_a_process():
 
 
 @pytest.mark.subprocess
+@pytest.mark.usefixtures("needs_tensorflow")
 def test_a_file_that_is_tried_in_a_process_of_its_own_names_all_too(monkeypatch):
     monkeypatch.setenv(probe.SWITCH, "on")
     monkeypatch.setattr(probe, "known_as_good", set())
