@@ -15,6 +15,7 @@ __all__ = [
     "DETECTOR_KINDS",
     "DRY_RUN",
     "PHRASES",
+    "RANKING",
     "RECORD",
     "SERVED_KINDS",
     "STEPS",
@@ -59,6 +60,7 @@ Value = str | float | int | bool
 RECORD = "cropdet.gate"
 BENCHMARK = "cropdet.benchmark"
 CHECK = "cropdet.check"
+RANKING = "cropdet.ranking"
 DRY_RUN = "cropdet.dry_run"
 TROUBLE = "cropdet.trouble"
 

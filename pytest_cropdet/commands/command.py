@@ -27,16 +27,18 @@ class Command:
     """One command: ``arguments`` adds its own to a parser, ``run`` does it and returns the exit code.
 
     ``run`` gets the parsed arguments and what writes a line to standard output. Nothing heavy may be imported before.
+    ``exit_codes``: what its exit codes say, for the help.
     """
 
     name: str
     summary: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, Write], int]
+    exit_codes: str = EXIT_CODES
 
     def parser(self) -> "CommandParser":
         """Return the parser of the command's own arguments."""
-        found = CommandParser(prog=f"{PROGRAM} {self.name}", description=self.summary, epilog=EXIT_CODES)
+        found = CommandParser(prog=f"{PROGRAM} {self.name}", description=self.summary, epilog=self.exit_codes)
         self.arguments(found)
         return found
 

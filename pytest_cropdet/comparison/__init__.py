@@ -1,19 +1,43 @@
-"""Two detectors on the same crops, paired by image: new against old, with bounds on what changed."""
+"""Detectors on the same crops, paired by image: new against old, several ranked; and results over time."""
 
 from pytest_cropdet.comparison.against import Against, CategoryChange
 from pytest_cropdet.comparison.baseline_file import baseline_entry, read_baseline, record_of_entry, write_baseline
+from pytest_cropdet.comparison.history_file import (
+    DamagedLine,
+    HistoryLine,
+    append_history,
+    history_line,
+    read_history,
+)
 from pytest_cropdet.comparison.match_record import MatchRecord
 from pytest_cropdet.comparison.mismatch import common_images, refuse_mismatch
 from pytest_cropdet.comparison.paired_measures import compare_runs
+from pytest_cropdet.comparison.ranking import RankedRun, category_set, needed_replicates, rank_models
+from pytest_cropdet.comparison.result_diff import ResultDiff, diff_results, read_result
+from pytest_cropdet.comparison.trend import Trend, find_trends
 
 __all__ = [
     "Against",
     "CategoryChange",
+    "DamagedLine",
+    "HistoryLine",
     "MatchRecord",
+    "RankedRun",
+    "ResultDiff",
+    "Trend",
+    "append_history",
     "baseline_entry",
+    "category_set",
     "common_images",
     "compare_runs",
+    "diff_results",
+    "find_trends",
+    "history_line",
+    "needed_replicates",
+    "rank_models",
     "read_baseline",
+    "read_history",
+    "read_result",
     "record_of_entry",
     "refuse_mismatch",
     "write_baseline",

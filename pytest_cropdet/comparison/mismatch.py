@@ -8,7 +8,7 @@ from pytest_cropdet.terms import one_line
 
 __all__ = ["common_images", "refuse_mismatch"]
 
-MOST_NAMES = 3
+_MOST_NAMES = 3
 
 
 def refuse_mismatch(new: MatchRecord, old: MatchRecord, old_is: str = "the other run") -> None:
@@ -81,5 +81,5 @@ def _images(new: MatchRecord, old: MatchRecord) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return one_line(", ".join(names[:MOST_NAMES])) + more
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return one_line(", ".join(names[:_MOST_NAMES])) + more

@@ -5,6 +5,7 @@ notebook are SVG.
 """
 
 from pytest_cropdet.figures.anchors import draw_anchors
+from pytest_cropdet.figures.badges import badge
 from pytest_cropdet.figures.benchmark import draw_benchmark
 from pytest_cropdet.figures.box_sheets import MarkedBox, SheetTile, contact_sheet
 from pytest_cropdet.figures.breakdown import draw_where
@@ -25,8 +26,11 @@ from pytest_cropdet.figures.svg.bars import Bar, bar_chart, stacked_bar
 from pytest_cropdet.figures.svg.gaps import Gap, gap_chart, limit_meter
 from pytest_cropdet.figures.svg.grids import heat_map, histogram, shown_edges
 from pytest_cropdet.figures.svg.shapes import Axis, Svg, bounded_text, number_text
+from pytest_cropdet.figures.svg.trend import trend_chart, trend_legend
 from pytest_cropdet.figures.svg.verdict_axis import verdict_axis
 from pytest_cropdet.figures.svg.waterfall import waterfall
+from pytest_cropdet.figures.trend import draw_trend
+from pytest_cropdet.figures.trend_panel import TrendPanel, TrendPoint
 
 __all__ = [
     "QUANTITY_NAMES",
@@ -38,6 +42,9 @@ __all__ = [
     "RenderingPanel",
     "SheetTile",
     "Svg",
+    "TrendPanel",
+    "TrendPoint",
+    "badge",
     "bar_chart",
     "bins_with_objects",
     "bounded_text",
@@ -51,6 +58,7 @@ __all__ = [
     "draw_renderings",
     "draw_shift",
     "draw_steps",
+    "draw_trend",
     "draw_where",
     "gap_chart",
     "group_label",
@@ -61,6 +69,8 @@ __all__ = [
     "number_text",
     "shown_edges",
     "stacked_bar",
+    "trend_chart",
+    "trend_legend",
     "verdict_axis",
     "waterfall",
 ]

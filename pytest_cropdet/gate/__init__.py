@@ -7,6 +7,8 @@ from pytest_cropdet.gate.dry_runs import dry_run, try_detector
 from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
 from pytest_cropdet.gate.limits import one_per_limit, verdict_records, worst_verdict
 from pytest_cropdet.gate.match_records import hash_of_file, match_record
+from pytest_cropdet.gate.measured_data import data_digest
+from pytest_cropdet.gate.ranking_entry import ranked_run
 from pytest_cropdet.gate.repeatability import Repeat, check_repeat
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.runner import Event, Finished, events, run
@@ -28,6 +30,7 @@ __all__ = [
     "check_answers",
     "check_repeat",
     "cut_off_pairs",
+    "data_digest",
     "dry_run",
     "events",
     "has_truth",
@@ -35,6 +38,7 @@ __all__ = [
     "match_record",
     "noise_score",
     "one_per_limit",
+    "ranked_run",
     "run",
     "try_detector",
     "verdict_records",

@@ -14,7 +14,7 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.geometry import Crop
 
-__all__ = ["hash_of_file", "match_record"]
+__all__ = ["digest_of_image", "hash_of_file", "match_record"]
 
 EVALUATOR = 1  # raised whenever other detections would match other objects
 
@@ -45,7 +45,7 @@ def match_record(run: Measurements, file_hash: Callable[[Path], str] | None = No
         seed=run.plan.seed,
         images=tuple(sample.id for sample in samples),
         digests=tuple(
-            (_digest(sample, run.plan.windows[sample.id], run.scored.names), _content(sample, file_hash))
+            (digest_of_image(sample, run.plan.windows[sample.id], run.scored.names), _content(sample, file_hash))
             for sample in samples
         ),
         unit=run.objects.index.unit,
@@ -91,7 +91,7 @@ def _numbers(run: Measurements) -> dict[str, Any]:
     }
 
 
-def _digest(sample: Sample, windows: Sequence[Crop], names: Mapping[int, str]) -> str:
+def digest_of_image(sample: Sample, windows: Sequence[Crop], names: Mapping[int, str]) -> str:
     """Return a hash of an image's size, its objects by the names of their categories, and its windows."""
     truth, digest = sample.truth, hashlib.sha256(f"{sample.width} {sample.height}\0".encode())
     for array, kind in ((truth.boxes, "<f8"), (truth.areas, "<f8"), (truth.crowd, "u1")):

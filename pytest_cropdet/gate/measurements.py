@@ -24,7 +24,7 @@ from pytest_cropdet.gate.caps import Caps
 from pytest_cropdet.gate.controls import Cap
 from pytest_cropdet.gate.repeatability import Repeat
 from pytest_cropdet.gate.weakness import Answers
-from pytest_cropdet.geometry import Crop
+from pytest_cropdet.geometry import Crop, Floats
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["CategoryResult", "CropLoss", "Look", "Measurements", "asks_why"]
@@ -79,6 +79,7 @@ class Measurements:
 
     ``ap``, ``ap50``, ``ap75``: mean over the kept categories, ``{"reference": ..., "crop": ...}``, 0 to 1 or ``None``.
     ``objects``: every object of every crop. ``matches``, ``detected``: the match tables by rendering.
+    ``drawn``: (2, N) the gated mean AP of reference and crop in each resample.
     """
 
     settings: RunSettings
@@ -105,6 +106,7 @@ class Measurements:
     worst: CropLoss | None = None
     agreement: bool = False
     answers: Answers | None = None
+    drawn: Floats | None = None
 
     @property
     def cap(self) -> Cap:

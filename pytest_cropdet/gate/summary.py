@@ -202,6 +202,7 @@ def summarise(
         worst=_worst_crop(objects, point),
         agreement=agreement is not None,
         answers=answers,
+        drawn=both,
     )
 
 

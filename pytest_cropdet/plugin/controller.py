@@ -10,7 +10,7 @@ import pytest
 
 from pytest_cropdet.plugin.rootdir_check import base_folder
 from pytest_cropdet.plugin.stash import Findings, session_token
-from pytest_cropdet.terms import BENCHMARK, CHECK, DRY_RUN, RECORD, TROUBLE, one_line
+from pytest_cropdet.terms import BENCHMARK, CHECK, DRY_RUN, RANKING, RECORD, TROUBLE, one_line
 
 if TYPE_CHECKING:
     from pytest_cropdet.plugin.reports import WrittenReports
@@ -38,7 +38,12 @@ class Ledger:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         taken = self.taken
-        for records, kind in ((taken.gates, RECORD), (taken.benchmarks, BENCHMARK), (taken.checks, CHECK)):
+        for records, kind in (
+            (taken.gates, RECORD),
+            (taken.benchmarks, BENCHMARK),
+            (taken.checks, CHECK),
+            (taken.ranked, RANKING),
+        ):
             if report.when == "setup":  # what an earlier try of the test had left
                 for key in [key for key in records if key[0] == report.nodeid]:
                     del records[key]
@@ -55,22 +60,29 @@ class Ledger:
         from pytest_cropdet.plugin.configuration import in_use
 
         if self.taken or in_use(self.config):
+            from pytest_cropdet.plugin.history import write_history
+            from pytest_cropdet.plugin.rankings import rankings_of
             from pytest_cropdet.plugin.reports import write_reports
             from pytest_cropdet.plugin.run_records import unread_plan, unread_policies, write_results
 
+            self.taken.rankings = rankings_of(self.taken.ranked)
             told = (unread_plan, unread_policies, write_results)
             trouble = [each(self.config, self.taken) for each in told]
             self.written = write_reports(self.config, self.taken)
+            notes, failed = write_history(self.config, [gate for _, gate in sorted(self.taken.gates.items())])
+            self.written.notes += notes
+            trouble += failed
             self.taken.trouble += [*filter(None, trouble), *self.written.trouble]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         taken = self.taken
         if self.written is not None and (taken or self.written.page):
-            from pytest_cropdet.report import checks_summary, sorted_checks, write_summary
+            from pytest_cropdet.report import checks_summary, ranking_summary, sorted_checks, write_summary
 
             checks, gates = sorted_checks(taken.checks.values()), [*taken.gates.values()]
             checks_summary(terminalreporter, checks)
             write_summary(terminalreporter, gates, self.written.unfinished, self.written.page, checks)
+            ranking_summary(terminalreporter, taken.rankings)
             for text in self.written.notes:
                 terminalreporter.write_line(text)
         if taken.benchmarks:

@@ -38,6 +38,10 @@ def check_options(config: pytest.Config) -> None:
     if not choices(config, "model"):
         parse_description(setting(config, "detector"), "", ())
     _check_places(config)
+    if any(setting(config, name) is not None for name in ("history", "history_time", "history_commit")):
+        from pytest_cropdet.plugin.history import check_history
+
+        check_history(config)
 
 
 def check_marker(config: pytest.Config, item: pytest.Item) -> None:

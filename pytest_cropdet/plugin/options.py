@@ -97,6 +97,28 @@ _OF_SESSION = (  # which no marker takes
         "",
         "write the results of all gates to --cropdet-baseline, and say what changed; changes are not judged",
     ),
+    Option(
+        "history",
+        "path",
+        None,
+        "FILE",
+        "append a line for each gate there, JSON lines that `pytest-cropdet trend FILE` draws",
+        writes="file",
+    ),
+    Option(
+        "history_time",
+        "string",
+        None,
+        "TIME|now",
+        "the time of the history's lines, such as 2026-01-31T12:00:00Z (default: the date of git's commit)",
+    ),
+    Option(
+        "history_commit",
+        "string",
+        None,
+        "NAME",
+        "the commit or version of the history's lines (default: git's commit of the rootdir)",
+    ),
     Option("json", "path", None, "PATH", "write the results of all gates there", writes="file"),
     Option(
         "report",
@@ -121,7 +143,8 @@ _SHOWN = """
     model detector against baseline baseline_images update_baseline data images data_errors train_data crops
     max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group min_visibility
     sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain fill both_orders
-    try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json report objects detections
+    try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json history history_time
+    history_commit report objects detections
 """
 
 

@@ -165,6 +165,7 @@ class _Told:
     benchmarks: Sequence[dict[str, Any]]
     checks: Sequence[dict[str, Any]]
     pictures: Sequence[str | None]
+    rankings: Sequence[dict[str, Any]]
 
 
 def _told(config: pytest.Config, taken: Findings, left: Mapping[tuple[str, int], Mapping[str, Any]]) -> _Told:
@@ -175,6 +176,7 @@ def _told(config: pytest.Config, taken: Findings, left: Mapping[tuple[str, int],
         benchmarks=visible([*taken.benchmarks.values()]),
         checks=visible(checks),
         pictures=[_picture(config, check) for check in checks],
+        rankings=visible(taken.rankings),
     )
 
 
@@ -222,6 +224,7 @@ def _write_page(config: pytest.Config, told: _Told, written: WrittenReports) -> 
             benchmarks=told.benchmarks,
             checks=told.checks,
             pictures=told.pictures,
+            rankings=told.rankings,
         )
         if not setting(config, "report"):
             make_folder(folder_of(config))
@@ -260,7 +263,9 @@ def _write_summary(told: _Told, written: WrittenReports) -> None:
         return
     try:
         with Path(target).open("a", encoding="utf-8") as stream:
-            stream.write(encodable(github_summary(told.gates, written.unfinished, told.checks, told.benchmarks)))
+            stream.write(
+                encodable(github_summary(told.gates, written.unfinished, told.checks, told.benchmarks, told.rankings))
+            )
     except OSError as error:
         written.trouble.append(f"$GITHUB_STEP_SUMMARY could not be written: {error}")
 

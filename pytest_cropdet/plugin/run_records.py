@@ -15,9 +15,10 @@ from pytest_cropdet.gate import Run
 from pytest_cropdet.plugin import reports
 from pytest_cropdet.plugin.configuration import setting
 from pytest_cropdet.plugin.option_values import parse_policies
+from pytest_cropdet.plugin.rankings import ranking_text
 from pytest_cropdet.plugin.stash import Findings, failed_by, fixtures_in_setup, kept_runs
 from pytest_cropdet.report import run_properties, sorted_checks, write_json
-from pytest_cropdet.terms import TROUBLE, Value
+from pytest_cropdet.terms import RANKING, TROUBLE, Value
 
 __all__ = [
     "RunEntry",
@@ -41,7 +42,7 @@ class RunEntry:
     ``fixture``: the fixture that made it and shares it between tests, ``None`` where it is this test's alone; ``over``:
     that fixture was taken down. ``at_setup``, ``at_start``: how many verdicts it had when the fixture was ready, and
     when the running test started. ``reported``: what of it was reported, its verdicts and how the test ended.
-    ``trouble``: why the test failed where no gate was the reason.
+    ``trouble``: why the test failed where no gate was the reason. ``ranked``: what a ranking of several models needs.
     """
 
     run: Run
@@ -53,6 +54,7 @@ class RunEntry:
     at_start: int = 0
     reported: tuple[int, str | None] | None = None
     trouble: str | None = None
+    ranked: str | None = None
 
     def concerns(self, item: pytest.Item) -> bool:
         """Whether a test made this run, or uses the fixture that did."""
@@ -78,7 +80,8 @@ def keep(config: pytest.Config, run: Run, item: pytest.Item, place: int) -> None
     """Keep a run for the reports, with the test and the fixture that make it."""
     making = config.stash.get(fixtures_in_setup, [])
     shared = making[-1] if making and making[-1].scope != "function" else None
-    config.stash.setdefault(kept_runs, []).append(RunEntry(run, item.nodeid, place, shared))
+    ranked = ranking_text(config, item, run, place)
+    config.stash.setdefault(kept_runs, []).append(RunEntry(run, item.nodeid, place, shared, ranked=ranked))
 
 
 def start(config: pytest.Config) -> None:
@@ -170,6 +173,7 @@ def told_by(config: pytest.Config, item: pytest.Item, failure: object = None) ->
                 told.append(each)
     return [
         *(pair for each in told for pair in run_properties(each.run, each.test, each.place, each.trouble)),
+        *((RANKING, each.ranked) for each in told if each.ranked is not None),
         *((TROUBLE, json.dumps(text)) for text in trouble),
     ]
 
@@ -212,7 +216,7 @@ def write_results(config: pytest.Config, taken: Findings) -> str | None:
         return None
     try:
         checks = sorted_checks(taken.checks.values())
-        write_json(Path(target), [*taken.gates.values()], [*taken.benchmarks.values()], checks)
+        write_json(Path(target), [*taken.gates.values()], [*taken.benchmarks.values()], checks, taken.rankings)
     except OSError as error:
         return f"--cropdet-json {target} could not be written: {error}"
     return None

@@ -39,12 +39,15 @@ class Findings:
     """What the controller learns from reports: records by test and place in it, and how far each test came.
 
     ``planned``: tests that use the fixture ``cropdet``; ``begun``: tests that started; ``ended``: by test why it gave
-    no result, ``None`` for one that has nothing to say for itself.
+    no result, ``None`` for one that has nothing to say for itself. ``ranked``: what rankings of several models need of
+    gates; ``rankings``: what came of it.
     """
 
     gates: Records = field(default_factory=dict)
     benchmarks: Records = field(default_factory=dict)
     checks: Records = field(default_factory=dict)
+    ranked: Records = field(default_factory=dict)
+    rankings: list[dict[str, Any]] = field(default_factory=list)
     planned: list[str] = field(default_factory=list)
     begun: set[str] = field(default_factory=set)
     ended: dict[str, str | None] = field(default_factory=dict)

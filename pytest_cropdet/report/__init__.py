@@ -8,11 +8,19 @@ Public modules: `charts`, the page's charts of a run for a notebook.
 from pytest_cropdet.report.check_texts import sorted_checks
 from pytest_cropdet.report.coco_export import write_detections
 from pytest_cropdet.report.github import github_summary
+from pytest_cropdet.report.history_panels import trend_panels
 from pytest_cropdet.report.html.page import html_page
+from pytest_cropdet.report.html.trend import trend_page
 from pytest_cropdet.report.junit import benchmark_properties, check_properties, run_properties
 from pytest_cropdet.report.object_file import write_objects
 from pytest_cropdet.report.records import MissingResult, benchmark_record, invariant_record, search_record, write_json
-from pytest_cropdet.report.terminal import benchmark_summary, checks_summary, short_verdict, write_summary
+from pytest_cropdet.report.terminal import (
+    benchmark_summary,
+    checks_summary,
+    ranking_summary,
+    short_verdict,
+    write_summary,
+)
 from pytest_cropdet.report.worker_files import WorkerFiles
 from pytest_cropdet.report.worst_crops import worst_crop_pictures
 
@@ -27,10 +35,13 @@ __all__ = [
     "github_summary",
     "html_page",
     "invariant_record",
+    "ranking_summary",
     "run_properties",
     "search_record",
     "short_verdict",
     "sorted_checks",
+    "trend_page",
+    "trend_panels",
     "worst_crop_pictures",
     "write_detections",
     "write_json",

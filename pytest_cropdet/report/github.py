@@ -9,6 +9,7 @@ from pytest_cropdet.gate import one_per_limit
 from pytest_cropdet.report.against_lines import against_lines
 from pytest_cropdet.report.check_texts import check_text, checks_text, hints_of
 from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_line, limit_rows, note
+from pytest_cropdet.report.ranking_lines import ranking_intro, ranking_rows
 from pytest_cropdet.report.records import MissingResult
 from pytest_cropdet.terms import PHRASES, one_line, visible
 
@@ -28,9 +29,10 @@ def github_summary(
     unfinished: Sequence[MissingResult] = (),
     checks: Sequence[Mapping[str, Any]] = (),
     benchmarks: Sequence[Mapping[str, Any]] = (),
+    rankings: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return a table of the gates with a row for each limit, failures first, the steps of those that did not pass,
-    checks that fail, what benchmarks come to, and what has no result.
+    checks that fail, rankings of models, what benchmarks come to, and what has no result.
     """
     order = {"fail": 0, "error": 1, "undecided": 2, "none": 3}
     told = sorted(records, key=lambda record: order.get(record["verdict"], 4))
@@ -64,6 +66,7 @@ def github_summary(
         lines += ["", f"{words[0].upper()}{words[1:]}{':' if failed else '.'}", ""]
         lines += [f"- ❌ **{_plain(check['name'])}**: {_plain(check_text(check))}" for check in failed]
         lines += [f"- **{_plain(name)}**, hint: {_plain(hint)}" for name, hint in hints_of(checks)]
+    lines += [line for ranking in rankings for line in _ranking(ranking)]
     for record in benchmarks:
         found = record["benchmark"]
         means = ", ".join(f"{each['family']} {digits(each['drop']['value'])}" for each in found["families"])
@@ -109,6 +112,15 @@ def _row(record: Mapping[str, Any], row: LimitRow) -> str:
         str(row.objects),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _ranking(ranking: Mapping[str, Any]) -> list[str]:
+    """Return a table of the models of a ranking, and what it says."""
+    lines = ["", f"**Ranking, {_plain(ranking['name'])}**: {_plain(ranking_intro(ranking))}.", ""]
+    lines += ["| rank | model | on crops | whole image | drop |", "|--:|---|--:|--:|--:|"]
+    rows = ranking_rows(ranking)
+    lines += [f"| {' | '.join((rank, _plain(name), *numbers))} |" for rank, name, *numbers in rows]
+    return [*lines, *(f"\nLeft out: {_plain(each['name'])}: {_plain(each['why'])}" for each in ranking["left_out"])]
 
 
 def _step(step: Mapping[str, Any]) -> str:

@@ -1,15 +1,16 @@
 """A run as plain data, and the file that other programs read. Keys are added, never renamed."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.benchmark import Benchmark
 from pytest_cropdet.evaluation import Measure
 from pytest_cropdet.files import write_whole
-from pytest_cropdet.gate import Run, verdict_records, worst_verdict
+from pytest_cropdet.gate import Run, data_digest, verdict_records, worst_verdict
 from pytest_cropdet.invariants import CheckOutcome
 from pytest_cropdet.terms import encodable
 
@@ -52,6 +53,7 @@ def run_record(run: Run) -> dict[str, Any]:
             dict.fromkeys(reason for each in run.all_verdicts if each.outcome == run.verdict for reason in each.reasons)
         ),
         "ratio": bounds(run.ratio),
+        "crop_ap": bounds(run.crop_ap),
         "ap": dict(run.ap),
         "ap50": dict(run.ap50),
         "ap75": dict(run.ap75),
@@ -66,6 +68,8 @@ def run_record(run: Run) -> dict[str, Any]:
         "windows": _windows(run),
         "detector": dict(run.detector),
         "dataset": run.dataset,
+        "data_digest": data_digest(run),
+        "settings": {each.name: _built_in(getattr(run.settings, each.name)) for each in fields(run.settings)},
         "data_warnings": [dict(each) for each in run.data_warnings],
         "pairing": None if run.answers is None else run.answers.pairing.to_dict(),
         "speaks_for": dict(run.speaks_for),
@@ -121,6 +125,19 @@ def run_record(run: Run) -> dict[str, Any]:
     }
 
 
+def _built_in(value: Any) -> Any:
+    """Return a setting as JSON has it: a user may state a fraction or a NumPy number."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _built_in(each) for key, each in value.items()}
+    if isinstance(value, Sequence):
+        return [_built_in(each) for each in value]
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else str(value)
+
+
 def bounds(measure: Measure) -> dict[str, float | None]:
     """Return a measure's value and its bounds."""
     return {"value": measure.value, "low": measure.low, "high": measure.high}
@@ -139,9 +156,18 @@ def write_json(
     records: Sequence[dict[str, Any]],
     benchmarks: Sequence[dict[str, Any]] = (),
     checks: Sequence[dict[str, Any]] = (),
+    rankings: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Write the results of all gates, benchmarks and checks to ``path``, whole or not at all."""
-    told = encodable({"schema": RECORD_SCHEMA, "gates": [*records], "benchmarks": [*benchmarks], "checks": [*checks]})
+    """Write the results of all gates, benchmarks and checks, and rankings, to ``path``, whole or not at all."""
+    told = encodable(
+        {
+            "schema": RECORD_SCHEMA,
+            "gates": [*records],
+            "benchmarks": [*benchmarks],
+            "checks": [*checks],
+            "rankings": [*rankings],
+        }
+    )
     write_whole(path, json.dumps(told, indent=2, allow_nan=False) + "\n")
 
 

@@ -16,10 +16,11 @@ from pytest_cropdet.report.check_texts import hints_of
 from pytest_cropdet.report.github import annotations
 from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_rows, note
 from pytest_cropdet.report.model_card import benchmark_lines, model_card
+from pytest_cropdet.report.ranking_lines import ranking_table
 from pytest_cropdet.report.records import MissingResult
 from pytest_cropdet.terms import PHRASES, one_line
 
-__all__ = ["benchmark_summary", "checks_summary", "short_verdict", "table", "write_summary"]
+__all__ = ["benchmark_summary", "checks_summary", "ranking_summary", "short_verdict", "table", "write_summary"]
 
 VERDICT_MARKUP: Mapping[str, dict[str, bool]] = {
     "pass": {"green": True},
@@ -228,6 +229,17 @@ def benchmark_summary(reporter: pytest.TerminalReporter, records: Sequence[Mappi
         reporter.write_line("\n".join(map(one_line, [*([""] if place else []), *benchmark_lines(record)])))
     reporter.write_line("")
     reporter.write_line(model_card(records))
+
+
+def ranking_summary(reporter: pytest.TerminalReporter, rankings: Sequence[Mapping[str, Any]]) -> None:
+    """Write a section for each ranking of several models; with ``-q`` nothing."""
+    if reporter.verbosity < 0:
+        return
+    width = reporter.config.get_terminal_writer().fullwidth
+    for each in rankings:
+        reporter.section(f"ranking of {len(each['models'])} models: {one_line(each['name'])}")
+        for line in ranking_table(each, width):
+            reporter.write_line(line)
 
 
 def checks_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:

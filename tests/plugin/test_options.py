@@ -33,6 +33,9 @@ VALUES = {
     "dir": ("marker_data", "cli_data", "ini_data"),
     "plan": ("marker_labels.txt", "cli_labels.txt", "ini_labels.txt"),
     "json": ("marker.json", "cli.json", "ini.json"),
+    "history": ("marker.jsonl", "cli.jsonl", "ini.jsonl"),
+    "history_time": ("now", "2026-01-31T12:00:00Z", "2026-01-31"),
+    "history_commit": ("a", "b", "c"),
     "report": ("off", "cli_model", "ini_model"),
     "detections": ("marker_data", "cli_data", "ini_data"),
     "objects": ("marker.csv", "cli.csv", "ini.csv"),
@@ -51,7 +54,7 @@ def values_of(option):
 def expected(option, value, folder):
     """Return what an option is looked up as: with absolute paths, several as a list."""
     name, equals, path = str(value).rpartition("=")
-    if (folder / path).exists() or option.name in ("json", "objects", "baseline"):
+    if (folder / path).exists() or option.name in ("json", "objects", "baseline", "history"):
         value = f"{name}{equals}{folder / path}"
     return [value] if option.kind == "lines" else value
 

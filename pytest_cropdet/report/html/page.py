@@ -1,13 +1,9 @@
 """From records and what runs left to the page: order, sections, templates."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
-from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.figures import bounded_text, verdict_axis
 from pytest_cropdet.gate import one_per_limit
 from pytest_cropdet.report.check_texts import checks_text, count_verdicts
@@ -25,6 +21,8 @@ from pytest_cropdet.report.html.head_and_foot import (
     verdict_numbers,
 )
 from pytest_cropdet.report.html.old_and_new import against_section
+from pytest_cropdet.report.html.ranking import ranking_headline, ranking_numbers, ranking_sections
+from pytest_cropdet.report.html.rendering import render_page
 from pytest_cropdet.report.limit_rows import LimitRow, drop_verdict, limit_line, limit_rows, note
 from pytest_cropdet.report.records import MissingResult
 
@@ -117,17 +115,14 @@ def html_page(
     benchmarks: Sequence[Mapping[str, Any]] = (),
     checks: Sequence[Mapping[str, Any]] = (),
     pictures: Sequence[str | None] = (),
+    rankings: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the page as HTML, in one file without any address in it.
 
-    ``records``, ``benchmarks``, ``checks``: as in the JSON; failures are shown first. ``left``: what each gate left of
-    pictures (its :func:`~pytest_cropdet.report.gallery` under ``gallery``), and ``pictures``: of each check, as
-    base64 PNG, in the same order. ``CropdetError`` if Jinja2 is missing.
+    ``records``, ``benchmarks``, ``checks``, ``rankings``: as in the JSON; failures are shown first. ``left``: what
+    each gate left of pictures (its :func:`~pytest_cropdet.report.gallery` under ``gallery``), and ``pictures``: of each
+    check, as base64 PNG, in the same order. ``CropdetError`` if Jinja2 is missing.
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise CropdetError(f"the HTML report needs Jinja2 ({error}): pip install 'pytest-cropdet[report]'") from error
     left = left or [{}] * len(records)
     shown, budget = _within(pictures or [None] * len(checks), MOST_PICTURES)
     order = sorted(range(len(records)), key=lambda place: RECORD_ORDER.get(records[place]["verdict"], 0))
@@ -140,33 +135,17 @@ def html_page(
     if checks:
         articles.append(_checks("c1", checks, shown, command, versions))
     articles.sort(key=lambda each: RECORD_ORDER.get(each.verdict, 0))
+    articles += [_ranking(f"r{number}", each) for number, each in enumerate(rankings, 1)]
     articles += [_benchmark(f"b{number}", each, command, versions) for number, each in enumerate(benchmarks, 1)]
-    environment = Environment(
-        loader=PackageLoader("pytest_cropdet.report.html"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script, style = _file("script.js"), _file("style.css")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     gates = [each for each in articles if isinstance(each, _Gate)]
-    return environment.get_template("page.html").render(
+    return render_page(
+        "page.html",
         articles=articles,
         gates=gates,
         rows=sum(len(each.limits) for each in gates),
         only_drops=all(row.is_drop for each in gates for row, _ in each.limits),
         unfinished=unfinished,
         title=_title(records, checks, benchmarks, unfinished),
-        script=script,
-        style=style,
-        policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
-    )
-
-
-def _file(name: str) -> str:
-    return (
-        resources.files("pytest_cropdet.report.html").joinpath("templates").joinpath(name).read_text(encoding="utf-8")
     )
 
 
@@ -254,6 +233,18 @@ def _checks(
         facts=(),
         sections=[each for each in sections if each is not None],
         data_warnings=_data_warnings(checks),
+    )
+
+
+def _ranking(key: str, ranking: Mapping[str, Any]) -> _Article:
+    return _Article(
+        id=key,
+        name=f"Ranking: {ranking['name']}",
+        verdict="",
+        headline=ranking_headline(ranking),
+        facts=ranking_numbers(ranking),
+        sections=ranking_sections(ranking),
+        data_warnings=(),
     )
 
 
