@@ -145,7 +145,7 @@ def _announcement(plan: BenchmarkPlan, calls: int, seconds: float | None) -> str
 
 def _with_objects(samples: Sequence[Sample]) -> set[int]:
     """Return the ids of the categories of which there are objects."""
-    return {int(key) for sample in samples for key in sample.truth.categories[~sample.truth.crowd]}
+    return {int(key) for sample in samples for key in sample.truth.categories[sample.truth.counted]}
 
 
 def run_benchmark(

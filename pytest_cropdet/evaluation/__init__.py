@@ -37,6 +37,7 @@ from pytest_cropdet.evaluation.crop_tables import (
     build_detected,
     build_objects,
     kept_categories,
+    unchecked,
 )
 from pytest_cropdet.evaluation.interval import (
     Bounded,
@@ -122,5 +123,6 @@ __all__ = [
     "resampled_ratio",
     "size_classes",
     "subtract",
+    "unchecked",
     "z_score",
 ]

@@ -184,7 +184,7 @@ def _distances(one: Group, other: Group) -> dict[str, float | None]:
 def _whole_group(objects: Objects, subsets: Subsets, input_size: tuple[int, int], resize: str | None) -> Group:
     samples = objects.index.samples
     chosen = [
-        ~each.truth.crowd
+        each.truth.counted
         & np.isin(each.truth.categories, subsets.categories)
         & (each.truth.boxes[:, 2:] > each.truth.boxes[:, :2]).all(axis=1)
         for each in samples
