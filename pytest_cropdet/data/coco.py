@@ -23,6 +23,8 @@ __all__ = ["Annotations", "CocoDataset", "read_annotations"]
 class CocoDataset:
     """A data set read from a COCO JSON file; ``warnings`` counts what is odd in it and in images decoded so far."""
 
+    layout = "COCO JSON"
+
     def __init__(
         self,
         name: str,
@@ -52,7 +54,7 @@ class CocoDataset:
             note = partial(found.note, place, f"image {entry.file_name}")
             read = partial(_read_checked, file, (entry.width, entry.height), note)
             samples.append(Sample(entry.file_name, entry.width, entry.height, truths[image_id], read, file))
-        found.warn(str(path), stacklevel=4)
+        found.warn(str(path), stacklevel=5)
         return cls(str(path), tables.categories, samples, path, found)
 
     def __len__(self) -> int:

@@ -1,0 +1,255 @@
+"""Images and objects as flat columns: what a reader fills, what is checked over the whole set, and its samples.
+
+A million objects take some 60 bytes each; ground truth is made when a sample is taken.
+"""
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.data.category_files import CategoryIds
+from pytest_cropdet.data.coco_json import MOST_PIXELS, Faults
+from pytest_cropdet.data.coco_truth import OVERHANG, DataErrors
+from pytest_cropdet.data.data_warnings import DataWarnings
+from pytest_cropdet.data.images import Note, decode_image, read_image
+from pytest_cropdet.data.samples import GroundTruth, Sample
+from pytest_cropdet.errors import DataError
+from pytest_cropdet.geometry import Image, Mask, areas
+
+__all__ = ["TableDataset", "TruthTable"]
+
+Size = tuple[int, int]
+FEW_BOXES = 10  # that may all lie within one pixel by chance, if they are whole numbers
+CLIP_ADVICE = "to clip boxes that stick out: --cropdet-data-errors clip"
+Fetch = Callable[[Any], bytes]
+
+
+class TruthTable:
+    """The images and objects of a set while it is read. ``unit``: what messages call an entry ("object", "line").
+
+    Boxes are ``x0 y0 x1 y1`` in pixels of the image as shown.
+    """
+
+    def __init__(self, path: Path, unit: str = "object") -> None:
+        self.path, self.unit = path, unit
+        self.faults, self.found = Faults(path), DataWarnings()
+        self.names: list[str] = []
+        self.sizes = array("q")
+        self.sources: list[Any] = []
+        self.kinds: dict[Any, int] = {}
+        self._known: set[str] = set()
+        self._image, self._category, self._place = array("q"), array("q"), array("q")
+        self._boxes, self._areas = array("d"), array("d")
+        self._crowd, self._ignored = array("b"), array("b")
+        self._masks: dict[int, Mask] = {}
+
+    def add_image(self, name: str, size: Size, source: Any) -> int:
+        """Add an image and return its row. ``source``: its file, or what the set's ``fetch`` finds it by."""
+        width, height = size
+        if name in self._known:
+            raise DataError(f"{self.path}: the image {name} is listed twice")
+        if width < 1 or height < 1 or width * height > MOST_PIXELS:
+            raise DataError(
+                f"{self.path}: image {name}: a size of {width} x {height} pixels; images have 1 to {MOST_PIXELS:,}"
+            )
+        self._known.add(name)
+        self.names.append(name)
+        self.sizes.extend(size)
+        self.sources.append(source)
+        return len(self.names) - 1
+
+    def add(
+        self,
+        image: int,
+        category: int,
+        box: Sequence[float],
+        place: int,
+        *,
+        crowd: bool = False,
+        ignored: bool = False,
+        area: float | None = None,
+        mask: Mask | None = None,
+    ) -> None:
+        """Add an object of the image in row ``image``; ``place``: its number in the image's annotation."""
+        if mask is not None:
+            self._masks[len(self._image)] = mask
+        self._image.append(image)
+        self._category.append(category)
+        self._place.append(place)
+        self._boxes.extend(box)
+        self._crowd.append(crowd)
+        self._ignored.append(ignored)
+        self._areas.append(np.nan if area is None else area)
+
+    def kind(self, key: Any) -> int:
+        """Return a number that stands for a category while its id is not known: to :meth:`add`, until :meth:`settle`."""
+        return self.kinds.setdefault(key, len(self.kinds))
+
+    def settle(self, id_of: Callable[[Any], int | None], unknown: Callable[[Any], str]) -> None:
+        """Put ids in the place of the numbers that :meth:`kind` gave; ``unknown`` says what is wrong without one."""
+        keys = list(self.kinds)
+        ids = [id_of(key) for key in keys]
+        for row, kind in enumerate(self._category):
+            known = ids[kind]
+            if known is None:
+                self.faults.add(f"{self.where(self._image[row], self._place[row])}: {unknown(keys[kind])}")
+            else:
+                self._category[row] = known
+
+    def settle_names(self, labels: CategoryIds | None) -> dict[int, str]:
+        """Settle categories that are names, by a file or else in their order, and return the names by id."""
+        names = dict(enumerate(sorted(self.kinds), 1)) if labels is None else labels.names
+        ids = {name: number for number, name in names.items()} if labels is None else labels.ids
+        self.settle(ids.get, lambda name: "" if labels is None else labels.lacks(name))
+        return dict(names)
+
+    def where(self, image: int, place: int) -> str:
+        """Return what messages call an object."""
+        return f"image {self.names[image]}: {self.unit} {place}"
+
+    def dataset(
+        self,
+        layout: str,
+        categories: Mapping[int, str],
+        errors: DataErrors,
+        *,
+        fetch: Fetch | None = None,
+        named_only: bool = False,
+    ) -> "TableDataset":
+        """Check all objects and return the data set; ``DataError`` lists up to five that are wrong and counts all.
+
+        ``layout``: the format's name. ``named_only``: the set has no ids of its own, so only names can be paired.
+        """
+        if not self.names:
+            raise DataError(f"{self.path} lists no images")
+        sizes = np.array(self.sizes, dtype=np.float64).reshape(-1, 2)
+        image = np.array(self._image, dtype=np.int64)
+        given = np.array(self._boxes, dtype=np.float64).reshape(-1, 4)
+        boxes, advice = self._checked(given, sizes[image], image, errors)
+        self.faults.refuse(advice)
+        kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+        for row in np.setdiff1d(np.arange(len(boxes)), kept).tolist():
+            self.found.add("flat_box", self.where(int(image[row]), self._place[row]), row)
+        order = kept[np.argsort(image[kept], kind="stable")]
+        area = np.array(self._areas, dtype=np.float64)[order]
+        own = areas(boxes[order])
+        columns = {
+            "boxes": boxes[order],
+            "categories": np.array(self._category, dtype=np.int64)[order],
+            "ids": order + 1,
+            "crowd": np.array(self._crowd, dtype=np.bool_)[order],
+            "areas": np.where(np.isfinite(area) & (area >= 0), area, own),
+            "ignored": np.array(self._ignored, dtype=np.bool_)[order],
+        }
+        starts = np.searchsorted(image[order], np.arange(len(self.names) + 1))
+        self.found.warn(str(self.path), stacklevel=5)
+        return TableDataset(self, layout, categories, columns, starts, self._masks, fetch, named_only)
+
+    def _checked(
+        self, given: NDArray[np.float64], frames: NDArray[np.float64], image: NDArray[np.int64], errors: DataErrors
+    ) -> tuple[NDArray[np.float64], str]:
+        """Return the boxes cut to their images, and advice on those that stick out of them too far."""
+        finite = np.isfinite(given).all(axis=1)
+        turned = (given[:, 2:] < given[:, :2]).any(axis=1) & finite
+        for row in np.flatnonzero(~finite | turned).tolist():
+            what = "has its second corner before its first" if turned[row] else "is not finite"
+            self.faults.add(f"{self.where(int(image[row]), self._place[row])}: box {_box(given[row])} {what}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            beyond = np.concatenate([-given[:, :2], given[:, 2:] - frames], axis=1).max(axis=1, initial=-np.inf)
+        advice = ""
+        for row in np.flatnonzero(finite & ~turned & (beyond > OVERHANG)).tolist():
+            where = self.where(int(image[row]), self._place[row])
+            if errors == "clip":
+                self.found.add("clipped_box", where, row)
+                continue
+            width, height = frames[row]
+            self.faults.add(
+                f"{where}: box {_box(given[row])} (x0 y0 x1 y1) lies {beyond[row]:g} px outside its image of "
+                f"{width:.0f} x {height:.0f}"
+            )
+            advice = CLIP_ADVICE
+        return np.clip(np.nan_to_num(given), 0.0, np.tile(frames, 2)), advice
+
+    def refuse_normalised(self) -> None:
+        """Raise ``DataError`` if all boxes lie in 0 to 1, where the format has pixels."""
+        boxes = np.array(self._boxes, dtype=np.float64).reshape(-1, 4)
+        if not len(boxes) or not np.isfinite(boxes).all() or min(self.sizes) < 4:
+            return
+        fractions = bool((boxes % 1 != 0).any())
+        if boxes.max() <= 1.001 and boxes.min() >= -0.001 and (fractions or len(boxes) >= FEW_BOXES):
+            raise DataError(
+                f"{self.path}: all {len(boxes):,} boxes lie between 0 and 1, so they look normalised; boxes of this "
+                "format are in pixels: multiply x by the width of the image and y by its height"
+            )
+
+
+class TableDataset:
+    """A data set read from files; ``layout`` names the format, ``warnings`` counts what is odd.
+
+    ``named_only``: the format gives its categories no ids; those here are numbers in the order of the names, and a
+    detector can be paired with them by name alone.
+    """
+
+    def __init__(
+        self,
+        table: TruthTable,
+        layout: str,
+        categories: Mapping[int, str],
+        columns: Mapping[str, NDArray[Any]],
+        starts: NDArray[np.int64],
+        masks: Mapping[int, Mask],
+        fetch: Fetch | None,
+        named_only: bool,
+    ) -> None:
+        self.name, self.path, self.layout = str(table.path), table.path, layout
+        self.categories = dict(categories)
+        self.named_only = named_only
+        self.warnings = table.found
+        self._names, self._sizes, self._sources = table.names, table.sizes, table.sources
+        self._columns, self._starts, self._masks, self._fetch = columns, starts, masks, fetch
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> Sample:
+        row = range(len(self))[index]
+        name, size = self._names[row], (self._sizes[2 * row], self._sizes[2 * row + 1])
+        note = partial(self.warnings.note, row, f"image {name}")
+        source, path = self._sources[row], None
+        if self._fetch is None:
+            path = Path(source)
+            read: Callable[[], Image] = partial(_read_file, path, size, note)
+        else:
+            read = partial(_read_fetched, self._fetch, source, f"{name} of {self.path}", size, note)
+        return Sample(name, *size, self._truth(row), read, path)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[row] for row in range(len(self)))
+
+    def _truth(self, row: int) -> GroundTruth:
+        rows = slice(self._starts[row], self._starts[row + 1])
+        own = {name: values[rows] for name, values in self._columns.items()}
+        masks: tuple[Mask | None, ...] = ()
+        if self._masks:
+            masks = tuple(self._masks.get(number - 1) for number in own["ids"].tolist())
+        return GroundTruth(**own, masks=masks)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {len(self)} images, {len(self.categories)} categories)"
+
+
+def _read_file(path: Path, size: Size, note: Note) -> Image:
+    return read_image(path, size, note)
+
+
+def _read_fetched(fetch: Fetch, source: Any, name: str, size: Size, note: Note) -> Image:
+    return decode_image(fetch(source), name, size, note)
+
+
+def _box(values: NDArray[np.float64]) -> str:
+    return " ".join(f"{value:g}" for value in values)
