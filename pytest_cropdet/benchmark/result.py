@@ -22,7 +22,7 @@ from pytest_cropdet.benchmark.scores import (
     score,
     shifts,
 )
-from pytest_cropdet.data import HIGH_SCORE, LOW_SHARE, Dataset, Sample, select_categories
+from pytest_cropdet.data import HIGH_SCORE, LOW_SHARE, Dataset, Sample, as_dataset, select_categories
 from pytest_cropdet.detectors import as_handle, describe
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.evaluation import Bounded, best_f1_score
@@ -170,7 +170,7 @@ def benchmark_events(
 ) -> Iterator[Started | Advanced | Benchmark]:
     """Run a benchmark, yielding :class:`Started`, an :class:`Advanced` for each batch, and the :class:`Benchmark`."""
     begun = time.perf_counter()
-    handle = as_handle(detector)
+    handle, dataset = as_handle(detector), as_dataset(dataset)
     keys = BatchKeys.of(cache, handle)
     if keys is not None and not keys.recall_profile(handle):
         keys.keep_profile(handle)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_cropdet.data.named_categories import refuse_pairing_by_id
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.errors import DetectorError, SpecError
 
@@ -99,6 +100,7 @@ def reconcile(detector: Mapping[int, str] | None, dataset: Mapping[int, str], ne
     among them; ``DetectorError`` shows both lists. Without names, ids are taken as they are.
     """
     if detector is None:
+        refuse_pairing_by_id(dataset)
         return CategoryMap("id", {key: key for key in dataset}, dataset)
     by_name = {_plain(name): key for key, name in dataset.items()}
     ids = {key: by_name[_plain(name)] for key, name in detector.items() if _plain(name) in by_name}

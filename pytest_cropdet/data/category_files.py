@@ -10,7 +10,7 @@ from pytest_cropdet.files import read_file
 
 __all__ = ["CategoryIds", "decode_text", "read_category_file"]
 
-LARGEST = 16 << 20  # bytes
+_LARGEST = 16 << 20  # bytes
 _ITEM = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'((?:[^\'\\\n]|\\.)*)\'|#[^\n]*|([\w.+-]+)|([{}:<>,;])')
 _OPEN, _CLOSE = ("{", "<"), ("}", ">")
 
@@ -41,7 +41,7 @@ class CategoryIds:
         return f"the category {name[:60]!r} is not in {self.path}, which has {known}"
 
 
-def decode_text(path: Path, what: str, limit: int = LARGEST) -> str:
+def decode_text(path: Path, what: str, limit: int = _LARGEST) -> str:
     """Return the text of a file in UTF-8, or in UTF-16 with its byte order mark; ``DataError`` names any other."""
     try:
         size = path.stat().st_size
@@ -114,7 +114,7 @@ def _read_label_map(text: str, found: CategoryIds) -> None:
             key = ""
     if depth or text[place:].strip():
         raise DataError(
-            f'{found.path}: not a label map near {text[place : place + 30].strip()!r}; it has item {{ id: 1 name: "..." }}'
+            f"{found.path}: not a label map near {text[place : place + 30].strip()!r}; it has item {{ id: 1 name: a }}"
         )
 
 

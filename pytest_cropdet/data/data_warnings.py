@@ -80,7 +80,7 @@ _TEXTS = {  # kind: one of it, several of it, what it means
     "counts_from_0": (
         "box begins at 0, but Pascal VOC counts pixels from 1",
         "boxes begin at 0, but Pascal VOC counts pixels from 1",
-        "boxes are read as counted from 1; if the tool that wrote them counts from 0, they are 1 px too far left and up",
+        "they are read as counted from 1; if the tool that wrote them counts from 0, all are 1 px too large",
     ),
     "repeated_box": (
         "line repeats the line of another object and is left out",

@@ -16,7 +16,7 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class ImageFolder:
-    """The pictures of a folder and of the folders in it, by name. Sizes are read from the heads of the files; no pixel is decoded."""
+    """The pictures of a folder and of the folders in it, by name; sizes are those in the heads of the files."""
 
     categories: Mapping[int, str] = {}
     layout = "images without annotations"

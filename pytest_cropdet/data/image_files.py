@@ -8,11 +8,20 @@ from pytest_cropdet.data.image_headers import read_header
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import read_file, refuse_pointer, refuse_special
 
-__all__ = ["IMAGE_ENDINGS", "ImageNames", "image_size", "images_below", "leads_out", "list_names", "size_of_bytes"]
+__all__ = [
+    "IMAGE_ENDINGS",
+    "ImageNames",
+    "image_size",
+    "images_below",
+    "leads_out",
+    "list_names",
+    "path_exists",
+    "size_of_bytes",
+]
 
 IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-HEAD = 1 << 16  # bytes in which nearly every file says its size
-NAMED = 3  # missing files that a message names
+_HEAD = 1 << 16  # bytes in which nearly every file says its size
+_NAMED = 3  # missing files that a message names
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -31,13 +40,13 @@ def image_size(path: Path) -> tuple[int, int]:
     refuse_pointer(path, "the image")
     try:
         with path.open("rb") as stream:
-            head = stream.read(HEAD)
+            head = stream.read(_HEAD)
     except OSError as error:
         raise DataError(f"cannot read the image {path}: {error.strerror or error}") from error
     try:
         return size_of_bytes(head, str(path))
     except DataError:
-        if len(head) < HEAD:
+        if len(head) < _HEAD:
             raise
     return size_of_bytes(read_file(path, "the image"), str(path))
 
@@ -90,8 +99,8 @@ def list_names(names: Iterable[str]) -> str:
     'a, b, c and 1 more'
     """
     every = list(names)
-    more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
-    return ", ".join(every[:NAMED]) + more
+    more = f" and {len(every) - _NAMED:,} more" if len(every) > _NAMED else ""
+    return ", ".join(every[:_NAMED]) + more
 
 
 def leads_out(name: str) -> bool:
@@ -102,3 +111,11 @@ def leads_out(name: str) -> bool:
     """
     plain = name.replace("\\", "/")
     return plain.startswith("/") or plain[1:3] == ":/" or ".." in plain.split("/")
+
+
+def path_exists(path: Path) -> bool:
+    """Return whether there is anything at a path; a name that no file can have is not there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

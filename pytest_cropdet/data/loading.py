@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_cropdet.data.dataset import Dataset
+from pytest_cropdet.data.image_files import path_exists
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import refuse_special
 from pytest_cropdet.settings import check_choice
@@ -16,18 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["find_data", "load_annotations", "load_dataset", "name_layout"]
 
-RECOGNISED = (
+_RECOGNISED = (
     "a COCO JSON, or a folder with exactly one",
     "Pascal VOC: a folder with Annotations/ and JPEGImages/, or XML files beside images; or a list in its ImageSets/",
     "YOLO: a data.yaml, a folder with one, a folder with images/ and labels/, or a .txt list of images",
     "TFRecord of the TF Object Detection API: a file, a folder, or a pattern such as 'val-*'",
     "CSV: filename,width,height,class,xmin,ymin,xmax,ymax, or path,x1,y1,x2,y2,class_name without a first row of names",
 )
-CONVERT = "Other formats: convert them with supervision or globox (docs/data.md shows how)"
-SHOWN = 8  # names of a folder that an error shows
+_CONVERT = "Other formats: convert them with supervision or globox (docs/data.md shows how)"
+_SHOWN = 8  # names of a folder that an error shows
 
 
-class Layout(Protocol):
+class _Layout(Protocol):
     """A data set that was recognised by its files, not read yet."""
 
     @property
@@ -94,13 +95,13 @@ def name_layout(path: str | Path) -> str | None:
         return None
 
 
-def find_data(path: Path) -> Layout:
+def find_data(path: Path) -> _Layout:
     """Return what the files of ``path`` are; ``DataError`` lists what is recognised, and what is there."""
     from pytest_cropdet.data.readers.tfrecord import TfRecordLayout
 
     if path.is_dir():
         return _in_folder(path)
-    if not _exists(path):
+    if not path_exists(path):
         pattern = TfRecordLayout.of(path) if any(letter in path.name for letter in "*?[") else None
         if pattern is not None:
             return pattern
@@ -116,7 +117,7 @@ def find_data(path: Path) -> Layout:
     raise DataError(f"cannot read the data set {path}: its format is not recognised. {_recognised()}")
 
 
-def _finders() -> list[Callable[[Path], Layout | None]]:
+def _finders() -> list[Callable[[Path], _Layout | None]]:
     from pytest_cropdet.data.readers.csv_rows import CsvLayout
     from pytest_cropdet.data.readers.tfrecord import TfRecordLayout
     from pytest_cropdet.data.readers.voc import VocLayout
@@ -125,7 +126,7 @@ def _finders() -> list[Callable[[Path], Layout | None]]:
     return [VocLayout.of, YoloLayout.of, CsvLayout.of, TfRecordLayout.of]
 
 
-def _in_folder(path: Path) -> Layout:
+def _in_folder(path: Path) -> _Layout:
     try:
         jsons = _jsons(path)
         if len(jsons) == 1 and _looks_like_coco(jsons[0]):
@@ -151,27 +152,20 @@ def _json_of(path: Path) -> Path:
     found = _jsons(path)
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
-        inside = sorted(each.relative_to(path).as_posix() for each in path.glob("*/*.json"))[:SHOWN]
+        inside = sorted(each.relative_to(path).as_posix() for each in path.glob("*/*.json"))[:_SHOWN]
         there = sorted(each.name + "/" * each.is_dir() for each in path.iterdir())
-        more = f" and {len(there) - SHOWN:,} more" if len(there) > SHOWN else ""
+        more = f" and {len(there) - _SHOWN:,} more" if len(there) > _SHOWN else ""
         raise DataError(
             f"the folder {path} must hold exactly one .json file to be a data set; found {names}"
             + (f"; in its folders: {', '.join(inside)}" if inside else "")
-            + f".\n{_recognised()}\nIn the folder: {', '.join(there[:SHOWN]) or 'nothing'}{more}."
+            + f".\n{_recognised()}\nIn the folder: {', '.join(there[:_SHOWN]) or 'nothing'}{more}."
             "\nImages alone, without annotations: --cropdet-images DIR without --cropdet-data"
         )
     return found[0]
 
 
 def _recognised() -> str:
-    return "Recognised are:\n  " + "\n  ".join(RECOGNISED) + f"\n{CONVERT}"
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
+    return "Recognised are:\n  " + "\n  ".join(_RECOGNISED) + f"\n{_CONVERT}"
 
 
 def _may_be_json(path: Path) -> bool:

@@ -17,16 +17,17 @@ from pytest_cropdet.data.coco_json import MOST_PIXELS, Faults
 from pytest_cropdet.data.coco_truth import OVERHANG, DataErrors
 from pytest_cropdet.data.data_warnings import DataWarnings
 from pytest_cropdet.data.images import Note, decode_image, read_image
+from pytest_cropdet.data.named_categories import NamedCategories
 from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.geometry import Image, Mask, areas
 
 __all__ = ["TableDataset", "TruthTable"]
 
-Size = tuple[int, int]
-FEW_BOXES = 10  # that may all lie within one pixel by chance, if they are whole numbers
-CLIP_ADVICE = "to clip boxes that stick out: --cropdet-data-errors clip"
-Fetch = Callable[[Any], bytes]
+_Size = tuple[int, int]
+_FEW_BOXES = 10  # that may all lie within one pixel by chance, if they are whole numbers
+_CLIP_ADVICE = "to clip boxes that stick out: --cropdet-data-errors clip"
+_Fetch = Callable[[Any], bytes]
 
 
 class TruthTable:
@@ -48,7 +49,7 @@ class TruthTable:
         self._crowd, self._ignored = array("b"), array("b")
         self._masks: dict[int, Mask] = {}
 
-    def add_image(self, name: str, size: Size, source: Any) -> int:
+    def add_image(self, name: str, size: _Size, source: Any) -> int:
         """Add an image and return its row. ``source``: its file, or what the set's ``fetch`` finds it by."""
         width, height = size
         if name in self._known:
@@ -87,7 +88,7 @@ class TruthTable:
         self._areas.append(np.nan if area is None else area)
 
     def kind(self, key: Any) -> int:
-        """Return a number that stands for a category while its id is not known: to :meth:`add`, until :meth:`settle`."""
+        """Return a number that stands for a category until :meth:`settle` puts its id in its place."""
         return self.kinds.setdefault(key, len(self.kinds))
 
     def settle(self, id_of: Callable[[Any], int | None], unknown: Callable[[Any], str]) -> None:
@@ -118,7 +119,7 @@ class TruthTable:
         categories: Mapping[int, str],
         errors: DataErrors,
         *,
-        fetch: Fetch | None = None,
+        fetch: _Fetch | None = None,
         named_only: bool = False,
     ) -> "TableDataset":
         """Check all objects and return the data set; ``DataError`` lists up to five that are wrong and counts all.
@@ -155,7 +156,7 @@ class TruthTable:
     ) -> tuple[NDArray[np.float64], str]:
         """Return the boxes cut to their images, and advice on those that stick out of them too far."""
         finite = np.isfinite(given).all(axis=1)
-        turned = (given[:, 2:] < given[:, :2]).any(axis=1) & finite
+        turned = np.asarray((given[:, 2:] < given[:, :2]).any(axis=1)) & finite
         for row in np.flatnonzero(~finite | turned).tolist():
             what = "has its second corner before its first" if turned[row] else "is not finite"
             self.faults.add(f"{self.where(int(image[row]), self._place[row])}: box {_box(given[row])} {what}")
@@ -172,7 +173,7 @@ class TruthTable:
                 f"{where}: box {_box(given[row])} (x0 y0 x1 y1) lies {beyond[row]:g} px outside its image of "
                 f"{width:.0f} x {height:.0f}"
             )
-            advice = CLIP_ADVICE
+            advice = _CLIP_ADVICE
         return np.clip(np.nan_to_num(given), 0.0, np.tile(frames, 2)), advice
 
     def refuse_normalised(self) -> None:
@@ -181,7 +182,7 @@ class TruthTable:
         if not len(boxes) or not np.isfinite(boxes).all() or min(self.sizes) < 4:
             return
         fractions = bool((boxes % 1 != 0).any())
-        if boxes.max() <= 1.001 and boxes.min() >= -0.001 and (fractions or len(boxes) >= FEW_BOXES):
+        if boxes.max() <= 1.001 and boxes.min() >= -0.001 and (fractions or len(boxes) >= _FEW_BOXES):
             raise DataError(
                 f"{self.path}: all {len(boxes):,} boxes lie between 0 and 1, so they look normalised; boxes of this "
                 "format are in pixels: multiply x by the width of the image and y by its height"
@@ -191,8 +192,7 @@ class TruthTable:
 class TableDataset:
     """A data set read from files; ``layout`` names the format, ``warnings`` counts what is odd.
 
-    ``named_only``: the format gives its categories no ids; those here are numbers in the order of the names, and a
-    detector can be paired with them by name alone.
+    ``named_only``: the format gives its categories no ids, so they are :class:`NamedCategories`.
     """
 
     def __init__(
@@ -203,12 +203,11 @@ class TableDataset:
         columns: Mapping[str, NDArray[Any]],
         starts: NDArray[np.int64],
         masks: Mapping[int, Mask],
-        fetch: Fetch | None,
+        fetch: _Fetch | None,
         named_only: bool,
     ) -> None:
         self.name, self.path, self.layout = str(table.path), table.path, layout
-        self.categories = dict(categories)
-        self.named_only = named_only
+        self.categories: Mapping[int, str] = NamedCategories(categories) if named_only else dict(categories)
         self.warnings = table.found
         self._names, self._sizes, self._sources = table.names, table.sizes, table.sources
         self._columns, self._starts, self._masks, self._fetch = columns, starts, masks, fetch
@@ -243,11 +242,11 @@ class TableDataset:
         return f"{type(self).__name__}({self.name!r}, {len(self)} images, {len(self.categories)} categories)"
 
 
-def _read_file(path: Path, size: Size, note: Note) -> Image:
+def _read_file(path: Path, size: _Size, note: Note) -> Image:
     return read_image(path, size, note)
 
 
-def _read_fetched(fetch: Fetch, source: Any, name: str, size: Size, note: Note) -> Image:
+def _read_fetched(fetch: _Fetch, source: Any, name: str, size: _Size, note: Note) -> Image:
     return decode_image(fetch(source), name, size, note)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_cropdet.causes import Explainer, Explanation, try_mitigations
 from pytest_cropdet.crops import Plan, choose_samples, make_plan, refuse_without_truth, shuffled
-from pytest_cropdet.data import CategoryMap, Dataset, Sample, load_annotations, select_categories
+from pytest_cropdet.data import CategoryMap, Dataset, Sample, as_dataset, load_annotations, select_categories
 from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.evaluation import CropIndex, build_objects, kept_categories
@@ -46,7 +46,8 @@ Event = Started | Advanced | Finished
 def run(detector: Any, dataset: Dataset, settings: RunSettings | None = None, **changes: Any) -> Run:
     """Return what crops cost a detector on a data set.
 
-    ``detector``: anything :class:`~pytest_cropdet.Detector` describes. ``changes``: fields of
+    ``detector``: anything :class:`~pytest_cropdet.Detector` describes. ``dataset``: a
+    :class:`~pytest_cropdet.Dataset`, a list of samples, or a data set of MAITE. ``changes``: fields of
     :class:`~pytest_cropdet.settings.RunSettings`. ``run.check()`` judges the limits that they state, and so does
     ``run.verdict``; without a limit compare ``run.drop <= 0.05`` to gate it.
     """
@@ -81,7 +82,7 @@ def events(
     of the run in reports, the ``page`` about it, and what is to ``watch`` while it is explained later on.
     """
     begun = time.perf_counter()
-    handle = as_handle(detector)
+    handle, dataset = as_handle(detector), as_dataset(dataset)
     keys = BatchKeys.of(cache, handle)
     if keys is not None and not keys.recall_profile(handle):
         keys.keep_profile(handle)

@@ -29,7 +29,8 @@ def check_options(config: pytest.Config) -> None:
         if not _FACTORY.fullmatch(model.spec) or model.spec.partition(":")[0] in DETECTOR_KINDS:
             load_detector(model.spec)
     for each in choices(config, "data"):
-        _check_there("--cropdet-data ", each.spec, "file or folder")
+        if not any(letter in each.spec for letter in "*?["):  # a pattern; what it fits, loading finds
+            _check_there("--cropdet-data ", each.spec, "file or folder")
     if not choices(config, "model"):
         parse_description(setting(config, "detector"), "", ())
     _check_places(config)

@@ -26,7 +26,7 @@ OF_RUNS = tuple(each for each in options_of(RunSettings).values() if each.help)
 _OF_TESTS = (
     Option("model", "lines", (), "[NAME=]PATH", "detector to gate: a path, kind:path or package.module:factory"),
     Option("detector", "lines", (), "KEY=VALUE", "a convention of the detector, such as units=pixels; NAME:KEY=VALUE"),
-    Option("data", "lines", (), "[NAME=]PATH", "data set to gate on: a COCO JSON, or a folder with exactly one"),
+    Option("data", "lines", (), "[NAME=]PATH", "data set to gate on: COCO, VOC, YOLO, TFRecord or CSV"),
     Option(
         "images",
         "path",
@@ -34,6 +34,14 @@ _OF_TESTS = (
         "DIR",
         "folder of the pictures (default: beside the JSON, or images/ there)",
         reads="folder",
+    ),
+    Option(
+        "data_labels",
+        "path",
+        None,
+        "FILE",
+        "ids of the data set's categories: a label map (.pbtxt), a CSV name,id, or a list",
+        reads="file",
     ),
     Option(
         "data_errors",
@@ -89,10 +97,10 @@ _OF_SESSION = (  # which no marker takes
 )
 # The order in which help and docs/options.md show them; what is not named here comes last.
 _SHOWN = """
-    model detector data images data_errors train_data crops max_crops max_drop min_ratio min_crop_ap metric categories
-    min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain fill
-    both_orders try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json report objects
-    detections
+    model detector data images data_labels data_errors train_data crops max_crops max_drop min_ratio min_crop_ap metric
+    categories min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks
+    explain fill both_orders try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json
+    report objects detections
 """
 
 

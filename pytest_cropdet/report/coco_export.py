@@ -127,7 +127,7 @@ def _info(run: Run, name: str, table: Detected, exact: OneBox) -> dict[str, Any]
             "how": (
                 "objects that do not count have iscrowd 1, or 'ignored' where one detection of each is set aside; "
                 "detections that lie mostly outside of the window, or are of a category that is not checked in the "
-                f"image, have 'stray'; what is ignored or stray has the area {IGNORED_AREA:g}, so that evaluators leave it out"
+                f"image, have 'stray'; both have the area {IGNORED_AREA:g}, so that evaluators leave them out"
             ),
         },
         "two_boxes": {

@@ -18,9 +18,9 @@ from pytest_cropdet.files import refuse_special
 
 __all__ = ["CsvLayout"]
 
-LARGEST_CSV = 1 << 30  # bytes
-SNIFFED = 4096  # bytes by which the delimiter is found; the sniffer's patterns are slow on long text
-DELIMITERS = ",;\t|"
+_LARGEST_CSV = 1 << 30  # bytes
+_SNIFFED = 4096  # bytes by which the delimiter is found; the sniffer's patterns are slow on long text
+_DELIMITERS = ",;\t|"
 _COLUMNS = {  # column: its spellings
     "image": ("filename", "file_name", "image", "image_path", "path", "file"),
     "width": ("width", "image_width"),
@@ -31,9 +31,9 @@ _COLUMNS = {  # column: its spellings
     "x1": ("xmax", "x_max", "x2", "right"),
     "y1": ("ymax", "y_max", "y2", "bottom"),
 }
-NEEDED = ("image", "name", "x0", "y0", "x1", "y1")
-RETINANET = {"image": 0, "x0": 1, "y0": 2, "x1": 3, "y1": 4, "name": 5}
-EXPECTED = (
+_NEEDED = ("image", "name", "x0", "y0", "x1", "y1")
+_RETINANET = {"image": 0, "x0": 1, "y0": 2, "x1": 3, "y1": 4, "name": 5}
+_EXPECTED = (
     "filename,width,height,class,xmin,ymin,xmax,ymax (in any order, named in the first row), or without names "
     "path,x1,y1,x2,y2,class_name"
 )
@@ -183,8 +183,8 @@ def _is_class_list(path: Path) -> bool:
     """Return whether a CSV has rows of a name and a number alone."""
     try:
         with path.open("rb") as stream:
-            lines = stream.read(SNIFFED).decode("utf-8-sig", "replace").splitlines()[:-1] if path.is_file() else []
-        if path.is_file() and path.stat().st_size < SNIFFED:
+            lines = stream.read(_SNIFFED).decode("utf-8-sig", "replace").splitlines()[:-1] if path.is_file() else []
+        if path.is_file() and path.stat().st_size < _SNIFFED:
             lines = decode_text(path, "the list of classes").splitlines()
     except (OSError, DataError):
         return False
@@ -194,24 +194,24 @@ def _is_class_list(path: Path) -> bool:
 
 def _table(path: Path) -> tuple[Iterator[tuple[int, list[str]]], dict[str, int]]:
     """Return the rows with objects, each with its number, and the places of the columns."""
-    text = decode_text(path, "the data set", LARGEST_CSV)
+    text = decode_text(path, "the data set", _LARGEST_CSV)
     if not text.strip():
         raise DataError(f"the data set {path} is an empty file; a CSV was expected")
-    start = "\n".join(text[:SNIFFED].splitlines()[:20])
+    start = "\n".join(text[:_SNIFFED].splitlines()[:20])
     try:
-        delimiter = csv.Sniffer().sniff(start, DELIMITERS).delimiter
+        delimiter = csv.Sniffer().sniff(start, _DELIMITERS).delimiter
     except csv.Error:
         delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    if delimiter not in DELIMITERS:
+    if delimiter not in _DELIMITERS:
         delimiter = ","
     rows = _rows(text, delimiter, path)
     first = next(rows, (1, []))
     columns = _named_columns(first[1])
     if columns is not None:
         return rows, columns
-    if len(first[1]) != len(RETINANET) or not _is_retinanet(first[1]):
-        raise DataError(f"{path}: the first row is {delimiter.join(first[1])[:80]!r}; expected the columns {EXPECTED}")
-    return _rows(text, delimiter, path), RETINANET
+    if len(first[1]) != len(_RETINANET) or not _is_retinanet(first[1]):
+        raise DataError(f"{path}: the first row is {delimiter.join(first[1])[:80]!r}; expected the columns {_EXPECTED}")
+    return _rows(text, delimiter, path), _RETINANET
 
 
 def _rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -234,7 +234,7 @@ def _named_columns(row: Sequence[str]) -> dict[str, int] | None:
         place = next((cells.index(name) for name in spellings if name in cells), None)
         if place is not None:
             found[key] = place
-    return found if all(key in found for key in NEEDED) else None
+    return found if all(key in found for key in _NEEDED) else None
 
 
 def _is_retinanet(row: Sequence[str]) -> bool:

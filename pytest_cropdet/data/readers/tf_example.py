@@ -9,12 +9,12 @@ from pytest_cropdet.errors import DataError
 
 __all__ = ["parse_example"]
 
-Values = list[bytes] | list[float] | list[int]
-MOST_VALUES = 1 << 20  # of one feature
+_Values = list[bytes] | list[float] | list[int]
+_MOST_VALUES = 1 << 20  # of one feature
 _KINDS = (("bytes_list", "BytesList", 12), ("float_list", "FloatList", 2), ("int64_list", "Int64List", 3))
 
 
-def parse_example(data: bytes, wanted: Collection[str], where: str) -> tuple[dict[str, Values], list[str]]:
+def parse_example(data: bytes, wanted: Collection[str], where: str) -> tuple[dict[str, _Values], list[str]]:
     """Return the ``wanted`` features of a serialised Example, and the names of all that it has.
 
     ``DataError`` if it is none. ``where``: what messages call it.
@@ -25,15 +25,15 @@ def parse_example(data: bytes, wanted: Collection[str], where: str) -> tuple[dic
         message.ParseFromString(data)
     except failed as error:
         raise DataError(f"{where} is no tf.train.Example: {error}") from error
-    found: dict[str, Values] = {}
+    found: dict[str, _Values] = {}
     features: Mapping[str, Any] = message.features.feature
     for name in features:
         if name not in wanted:
             continue
         kind = features[name].WhichOneof("kind")
         values = () if kind is None else getattr(features[name], kind).value
-        if len(values) > MOST_VALUES:
-            raise DataError(f"{where}: {name} has {len(values):,} values; at most {MOST_VALUES:,} are read")
+        if len(values) > _MOST_VALUES:
+            raise DataError(f"{where}: {name} has {len(values):,} values; at most {_MOST_VALUES:,} are read")
         found[name] = list(values)
     return found, sorted(features)
 
@@ -50,9 +50,7 @@ def _example() -> Any:
     feature = file.message_type.add(name="Feature")
     feature.oneof_decl.add(name="kind")
     for number, (field, name, _) in enumerate(_KINDS, 1):
-        feature.field.add(
-            name=field, number=number, label=1, type=11, type_name=f".cropdet.{name}", oneof_index=0
-        )
+        feature.field.add(name=field, number=number, label=1, type=11, type_name=f".cropdet.{name}", oneof_index=0)
     features = file.message_type.add(name="Features")
     entry = features.nested_type.add(name="FeatureEntry")
     entry.options.map_entry = True

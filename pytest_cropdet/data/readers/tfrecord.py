@@ -23,12 +23,14 @@ from pytest_cropdet.geometry import Mask
 
 __all__ = ["RecordImages", "TfRecordLayout"]
 
-_NAMED = re.compile(r"\.(tf_?records?|record|tfrec)(\.gz|-\d{5}-of-\d{5}(\.gz)?)?$|-\d{5}-of-\d{5}(\.gz)?$", re.IGNORECASE)
+_NAMED = re.compile(
+    r"\.(tf_?records?|record|tfrec)(\.gz|-\d{5}-of-\d{5}(\.gz)?)?$|-\d{5}-of-\d{5}(\.gz)?$", re.IGNORECASE
+)
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})(\.gz)?$")
 _IMAGE = "image/encoded"
 _BOX = tuple(f"image/object/bbox/{each}" for each in ("xmin", "ymin", "xmax", "ymax"))
 _LABEL, _TEXT, _MASK = "image/object/class/label", "image/object/class/text", "image/object/mask"
-Kind = tuple[int | None, str | None]  # label and text
+_Kind = tuple[int | None, str | None]  # label and text
 _FLAGS = {
     "crowd": ("image/object/is_crowd", "image/object/group_of"),
     "ignored": ("image/object/difficult",),
@@ -36,7 +38,7 @@ _FLAGS = {
 _AREA, _SIZE = "image/object/area", ("image/width", "image/height")
 _ID = ("image/filename", "image/source_id")
 _WANTED = {_IMAGE, *_BOX, _LABEL, _TEXT, _MASK, *_FLAGS["crowd"], *_FLAGS["ignored"], _AREA, *_SIZE, *_ID}
-SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
+_SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,11 @@ def _check_shards(path: Path, files: Sequence[Path]) -> None:
     """Refuse a folder or a pattern of which shards are missing; a single file is taken as it is named."""
     if len(files) < 2:
         return
-    named = [(each.name[: found.start()], int(found[1]), int(found[2])) for each in files if (found := _SHARD.search(each.name))]
+    named = [
+        (each.name[: found.start()], int(found[1]), int(found[2]))
+        for each in files
+        if (found := _SHARD.search(each.name))
+    ]
     sets = sorted({(prefix, total) for prefix, _, total in named})
     if named and (len(sets) > 1 or len(named) < len(files)):
         names = list_names(f"{prefix}-*" for prefix, _ in sets)
@@ -127,26 +133,33 @@ class _Records:
         encoded = features.get(_IMAGE, [])
         if len(encoded) != 1 or not isinstance(encoded[0], bytes):
             known = ", ".join(names[:8])
-            raise DataError(f"{where} has no {_IMAGE}, so it is not of the TF Object Detection API; it has {known or 'nothing'}")
+            raise DataError(
+                f"{where} has no {_IMAGE}, so it is not of the TF Object Detection API; it has {known or 'nothing'}"
+            )
         said = self._size(features, where)
         size = size_of_bytes(encoded[0], f"in {where}") if said is None else said
         image = self.table.add_image(self._name(features, where), size, source)
         columns = [self._column(features, name, None, where) for name in _BOX]
         count = len(columns[0])
         if any(len(column) != count for column in columns):
-            raise DataError(f"{where}: xmin, ymin, xmax, ymax have {', '.join(str(len(each)) for each in columns)} values")
+            raise DataError(
+                f"{where}: xmin, ymin, xmax, ymax have {', '.join(str(len(each)) for each in columns)} values"
+            )
         kinds = self._kinds(features, count, where)
         flags = {
-            key: [any(bool(value) for value in row) for row in zip(*(self._column(features, name, count, where) for name in names), strict=True)]
+            key: [
+                any(bool(value) for value in row)
+                for row in zip(*(self._column(features, name, count, where) for name in names), strict=True)
+            ]
             for key, names in _FLAGS.items()
         }
         area = features.get(_AREA) or []
         masks = self._masks(features, count, size, where)
         for row, corners in enumerate(zip(*columns, strict=True)):
-            if not all(-SLACK <= value <= 1 + SLACK for value in corners):
+            if not all(-_SLACK <= value <= 1 + _SLACK for value in corners):
                 self.table.faults.add(
-                    f"{self.table.where(image, row + 1)}: box {' '.join(f'{value:g}' for value in corners)} is outside of 0 to "
-                    "1; boxes of a TFRecord are in sides of the image"
+                    f"{self.table.where(image, row + 1)}: box {' '.join(f'{value:g}' for value in corners)} is outside "
+                    "of 0 to 1; boxes of a TFRecord are in sides of the image"
                 )
                 continue
             box = [value * size[place % 2] for place, value in enumerate(corners)]
@@ -169,12 +182,12 @@ class _Records:
             names, ids, made_up = self._own_categories()
         listed = ", ".join(f"{key} {name}" for key, name in list(names.items())[:20])
 
-        def id_of(kind: Kind) -> int | None:
+        def id_of(kind: _Kind) -> int | None:
             number, text = kind
             found = number if text is None else ids.get(text)
             return found if found in names else None
 
-        def unknown(kind: Kind) -> str:
+        def unknown(kind: _Kind) -> str:
             number, text = kind
             shown = number if text is None else repr(text[:60])
             return f"unknown category {shown}; {'the label map' if self.labels else 'the set'} has {listed}"
@@ -190,8 +203,8 @@ class _Records:
             if len(self.table.kinds) != len(texts) or len(numbers) != len(texts):
                 odd = ", ".join(f"{number} {text}" for number, text in sorted(self.table.kinds, key=str)[:10])
                 raise DataError(
-                    f"{self.table.path}: the records pair labels and texts in several ways ({odd}); name the label map: "
-                    "--cropdet-data-labels FILE.pbtxt"
+                    f"{self.table.path}: the records pair labels and texts in several ways ({odd}); name the label "
+                    "map: --cropdet-data-labels FILE.pbtxt"
                 )
             pairs = {number: text for number, text in self.table.kinds if number is not None and text is not None}
             return dict(sorted(pairs.items())), {text: number for number, text in pairs.items()}, False
@@ -227,7 +240,7 @@ class _Records:
             raise DataError(f"{where}: {name} has {len(values)} values for {count} boxes")
         return values
 
-    def _kinds(self, features: dict[str, Any], count: int, where: str) -> list[Kind]:
+    def _kinds(self, features: dict[str, Any], count: int, where: str) -> list[_Kind]:
         labels, texts = features.get(_LABEL) or [], features.get(_TEXT) or []
         for name, values, kind in ((_LABEL, labels, int), (_TEXT, texts, bytes)):
             if values and (len(values) != count or not isinstance(values[0], kind)):

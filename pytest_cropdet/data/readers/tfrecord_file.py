@@ -1,7 +1,7 @@
 """The file format of TFRecords: lengths, contents and their checksums, read one record at a time.
 
-A record is 8 bytes of length, 4 of its checksum, the content, and 4 of that one's checksum (CRC-32C, masked). In a plain
-file a record is found by its place; a gzip file has to be unpacked from its beginning up to it.
+A record is 8 bytes of length, 4 of its checksum, the content, and 4 of that one's checksum (CRC-32C, masked). In a
+plain file a record is found by its place; a gzip file has to be unpacked from its beginning up to it.
 """
 
 import gzip
@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from pytest_cropdet.data.optional import import_extra
 from pytest_cropdet.errors import DataError
@@ -18,7 +18,7 @@ from pytest_cropdet.files import refuse_pointer, refuse_special
 
 __all__ = ["GZIP", "RecordFile", "is_record_file"]
 
-LARGEST_RECORD = 1 << 26  # bytes; an image and its annotations
+_LARGEST_RECORD = 1 << 26  # bytes; an image and its annotations
 GZIP = b"\x1f\x8b"
 _HEAD = 12
 
@@ -33,7 +33,8 @@ class RecordFile:
         self._crc = import_extra("google_crc32c", "a TFRecord")
         with path.open("rb") as stream:
             self.zipped = stream.read(2) == GZIP
-        self._lock, self._stream, self._at = Lock(), None, 0
+        self._lock, self._at = Lock(), 0
+        self._stream: IO[bytes] | None = None
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Yield place and content of each record, checksums checked."""
@@ -48,31 +49,37 @@ class RecordFile:
                 number += 1
 
     def at(self, place: int) -> bytes:
-        """Return the record at a place, checksums checked."""
+        """Return the record at a place, checksums checked. In a gzip file, one that lies before costs a new start."""
+        where = f"the record at byte {place:,}"
+        if not self.zipped:
+            with self._open() as stream:
+                stream.seek(place)
+                return self._there(stream, where)
         with self._lock:
             if self._stream is None or self._at > place:
                 self.close()
                 self._stream, self._at = self._open(), 0
-            where = f"the record at byte {place:,}"
-            if self.zipped:
-                while self._at < place:  # in steps, so that what lies between is never in memory at once
-                    step = len(self._read(self._stream, min(1 << 20, place - self._at), where))
-                    if not step:
-                        raise DataError(f"{self.path}: {where} is missing: the file has changed")
-                    self._at += step
-            else:
-                self._stream.seek(place)
-            content = self._record(self._stream, where)
-            if content is None:
-                raise DataError(f"{self.path}: {where} is missing: the file has changed")
+            while self._at < place:  # in steps, so that what lies between is never in memory at once
+                step = len(self._read(self._stream, min(1 << 20, place - self._at), where))
+                self._at = self._at + step if step else place
+            content = self._there(self._stream, where)
             self._at = place + _HEAD + len(content) + 4
             return content
 
+    def _there(self, stream: IO[bytes], where: str) -> bytes:
+        content = self._record(stream, where)
+        if content is None:
+            raise DataError(f"{self.path}: {where} is missing: the file has changed")
+        return content
+
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close the file that :meth:`at` keeps open."""
-        if self._stream is not None:
-            self._stream.close()
-        self._stream = None
+        stream, self._stream = getattr(self, "_stream", None), None
+        if stream is not None:
+            stream.close()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "zipped": self.zipped}
@@ -81,8 +88,9 @@ class RecordFile:
         self.__init__(state["path"])  # type: ignore[misc]
 
     def _open(self) -> IO[bytes]:
-        stream: IO[bytes] = gzip.open(self.path, "rb") if self.zipped else self.path.open("rb")  # type: ignore[assignment]
-        return stream
+        if self.zipped:
+            return cast("IO[bytes]", gzip.open(self.path, "rb"))
+        return self.path.open("rb")
 
     def _record(self, stream: IO[bytes], where: str) -> bytes | None:
         head = self._read(stream, _HEAD, where)
@@ -92,9 +100,13 @@ class RecordFile:
             raise DataError(f"{self.path}: {where} is cut off: the file ends in its length")
         length, checksum = struct.unpack("<QI", head)
         if self._masked(head[:8]) != checksum:
-            raise DataError(f"{self.path}: {where}: the checksum of its length is wrong; the file is damaged, or no TFRecord")
-        if length > LARGEST_RECORD:
-            raise DataError(f"{self.path}: {where} has a length of {length:,} bytes; at most {LARGEST_RECORD:,} are read")
+            raise DataError(
+                f"{self.path}: {where}: the checksum of its length is wrong; the file is damaged, or no TFRecord"
+            )
+        if length > _LARGEST_RECORD:
+            raise DataError(
+                f"{self.path}: {where} has a length of {length:,} bytes; at most {_LARGEST_RECORD:,} are read"
+            )
         content = self._read(stream, length + 4, where)
         if len(content) < length + 4:
             raise DataError(f"{self.path}: {where} is cut off: {len(content):,} of {length + 4:,} bytes")
@@ -127,4 +139,4 @@ def is_record_file(path: Path) -> bool:
     if len(head) < _HEAD:
         return False
     value = int(crc.value(head[:8]))
-    return ((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF == struct.unpack("<I", head[8:])[0]
+    return bool(((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF == struct.unpack("<I", head[8:])[0])

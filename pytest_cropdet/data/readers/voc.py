@@ -20,10 +20,10 @@ from pytest_cropdet.files import read_file
 
 __all__ = ["VocLayout"]
 
-XML_FOLDERS = ("annotations", "annotation", "annots", "xml", "xmls", "labels")
-IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
-SPLITS = ("val", "test", "train", "trainval")  # the first that there is
-LARGEST_XML = 16 << 20  # bytes
+_XML_FOLDERS = ("annotations", "annotation", "annots", "xml", "xmls", "labels")
+_IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
+_SPLITS = ("val", "test", "train", "trainval")  # the first that there is
+_LARGEST_XML = 16 << 20  # bytes
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -44,15 +44,15 @@ class VocLayout:
             found = None if sets is None or path.suffix.lower() != ".txt" else cls.of(sets.parent)
             return None if found is None else cls(path, found.xmls, found.images, path)
         folders = {each.name.lower(): each for each in _folders(path)}
-        xmls = next((folders[name] for name in XML_FOLDERS if name in folders and _has_xml(folders[name])), None)
+        xmls = next((folders[name] for name in _XML_FOLDERS if name in folders and _has_xml(folders[name])), None)
         if xmls is None and _has_xml(path):
             xmls = path
         if xmls is None:
             return cls._of_kit(path)
-        images = next((folders[name] for name in IMAGE_FOLDERS if name in folders), xmls if xmls == path else path)
+        images = next((folders[name] for name in _IMAGE_FOLDERS if name in folders), xmls if xmls == path else path)
         sets = folders.get("imagesets")
-        lists = [] if sets is None else [sets / "Main" / f"{name}.txt" for name in SPLITS]
-        lists += [] if sets is None else [sets / f"{name}.txt" for name in SPLITS]
+        lists = [] if sets is None else [sets / "Main" / f"{name}.txt" for name in _SPLITS]
+        lists += [] if sets is None else [sets / f"{name}.txt" for name in _SPLITS]
         return cls(path, xmls, images, next((each for each in lists if each.exists()), None))
 
     @classmethod
@@ -61,7 +61,9 @@ class VocLayout:
         years = [each for each in _folders(path) if each.name.upper().startswith("VOC")]
         found = [(each, layout) for each in years if (layout := cls.of(each)) is not None]
         if len(found) > 1:
-            raise DataError(f"the folder {path} contains several Pascal VOC sets: {list_names(str(y) for y, _ in found)}")
+            raise DataError(
+                f"the folder {path} contains several Pascal VOC sets: {list_names(str(y) for y, _ in found)}"
+            )
         return found[0][1] if found else None
 
     @property
@@ -87,8 +89,8 @@ class VocLayout:
                 _read_object(element, table, image, number)
         if missing:
             raise DataError(
-                f"{self.path}: no image in {files.folder} for {list_names(missing)} (of {len(missing) + len(table.names)}"
-                " XML files); name the folder: --cropdet-images DIR"
+                f"{self.path}: no image in {files.folder} for {list_names(missing)} (of "
+                f"{len(missing) + len(table.names)} XML files); name the folder: --cropdet-images DIR"
             )
         table.refuse_normalised()
         categories = table.settle_names(labels)
@@ -104,8 +106,8 @@ class VocLayout:
             parts = line.split()
             if len(parts) > 1 and parts[-1] in ("0", "1", "-1"):
                 raise DataError(
-                    f"{self.split} lists the images of one category (line {number}: {line.strip()[:60]}); name a list of "
-                    f"the whole set, such as {self.split.parent / 'val.txt'}"
+                    f"{self.split} lists the images of one category (line {number}: {line.strip()[:60]}); name a list "
+                    f"of the whole set, such as {self.split.parent / 'val.txt'}"
                 )
             stem = line.strip().removesuffix(".xml").removesuffix(".jpg")
             if stem and leads_out(stem):
@@ -145,14 +147,16 @@ def _parsed(path: Path, parse: Any) -> Any:
         size = path.stat().st_size
     except (OSError, ValueError):
         size = 0
-    if size > LARGEST_XML:
-        raise DataError(f"cannot read the annotation {path}: it has {size:,} bytes, more than {LARGEST_XML:,}")
+    if size > _LARGEST_XML:
+        raise DataError(f"cannot read the annotation {path}: it has {size:,} bytes, more than {_LARGEST_XML:,}")
     data = read_file(path, "the annotation")
     refused = import_extra("defusedxml.common", "Pascal VOC").DefusedXmlException
     try:
         root = parse.fromstring(data)
     except refused as error:
-        raise DataError(f"the annotation {path} defines or loads entities, which no annotation needs: refused") from error
+        raise DataError(
+            f"the annotation {path} defines or loads entities, which no annotation needs: refused"
+        ) from error
     except (parse.ParseError, ValueError, LookupError, RecursionError) as error:
         raise DataError(f"the annotation {path} is not XML: {error}") from error
     if root.tag != "annotation":
@@ -174,7 +178,9 @@ def _size(root: Any, path: Path) -> tuple[int, int] | None:
         width, height = (float(_text(size, tag) or 0) for tag in ("width", "height"))
         whole = int(width), int(height)
     except (ValueError, OverflowError):
-        raise DataError(f"{path}: the size is no number: {_text(size, 'width')[:40]!r}, {_text(size, 'height')[:40]!r}") from None
+        raise DataError(
+            f"{path}: the size is no number: {_text(size, 'width')[:40]!r}, {_text(size, 'height')[:40]!r}"
+        ) from None
     return whole if min(whole) > 0 else None
 
 
@@ -220,7 +226,9 @@ def _read_object(element: Any, table: TruthTable, image: int, number: int) -> No
         table.faults.add(f"{where}: bndbox needs four numbers {' '.join(_CORNERS)}, is {' '.join(texts)[:60]!r}")
         return
     if right < left or bottom < top:
-        table.faults.add(f"{where}: bndbox {' '.join(texts)[:60]} has xmax < xmin or ymax < ymin ({' '.join(_CORNERS)})")
+        table.faults.add(
+            f"{where}: bndbox {' '.join(texts)[:60]} has xmax < xmin or ymax < ymin ({' '.join(_CORNERS)})"
+        )
         return
     if left == 0 or top == 0:
         table.found.add("counts_from_0", where, image)

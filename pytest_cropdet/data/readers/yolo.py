@@ -15,10 +15,19 @@ from pytest_cropdet.errors import DataError
 
 __all__ = ["YoloLayout"]
 
-YAMLS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-LISTS = ("classes.txt", "obj.names", "classes.names", "labels.txt")
-OTHERS = {*LISTS, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt", "readme.roboflow.txt", "readme.dataset.txt"}
-SPLIT_FOLDERS = {"val": "val", "valid": "val", "validation": "val", "test": "test", "train": "train"}
+_YAMLS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_LISTS = ("classes.txt", "obj.names", "classes.names", "labels.txt")
+_OTHERS = {
+    *_LISTS,
+    "train.txt",
+    "val.txt",
+    "valid.txt",
+    "test.txt",
+    "readme.txt",
+    "readme.roboflow.txt",
+    "readme.dataset.txt",
+}
+_SPLIT_FOLDERS = {"val": "val", "valid": "val", "validation": "val", "test": "test", "train": "train"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class YoloLayout:
             if path.suffix.lower() in (".yaml", ".yml"):
                 return cls(path, yaml=path)
             return cls(path, listed=path) if path.suffix.lower() == ".txt" and _lists_images(path) else None
-        yamls = [path / name for name in YAMLS if (path / name).exists()][:1] or _yamls_with_names(path)
+        yamls = [path / name for name in _YAMLS if (path / name).exists()][:1] or _yamls_with_names(path)
         if len(yamls) > 1:
             raise DataError(f"the folder {path} contains several YAML files: name one of {list_names(map(str, yamls))}")
         if yamls:
@@ -86,8 +95,8 @@ class YoloLayout:
                 f"{self.path}: no label file for any of {len(files):,} images; sought {_label_of(files[0])} for "
                 f"{files[0]}"
             )
-        for place, text in enumerate(sorted(each for each, used in texts.items() if not used)):
-            table.found.add("annotation_without_image", text, place)
+        for place, unused in enumerate(sorted(each for each, used in texts.items() if not used)):
+            table.found.add("annotation_without_image", unused, place)
         categories = lines.finish()
         return table.dataset(self.layout, categories, errors)
 
@@ -97,7 +106,7 @@ class YoloLayout:
             return yaml.names
         base = self.path if self.path.is_dir() else self.path.parent
         places = [base, base / "labels", *(root.parent for root in roots), *roots]
-        found = next((place / name for place in places for name in LISTS if (place / name).is_file()), None)
+        found = next((place / name for place in places for name in _LISTS if (place / name).is_file()), None)
         if found is None:
             return None
         names = [line.strip() for line in decode_text(found, "the categories").rstrip().splitlines()]
@@ -150,9 +159,7 @@ def _label_files(wanted: Sequence[Path]) -> dict[str, bool]:
                 names = [entry.name for entry in entries]
         except OSError:
             continue
-        found |= {
-            str(folder / name): False for name in names if name.endswith(".txt") and name.lower() not in OTHERS
-        }
+        found |= {str(folder / name): False for name in names if name.endswith(".txt") and name.lower() not in _OTHERS}
     return found
 
 
@@ -186,6 +193,6 @@ def _has_labels_beside(path: Path) -> bool:
     """Return whether a folder has images with label files of the same names beside them, and names of categories."""
     with os.scandir(path) as entries:
         names = {entry.name for entry in entries}
-    if not names & {*LISTS}:
+    if not names & {*_LISTS}:
         return False
     return any(f"{name.rpartition('.')[0]}.txt" in names for name in names if name.lower().endswith(IMAGE_ENDINGS))

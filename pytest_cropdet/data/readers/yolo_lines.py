@@ -11,8 +11,8 @@ from pytest_cropdet.geometry import Mask
 
 __all__ = ["YoloLines"]
 
-SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
-LARGEST_TEXT = 64 << 20  # bytes of one label file
+_SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
+_LARGEST_TEXT = 64 << 20  # bytes of one label file
 
 
 class YoloLines:
@@ -34,7 +34,7 @@ class YoloLines:
     def read(self, image: int, path: Path) -> None:
         """Read the objects of one image."""
         seen: set[str] = set()
-        for number, line in enumerate(decode_text(path, "the label file", LARGEST_TEXT).splitlines(), 1):
+        for number, line in enumerate(decode_text(path, "the label file", _LARGEST_TEXT).splitlines(), 1):
             words = line.split()
             if not words:
                 continue
@@ -77,7 +77,9 @@ class YoloLines:
             if wide < 0 or tall < 0:
                 raise ValueError(f"a box of negative size: {' '.join(words)[:60]}")
             box = ((across - wide / 2) * width, (down - tall / 2) * height)
-            self.table.add(image, int(category), (*box, (across + wide / 2) * width, (down + tall / 2) * height), number)
+            self.table.add(
+                image, int(category), (*box, (across + wide / 2) * width, (down + tall / 2) * height), number
+            )
             return
         if len(values) < 7 or len(values) % 2 == 0:
             raise ValueError(_unlike(len(values)))
@@ -118,8 +120,8 @@ def _number(word: str) -> float:
 
 def _check_range(values: Sequence[float]) -> None:
     low, high = min(values, default=0.0), max(values, default=0.0)
-    if low < -SLACK or high > 1 + SLACK:
-        odd = high if high > 1 + SLACK else low
+    if low < -_SLACK or high > 1 + _SLACK:
+        odd = high if high > 1 + _SLACK else low
         hint = "; is it in pixels? divide x by the width of the image and y by its height" if high > 2 else ""
         raise ValueError(f"the coordinate {odd:g} is outside of 0 to 1{hint}")
 
@@ -133,6 +135,6 @@ def _unlike(count: int) -> str:
     if count == 6:
         return "six values: with a score these are detections, not annotations (category x y width height has five)"
     return (
-        f"{count} values; a box has 5, a polygon 7 or more, an odd number; for keypoints add kpt_shape to the data.yaml, "
-        "such as kpt_shape: [17, 3]"
+        f"{count} values; a box has 5, a polygon 7 or more, an odd number; for keypoints add kpt_shape to the "
+        "data.yaml, such as kpt_shape: [17, 3]"
     )

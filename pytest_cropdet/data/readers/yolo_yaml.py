@@ -7,13 +7,14 @@ from typing import Any
 
 from pytest_cropdet.data.category_files import decode_text
 from pytest_cropdet.data.coco_json import shown
+from pytest_cropdet.data.image_files import path_exists
 from pytest_cropdet.data.optional import import_extra
 from pytest_cropdet.errors import DataError
 
 __all__ = ["SPLITS", "YoloYaml"]
 
-LARGEST_YAML = 1 << 19  # bytes
-DEEPEST = 20
+_LARGEST_YAML = 1 << 19  # bytes
+_DEEPEST = 20
 SPLITS = ("val", "test", "train")  # the first that there is
 
 
@@ -34,8 +35,14 @@ class YoloYaml:
         content = _load(path)
         if not isinstance(content, dict) or "names" not in content:
             raise DataError(f"{path} is no YOLO data set: it has no names (of categories)")
-        splits = {}
-        for key, word in (("val", "val"), ("valid", "val"), ("validation", "val"), ("test", "test"), ("train", "train")):
+        splits: dict[str, tuple[str, ...]] = {}
+        for key, word in (
+            ("val", "val"),
+            ("valid", "val"),
+            ("validation", "val"),
+            ("test", "test"),
+            ("train", "train"),
+        ):
             paths = content.get(key)
             paths = [paths] if isinstance(paths, str) else paths
             if not paths:
@@ -61,32 +68,27 @@ class YoloYaml:
         plain = written.removeprefix("../") if written.startswith("../") else written
         places = [*(root / each for each in dict.fromkeys((written, plain)) for root in (*roots, here))]
         for place in places:
-            if _exists(place):
+            if path_exists(place):
                 return place
         sought = ", ".join(dict.fromkeys(str(place) for place in places))
         raise DataError(f"{self.path}: no {written!r}; sought {sought}")
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
 def _load(path: Path) -> Any:
     yaml = import_extra("yaml", "a YOLO data.yaml")
-    text = decode_text(path, "the data set", LARGEST_YAML)
+    text = decode_text(path, "the data set", _LARGEST_YAML)
     try:
         depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent):
-                raise DataError(f"{path}: line {event.start_mark.line + 1}: an alias (*), which no data set needs: refused")
-            if depth > DEEPEST:
+                raise DataError(
+                    f"{path}: line {event.start_mark.line + 1}: an alias (*), which no data set needs: refused"
+                )
+            if depth > _DEEPEST:
                 raise DataError(f"{path} is nested too deeply for a YOLO data set")
         loader = type("TextLoader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": {}})  # `no` is a name, not false
-        return yaml.load(text, Loader=loader)  # noqa: S506  (a safe loader)
+        return yaml.load(text, Loader=loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise

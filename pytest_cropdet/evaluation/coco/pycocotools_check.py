@@ -17,8 +17,8 @@ from pytest_cropdet.geometry import areas, to_format
 __all__ = ["TOLERANCE", "pycocotools_precision"]
 
 TOLERANCE = 1e-9
-# An area beyond every range makes pycocotools ignore a detection that matches nothing, and an object as any other object
-# outside of the range ('ignore' itself it overwrites by 'iscrowd').
+# An area beyond every range makes pycocotools ignore a detection that matches nothing, and an object without making a
+# crowd of it ('ignore' itself it overwrites by 'iscrowd').
 BEYOND_EVERY_RANGE = 2e10
 
 
