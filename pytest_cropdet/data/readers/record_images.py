@@ -13,10 +13,10 @@ from pytest_cropdet.data.images import decode_image, read_image
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.geometry import Image
 
-__all__ = ["pixels_of", "size_of"]
+__all__ = ["record_pixels", "record_size"]
 
 
-def size_of(image: Any, where: str, *, channels_first: bool = False) -> tuple[int, int]:
+def record_size(image: Any, where: str, *, channels_first: bool = False) -> tuple[int, int]:
     """Return width and height of an image; no pixel is decoded of what is a file, bytes or a picture of PIL."""
     image = _plain(image, where)
     if isinstance(image, bytes):
@@ -30,7 +30,7 @@ def size_of(image: Any, where: str, *, channels_first: bool = False) -> tuple[in
     return array.shape[1], array.shape[0]
 
 
-def pixels_of(image: Any, where: str, *, channels_first: bool = False) -> Image:
+def record_pixels(image: Any, where: str, *, channels_first: bool = False) -> Image:
     """Return the pixels of an image: RGB uint8 (height, width, 3). ``channels_first``: arrays are (3, h, w)."""
     image = _plain(image, where)
     if isinstance(image, bytes):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.geometry import as_boxes, from_format
 
-__all__ = ["Fields", "Values", "field_of", "names_of"]
+__all__ = ["Fields", "RecordValues", "field_of", "names_of"]
 
 _USUAL = {  # part: where usual sets have it
     "image": ("image",),
@@ -91,7 +91,7 @@ class Fields:
 
 
 @dataclass(frozen=True)
-class Values:
+class RecordValues:
     """Reads records: ``fields`` of dicts, ``None`` for MAITE's tuples; ``boxes`` and ``units`` as they are stated."""
 
     fields: Fields | None

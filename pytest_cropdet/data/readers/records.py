@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pytest_cropdet.data.coco_truth import OVERHANG
 from pytest_cropdet.data.data_warnings import DataWarnings
 from pytest_cropdet.data.dataset import Dataset
-from pytest_cropdet.data.readers.record_images import pixels_of, size_of
-from pytest_cropdet.data.readers.record_values import Fields, Values, field_of, names_of
+from pytest_cropdet.data.readers.record_images import record_pixels, record_size
+from pytest_cropdet.data.readers.record_values import Fields, RecordValues, field_of, names_of
 from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.geometry import Image, areas
@@ -70,7 +70,7 @@ def dataset_from_records(
         raise DataError(
             f"{name}: the names of the categories are not known: give categories=[...], by their ids from 0, or a dict"
         )
-    return RecordsDataset(name, names, records, Values(found, boxes, units, names))
+    return RecordsDataset(name, names, records, RecordValues(found, boxes, units, names))
 
 
 def as_dataset(given: Any) -> Dataset:
@@ -93,7 +93,7 @@ class RecordsDataset:
     """A data set of records; each is read when its sample is first taken, and again for its pixels."""
 
     def __init__(
-        self, name: str, categories: Mapping[int, str], records: Any, values: Values, layout: str = "records"
+        self, name: str, categories: Mapping[int, str], records: Any, values: RecordValues, layout: str = "records"
     ) -> None:
         self.name, self.categories, self.layout = name, dict(categories), layout
         self.warnings = DataWarnings()
@@ -119,14 +119,14 @@ class RecordsDataset:
         name = f"record {row}" + (f" ({own})" if own else "")
         where = f"{self.name}: {name}"
         first = self._values.channels_first
-        size = size_of(self._values.image_of(record, where), where, channels_first=first)
+        size = record_size(self._values.image_of(record, where), where, channels_first=first)
         columns = self._values.objects_of(record, size, where)
         truth = _truth(columns, size, where, self.warnings, row)
         return Sample(name, *size, truth, partial(self._pixels, row, where, size))
 
     def _pixels(self, row: int, where: str, size: tuple[int, int]) -> Image:
         image = self._values.image_of(self._records[row], where)
-        pixels = pixels_of(image, where, channels_first=self._values.channels_first)
+        pixels = record_pixels(image, where, channels_first=self._values.channels_first)
         if pixels.shape[1::-1] != size:
             raise DataError(
                 f"{where}: the image is {pixels.shape[1]} x {pixels.shape[0]} now, was {size[0]} x {size[1]}"
@@ -188,7 +188,7 @@ def _known(given: Any, categories: Mapping[int, str] | None, name: str) -> Datas
         raise DataError(
             f"{name}: a MAITE data set without index2label in its metadata: dataset_from_records(..., categories=[...])"
         )
-    values = Values(None, "xyxy", "pixels", names)
+    values = RecordValues(None, "xyxy", "pixels", names)
     return RecordsDataset(str(stated.get("id") or name), names, given, values, "MAITE")
 
 
@@ -206,7 +206,7 @@ def _kept(record: Any, fields: Mapping[str, str] | None, row: int) -> Any:
     image = field_of(record, place)
     if image is None or isinstance(image, (str, bytes, Mapping)):
         return record
-    pixels = pixels_of(image, f"record {row}")
+    pixels = record_pixels(image, f"record {row}")
     data = cv2.imencode(".png", np.ascontiguousarray(pixels[:, :, ::-1]), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
     return {**record, place: data}
 
