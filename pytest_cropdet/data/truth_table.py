@@ -127,6 +127,7 @@ class TruthTable:
         ``layout``: the format's name. ``named_only``: the set has no ids of its own, so only names can be paired.
         """
         if not self.names:
+            self.faults.refuse()
             raise DataError(f"{self.path} lists no images")
         sizes = np.array(self.sizes, dtype=np.float64).reshape(-1, 2)
         image = np.array(self._image, dtype=np.int64)
@@ -176,9 +177,10 @@ class TruthTable:
             advice = _CLIP_ADVICE
         return np.clip(np.nan_to_num(given), 0.0, np.tile(frames, 2)), advice
 
-    def refuse_normalised(self) -> None:
-        """Raise ``DataError`` if all boxes lie in 0 to 1, where the format has pixels."""
+    def refuse_normalised(self, origin: float = 0.0) -> None:
+        """Raise ``DataError`` if all boxes lie in 0 to 1 as written, where the format has pixels from ``origin`` on."""
         boxes = np.array(self._boxes, dtype=np.float64).reshape(-1, 4)
+        boxes[:, :2] += origin
         if not len(boxes) or not np.isfinite(boxes).all() or min(self.sizes) < 4:
             return
         fractions = bool((boxes % 1 != 0).any())

@@ -92,7 +92,7 @@ class VocLayout:
                 f"{self.path}: no image in {files.folder} for {list_names(missing)} (of "
                 f"{len(missing) + len(table.names)} XML files); name the folder: --cropdet-images DIR"
             )
-        table.refuse_normalised()
+        table.refuse_normalised(origin=1.0)
         categories = table.settle_names(labels)
         self._count_extra(files, table)
         return table.dataset(self.layout, categories, errors, named_only=labels is None)

@@ -27,7 +27,6 @@ _OTHERS = {
     "readme.roboflow.txt",
     "readme.dataset.txt",
 }
-_SPLIT_FOLDERS = {"val": "val", "valid": "val", "validation": "val", "test": "test", "train": "train"}
 
 
 @dataclass(frozen=True)
@@ -67,25 +66,21 @@ class YoloLayout:
     def read(self, images: Path | None, errors: DataErrors, labels: CategoryIds | None) -> TableDataset:
         """Read the size of every image and every label file, and return the data set."""
         yaml = None if self.yaml is None else YoloYaml.read(self.yaml)
-        split = "" if yaml is None else _split_of(yaml)
         if images is not None:
-            files, roots = images_below(images), [images]
-        elif yaml is not None:
-            roots = yaml.folders_of(split)
-            files = [file for root in roots for file in _images_in(root)]
+            roots = [images]
         else:
-            roots = [self.folder or self.path]
-            files = _images_in(self.listed or roots[0])
+            roots = [self.listed or self.folder or self.path] if yaml is None else yaml.folders_of(_split_of(yaml))
+        files = [file for root in roots for file in _images_in(root)]
         files = list(dict.fromkeys(files))
         if not files:
             raise DataError(f"{self.path}: no image in {list_names(map(str, roots))} ({', '.join(IMAGE_ENDINGS)})")
         names = self._categories(yaml, roots) if labels is None else labels.names
         table = TruthTable(self.path, "line")
         lines = YoloLines(table, yaml, names)
-        common = Path(os.path.commonpath([file.parent for file in files]))
+        common = Path(os.path.commonpath([file.parent.absolute() for file in files]))
         texts = _label_files([_label_of(file) for file in files])
         for file in files:
-            image = table.add_image(file.relative_to(common).as_posix(), image_size(file), str(file))
+            image = table.add_image(file.absolute().relative_to(common).as_posix(), image_size(file), str(file))
             text = _label_of(file)
             if str(text) in texts:
                 texts[str(text)] = True
@@ -95,7 +90,8 @@ class YoloLayout:
                 f"{self.path}: no label file for any of {len(files):,} images; sought {_label_of(files[0])} for "
                 f"{files[0]}"
             )
-        for place, unused in enumerate(sorted(each for each, used in texts.items() if not used)):
+        whole = all(root.is_dir() for root in roots)  # a list leaves out some on purpose
+        for place, unused in enumerate(_unused(texts) if whole else []):
             table.found.add("annotation_without_image", unused, place)
         categories = lines.finish()
         return table.dataset(self.layout, categories, errors)
@@ -159,8 +155,13 @@ def _label_files(wanted: Sequence[Path]) -> dict[str, bool]:
                 names = [entry.name for entry in entries]
         except OSError:
             continue
-        found |= {str(folder / name): False for name in names if name.endswith(".txt") and name.lower() not in _OTHERS}
+        found |= {str(folder / name): False for name in names if name.endswith(".txt")}
     return found
+
+
+def _unused(texts: Mapping[str, bool]) -> list[str]:
+    """Return the label files without an image; lists and notes among them are none."""
+    return sorted(each for each, used in texts.items() if not used and Path(each).name.lower() not in _OTHERS)
 
 
 def _lists_images(path: Path) -> bool:

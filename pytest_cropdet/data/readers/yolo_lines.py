@@ -84,11 +84,11 @@ class YoloLines:
         if len(values) < 7 or len(values) % 2 == 0:
             raise ValueError(_unlike(len(values)))
         x, y = values[1::2], values[2::2]
-        if len(x) == 4 and not _upright(x, y):
+        if len(x) != 4:
+            self._others += 1
+        elif not _upright(x, y):  # an upright one is the same box in either reading
             self._four_points += 1
             self._example = self._example or f"first: {self.table.where(image, number)}"
-        else:
-            self._others += 1
         across_px, down_px = [each * width for each in x], [each * height for each in y]
         points = [each for pair in zip(across_px, down_px, strict=True) for each in pair]
         mask = Mask.from_segmentation([points], height, width)
