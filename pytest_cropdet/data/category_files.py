@@ -1,12 +1,13 @@
 """Files that give the categories of a data set their ids: label maps, lists of classes, tables of name and id."""
 
 import csv
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.files import read_file
+from pytest_cropdet.files import is_pointer, refuse_pointer, refuse_special
 
 __all__ = ["CategoryIds", "decode_text", "read_category_file"]
 
@@ -43,13 +44,17 @@ class CategoryIds:
 
 def decode_text(path: Path, what: str, limit: int = _LARGEST) -> str:
     """Return the text of a file in UTF-8, or in UTF-16 with its byte order mark; ``DataError`` names any other."""
+    refuse_special(path, what)
     try:
-        size = path.stat().st_size
-    except (OSError, ValueError):
-        size = 0
+        with path.open("rb", buffering=0) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            data = b"" if size > limit else stream.readall()
+    except OSError as error:
+        raise DataError(f"cannot read {what} {path}: {error.strerror or error}") from error
     if size > limit:
         raise DataError(f"cannot read {what} {path}: it has {size:,} bytes, more than {limit:,}")
-    data = read_file(path, what)
+    if is_pointer(data):
+        refuse_pointer(path, what)
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return data.decode(encoding)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytest_cropdet.data.image_headers import read_header
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.files import read_file, refuse_pointer, refuse_special
+from pytest_cropdet.files import is_pointer, read_file, refuse_pointer, refuse_special
 
 __all__ = [
     "IMAGE_ENDINGS",
@@ -26,8 +26,13 @@ _NAMED = 3  # missing files that a message names
 
 def images_below(folder: Path) -> list[Path]:
     """Return the image files in a folder and the folders in it, in order; links to folders are not followed."""
+    return [Path(each) for each in image_paths(folder)]
+
+
+def image_paths(folder: Path) -> list[str]:
+    """Return what :func:`images_below` does as texts, of which a hundred thousand take a tenth of the time."""
     return sorted(
-        Path(place) / name
+        os.path.join(place, name)  # noqa: PTH118
         for place, _, names in os.walk(folder)
         for name in names
         if name.lower().endswith(IMAGE_ENDINGS)
@@ -37,12 +42,13 @@ def images_below(folder: Path) -> list[Path]:
 def image_size(path: Path) -> tuple[int, int]:
     """Return width and height of an image as it is shown; only the head of its file is read, where that says it."""
     refuse_special(path, "the image")
-    refuse_pointer(path, "the image")
     try:
-        with path.open("rb") as stream:
+        with path.open("rb", buffering=0) as stream:
             head = stream.read(_HEAD)
     except OSError as error:
         raise DataError(f"cannot read the image {path}: {error.strerror or error}") from error
+    if is_pointer(head):
+        refuse_pointer(path, "the image")
     try:
         return size_of_bytes(head, str(path))
     except DataError:

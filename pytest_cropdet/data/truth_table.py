@@ -1,11 +1,12 @@
 """Images and objects as flat columns: what a reader fills, what is checked over the whole set, and its samples.
 
-A million objects take some 60 bytes each; ground truth is made when a sample is taken.
+An object takes some 160 bytes while a set is opened; ground truth is made when a sample is taken.
 """
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pytest_cropdet.geometry import Image, Mask, areas
 __all__ = ["TableDataset", "TruthTable"]
 
 _Size = tuple[int, int]
+_COLUMNS = 10  # of an object
 _FEW_BOXES = 10  # that may all lie within one pixel by chance, if they are whole numbers
 _CLIP_ADVICE = "to clip boxes that stick out: --cropdet-data-errors clip"
 _Fetch = Callable[[Any], bytes]
@@ -44,9 +46,8 @@ class TruthTable:
         self.sources: list[Any] = []
         self.kinds: dict[Any, int] = {}
         self._known: set[str] = set()
-        self._image, self._category, self._place = array("q"), array("q"), array("q")
-        self._boxes, self._areas = array("d"), array("d")
-        self._crowd, self._ignored = array("b"), array("b")
+        self._rows = array("d")  # image, category, place, crowd, ignored, area, box
+        self._ids: list[int] | None = None  # by the numbers that kind() gave
         self._masks: dict[int, Mask] = {}
 
     def add_image(self, name: str, size: _Size, source: Any) -> int:
@@ -78,14 +79,8 @@ class TruthTable:
     ) -> None:
         """Add an object of the image in row ``image``; ``place``: its number in the image's annotation."""
         if mask is not None:
-            self._masks[len(self._image)] = mask
-        self._image.append(image)
-        self._category.append(category)
-        self._place.append(place)
-        self._boxes.extend(box)
-        self._crowd.append(crowd)
-        self._ignored.append(ignored)
-        self._areas.append(np.nan if area is None else area)
+            self._masks[len(self._rows) // _COLUMNS] = mask
+        self._rows.extend((image, category, place, crowd, ignored, nan if area is None else area, *box))
 
     def kind(self, key: Any) -> int:
         """Return a number that stands for a category until :meth:`settle` puts its id in its place."""
@@ -95,12 +90,12 @@ class TruthTable:
         """Put ids in the place of the numbers that :meth:`kind` gave; ``unknown`` says what is wrong without one."""
         keys = list(self.kinds)
         ids = [id_of(key) for key in keys]
-        for row, kind in enumerate(self._category):
-            known = ids[kind]
-            if known is None:
-                self.faults.add(f"{self.where(self._image[row], self._place[row])}: {unknown(keys[kind])}")
-            else:
-                self._category[row] = known
+        if None in ids:
+            rows = self._table()
+            for row in np.flatnonzero(np.isin(rows[:, 1], [kind for kind, known in enumerate(ids) if known is None])):
+                image, kind, place = map(int, rows[row, :3])
+                self.faults.add(f"{self.where(image, place)}: {unknown(keys[kind])}")
+        self._ids = [known or 0 for known in ids]
 
     def settle_names(self, labels: CategoryIds | None) -> dict[int, str]:
         """Settle categories that are names, by a file or else in their order, and return the names by id."""
@@ -130,42 +125,48 @@ class TruthTable:
             self.faults.refuse()
             raise DataError(f"{self.path} lists no images")
         sizes = np.array(self.sizes, dtype=np.float64).reshape(-1, 2)
-        image = np.array(self._image, dtype=np.int64)
-        given = np.array(self._boxes, dtype=np.float64).reshape(-1, 4)
-        boxes, advice = self._checked(given, sizes[image], image, errors)
+        rows = self._table()
+        image = rows[:, 0].astype(np.int64)
+        boxes, advice = self._checked(rows[:, 6:], sizes[image], errors)
         self.faults.refuse(advice)
         kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
         for row in np.setdiff1d(np.arange(len(boxes)), kept).tolist():
-            self.found.add("flat_box", self.where(int(image[row]), self._place[row]), row)
+            self.found.add("flat_box", self._where(row), row)
         order = kept[np.argsort(image[kept], kind="stable")]
-        area = np.array(self._areas, dtype=np.float64)[order]
-        own = areas(boxes[order])
+        area, category = rows[order, 5], rows[order, 1].astype(np.int64)
         columns = {
             "boxes": boxes[order],
-            "categories": np.array(self._category, dtype=np.int64)[order],
+            "categories": category if self._ids is None else np.array([*self._ids, 0], dtype=np.int64)[category],
             "ids": order + 1,
-            "crowd": np.array(self._crowd, dtype=np.bool_)[order],
-            "areas": np.where(np.isfinite(area) & (area >= 0), area, own),
-            "ignored": np.array(self._ignored, dtype=np.bool_)[order],
+            "crowd": rows[order, 3] != 0,
+            "areas": np.where(np.isfinite(area) & (area >= 0), area, areas(boxes[order])),
+            "ignored": rows[order, 4] != 0,
         }
         starts = np.searchsorted(image[order], np.arange(len(self.names) + 1))
         self.found.warn(str(self.path), stacklevel=5)
         return TableDataset(self, layout, categories, columns, starts, self._masks, fetch, named_only)
 
+    def _table(self) -> NDArray[np.float64]:
+        return np.array(self._rows, dtype=np.float64).reshape(-1, _COLUMNS)
+
+    def _where(self, row: int) -> str:
+        image, _, place = self._rows[row * _COLUMNS : row * _COLUMNS + 3]
+        return self.where(int(image), int(place))
+
     def _checked(
-        self, given: NDArray[np.float64], frames: NDArray[np.float64], image: NDArray[np.int64], errors: DataErrors
+        self, given: NDArray[np.float64], frames: NDArray[np.float64], errors: DataErrors
     ) -> tuple[NDArray[np.float64], str]:
         """Return the boxes cut to their images, and advice on those that stick out of them too far."""
         finite = np.isfinite(given).all(axis=1)
         turned = np.asarray((given[:, 2:] < given[:, :2]).any(axis=1)) & finite
         for row in np.flatnonzero(~finite | turned).tolist():
             what = "has its second corner before its first" if turned[row] else "is not finite"
-            self.faults.add(f"{self.where(int(image[row]), self._place[row])}: box {_box(given[row])} {what}")
+            self.faults.add(f"{self._where(row)}: box {_box(given[row])} {what}")
         with np.errstate(over="ignore", invalid="ignore"):
             beyond = np.concatenate([-given[:, :2], given[:, 2:] - frames], axis=1).max(axis=1, initial=-np.inf)
         advice = ""
         for row in np.flatnonzero(finite & ~turned & (beyond > OVERHANG)).tolist():
-            where = self.where(int(image[row]), self._place[row])
+            where = self._where(row)
             if errors == "clip":
                 self.found.add("clipped_box", where, row)
                 continue
@@ -179,7 +180,7 @@ class TruthTable:
 
     def refuse_normalised(self, origin: float = 0.0) -> None:
         """Raise ``DataError`` if all boxes lie in 0 to 1 as written, where the format has pixels from ``origin`` on."""
-        boxes = np.array(self._boxes, dtype=np.float64).reshape(-1, 4)
+        boxes = self._table()[:, 6:]
         boxes[:, :2] += origin
         if not len(boxes) or not np.isfinite(boxes).all() or min(self.sizes) < 4:
             return

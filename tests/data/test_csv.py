@@ -25,7 +25,11 @@ def write(folder, text, name="labels.csv", encoding="utf-8", images="ab"):
 
 def read(path, **options):
     data = load_dataset(path, **options)
-    return [(each.id, data.categories[key], box) for each in data for key, box in zip(each.truth.categories.tolist(), each.truth.boxes.tolist(), strict=True)]
+    return [
+        (each.id, data.categories[key], box)
+        for each in data
+        for key, box in zip(each.truth.categories.tolist(), each.truth.boxes.tolist(), strict=True)
+    ]
 
 
 EXPECTED = [("a.png", "dog", [1, 2, 10, 20]), ("a.png", "cat", [3, 4.5, 30, 31]), ("b.png", "dog", [0, 0, 48, 32])]
@@ -51,7 +55,9 @@ def test_columns_delimiters_and_encodings(tmp_path, text, encoding):
     assert read(write(tmp_path, text, encoding=encoding)) == EXPECTED
 
 
-@pytest.mark.parametrize("text", [HEAD + "a.png,48,32,dog,1,2,10,20\nb.png,48,32,,,,,\n", "a.png,1,2,10,20,dog\nb.png,,,,,\n"])
+@pytest.mark.parametrize(
+    "text", [HEAD + "a.png,48,32,dog,1,2,10,20\nb.png,48,32,,,,,\n", "a.png,1,2,10,20,dog\nb.png,,,,,\n"]
+)
 def test_an_image_without_objects_has_a_row_without_a_box(tmp_path, text):
     data = load_dataset(write(tmp_path, text))
     assert [(each.id, len(each.truth)) for each in data] == [("a.png", 1), ("b.png", 0)]
@@ -90,7 +96,9 @@ def test_absolute_paths_and_another_folder_are_taken(tmp_path):
     assert len(load_dataset(path)) == 1
     path.write_text("a.png,1,2,10,20,dog\n")
     assert len(load_dataset(path, images=tmp_path / "elsewhere")) == 1
-    with pytest.raises(DataError, match=r"missing in .*: a\.png \(of 1 images\); name the folder: --cropdet-images DIR"):
+    with pytest.raises(
+        DataError, match=r"missing in .*: a\.png \(of 1 images\); name the folder: --cropdet-images DIR"
+    ):
         load_dataset(path)
 
 
@@ -114,7 +122,10 @@ def test_absolute_paths_and_another_folder_are_taken(tmp_path):
         (HEAD + "a.png,48,x,dog,1,2,10,20\n", "width and height must be numbers"),
         (HEAD + "a.png,inf,1,dog,1,2,10,20\n", "width and height must be numbers"),
         (HEAD + "a.png,99999999,99999999,dog,1,2,10,20\n", "a size of 99999999 x 99999999"),
-        (HEAD + "a.png,48,32,dog,1,2,10,20\na.png,32,48,dog,1,2,10,20\n", "row 3: a.png has a size of 32 x 48, in a row before 48 x 32"),
+        (
+            HEAD + "a.png,48,32,dog,1,2,10,20\na.png,32,48,dog,1,2,10,20\n",
+            "row 3: a.png has a size of 32 x 48, in a row before 48 x 32",
+        ),
         (HEAD + "../a.png,48,32,dog,1,2,10,20\n", "row 2: '../a.png' leads out of the folder"),
         (HEAD + "a.png,48,32,dog,0.1,0.2,0.5,0.6\n" * 3, "look normalised"),
         (HEAD, "lists no images"),

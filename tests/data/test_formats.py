@@ -122,7 +122,9 @@ def test_names_of_voc_have_no_ids_so_a_detector_without_names_is_refused(written
     path, _ = written["voc"]
 
     nameless = lambda images: [Detections([[0, 0, 9, 9]], [0.5], [1]) for _ in images]  # noqa: E731
-    with pytest.raises(DetectorError, match="gives no ids, so they cannot be paired.*\n.*\n.*--cropdet-data-labels FILE"):
+    with pytest.raises(
+        DetectorError, match=r"gives no ids, so they cannot be paired.*\n.*\n.*--cropdet-data-labels FILE"
+    ):
         run(nameless, load_dataset(path), crops="random:keep=0.5,per_image=1")
     listed = path / "map.pbtxt"
     writers.label_map(listed, scenes()[1])

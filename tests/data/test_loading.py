@@ -59,7 +59,10 @@ def test_a_folder_of_two_formats_must_be_named_by_a_file(tmp_path):
     assert load_dataset(tmp_path).layout == "COCO JSON"
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.xyz", b"\xd3\x00\x01"), ("a.xml", b"<annotation/>"), ("a.txt", b"hello"), ("a.pbtxt", b"item {}")])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.xyz", b"\xd3\x00\x01"), ("a.xml", b"<annotation/>"), ("a.txt", b"hello"), ("a.pbtxt", b"item {}")],
+)
 def test_a_file_of_no_format_is_refused_with_the_list_of_formats(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=r"its format is not recognised\. Recognised are:\n  a COCO JSON"):
@@ -108,9 +111,19 @@ def test_the_quirks_of_exports_are_read(tmp_path):
             {"id": 0, "name": "animals", "supercategory": "none"},
             {"id": 1, "name": "dog", "supercategory": "animals"},
         ],
-        images=[{"id": 0, "license": 1, "file_name": "images\\a.png", "height": 32, "width": 48, "extra": {"name": "x"}}],
+        images=[
+            {"id": 0, "license": 1, "file_name": "images\\a.png", "height": 32, "width": 48, "extra": {"name": "x"}}
+        ],
         annotations=[
-            {"id": 0, "image_id": 0, "category_id": 1, "bbox": [1, 2, 3, 4], "segmentation": [], "ignore": 0, "score": 1.0},
+            {
+                "id": 0,
+                "image_id": 0,
+                "category_id": 1,
+                "bbox": [1, 2, 3, 4],
+                "segmentation": [],
+                "ignore": 0,
+                "score": 1.0,
+            },
             {"id": 1, "image_id": 0, "category_id": 1, "bbox": [5, 6, 7, 8], "attributes": {"occluded": False}},
         ],
     )

@@ -233,7 +233,11 @@ def test_records_that_are_not_described_well_are_refused_when_they_are_given(rec
         (tfds(label=[0.5]), TFDS, "labels are no whole numbers"),
         (tfds(label=["bird"]), TFDS, "the label 'bird' is none of the categories cat, dog"),
         (tfds(is_crowd=[True, False]), TFDS, r"objects\.is_crowd has shape \(2,\) for 1 boxes"),
-        (tfds(bbox=[[0.1, 0.1, 0.5, 0.5]] * 2, label=[1, 1], is_crowd=[0, 0], is_difficult=[0, 0]), {**TFDS, "units": "pixels"}, "so they are not units='pixels'"),
+        (
+            tfds(bbox=[[0.1, 0.1, 0.5, 0.5]] * 2, label=[1, 1], is_crowd=[0, 0], is_difficult=[0, 0]),
+            {**TFDS, "units": "pixels"},
+            "so they are not units='pixels'",
+        ),
         ({**tfds(), "image": np.moveaxis(PIXELS, 2, 0)}, TFDS, r"shape \(3, 32, 48\), .*numpy\.moveaxis"),
         ({**tfds(), "image": PIXELS / 255}, TFDS, "expected uint8, 0 to 255"),
         ({**tfds(), "image": np.zeros((0, 0, 3), np.uint8)}, TFDS, "has shape"),
@@ -242,7 +246,11 @@ def test_records_that_are_not_described_well_are_refused_when_they_are_given(rec
     ],
 )
 def test_a_record_that_is_wrong_is_named(record, options, sentence):
-    data = dataset_from_records([tfds(), record], name="mine", **options) if options["units"] != "pixels" else dataset_from_records([record], name="mine", **options)
+    data = (
+        dataset_from_records([tfds(), record], name="mine", **options)
+        if options["units"] != "pixels"
+        else dataset_from_records([record], name="mine", **options)
+    )
     with pytest.raises(DataError, match=sentence) as caught:
         [sample.image() for sample in data]
     assert f"mine: record {len(data) - 1}" in str(caught.value)

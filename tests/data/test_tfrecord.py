@@ -67,7 +67,9 @@ def test_a_record_is_an_image_with_its_objects(tmp_path):
 def test_shards_are_read_in_order_and_images_in_any(tmp_path, zipped, given):
     samples = [sample(number) for number in range(7)]
     folder = tfrecord(tmp_path, samples, NAMES, shards=3, zipped=zipped)
-    path = {"folder": folder, "pattern": folder / "val.tfrecord-*", "file": folder / "val.tfrecord-00001-of-00003"}[given]
+    path = {"folder": folder, "pattern": folder / "val.tfrecord-*", "file": folder / "val.tfrecord-00001-of-00003"}[
+        given
+    ]
     data = pickle.loads(pickle.dumps(load_dataset(path)))
     expected = samples[3:6] if given == "file" else samples
     assert [each.id for each in data] == [each.id for each in expected]
@@ -97,7 +99,13 @@ def test_missing_shards_and_several_sets_are_refused(tmp_path):
         load_dataset(other)
 
 
-@pytest.mark.parametrize("text", ["item { id: 7 name: 'cat' } item { name: \"dog\" id: 3 }", "item < id: 7, name: 'cat' >\nitem { id:3 name:'dog' }"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "item { id: 7 name: 'cat' } item { name: \"dog\" id: 3 }",
+        "item < id: 7, name: 'cat' >\nitem { id:3 name:'dog' }",
+    ],
+)
 def test_the_text_decides_and_the_label_map_gives_the_ids(tmp_path, text):
     path = write(tmp_path, features(image__object__class__label=None))
     (tmp_path / "map.pbtxt").write_text(text)
@@ -110,7 +118,7 @@ def test_the_text_decides_and_the_label_map_gives_the_ids(tmp_path, text):
 def test_display_names_are_shown_and_both_names_are_understood(tmp_path):
     path = write(tmp_path, features(image__object__class__text=[b"/m/0bt9lr", b"cat"]))
     (tmp_path / "map.pbtxt").write_text(
-        '# a map\nitem { name: "/m/0bt9lr" id: 5 display_name: "dog" keypoints { id: 1 label: "x" } }\nitem { name: "cat" id: 9 }'
+        '# a map\nitem { name: "/m/0bt9lr" id: 5 display_name: "dog" keypoints { id: 1 } }\nitem { name: "cat" id: 9 }'
     )
     data = load_dataset(path)
     assert dict(data.categories) == {5: "dog", 9: "cat"}
@@ -126,7 +134,7 @@ def test_labels_alone_are_ids_and_texts_alone_have_none(tmp_path):
 
 def test_labels_that_contradict_their_texts_need_a_label_map(tmp_path):
     path = write(tmp_path, features(), features(image__filename=b"b", image__object__class__label=[1, 2]))
-    with pytest.raises(DataError, match="pair labels and texts in several ways.*--cropdet-data-labels FILE"):
+    with pytest.raises(DataError, match=r"pair labels and texts in several ways.*--cropdet-data-labels FILE"):
         load_dataset(path)
     assert len(load_dataset(path, labels=label_map(tmp_path / "ids.pbtxt", NAMES))) == 2
 
@@ -167,7 +175,10 @@ def test_images_of_one_name_or_none_are_called_by_their_record(tmp_path):
         ({"image__encoded": None}, r"record 1 has no image/encoded, .*; it has image/filename"),
         ({"image__encoded": [b"", b""]}, "has no image/encoded"),
         ({"image__encoded": b"", "image__width": None, "image__height": None}, "is an empty file"),
-        ({"image__encoded": b"no image", "image__width": None, "image__height": None}, "cannot read the size of the image in"),
+        (
+            {"image__encoded": b"no image", "image__width": None, "image__height": None},
+            "cannot read the size of the image in",
+        ),
         ({"image__width": 10**6, "image__height": 10**6}, "a size of 1000000 x 1000000 pixels"),
         ({"image__width": -4}, "a size of -4 x 32"),
         ({"image__width": [1, 2]}, "must be one whole number each"),
@@ -245,7 +256,7 @@ def test_a_file_that_changed_since_it_was_opened_is_refused(tmp_path, zipped):
     data = load_dataset(path)
     plain = gzip.decompress(path.read_bytes()) if zipped else path.read_bytes()
     path.write_bytes(gzip.compress(plain[:100]) if zipped else plain[:100])
-    with pytest.raises(DataError, match="the record at byte .* (cut off|missing)"):
+    with pytest.raises(DataError, match=r"the record at byte .* (cut off|missing)"):
         data[2].image()
 
 

@@ -67,14 +67,19 @@ def test_coordinates_count_from_1_and_include_the_last_pixel(tmp_path):
 
 
 def test_a_set_that_counts_from_0_is_named(tmp_path):
-    with pytest.warns(DataWarning, match=r"1 box begins at 0, but Pascal VOC counts pixels from 1 \(image a\.png: object 1\)"):
+    with pytest.warns(
+        DataWarning, match=r"1 box begins at 0, but Pascal VOC counts pixels from 1 \(image a\.png: object 1\)"
+    ):
         truth = only(write(tmp_path, {"a": xml(thing(box=(0, 0, 10, 10)))}))
     assert truth.boxes.tolist() == [[0, 0, 10, 10]]
 
 
 def test_difficult_objects_are_ignored_and_parts_are_no_objects(tmp_path):
     part = f"<part><name>head</name>{BOX.format(2, 2, 4, 4)}</part>"
-    things = (thing(more="<difficult>1</difficult><truncated>1</truncated>"), thing(more=f"<occluded>1</occluded>{part}"))
+    things = (
+        thing(more="<difficult>1</difficult><truncated>1</truncated>"),
+        thing(more=f"<occluded>1</occluded>{part}"),
+    )
     truth = only(write(tmp_path, {"a": xml(*things)}))
     assert (truth.ignored.tolist(), truth.crowd.tolist()) == ([True, False], [False, False])
     assert truth.counted.tolist() == [False, True]
@@ -239,7 +244,7 @@ def test_a_list_that_leads_out_of_the_folder_is_refused(tmp_path, line):
     write(tmp_path, {"a": xml(thing())})
     (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text(f"a\n{line}\n")
-    with pytest.raises(DataError, match="line 2: .* leads out of the folder"):
+    with pytest.raises(DataError, match=r"line 2: .* leads out of the folder"):
         load_dataset(tmp_path)
 
 

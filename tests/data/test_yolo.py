@@ -191,7 +191,9 @@ def test_a_line_that_cannot_be_an_object_is_refused_with_its_place(tmp_path, lin
     assert "image a.png: line 2: " in str(caught.value)
 
 
-BOMB = "a: &a [x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+BOMB = "a: &a [x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
 MERGES = "a: &a {x: 1}\n" + "".join(
     f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 9)}]}}\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
@@ -219,7 +221,7 @@ MERGES = "a: &a {x: 1}\n" + "".join(
         ("names: [a]\nval: nowhere", "no 'nowhere'; sought"),
         ("names: [a]\nval: images/val\nkpt_shape: 17", "kpt_shape must be two numbers"),
         ("names: [a]\nval: images/val\ntask: classify", "task 'classify' in its YAML"),
-        ("names: [a]\nval: \"a\\0b\"", "no 'a"),
+        ('names: [a]\nval: "a\\0b"', "no 'a"),
         ("\x00names: [a]", "cannot be read as YAML"),
         ("names: [" + "a, " * 300_000, "more than"),
     ],
@@ -250,7 +252,11 @@ def test_a_set_without_any_label_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"", "is an empty file"), (b"\0" * 500, "cannot read the size"), (encoded(quadrants())[:20], "cannot read the size")],
+    [
+        (b"", "is an empty file"),
+        (b"\0" * 500, "cannot read the size"),
+        (encoded(quadrants())[:20], "cannot read the size"),
+    ],
 )
 def test_an_image_without_a_size_is_named(tmp_path, content, sentence):
     path = write(tmp_path, {"a": f"0 {HALF}"})

@@ -5,6 +5,7 @@ Coordinates are taken as they are: edges in pixels, from the left and top of the
 
 import csv
 import io
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,47 +85,62 @@ class _Rows:
     """Reads rows into images and objects; the file of an image is sought once."""
 
     def __init__(self, table: TruthTable, columns: dict[str, int], folders: Sequence[Path]) -> None:
-        self.table, self.columns, self.folders = table, columns, folders
+        self.table, self.folders = table, folders
         self.missing: dict[str, None] = {}
         self._images: dict[str, int] = {}
-        self._last = max(columns.values())
+        self._sides: dict[int, tuple[str, str]] = {}
+        self._last, self._name_at, self._kind_at = max(columns.values()), columns["image"], columns["name"]
+        self._box_at = [columns[key] for key in ("x0", "y0", "x1", "y1")]
+        self._size_at = [columns[key] for key in ("width", "height")] if {"width", "height"} <= {*columns} else []
 
     def read(self, number: int, row: Sequence[str]) -> None:
         """Read a row: an object, or an image without any."""
-        cells = [cell.strip() for cell in row] + [""] * (self._last + 1 - len(row))
-        values = {key: cells[place] for key, place in self.columns.items()}
-        if not values["image"]:
+        cells = [*row, *[""] * (self._last + 1 - len(row))] if len(row) <= self._last else row
+        name = cells[self._name_at].strip()
+        if not name:
             self.table.faults.add(f"row {number}: the name of the image is missing")
             return
-        size = self._size(values, number)
-        image = self._images.get(values["image"])
+        sides = (cells[self._size_at[0]].strip(), cells[self._size_at[1]].strip()) if self._size_at else ("", "")
+        image = self._images.get(name)
+        if image is None or sides != self._sides.get(image, sides):
+            image = self._image(name, sides, number)
+            if image is None:
+                return
+        corners = [cells[place].strip() for place in self._box_at]
+        kind = cells[self._kind_at].strip()
+        if not kind and not any(corners):
+            return
+        try:
+            box = [float(text) for text in corners]
+        except ValueError:
+            try:
+                box = [float(text.replace(",", ".")) for text in corners]
+            except ValueError:
+                self.table.faults.add(f"row {number}: the box needs four numbers, is {' '.join(corners)[:60]!r}")
+                return
+        if not kind:
+            self.table.faults.add(f"row {number}: the name of the category is missing")
+            return
+        self.table.add(image, self.table.kind(kind), box, number)
+
+    def _image(self, name: str, sides: tuple[str, str], number: int) -> int | None:
+        """Return the row of an image that is new, or whose size is written otherwise than before; ``None``: missing."""
+        if name in self.missing:
+            return None
+        size, image = self._size(sides, number), self._images.get(name)
         if image is None:
-            if values["image"] in self.missing:
-                return
-            file = self._file(values["image"], number)
+            file = self._file(name, number)
             if file is None:
-                self.missing[values["image"]] = None
-                return
-            image = self.table.add_image(values["image"], size or image_size(file), str(file))
-            self._images[values["image"]] = image
+                self.missing[name] = None
+                return None
+            image = self._images[name] = self.table.add_image(name, size or image_size(file), str(file))
+            self._sides[image] = sides
         known = (self.table.sizes[2 * image], self.table.sizes[2 * image + 1])
         if size is not None and size != known:
             self.table.faults.add(
-                f"row {number}: {values['image']} has a size of {size[0]} x {size[1]}, in a row before {known[0]} x "
-                f"{known[1]}"
+                f"row {number}: {name} has a size of {size[0]} x {size[1]}, in a row before {known[0]} x {known[1]}"
             )
-        corners = [values[key] for key in ("x0", "y0", "x1", "y1")]
-        if not any(corners) and not values["name"]:
-            return
-        try:
-            box = [float(text.replace(",", ".")) for text in corners]
-        except ValueError:
-            self.table.faults.add(f"row {number}: the box needs four numbers, is {' '.join(corners)[:60]!r}")
-            return
-        if not values["name"]:
-            self.table.faults.add(f"row {number}: the name of the category is missing")
-            return
-        self.table.add(image, self.table.kind(values["name"]), box, number)
+        return image
 
     def refuse_missing(self) -> None:
         """Raise ``DataError`` if the files of some images are not there."""
@@ -135,9 +151,8 @@ class _Rows:
                 f"{every:,} images); name the folder: --cropdet-images DIR"
             )
 
-    def _size(self, values: dict[str, str], number: int) -> tuple[int, int] | None:
-        texts = [values.get(key, "") for key in ("width", "height")]
-        if not any(texts) or texts == ["0", "0"]:
+    def _size(self, texts: tuple[str, str], number: int) -> tuple[int, int] | None:
+        if not any(texts) or texts == ("0", "0"):
             return None
         try:
             width, height = (int(float(text)) for text in texts)
@@ -167,12 +182,12 @@ class _Rows:
 
 def _there(path: Path) -> bool:
     try:
-        known = path.exists() and not path.is_dir()
+        mode = path.stat().st_mode
     except (OSError, ValueError):
         return False
-    if known:
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         refuse_special(path, "the image")
-    return known
+    return stat.S_ISREG(mode)
 
 
 def _csvs(folder: Path) -> list[Path]:

@@ -31,13 +31,11 @@ _IMAGE = "image/encoded"
 _BOX = tuple(f"image/object/bbox/{each}" for each in ("xmin", "ymin", "xmax", "ymax"))
 _LABEL, _TEXT, _MASK = "image/object/class/label", "image/object/class/text", "image/object/mask"
 _Kind = tuple[int | None, str | None]  # label and text
-_FLAGS = {
-    "crowd": ("image/object/is_crowd", "image/object/group_of"),
-    "ignored": ("image/object/difficult",),
-}
+_CROWD, _IGNORED = ("image/object/is_crowd", "image/object/group_of"), ("image/object/difficult",)
 _AREA, _SIZE = "image/object/area", ("image/width", "image/height")
 _ID = ("image/filename", "image/source_id")
-_WANTED = {_IMAGE, *_BOX, _LABEL, _TEXT, _MASK, *_FLAGS["crowd"], *_FLAGS["ignored"], _AREA, *_SIZE, *_ID}
+_WANTED = {_IMAGE, *_BOX, _LABEL, _TEXT, _MASK, *_CROWD, *_IGNORED, _AREA, *_SIZE, *_ID}
+_MUCH = 5.0  # which the sum of a box's coordinates never reaches; one that is no number neither
 _SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
 
 
@@ -146,33 +144,34 @@ class _Records:
                 f"{where}: xmin, ymin, xmax, ymax have {', '.join(str(len(each)) for each in columns)} values"
             )
         kinds = self._kinds(features, count, where)
-        flags = {
-            key: [
-                any(bool(value) for value in row)
-                for row in zip(*(self._column(features, name, count, where) for name in names), strict=True)
-            ]
-            for key, names in _FLAGS.items()
-        }
-        area = features.get(_AREA) or []
+        crowd, ignored = (self._flags(features, names, count, where) for names in (_CROWD, _IGNORED))
+        area: Sequence[Any] = features.get(_AREA) or []
+        given = area if len(area) == count else [None] * count
         masks = self._masks(features, count, size, where)
-        for row, corners in enumerate(zip(*columns, strict=True)):
-            if not all(-_SLACK <= value <= 1 + _SLACK for value in corners):
+        width, height = size
+        for row, (x0, y0, x1, y1) in enumerate(zip(*columns, strict=True)):
+            low, high = min(x0, y0, x1, y1), max(x0, y0, x1, y1)
+            if not (low >= -_SLACK and high <= 1 + _SLACK and x0 + y0 + x1 + y1 < _MUCH):
                 self.table.faults.add(
-                    f"{self.table.where(image, row + 1)}: box {' '.join(f'{value:g}' for value in corners)} is outside "
-                    "of 0 to 1; boxes of a TFRecord are in sides of the image"
+                    f"{self.table.where(image, row + 1)}: box {x0:g} {y0:g} {x1:g} {y1:g} is outside of 0 to 1; boxes of "
+                    "a TFRecord are in sides of the image"
                 )
                 continue
-            box = [value * size[place % 2] for place, value in enumerate(corners)]
             self.table.add(
                 image,
                 self.table.kind(kinds[row]),
-                box,
+                (x0 * width, y0 * height, x1 * width, y1 * height),
                 row + 1,
-                crowd=flags["crowd"][row],
-                ignored=flags["ignored"][row],
-                area=float(area[row]) if len(area) == count else None,
+                crowd=crowd[row],
+                ignored=ignored[row],
+                area=given[row],
                 mask=masks[row],
             )
+
+    def _flags(self, features: dict[str, Any], names: Sequence[str], count: int, where: str) -> Sequence[bool]:
+        """Return for each object whether any of several flags is set."""
+        there = [self._column(features, name, count, where) for name in names if features.get(name)]
+        return [any(row) for row in zip(*there, strict=True)] if there else [False] * count
 
     def categories(self) -> tuple[dict[int, str], bool]:
         """Put the objects into the table; return the names by id, and whether ids are ours, not the set's."""

@@ -1,13 +1,13 @@
 """YOLO: a text file for each image, one line for each object, in sides of the image: boxes, or polygons as masks."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_cropdet.data.category_files import CategoryIds, decode_text
 from pytest_cropdet.data.coco_truth import DataErrors
-from pytest_cropdet.data.image_files import IMAGE_ENDINGS, image_size, images_below, leads_out, list_names
+from pytest_cropdet.data.image_files import IMAGE_ENDINGS, image_paths, image_size, leads_out, list_names
 from pytest_cropdet.data.readers.yolo_lines import YoloLines
 from pytest_cropdet.data.readers.yolo_yaml import SPLITS, YoloYaml
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
@@ -70,24 +70,23 @@ class YoloLayout:
             roots = [images]
         else:
             roots = [self.listed or self.folder or self.path] if yaml is None else yaml.folders_of(_split_of(yaml))
-        files = [file for root in roots for file in _images_in(root)]
-        files = list(dict.fromkeys(files))
+        files = list(dict.fromkeys(file for root in roots for file in _images_in(root)))
         if not files:
             raise DataError(f"{self.path}: no image in {list_names(map(str, roots))} ({', '.join(IMAGE_ENDINGS)})")
         names = self._categories(yaml, roots) if labels is None else labels.names
         table = TruthTable(self.path, "line")
         lines = YoloLines(table, yaml, names)
-        common = Path(os.path.commonpath([file.parent.absolute() for file in files]))
-        texts = _label_files([_label_of(file) for file in files])
-        for file in files:
-            image = table.add_image(file.absolute().relative_to(common).as_posix(), image_size(file), str(file))
-            text = _label_of(file)
-            if str(text) in texts:
-                texts[str(text)] = True
-                lines.read(image, text)
+        common = len(os.path.commonpath([os.path.dirname(each) for each in files]).rstrip(os.sep)) + 1  # noqa: PTH120
+        labels_of = {file: _label_of(file) for file in files}
+        texts = _label_files(labels_of.values())
+        for file, text in labels_of.items():
+            image = table.add_image(file[common:].replace(os.sep, "/"), image_size(Path(file)), file)
+            if text in texts:
+                texts[text] = True
+                lines.read(image, Path(text))
         if not any(texts.values()):
             raise DataError(
-                f"{self.path}: no label file for any of {len(files):,} images; sought {_label_of(files[0])} for "
+                f"{self.path}: no label file for any of {len(files):,} images; sought {labels_of[files[0]]} for "
                 f"{files[0]}"
             )
         whole = all(root.is_dir() for root in roots)  # a list leaves out some on purpose
@@ -118,44 +117,43 @@ def _split_of(yaml: YoloYaml) -> str:
     raise DataError(f"{yaml.path} names no images: it has none of {', '.join(SPLITS)}")
 
 
-def _images_in(place: Path) -> list[Path]:
+def _images_in(place: Path) -> list[str]:
     """Return the images of a folder, or those that a list names, below the list's folder or absolute."""
+    place = Path(os.path.abspath(place))  # noqa: PTH100  (links stay, because labels are beside what is named)
     if place.is_dir():
-        return images_below(place)
+        return image_paths(place)
     files = []
     for number, line in enumerate(decode_text(place, "the list of images").splitlines(), 1):
         name = line.strip().replace("\\", "/")
         if not name:
             continue
-        file = Path(name) if Path(name).is_absolute() else place.parent / name.removeprefix("./")
         if not Path(name).is_absolute() and leads_out(name):
             raise DataError(f"{place}: line {number}: {name[:60]!r} leads out of the folder of the list")
         if not name.lower().endswith(IMAGE_ENDINGS):
             raise DataError(f"{place}: line {number}: {name[:60]!r} is no image ({', '.join(IMAGE_ENDINGS)})")
-        files.append(file)
+        files.append(str(place.parent / name))
     return files
 
 
-def _label_of(file: Path) -> Path:
+def _label_of(file: str) -> str:
     """Return the label file of an image: the last ``images`` of its path becomes ``labels``, its ending ``.txt``."""
-    parts = list(file.parts)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            parts[place] = "labels"
-            break
-    return Path(*parts).with_suffix(".txt")
+    folder, name = os.path.split(file)
+    before, found, after = f"{folder}{os.sep}".rpartition(f"{os.sep}images{os.sep}")
+    if found:
+        folder = f"{before}{os.sep}labels{os.sep}{after}"
+    return os.path.join(folder, f"{name.rpartition('.')[0]}.txt")  # noqa: PTH118
 
 
-def _label_files(wanted: Sequence[Path]) -> dict[str, bool]:
+def _label_files(wanted: Iterable[str]) -> dict[str, bool]:
     """Return the label files there are in the folders of the wanted ones, each with False: not used yet."""
     found: dict[str, bool] = {}
-    for folder in dict.fromkeys(path.parent for path in wanted):
+    for folder in dict.fromkeys(os.path.dirname(path) for path in wanted):  # noqa: PTH120
         try:
             with os.scandir(folder) as entries:
                 names = [entry.name for entry in entries]
         except OSError:
             continue
-        found |= {str(folder / name): False for name in names if name.endswith(".txt")}
+        found |= {os.path.join(folder, name): False for name in names if name.endswith(".txt")}  # noqa: PTH118
     return found
 
 

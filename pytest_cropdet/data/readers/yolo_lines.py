@@ -1,6 +1,7 @@
 """The lines of YOLO's label files: what each is, which its number of values and the data set's YAML decide together."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
 from pytest_cropdet.data.category_files import decode_text
@@ -33,18 +34,18 @@ class YoloLines:
 
     def read(self, image: int, path: Path) -> None:
         """Read the objects of one image."""
-        seen: set[str] = set()
+        seen: set[tuple[float, ...]] = set()
         for number, line in enumerate(decode_text(path, "the label file", _LARGEST_TEXT).splitlines(), 1):
             words = line.split()
             if not words:
                 continue
-            key = " ".join(words)
-            if key in seen:
-                self.table.found.add("repeated_box", self.table.where(image, number), image)
-                continue
-            seen.add(key)
             try:
-                self._line(image, words, number)
+                values = _numbers(words)
+                if values not in seen:
+                    seen.add(values)
+                    self._object(image, values, number)
+                else:
+                    self.table.found.add("repeated_box", self.table.where(image, number), image)
             except ValueError as error:
                 self.table.faults.add(f"{self.table.where(image, number)}: {error}")
 
@@ -59,27 +60,26 @@ class YoloLines:
             return dict(self.names)
         return {number: str(number) for number in sorted(self._numbers)}
 
-    def _line(self, image: int, words: Sequence[str], number: int) -> None:
-        values = [_number(word) for word in words]
-        category = values[0]
-        if not category.is_integer() or not 0 <= category < 1 << 31:
-            raise ValueError(f"the category must be a whole number from 0, is {words[0][:40]}")
-        if self.names is not None and int(category) not in self.names:
-            raise ValueError(f"unknown category {int(category)}; the set has {min(self.names)} to {max(self.names)}")
-        self._numbers.add(int(category))
+    def _object(self, image: int, values: tuple[float, ...], number: int) -> None:
+        category = int(values[0])
+        if category != values[0] or not 0 <= category < 1 << 31:
+            raise ValueError(f"the category must be a whole number from 0, is {values[0]:g}")
+        if self.names is None:
+            self._numbers.add(category)
+        elif category not in self.names:
+            raise ValueError(f"unknown category {category}; the set has {min(self.names)} to {max(self.names)}")
         width, height = self.table.sizes[2 * image], self.table.sizes[2 * image + 1]
         if self.keypoints or self.task == "pose":
             values = self._without_keypoints(values)
         _check_range(values[1:])
         if len(values) == 5:
             self._others += 1
-            across, down, wide, tall = values[1:]
+            _, across, down, wide, tall = values
             if wide < 0 or tall < 0:
-                raise ValueError(f"a box of negative size: {' '.join(words)[:60]}")
-            box = ((across - wide / 2) * width, (down - tall / 2) * height)
-            self.table.add(
-                image, int(category), (*box, (across + wide / 2) * width, (down + tall / 2) * height), number
-            )
+                raise ValueError(f"a box of negative size: {wide:g} x {tall:g}")
+            left, right = (across - wide / 2) * width, (across + wide / 2) * width
+            box = left, (down - tall / 2) * height, right, (down + tall / 2) * height
+            self.table.add(image, category, box, number)
             return
         if len(values) < 7 or len(values) % 2 == 0:
             raise ValueError(_unlike(len(values)))
@@ -93,9 +93,9 @@ class YoloLines:
         points = [each for pair in zip(across_px, down_px, strict=True) for each in pair]
         mask = Mask.from_segmentation([points], height, width)
         box4 = (min(across_px), min(down_px), max(across_px), max(down_px))
-        self.table.add(image, int(category), box4, number, mask=mask, area=float(mask.area) or None)
+        self.table.add(image, category, box4, number, mask=mask, area=float(mask.area) or None)
 
-    def _without_keypoints(self, values: list[float]) -> list[float]:
+    def _without_keypoints(self, values: tuple[float, ...]) -> tuple[float, ...]:
         if not self.keypoints:
             raise ValueError("a pose set without kpt_shape in its YAML; add it, such as kpt_shape: [17, 3]")
         if len(values) not in (5, 5 + self.keypoints):
@@ -108,14 +108,22 @@ class YoloLines:
 _ORIENTED = "oriented boxes are not read, because IoU here is that of upright boxes"
 
 
-def _number(word: str) -> float:
+def _numbers(words: Sequence[str]) -> tuple[float, ...]:
+    """Return the values of a line; a ``ValueError`` names one that is no number."""
     try:
-        value = float(word)
+        values = tuple(map(float, words))
     except ValueError:
-        raise ValueError(f"{word[:40]!r} is no number") from None
-    if not abs(value) < float("inf"):
-        raise ValueError(f"{word[:40]} is not finite")
-    return value
+        values = ()
+    if values and isfinite(sum(values)):
+        return values
+    for word in words:
+        try:
+            finite = isfinite(float(word))
+        except ValueError:
+            raise ValueError(f"{word[:40]!r} is no number") from None
+        if not finite:
+            raise ValueError(f"{word[:40]} is not finite")
+    raise ValueError("the values are too large")
 
 
 def _check_range(values: Sequence[float]) -> None:
