@@ -1,6 +1,6 @@
 """Images and objects as flat columns: what a reader fills, what is checked over the whole set, and its samples.
 
-An object takes some 160 bytes while a set is opened; ground truth is made when a sample is taken.
+An object takes some 60 bytes; ground truth is made when a sample is taken.
 """
 
 from array import array
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import nan
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,18 @@ from pytest_cropdet.geometry import Image, Mask, areas
 __all__ = ["TableDataset", "TruthTable"]
 
 _Size = tuple[int, int]
-_COLUMNS = 10  # of an object
+_OBJECT = Struct("<iii??d4d")
+_COLUMNS = np.dtype(
+    [
+        ("image", "<i4"),
+        ("category", "<i4"),
+        ("place", "<i4"),
+        ("crowd", "?"),
+        ("ignored", "?"),
+        ("area", "<f8"),
+        ("box", "<f8", (4,)),
+    ]
+)
 _FEW_BOXES = 10  # that may all lie within one pixel by chance, if they are whole numbers
 _CLIP_ADVICE = "to clip boxes that stick out: --cropdet-data-errors clip"
 _Fetch = Callable[[Any], bytes]
@@ -46,7 +58,7 @@ class TruthTable:
         self.sources: list[Any] = []
         self.kinds: dict[Any, int] = {}
         self._known: set[str] = set()
-        self._rows = array("d")  # image, category, place, crowd, ignored, area, box
+        self._rows = bytearray()  # of _OBJECT
         self._ids: list[int] | None = None  # by the numbers that kind() gave
         self._masks: dict[int, Mask] = {}
 
@@ -79,8 +91,8 @@ class TruthTable:
     ) -> None:
         """Add an object of the image in row ``image``; ``place``: its number in the image's annotation."""
         if mask is not None:
-            self._masks[len(self._rows) // _COLUMNS] = mask
-        self._rows.extend((image, category, place, crowd, ignored, nan if area is None else area, *box))
+            self._masks[len(self._rows) // _OBJECT.size] = mask
+        self._rows += _OBJECT.pack(image, category, place, crowd, ignored, nan if area is None else area, *box)
 
     def kind(self, key: Any) -> int:
         """Return a number that stands for a category until :meth:`settle` puts its id in its place."""
@@ -91,9 +103,8 @@ class TruthTable:
         keys = list(self.kinds)
         ids = [id_of(key) for key in keys]
         if None in ids:
-            rows = self._table()
-            for row in np.flatnonzero(np.isin(rows[:, 1], [kind for kind, known in enumerate(ids) if known is None])):
-                image, kind, place = map(int, rows[row, :3])
+            lacking = [kind for kind, known in enumerate(ids) if known is None]
+            for image, kind, place, *_ in self._table()[np.isin(self._table()["category"], lacking)].tolist():
                 self.faults.add(f"{self.where(image, place)}: {unknown(keys[kind])}")
         self._ids = [known or 0 for known in ids]
 
@@ -126,61 +137,72 @@ class TruthTable:
             raise DataError(f"{self.path} lists no images")
         sizes = np.array(self.sizes, dtype=np.float64).reshape(-1, 2)
         rows = self._table()
-        image = rows[:, 0].astype(np.int64)
-        boxes, advice = self._checked(rows[:, 6:], sizes[image], errors)
+        boxes, advice = self._checked(rows, sizes, errors)
         self.faults.refuse(advice)
-        kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
-        for row in np.setdiff1d(np.arange(len(boxes)), kept).tolist():
+        kept = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        for row in np.flatnonzero(~kept).tolist():
             self.found.add("flat_box", self._where(row), row)
-        order = kept[np.argsort(image[kept], kind="stable")]
-        area, category = rows[order, 5], rows[order, 1].astype(np.int64)
+        image = rows["image"][kept]
+        ids = np.flatnonzero(kept) + 1
+        if not kept.all():
+            rows, boxes = rows[kept], boxes[kept]
+        if (np.diff(image) < 0).any():  # the objects of an image are apart, as rows of a CSV may be
+            order = np.argsort(image, kind="stable")
+            rows, boxes, image, ids = rows[order], boxes[order], image[order], ids[order]
+        category, area = rows["category"].astype(np.int64), rows["area"]
         columns = {
-            "boxes": boxes[order],
+            "boxes": boxes,
             "categories": category if self._ids is None else np.array([*self._ids, 0], dtype=np.int64)[category],
-            "ids": order + 1,
-            "crowd": rows[order, 3] != 0,
-            "areas": np.where(np.isfinite(area) & (area >= 0), area, areas(boxes[order])),
-            "ignored": rows[order, 4] != 0,
+            "ids": ids,
+            "crowd": rows["crowd"].copy(),
+            "areas": np.where(np.isfinite(area) & (area >= 0), area, areas(boxes)),
+            "ignored": rows["ignored"].copy(),
         }
-        starts = np.searchsorted(image[order], np.arange(len(self.names) + 1))
+        starts = np.searchsorted(image, np.arange(len(self.names) + 1))
         self.found.warn(str(self.path), stacklevel=5)
         return TableDataset(self, layout, categories, columns, starts, self._masks, fetch, named_only)
 
-    def _table(self) -> NDArray[np.float64]:
-        return np.array(self._rows, dtype=np.float64).reshape(-1, _COLUMNS)
+    def _table(self) -> NDArray[Any]:
+        return np.frombuffer(bytes(self._rows) if not self._rows else self._rows, dtype=_COLUMNS)
 
     def _where(self, row: int) -> str:
-        image, _, place = self._rows[row * _COLUMNS : row * _COLUMNS + 3]
-        return self.where(int(image), int(place))
+        image, _, place = self._table()[row].tolist()[:3]
+        return self.where(image, place)
 
     def _checked(
-        self, given: NDArray[np.float64], frames: NDArray[np.float64], errors: DataErrors
+        self, rows: NDArray[Any], sizes: NDArray[np.float64], errors: DataErrors
     ) -> tuple[NDArray[np.float64], str]:
         """Return the boxes cut to their images, and advice on those that stick out of them too far."""
+        given, image = rows["box"], rows["image"]
         finite = np.isfinite(given).all(axis=1)
-        turned = np.asarray((given[:, 2:] < given[:, :2]).any(axis=1)) & finite
+        turned = finite & ((given[:, 2] < given[:, 0]) | (given[:, 3] < given[:, 1]))
         for row in np.flatnonzero(~finite | turned).tolist():
             what = "has its second corner before its first" if turned[row] else "is not finite"
             self.faults.add(f"{self._where(row)}: box {_box(given[row])} {what}")
+        boxes = np.empty(given.shape)
+        beyond = np.full(len(given), -np.inf)
         with np.errstate(over="ignore", invalid="ignore"):
-            beyond = np.concatenate([-given[:, :2], given[:, 2:] - frames], axis=1).max(axis=1, initial=-np.inf)
+            for column in range(4):
+                edge = sizes[image, column % 2]
+                np.fmax(beyond, -given[:, column] if column < 2 else given[:, column] - edge, out=beyond)
+                np.clip(given[:, column], 0.0, edge, out=boxes[:, column])
         advice = ""
         for row in np.flatnonzero(finite & ~turned & (beyond > OVERHANG)).tolist():
             where = self._where(row)
             if errors == "clip":
                 self.found.add("clipped_box", where, row)
                 continue
-            width, height = frames[row]
+            width, height = sizes[image[row]]
             self.faults.add(
                 f"{where}: box {_box(given[row])} (x0 y0 x1 y1) lies {beyond[row]:g} px outside its image of "
                 f"{width:.0f} x {height:.0f}"
             )
             advice = _CLIP_ADVICE
-        return np.clip(np.nan_to_num(given), 0.0, np.tile(frames, 2)), advice
+        return boxes, advice
 
     def refuse_normalised(self, origin: float = 0.0) -> None:
         """Raise ``DataError`` if all boxes lie in 0 to 1 as written, where the format has pixels from ``origin`` on."""
-        boxes = self._table()[:, 6:]
+        boxes = self._table()["box"].copy()
         boxes[:, :2] += origin
         if not len(boxes) or not np.isfinite(boxes).all() or min(self.sizes) < 4:
             return

@@ -127,7 +127,7 @@ class RecordValues:
             given, labels = (self._part(record, each, where) for each in (self.fields.boxes, self.fields.labels))
         try:
             boxes = from_format(as_boxes(np.asarray(given, dtype=np.float64)), self.boxes)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError(f"{where}: {error}") from error
         if self.units == "normalized":
             boxes = boxes * np.tile(np.asarray(size, dtype=np.float64), 2)
@@ -145,7 +145,7 @@ class RecordValues:
         return columns
 
     def _labels(self, given: Any, count: int, where: str) -> NDArray[np.int64]:
-        labels = np.asarray(given)
+        labels = _array(given, "labels", where)
         if labels.size == 0 and count == 0:
             return np.zeros(0, dtype=np.int64)
         if labels.shape != (count,):
@@ -161,8 +161,8 @@ class RecordValues:
                     f"{where}: the label {unknown[:60]!r} is none of the categories {', '.join(list(ids)[:20])}"
                 )
             return np.array([ids[text] for text in texts], dtype=np.int64)
-        if labels.dtype.kind == "f" and not (labels == np.rint(labels)).all():
-            raise DataError(f"{where}: labels are no whole numbers: {labels[:5].tolist()}")
+        if labels.dtype.kind not in "biuf" or not (np.isfinite(labels) & (labels == np.rint(labels))).all():
+            raise DataError(f"{where}: labels are no whole numbers: {str(labels[:5].tolist())[:80]}")
         whole = labels.astype(np.int64)
         unknown_ids = sorted({*whole.tolist()} - {*self.categories})
         if unknown_ids:
@@ -175,7 +175,7 @@ class RecordValues:
         values = None if place is None else field_of(record, place)
         if values is None:
             return None
-        column = np.asarray(values)
+        column = _array(values, str(place), where)
         if column.shape != (count,) or column.dtype.kind not in "biuf":
             if count == 0 and column.size == 0:
                 return np.zeros(0)
@@ -187,6 +187,13 @@ class RecordValues:
         if value is None:
             raise DataError(f"{where} has no {place}")
         return value
+
+
+def _array(values: Any, what: str, where: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{where}: {what}: {error}") from error
 
 
 def names_of(records: Any, labels: str) -> dict[int, str] | None:

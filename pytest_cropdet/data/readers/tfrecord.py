@@ -153,8 +153,8 @@ class _Records:
             low, high = min(x0, y0, x1, y1), max(x0, y0, x1, y1)
             if not (low >= -_SLACK and high <= 1 + _SLACK and x0 + y0 + x1 + y1 < _MUCH):
                 self.table.faults.add(
-                    f"{self.table.where(image, row + 1)}: box {x0:g} {y0:g} {x1:g} {y1:g} is outside of 0 to 1; boxes of "
-                    "a TFRecord are in sides of the image"
+                    f"{self.table.where(image, row + 1)}: box {x0:g} {y0:g} {x1:g} {y1:g} is outside of 0 to 1; boxes "
+                    "of a TFRecord are in sides of the image"
                 )
                 continue
             self.table.add(
