@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.data.category_files import CategoryIds
     from pytest_cropdet.data.coco import Annotations
     from pytest_cropdet.data.coco_truth import DataErrors
+    from pytest_cropdet.data.truth_table import TableDataset
 
 __all__ = ["find_data", "load_annotations", "load_dataset", "name_layout"]
 
@@ -36,7 +37,7 @@ class _Layout(Protocol):
         """The name of its format."""
         ...
 
-    def read(self, images: Path | None, errors: "DataErrors", labels: "CategoryIds | None") -> Dataset:
+    def read(self, images: Path | None, errors: "DataErrors", labels: "CategoryIds | None") -> "TableDataset":
         """Read it."""
         ...
 
@@ -78,13 +79,16 @@ def load_dataset(
 
 
 def load_annotations(path: str | Path) -> "Annotations":
-    """Return the boxes and image sizes in ``path``, a COCO JSON or a folder that holds exactly one, without pictures.
+    """Return the boxes and image sizes in ``path``, a data set of any format that :func:`load_dataset` recognises.
 
-    ``DataError`` names the file if it is no COCO JSON or holds no boxes.
+    Of a COCO JSON no picture is sought; no pixel is read of any. ``DataError`` names the file if it holds no boxes.
     """
     from pytest_cropdet.data.coco import read_annotations
 
-    return read_annotations(_json_of(Path(path)))
+    found = find_data(Path(path))
+    if isinstance(found, _CocoLayout):
+        return read_annotations(found.path)
+    return found.read(None, "clip", None).annotations()
 
 
 def name_layout(path: str | Path) -> str | None:
@@ -95,7 +99,7 @@ def name_layout(path: str | Path) -> str | None:
         return None
 
 
-def find_data(path: Path) -> _Layout:
+def find_data(path: Path) -> "_Layout | _CocoLayout":
     """Return what the files of ``path`` are; ``DataError`` lists what is recognised, and what is there."""
     from pytest_cropdet.data.readers.tfrecord import TfRecordLayout
 
@@ -126,7 +130,7 @@ def _finders() -> list[Callable[[Path], _Layout | None]]:
     return [VocLayout.of, YoloLayout.of, CsvLayout.of, TfRecordLayout.of]
 
 
-def _in_folder(path: Path) -> _Layout:
+def _in_folder(path: Path) -> "_Layout | _CocoLayout":
     try:
         jsons = _jsons(path)
         if len(jsons) == 1 and _looks_like_coco(jsons[0]):

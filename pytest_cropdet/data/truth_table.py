@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.data.category_files import CategoryIds
+from pytest_cropdet.data.coco import Annotations
 from pytest_cropdet.data.coco_json import MOST_PIXELS, Faults
 from pytest_cropdet.data.coco_truth import OVERHANG, DataErrors
 from pytest_cropdet.data.data_warnings import DataWarnings
@@ -254,6 +255,18 @@ class TableDataset:
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[row] for row in range(len(self)))
+
+    def annotations(self) -> Annotations:
+        """Return the boxes of all images as flat columns, without crowds and what is ignored."""
+        counted = ~(self._columns["crowd"] | self._columns["ignored"])
+        if not counted.any():
+            raise DataError(f"{self.name} holds no boxes, so it does not show what a detector was trained on")
+        return Annotations(
+            np.array(self._sizes, dtype=np.int64).reshape(-1, 2),
+            np.repeat(np.arange(len(self)), np.diff(self._starts))[counted],
+            self._columns["boxes"][counted],
+            tuple(self.categories[key] for key in self._columns["categories"][counted].tolist()),
+        )
 
     def _truth(self, row: int) -> GroundTruth:
         rows = slice(self._starts[row], self._starts[row + 1])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 
-from pytest_cropdet.data import load_dataset, name_layout
+from pytest_cropdet.data import load_annotations, load_dataset, name_layout
 from pytest_cropdet.errors import DataError
 from tests.data import writers
 from tests.data.pictures import coco, encoded, quadrants, write_set
@@ -29,6 +30,16 @@ def test_a_folder_and_its_file_are_recognised(tmp_path, name):
     path = writers.FORMATS[name](tmp_path, list(KNOWN), KNOWN.categories)
     assert name_layout(path) == name_layout(tmp_path) == LAYOUTS[name]
     assert [each.id for each in load_dataset(tmp_path)] == [each.id for each in KNOWN]
+
+
+@pytest.mark.parametrize("name", writers.FORMATS)
+def test_training_data_may_be_of_every_format(tmp_path, name):
+    path = writers.FORMATS[name](tmp_path, list(KNOWN), KNOWN.categories)
+    found = load_annotations(path)
+    assert found.sizes.tolist() == [[each.width, each.height] for each in KNOWN]
+    assert found.image.tolist() == [row for row, each in enumerate(KNOWN) for _ in each.truth.boxes]
+    np.testing.assert_allclose(found.boxes, np.concatenate([each.truth.boxes for each in KNOWN]), atol=1e-4)
+    assert list(found.names) == [KNOWN.categories[key] for each in KNOWN for key in each.truth.categories.tolist()]
 
 
 def test_a_folder_that_is_nothing_shows_what_is_in_it_and_what_is_recognised(tmp_path):
