@@ -11,6 +11,7 @@ from pytest_cropdet.files import is_pointer, read_file, refuse_pointer, refuse_s
 __all__ = [
     "IMAGE_ENDINGS",
     "ImageNames",
+    "files_ending",
     "image_size",
     "images_below",
     "leads_out",
@@ -96,6 +97,12 @@ class ImageNames:
     def name_of(self, path: Path) -> str:
         """Return what a data set calls a file of this folder."""
         return path.relative_to(self.folder).as_posix()
+
+
+def files_ending(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """Return what in a folder has one of these endings, in any case, and is no folder."""
+    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(endings))  # noqa: PTH208
+    return [folder / name for name in names if not (folder / name).is_dir()]
 
 
 def list_names(names: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_cropdet.data.dataset import Dataset
-from pytest_cropdet.data.image_files import path_exists
+from pytest_cropdet.data.image_files import files_ending, path_exists
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import refuse_special
 from pytest_cropdet.settings import check_choice
@@ -95,7 +95,7 @@ def name_layout(path: str | Path) -> str | None:
     """Return the name of the format of a data set, ``None`` if it is not recognised; only names of files are read."""
     try:
         return find_data(Path(path)).layout
-    except DataError:
+    except (DataError, OSError):
         return None
 
 
@@ -147,7 +147,7 @@ def _in_folder(path: Path) -> "_Layout | _CocoLayout":
 
 
 def _jsons(path: Path) -> list[Path]:
-    return sorted(file for file in path.iterdir() if file.suffix.lower() == ".json" and not file.is_dir())
+    return files_ending(path, (".json",))
 
 
 def _json_of(path: Path) -> Path:

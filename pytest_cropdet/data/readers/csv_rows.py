@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest_cropdet.data.category_files import CategoryIds, decode_text, read_category_file
 from pytest_cropdet.data.coco_truth import DataErrors
-from pytest_cropdet.data.image_files import IMAGE_ENDINGS, image_size, leads_out, list_names
+from pytest_cropdet.data.image_files import IMAGE_ENDINGS, files_ending, image_size, leads_out, list_names
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import refuse_special
@@ -191,7 +191,7 @@ def _there(path: Path) -> bool:
 
 
 def _csvs(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if each.suffix.lower() in (".csv", ".tsv") and not each.is_dir())
+    return files_ending(folder, (".csv", ".tsv"))
 
 
 def _is_class_list(path: Path) -> bool:

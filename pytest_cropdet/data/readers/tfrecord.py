@@ -4,6 +4,7 @@ Opening reads every record once and checks it; images are decoded when they are 
 """
 
 import glob
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -51,7 +52,8 @@ class TfRecordLayout:
     def of(cls, path: Path) -> "TfRecordLayout | None":
         """Return the layout of a file, a folder, or a pattern such as ``val-*``; ``None`` if it is no TFRecord."""
         if path.is_dir():
-            files = sorted(each for each in path.iterdir() if _NAMED.search(each.name) and each.is_file())
+            names = sorted(name for name in os.listdir(path) if _NAMED.search(name))  # noqa: PTH208
+            files = [path / name for name in names if (path / name).is_file()]
         elif path.is_file():
             files = [path] if _NAMED.search(path.name) or is_record_file(path) else []
         else:

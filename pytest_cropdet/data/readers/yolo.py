@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytest_cropdet.data.category_files import CategoryIds, decode_text
 from pytest_cropdet.data.coco_truth import DataErrors
-from pytest_cropdet.data.image_files import IMAGE_ENDINGS, image_paths, image_size, leads_out, list_names
+from pytest_cropdet.data.image_files import IMAGE_ENDINGS, files_ending, image_paths, image_size, leads_out, list_names
 from pytest_cropdet.data.readers.yolo_lines import YoloLines
 from pytest_cropdet.data.readers.yolo_yaml import SPLITS, YoloYaml
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
@@ -175,8 +175,8 @@ def _lists_images(path: Path) -> bool:
 def _yamls_with_names(path: Path) -> list[Path]:
     """Return the YAML files of a folder that have names of categories, by a look at their text."""
     found = []
-    for file in sorted(path.iterdir()):
-        if file.suffix.lower() in (".yaml", ".yml") and file.is_file():
+    for file in files_ending(path, (".yaml", ".yml")):
+        if file.is_file():
             with file.open("rb") as stream:
                 text = stream.read(1 << 16)
             if any(line.startswith(b"names") for line in text.splitlines()):
