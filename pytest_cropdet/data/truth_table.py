@@ -195,7 +195,7 @@ class TruthTable:
                 continue
             width, height = sizes[image[row]]
             self.faults.add(
-                f"{where}: box {_box(given[row])} (x0 y0 x1 y1) lies {beyond[row]:g} px outside its image of "
+                f"{where}: box {_box(given[row])} (x0 y0 x1 y1) is {beyond[row]:g} px outside its image of "
                 f"{width:.0f} x {height:.0f}"
             )
             advice = _CLIP_ADVICE
@@ -210,7 +210,7 @@ class TruthTable:
         fractions = bool((boxes % 1 != 0).any())
         if boxes.max() <= 1.001 and boxes.min() >= -0.001 and (fractions or len(boxes) >= _FEW_BOXES):
             raise DataError(
-                f"{self.path}: all {len(boxes):,} boxes lie between 0 and 1, so they look normalised; boxes of this "
+                f"{self.path}: all {len(boxes):,} boxes are between 0 and 1, so they look normalised; boxes of this "
                 "format are in pixels: multiply x by the width of the image and y by its height"
             )
 

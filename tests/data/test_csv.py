@@ -116,7 +116,7 @@ def test_absolute_paths_and_another_folder_are_taken(tmp_path):
         (HEAD + "a.png,48,32,dog,nan,2,10,20\n", "row 2: box nan 2 10 20 is not finite"),
         (HEAD + "a.png,48,32,dog,1e999,2,10,20\n", "is not finite"),
         (HEAD + "a.png,48,32,dog,10,2,1,20\n", "has its second corner before its first"),
-        (HEAD + "a.png,48,32,dog,1,2,60,20\n", "lies 12 px outside its image of 48 x 32"),
+        (HEAD + "a.png,48,32,dog,1,2,60,20\n", "is 12 px outside its image of 48 x 32"),
         (HEAD + "a.png,48,32,,1,2,10,20\n", "row 2: the name of the category is missing"),
         (HEAD + ",48,32,dog,1,2,10,20\n", "row 2: the name of the image is missing"),
         (HEAD + "a.png,48,x,dog,1,2,10,20\n", "width and height must be numbers"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -145,3 +146,26 @@ def test_the_quirks_of_exports_are_read(tmp_path):
     (sample,) = load_dataset(path)
     assert sample.truth.ids.tolist() == [0, 1]
     assert sample.truth.counted.tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "package"),
+    [
+        ("voc", "defusedxml.ElementTree", "defusedxml"),
+        ("yolo", "yaml", "PyYAML"),
+        ("tfrecord", "google_crc32c", "google-crc32c"),
+        ("tfrecord", "google.protobuf.descriptor_pb2", "protobuf"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_the_line_that_installs_it(
+    tmp_path, monkeypatch, name, module, package
+):
+    from pytest_cropdet.data.readers import tf_example
+
+    (tmp_path / "set").mkdir()
+    path = writers.FORMATS[name](tmp_path / "set", list(KNOWN), KNOWN.categories)
+    tf_example._example.cache_clear()
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(DataError, match=rf"needs {package}: pip install 'pytest-cropdet\[data\]'"):
+        load_dataset(path)
+    assert load_dataset(writers.coco(tmp_path, list(KNOWN), KNOWN.categories)).layout == "COCO JSON"

@@ -172,7 +172,7 @@ def test_categories_are_numbered_by_name_and_a_list_gives_them_ids(tmp_path):
         ([thing(box=("a", 1, 10, 20))], r"bndbox needs four numbers xmin ymin xmax ymax, is 'a 1 10 20'"),
         ([thing(box=("nan", 1, 10, 20))], "is not finite"),
         ([thing(box=(1, 1, 1e300, 20))], "outside its image of 48 x 32"),
-        ([thing(box=(1, 1, 60, 20))], r"lies 12 px outside its image of 48 x 32"),
+        ([thing(box=(1, 1, 60, 20))], r"is 12 px outside its image of 48 x 32"),
         ([thing(name="")], "the name of its category is missing"),
         ([f"<object>{BOX.format(1, 2, 3, 4)}</object>"], "the name of its category is missing"),
         (["<object><name>a</name></object>"], "no bndbox"),

@@ -180,7 +180,7 @@ def test_label_files_without_an_image_are_counted(tmp_path):
         ("0 nan 0.5 0.5 0.5", "nan is not finite"),
         ("0 1e400 0.5 0.5 0.5", "1e400 is not finite"),
         ("0 120 80 30 30", "the coordinate 120 is outside of 0 to 1; is it in pixels?"),
-        ("0 0.9 0.5 0.5 0.5", r"lies 7.2 px outside its image of 48 x 32"),
+        ("0 0.9 0.5 0.5 0.5", r"is 7.2 px outside its image of 48 x 32"),
         ("0 0.5 0.5 -0.005 0.5", "a box of negative size"),
         ("0 0.1 0.1 0.2 0.2 0.3 5", "the coordinate 5 is outside"),
     ],

@@ -133,7 +133,7 @@ class RecordValues:
             boxes = boxes * np.tile(np.asarray(size, dtype=np.float64), 2)
         elif len(boxes) > 1 and boxes.max() <= 1 and (boxes % 1 != 0).any():
             raise DataError(
-                f"{where}: all boxes lie between 0 and 1, so they are not units='pixels'; say units='normalized'"
+                f"{where}: all boxes are between 0 and 1, so they are not units='pixels'; say units='normalized'"
             )
         count = len(boxes)
         columns = {"boxes": boxes, "labels": self._labels(labels, count, where)}

@@ -228,7 +228,7 @@ def _truth(
         if not np.isfinite(box).all():
             raise DataError(f"{where}: object {row}: the box {text} is not finite")
         if turned[row] or beyond[row] > OVERHANG:
-            what = "has its second corner before its first" if turned[row] else f"lies {beyond[row]:g} px outside of it"
+            what = "has its second corner before its first" if turned[row] else f"is {beyond[row]:g} px outside of it"
             raise DataError(
                 f"{where}: object {row}: in the image of {width} x {height} the box {text} (x0 y0 x1 y1) {what}; are "
                 "boxes= and units= right?"
