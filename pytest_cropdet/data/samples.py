@@ -167,6 +167,8 @@ class Sample:
     ``path``: the file that ``read`` decodes, if it is one; what was detected in it can be kept from run to run.
     ``checked``: the categories of which every object in the image is annotated; a detection of another one that
     matches nothing is no mistake. ``None``: all categories, as everywhere but in federated sets such as LVIS.
+    ``content``: SHA-256 of the encoded image where it has no file of its own, as in a TFRecord; it takes the place of
+    ``path`` for what is kept from run to run.
     """
 
     id: str
@@ -176,6 +178,7 @@ class Sample:
     read: Callable[[], Image]
     path: Path | None = None
     checked: frozenset[int] | None = None
+    content: str | None = None
 
     def image(self) -> Image:
         """Return the pixels: RGB uint8 of shape (height, width, 3)."""

@@ -9,7 +9,7 @@ from functools import partial
 from math import nan
 from pathlib import Path
 from struct import Struct
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,18 @@ _COLUMNS = np.dtype(
 )
 _FEW_BOXES = 10  # that may all lie within one pixel by chance, if they are whole numbers
 _CLIP_ADVICE = "to clip boxes that stick out: --cropdet-data-errors clip"
-_Fetch = Callable[[Any], bytes]
+
+
+class _Fetch(Protocol):
+    """Finds an encoded image by what :meth:`TruthTable.add_image` was given for it."""
+
+    def __call__(self, source: Any, /) -> bytes:
+        """Return the encoded image."""
+        ...
+
+    def content(self, source: Any, /) -> str:
+        """Return the SHA-256 of the encoded image, as it was when the set was opened."""
+        ...
 
 
 class TruthTable:
@@ -245,13 +256,14 @@ class TableDataset:
         row = range(len(self))[index]
         name, size = self._names[row], (self._sizes[2 * row], self._sizes[2 * row + 1])
         note = partial(self.warnings.note, row, f"image {name}")
-        source, path = self._sources[row], None
+        source, path, content = self._sources[row], None, None
         if self._fetch is None:
             path = Path(source)
             read: Callable[[], Image] = partial(_read_file, path, size, note)
         else:
+            content = self._fetch.content(source)
             read = partial(_read_fetched, self._fetch, source, f"{name} of {self.path}", size, note)
-        return Sample(name, *size, self._truth(row), read, path)
+        return Sample(name, *size, self._truth(row), read, path, content=content)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[row] for row in range(len(self)))

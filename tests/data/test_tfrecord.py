@@ -315,3 +315,16 @@ def test_files_that_tensorflow_wrote_are_read(tmp_path):
             writer.write(content)
         assert only(path).truth.boxes.tolist() == [[0, 0, 24, 16], [12, 16, 36, 32]]
     assert not [each for each in tf.data.TFRecordDataset(str(write(tmp_path, features()))) if not each.numpy()]
+
+
+def test_what_was_detected_in_a_record_is_known_again_as_that_in_the_same_file(tmp_path):
+    from pytest_cropdet.inference import Cache
+
+    data = load_dataset(write(tmp_path, features()))
+    (tmp_path / "a.png").write_bytes(png(quadrants()))
+    cache = Cache(tmp_path / "cache")
+    file = Sample("a.png", 48, 32, data[0].truth, data[0].image, tmp_path / "a.png")
+    assert cache.content_hash(data[0]) == cache.content_hash(file)
+    other = load_dataset(write(tmp_path, features(image__encoded=png(quadrants()[::-1]))))
+    assert cache.content_hash(other[0]) != cache.content_hash(file)
+    assert cache.content_hash(Sample("a", 48, 32, data[0].truth, data[0].image)) is None

@@ -93,3 +93,17 @@ def test_a_coco_json_is_named_too(project, said):
     assert json.loads((project.path / "copy" / "shapes.json").read_text())["images"]
     project.data = project.path / "copy"
     assert f"cropdet: data {project.data}: COCO JSON, shapes.json" in said(project.gate("fakes:perfect", *QUICK))
+
+
+def test_a_second_run_on_a_tfrecord_calls_no_detector(project, formats):
+    project.data = formats["tfrecord"]
+    project.write(
+        keeping="import fakes\n\nclass Kept(fakes.Finder):\n    fingerprint = 'finder 1'\n\n"
+        "def make():\n    return Kept(loses_cut=True)\n"
+    )
+    found = []
+    for _ in range(2):
+        project.gate("keeping:make", "--cropdet-max-drop=0.9", "--cropdet-explain=off").assert_outcomes(passed=1)
+        found.append((project.gates[0]["model_calls"], project.gates[0]["drop"]["value"]))
+    assert found[0][0] > 0
+    assert found[1] == (0, found[0][1])

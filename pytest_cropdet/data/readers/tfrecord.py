@@ -4,6 +4,7 @@ Opening reads every record once and checks it; images are decoded when they are 
 """
 
 import glob
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ _SHARD = re.compile(r"-(\d{5})-of-(\d{5})(\.gz)?$")
 _IMAGE = "image/encoded"
 _BOX = tuple(f"image/object/bbox/{each}" for each in ("xmin", "ymin", "xmax", "ymax"))
 _LABEL, _TEXT, _MASK = "image/object/class/label", "image/object/class/text", "image/object/mask"
+_Source = tuple[int, int, bytes]  # file, place in it, SHA-256 of the image
 _Kind = tuple[int | None, str | None]  # label and text
 _CROWD, _IGNORED = ("image/object/is_crowd", "image/object/group_of"), ("image/object/difficult",)
 _AREA, _SIZE = "image/object/area", ("image/width", "image/height")
@@ -92,9 +94,13 @@ class RecordImages:
 
     files: tuple[RecordFile, ...]
 
-    def __call__(self, source: tuple[int, int]) -> bytes:
+    def content(self, source: _Source) -> str:
+        """Return the SHA-256 of the encoded image."""
+        return source[2].hex()
+
+    def __call__(self, source: _Source) -> bytes:
         """Return the encoded image."""
-        number, place = source
+        number, place, _ = source
         file = self.files[number]
         found, _ = parse_example(file.at(place), (_IMAGE,), f"{file.path}: the record at byte {place:,}")
         return bytes(found[_IMAGE][0])  # type: ignore[arg-type]
@@ -138,7 +144,8 @@ class _Records:
             )
         said = self._size(features, where)
         size = size_of_bytes(encoded[0], f"in {where}") if said is None else said
-        image = self.table.add_image(self._name(features, where), size, source)
+        digest = hashlib.sha256(encoded[0]).digest()
+        image = self.table.add_image(self._name(features, where), size, (*source, digest))
         columns = [self._column(features, name, None, where) for name in _BOX]
         count = len(columns[0])
         if any(len(column) != count for column in columns):
