@@ -37,7 +37,7 @@ def samples(images: int, objects: int) -> Iterator[Sample]:
     dice = np.random.default_rng(0)
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     for number in range(images):
-        corner = np.stack([np.arange(objects) % 30, dice.integers(0, 30, objects)], axis=1).astype(float)  # no two alike
+        corner = np.stack([np.arange(objects) % 30, dice.integers(0, 30, objects)], axis=1).astype(float)
         boxes = np.concatenate([corner, corner + dice.integers(5, 18, (objects, 2))], axis=1)
         truth = GroundTruth(boxes, dice.integers(1, 4, objects))
         yield Sample(f"{number:07}.png", WIDTH, HEIGHT, truth, lambda: pixels)
