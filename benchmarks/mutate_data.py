@@ -1,4 +1,4 @@
-"""Data sets and images with mistakes drawn at random: each is read, or refused by an error of ours; nothing else.
+"""Data sets of every format and images with mistakes drawn at random: each is read, or refused by an error of ours.
 
     python benchmarks/mutate_data.py [--seed N] [--seconds S]
 
@@ -21,6 +21,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mutate_formats import Mutants
 
 from pytest_cropdet import load_dataset
 from pytest_cropdet.data import load_annotations
@@ -152,7 +153,13 @@ def main() -> int:
         path = folder / "set.json"
         path.write_text(json.dumps(sound))
         read(path)
+        (folder / "formats").mkdir()
+        mutants = Mutants(folder / "formats", mutated)
         while time.monotonic() < end:
+            what, action, restore = mutants.one(dice)
+            attempt(what, action, tried, wrong)
+            restore()
+            attempt(*mutants.records(dice, change), tried, wrong)
             content = sound
             for _ in range(dice.choice((1, 1, 1, 2, 4))):
                 content = change(content, dice)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.data import Sample as Sample
     from pytest_cropdet.data import crop_detections as crop_detections
     from pytest_cropdet.data import crop_truth as crop_truth
+    from pytest_cropdet.data import dataset_from_records as dataset_from_records
     from pytest_cropdet.data import load_dataset as load_dataset
     from pytest_cropdet.detectors import Detector as Detector
     from pytest_cropdet.detectors import as_detector as as_detector
@@ -77,6 +78,7 @@ _HOMES = {
     "crop_detections": "data",
     "crop_truth": "data",
     "crops_of": "crops.strategies",
+    "dataset_from_records": "data",
     "draw_anchors": "figures",
     "draw_benchmark": "figures",
     "find_worst_crop": "search.dataset_search",

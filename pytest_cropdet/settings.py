@@ -255,7 +255,7 @@ class RunSettings:
     train_data: str | None = row(
         None,
         "PATH",
-        "COCO JSON the detector was trained on, to tell how far crops are from it",
+        "data set the detector was trained on, to measure how far crops are from it",
         kind="path",
         reads="file or folder",
     )

@@ -101,7 +101,7 @@ class Augmentation:
         recipe = self.recipes[self.choice(draws)]
         whole = Window(0, 0, width, height)
         inside = clip(truth.boxes, width, height)
-        there = np.flatnonzero(has_sides(inside) & ~truth.crowd)
+        there = np.flatnonzero(has_sides(inside) & truth.counted)
         if self.leaves(draws, recipe) or (recipe.needs_object and not there.size):
             return whole
         box = Box(0, 0, width, height)

@@ -90,7 +90,7 @@ class Generic:
                 inside[row] = share > 0
                 visibility[row], boxes[row] = share, clip(box[None], width, height)[0]
         kept = np.flatnonzero(inside)
-        ignored = truth.crowd[kept] | (visibility[kept] < self.min_visibility)
+        ignored = ~truth.counted[kept] | (visibility[kept] < self.min_visibility)
         pixels = np.asarray(pixels).reshape(image.shape)
         return Augmented(pixels, boxes[kept], truth.categories[kept], ignored, kept, visibility[kept])
 

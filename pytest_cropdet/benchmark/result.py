@@ -22,7 +22,7 @@ from pytest_cropdet.benchmark.scores import (
     score,
     shifts,
 )
-from pytest_cropdet.data import HIGH_SCORE, LOW_SHARE, Dataset, Sample, select_categories, with_names
+from pytest_cropdet.data import HIGH_SCORE, LOW_SHARE, Dataset, Sample, as_dataset, select_categories, with_names
 from pytest_cropdet.detectors import as_handle, describe
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.evaluation import Bounded, best_f1_score
@@ -146,7 +146,7 @@ def _announcement(plan: BenchmarkPlan, calls: int, seconds: float | None) -> str
 
 def _with_objects(samples: Sequence[Sample]) -> set[int]:
     """Return the ids of the categories of which there are objects."""
-    return {int(key) for sample in samples for key in sample.truth.categories[~sample.truth.crowd]}
+    return {int(key) for sample in samples for key in sample.truth.categories[sample.truth.counted]}
 
 
 def run_benchmark(
@@ -171,7 +171,7 @@ def benchmark_events(
 ) -> Iterator[Started | Advanced | Benchmark]:
     """Run a benchmark, yielding :class:`Started`, an :class:`Advanced` for each batch, and the :class:`Benchmark`."""
     begun = time.perf_counter()
-    handle = as_handle(detector)
+    handle, dataset = as_handle(detector), as_dataset(dataset)
     keys = BatchKeys.of(cache, handle)
     if keys is not None and not keys.recall_profile(handle):
         keys.keep_profile(handle)

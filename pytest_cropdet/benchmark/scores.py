@@ -275,7 +275,7 @@ def jitter(whole: Sequence[Detections], rules: Rules) -> tuple[Bounded, dict[str
 
 
 def _truth_of(sample: Sample) -> Detections:
-    rows = np.flatnonzero(~sample.truth.crowd)
+    rows = np.flatnonzero(sample.truth.counted)
     return Detections(sample.truth.boxes[rows], np.ones(len(rows)), sample.truth.categories[rows])
 
 

@@ -26,6 +26,7 @@ from pytest_cropdet.evaluation import (
     ratio_of_sums,
     resample,
     resampled_ratio,
+    unchecked,
 )
 from pytest_cropdet.geometry import Bools, iou
 from pytest_cropdet.settings import RunSettings
@@ -111,7 +112,7 @@ def find_causes(
     for key, rows in rendered.items():
         tables[key] = build_detected(index, rows, settings.min_visibility, frame=detected_in(key[1]))
         if key[1] == "context":
-            tables[key] = _count_new(tables[key], run.detected["reference"])
+            tables[key] = _count_new(tables[key], run.detected["reference"], unchecked(index, tables[key]))
         matches[key] = match(
             objects.truth,
             tables[key],
@@ -156,18 +157,20 @@ def scores_of(
     return (_share_found if run.agreement else _average)(run, settings, matches, detected)
 
 
-def _count_new(table: Detected, whole: Detected) -> Detected:
+def _count_new(table: Detected, whole: Detected, never: Bools) -> Detected:
     """Return ``table``, of ``context``, with the detections counted that lie mostly outside and are not in ``whole``.
 
     An object that is barely in the window is whole in ``context``. If it gets a wrong label there, its box lies mostly
     outside and would be ignored, to count from ``cut`` on, where only what is left of it is seen: the lost context
-    would be charged to the cut. What the whole image has too (same category, IoU 0.5 in the window) stays ignored.
+    would be charged to the cut. What the whole image has too (same category, IoU 0.5 in the window) stays ignored, and
+    so does what is ``never`` counted, as its category is not checked in the image.
     """
     stray = table.stray.copy()
     for image in np.unique(table.image[stray]):
         rows, before = np.flatnonzero(table.stray & (table.image == image)), np.flatnonzero(whole.image == image)
         same = table.category[rows, None] == whole.category[before]
         stray[rows] = (same & (iou(table.boxes[rows], whole.boxes[before]) >= FOUND_IOU)).any(axis=1)
+    stray |= never
     return replace(table, stray=stray)
 
 

@@ -49,8 +49,9 @@ def inspect_dataset(data: Dataset, folder: str | None, write: Write) -> int:
 
 def _size_lines(data: Dataset, samples: list[Sample]) -> Iterator[str]:
     crowds = sum(int(each.truth.crowd.sum()) for each in samples)
-    objects = sum(len(each.truth) for each in samples) - crowds
-    empty = sum(not (~each.truth.crowd).any() for each in samples)
+    ignored = sum(int((each.truth.ignored & ~each.truth.crowd).sum()) for each in samples)
+    objects = sum(int(each.truth.counted.sum()) for each in samples)
+    empty = sum(not each.truth.counted.any() for each in samples)
     masks = sum(mask is not None for each in samples for mask in each.truth.masks)
     yield f"Data: {data.name}"
     yield f"  images: {len(samples):,}{f', {empty:,} of them without objects' if empty else ''}"
@@ -59,10 +60,11 @@ def _size_lines(data: Dataset, samples: list[Sample]) -> Iterator[str]:
         (low, high) = (f"{wide} x {tall}" for wide, tall in (sizes[0], sizes[-1]))
         yield f"  sizes: {low if len(sizes) == 1 else f'{low} to {high}'} px"
     per_image = f", {objects / len(samples):.1f} an image" if samples else ""
-    crowd_text = f"; beside them {crowds:,} crowds, which are never scored" if crowds else ""
-    yield f"  objects: {objects:,}{per_image}{crowd_text}"
+    beside = [f"{count:,} {what}" for count, what in ((crowds, "crowds"), (ignored, "ignored objects")) if count]
+    more = f"; beside them {' and '.join(beside)}, which are never scored" if beside else ""
+    yield f"  objects: {objects:,}{per_image}{more}"
     yield f"  masks: {f'{masks:,} objects have one' if masks else 'none'}"
-    area = np.concatenate([np.zeros(0), *(each.truth.areas[~each.truth.crowd] for each in samples)])
+    area = np.concatenate([np.zeros(0), *(each.truth.areas[each.truth.counted] for each in samples)])
     if not len(area):
         return
     counts = np.bincount(size_classes(area), minlength=len(COCO_SIZES))
@@ -82,7 +84,7 @@ def _category_lines(data: Dataset, samples: list[Sample]) -> Iterator[str]:
     objects: dict[int, int] = {}
     images: dict[int, int] = {}
     for sample in samples:
-        keys, counts = np.unique(sample.truth.categories[~sample.truth.crowd], return_counts=True)
+        keys, counts = np.unique(sample.truth.categories[sample.truth.counted], return_counts=True)
         for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
             objects[key] = objects.get(key, 0) + count
             images[key] = images.get(key, 0) + 1

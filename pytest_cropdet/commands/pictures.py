@@ -54,7 +54,7 @@ def found_tile(
     caption = f"{name}: {len(shown)} detection{'' if len(shown) == 1 else 's'}"
     if sample is None:
         return SheetTile(image, boxes, caption)
-    truth = sample.truth.take(np.flatnonzero(~sample.truth.crowd))
+    truth = sample.truth.take(np.flatnonzero(sample.truth.counted))
     hit = overlaps(shown, sample).max(axis=1, initial=0.0) >= FOUND_IOU
     for box, category, is_hit in zip(truth.boxes.tolist(), truth.categories.tolist(), hit.tolist(), strict=True):
         label = "" if is_hit else names.get(category, f"id {category}")

@@ -154,7 +154,7 @@ def _chosen(sample: Sample, name: str, seed: int, per_image: int, min_side: int)
     """
     truth, frame = sample.truth, (sample.width, sample.height)
     boxes = clip(truth.boxes, *frame)
-    large = (boxes[:, 2:] - boxes[:, :2] >= min_side).all(axis=1) & ~truth.crowd
+    large = (boxes[:, 2:] - boxes[:, :2] >= min_side).all(axis=1) & truth.counted
     rows = [row for row, fits in enumerate(large.tolist()) if fits]
     order = sorted(rows, key=lambda row: draw_number("order", name, seed, sample.id, *frame, int(truth.ids[row])))
     return [(int(truth.ids[row]), _numbers(boxes[row])) for row in order[:per_image]]

@@ -26,7 +26,7 @@ def count_windows(family: str, parameters: Mapping[str, Any], samples: Sequence[
         return sum(
             min(per_image, _shifts(sample.width, low, high) * _shifts(sample.height, low, high)) for sample in samples
         )
-    return sum(min(per_image, int(np.count_nonzero(~sample.truth.crowd))) for sample in samples)
+    return sum(min(per_image, int(np.count_nonzero(sample.truth.counted))) for sample in samples)
 
 
 def refuse_many(spec: str, count: int, images: int, max_crops: int) -> None:

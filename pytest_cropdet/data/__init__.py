@@ -8,10 +8,11 @@ from pytest_cropdet.data.data_warnings import WARNING_KINDS, DataWarnings, warni
 from pytest_cropdet.data.dataset import Dataset
 from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.data.images import decoder_version, read_image
-from pytest_cropdet.data.loading import load_annotations, load_dataset
+from pytest_cropdet.data.loading import load_annotations, load_dataset, name_layout
 from pytest_cropdet.data.painted import PaintedSample, paint
 from pytest_cropdet.data.plugins import dataset_plugin
 from pytest_cropdet.data.pseudo_labels import HIGH_SCORE, LOW_SHARE, detector_names, stand_in_truth
+from pytest_cropdet.data.readers.records import as_dataset, dataset_from_records
 from pytest_cropdet.data.renamed import rename_annotations, with_names
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
 from pytest_cropdet.data.standard_error import STANDARD_ERROR_LOCK
@@ -33,14 +34,17 @@ __all__ = [
     "PaintedSample",
     "Pairing",
     "Sample",
+    "as_dataset",
     "crop_detections",
     "crop_truth",
+    "dataset_from_records",
     "dataset_plugin",
     "decoder_version",
     "detector_names",
     "flatten_inverted",
     "load_annotations",
     "load_dataset",
+    "name_layout",
     "paint",
     "read_image",
     "reconcile",

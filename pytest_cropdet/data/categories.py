@@ -9,6 +9,7 @@ import numpy as np
 
 from pytest_cropdet.data.category_mismatch import mismatch
 from pytest_cropdet.data.category_names import close_names, is_spelt_like, names_of, pair_names, plain
+from pytest_cropdet.data.named_categories import refuse_pairing_by_id
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.geometry import Ints, iou
@@ -183,6 +184,7 @@ def reconcile(detector: Mapping[int, str] | None, dataset: Mapping[int, str], ne
                 "cropdet_alias says which names mean the same, and the detector gives none; name its categories "
                 "(--cropdet-detector labels=FILE), or remove --cropdet-alias"
             )
+        refuse_pairing_by_id(dataset)
         return CategoryMap("id", dict(names.ids), dataset, merged=names.merged)
     ids, folded = pair_names(detector, names)
     names.refuse_mistyped(detector.values())

@@ -21,6 +21,7 @@ class CategoryNames(Mapping[int, str]):
     ``shown``: names by id, of a group its name under the lowest id of its categories. ``ids``: from each id of the data
     set to the one that counts. ``groups``: the data set's own names in each group, by its name. ``also``: other names
     that mean a category, by id: aliases, and the names in its group. ``given``: each alias and group as it was written.
+    ``has_ids``: whether ids mean anything outside of the data set.
     """
 
     shown: Mapping[int, str]
@@ -28,6 +29,7 @@ class CategoryNames(Mapping[int, str]):
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     also: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    has_ids: bool = True
 
     @classmethod
     def of(cls, names: Mapping[int, str], alias: Sequence[str] = (), group: Sequence[str] = ()) -> "CategoryNames":
@@ -62,7 +64,8 @@ class CategoryNames(Mapping[int, str]):
                 )
             if own:
                 also[own[0]] = tuple(dict.fromkeys((*also.get(own[0], ()), name, *others)))
-        return cls(shown, ids, groups, also, (*alias, *group))
+        has_ids = getattr(names, "has_ids", True)
+        return cls(shown, ids, groups, also, (*alias, *group), has_ids)
 
     @property
     def grouped(self) -> frozenset[int]:

@@ -23,6 +23,8 @@ __all__ = ["Annotations", "CocoDataset", "read_annotations"]
 class CocoDataset:
     """A data set read from a COCO JSON file; ``warnings`` counts what is odd in it and in images decoded so far."""
 
+    layout = "COCO JSON"
+
     def __init__(
         self,
         name: str,
@@ -51,8 +53,11 @@ class CocoDataset:
             file = files[entry.file_name]
             note = partial(found.note, place, f"image {entry.file_name}")
             read = partial(_read_checked, file, (entry.width, entry.height), note)
-            samples.append(Sample(entry.file_name, entry.width, entry.height, truths[image_id], read, file))
-        found.warn(str(path), stacklevel=4)
+            truth, checked = truths[image_id], entry.checked
+            if checked is not None:
+                checked |= frozenset(truth.categories.tolist()) - entry.partly
+            samples.append(Sample(entry.file_name, entry.width, entry.height, truth, read, file, checked))
+        found.warn(str(path), stacklevel=5)
         return cls(str(path), tables.categories, samples, path, found)
 
     def __len__(self) -> int:
@@ -128,19 +133,35 @@ def _truths(tables: CocoEntries, objects: AnnotatedObjects) -> dict[int, GroundT
 
 def _image_files(path: Path, images: Path | None, names: list[str]) -> dict[str, Path]:
     """Return the file of each image by its name, all in one folder."""
-    folders = [path.parent, path.parent / "images"] if images is None else [images]
+    folders = _folders_of(path) if images is None else [images]
+    best: tuple[Path, list[str]] | None = None
     for folder in folders:
         files = {name: _file(folder, name) for name in names}
         missing = [name for name, file in files.items() if file is None]
         if not missing:
             return {name: file for name, file in files.items() if file is not None}
-        if len(missing) < len(names) or images is not None:
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise DataError(f"{path}: missing in {folder}: {', '.join(missing[:3])}{more} (of {len(names)} images)")
-    raise DataError(
-        f"{path}: no picture found in {folders[0]} or {folders[1]} (sought {names[0]}); "
-        "name the folder: --cropdet-images DIR"
-    )
+        if images is not None or len(missing) < len(names if best is None else best[1]):
+            best = folder, missing
+    if best is not None:
+        folder, missing = best
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise DataError(f"{path}: missing in {folder}: {', '.join(missing[:3])}{more} (of {len(names)} images)")
+    sought = " or ".join(map(str, folders[:2]))
+    raise DataError(f"{path}: no picture found in {sought} (sought {names[0]}); name the folder: --cropdet-images DIR")
+
+
+def _folders_of(path: Path) -> list[Path]:
+    """Return the folders in which exports have the images of a JSON, from its own on.
+
+    ``data/``: FiftyOne's. A JSON in ``annotations/`` may have them in ``images/`` beside that folder (CVAT, Datumaro),
+    or in a folder that is called as the end of its name says: ``instances_val2017.json`` and ``val2017/`` (COCO).
+    """
+    here, above = path.parent, path.parent.parent
+    folders = [here, here / "images", here / "data"]
+    if here.name.lower() == "annotations":
+        subset = path.stem.rpartition("instances_")[2]
+        folders += [above / "images" / subset, above / "images", above / subset, above]
+    return [folder for place, folder in enumerate(folders) if place < 2 or folder.is_dir()]
 
 
 def _file(folder: Path, name: str) -> Path | None:

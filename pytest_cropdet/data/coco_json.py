@@ -21,11 +21,17 @@ _FLAGS = {"0": False, "false": False, "1": True, "true": True}
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:
-    """An image as it is annotated: its name, and its size in pixels."""
+    """An image as it is annotated: its name, and its size in pixels.
+
+    ``checked``: in a federated set, categories of which the image is known to have no object; those of which it has
+    some are added, but for those in ``partly``, of which not all objects are annotated. ``None``: all are checked.
+    """
 
     file_name: str
     width: int
     height: int
+    checked: frozenset[int] | None = None
+    partly: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +224,8 @@ def _images(content: Mapping[str, Any], path: Path) -> dict[int, ImageEntry]:
     for place, entry in enumerate(content["images"]):
         where = f"{path}: images[{place}]"
         image_id = _whole(entry, "id", where)
-        name = entry.get("file_name")
-        if not isinstance(name, str) or not name:
+        name = _file_name(entry)
+        if name is None:
             raise DataError(f"{where}: file_name is missing")
         if image_id in entries:
             raise DataError(f"{where} ({name}): image id {image_id} is given twice")
@@ -233,8 +239,30 @@ def _images(content: Mapping[str, Any], path: Path) -> dict[int, ImageEntry]:
                 f"{where} ({name}): a size of {width} x {height} pixels; images have at most {MOST_PIXELS:,} pixels"
             )
         names.add(name)
-        entries[image_id] = ImageEntry(name, width, height)
+        entries[image_id] = ImageEntry(name, width, height, *_checked(entry, where))
     return entries
+
+
+def _file_name(entry: Mapping[str, Any]) -> str | None:
+    """Return the name of an image; LVIS has none, but the address in COCO, of which the last part is the name."""
+    name = entry.get("file_name")
+    if name is None and isinstance(entry.get("coco_url"), str):
+        name = entry["coco_url"].rpartition("/")[2]
+    return name if isinstance(name, str) and name else None
+
+
+def _checked(entry: Mapping[str, Any], where: str) -> tuple[frozenset[int] | None, frozenset[int]]:
+    """Return what a federated set says of the categories of an image; others say nothing."""
+    if "neg_category_ids" not in entry and "not_exhaustive_category_ids" not in entry:
+        return None, frozenset()
+    found = []
+    for key in ("neg_category_ids", "not_exhaustive_category_ids"):
+        values = entry.get(key) or []
+        ids = [as_whole(each) for each in values] if isinstance(values, list) else [None]
+        if any(each is None for each in ids):
+            raise DataError(f"{where}: {key} must be a list of whole numbers, is {shown(values)}")
+        found.append(frozenset(each for each in ids if each is not None))
+    return found[0] - found[1], found[1]
 
 
 def _annotations(

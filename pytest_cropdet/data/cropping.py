@@ -34,7 +34,8 @@ MIN_VISIBILITY = 0.5
 class CroppedTruth:
     """The objects that show in a window, in the window's frame, and how they count.
 
-    ``truth``: the objects, boxes clipped, areas those of the visible part; crowds stay crowds. ``kept``: (k,) row in
+    ``truth``: the objects, boxes clipped, areas those of the visible part; crowds stay crowds, and of what is ignored
+    only what shows enough stays so: the rest is as of any other object. ``kept``: (k,) row in
     the original of each. ``visibility``: (k,) visible area over original area. ``scored``: (k,) objects that must be
     found; the others are regions in which detections do not count (crowds, and objects of which too little shows).
     ``tight``: (k, 4) box of the visible mask, which is what one sees of a cut object; the clipped box where there is
@@ -113,7 +114,7 @@ def crop_truth(
         area[row] = pixels[place]
         tight[row] = tight_masks[place]
     kept = np.flatnonzero(inside)
-    crowd = truth.crowd[kept]
+    crowd, enough = truth.crowd[kept], visibility[kept] >= min_visibility
     shown = GroundTruth(
         boxes=translate(clipped[kept], -crop.left, -crop.top),
         categories=truth.categories[kept],
@@ -121,8 +122,9 @@ def crop_truth(
         crowd=crowd,
         areas=area[kept],
         masks=tuple(_cut_mask(truth.masks[row], crop) if cut_masks else None for row in kept),
+        ignored=truth.ignored[kept] & enough,
     )
-    scored = ~crowd & (visibility[kept] >= min_visibility)
+    scored = truth.counted[kept] & enough
     return CroppedTruth(shown, kept, visibility[kept], scored, translate(tight[kept], -crop.left, -crop.top))
 
 

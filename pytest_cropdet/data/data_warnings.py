@@ -62,6 +62,31 @@ _TEXTS = {  # kind: one of it, several of it, what it means
         "JPEGs are damaged, and part of each is shown wrongly",
         "replace them by whole copies",
     ),
+    "image_without_annotation": (
+        "image has no annotation and is left out",
+        "images have no annotation and are left out",
+        "to count them as images without objects, give them annotations that list none",
+    ),
+    "annotation_without_image": (
+        "label file has no image",
+        "label files have no image",
+        "if their images were renamed or moved, their objects are missing",
+    ),
+    "other_file_name": (
+        "annotation names another image than its own name does",
+        "annotations name other images than their own names do",
+        "the image with the name of the annotation is used",
+    ),
+    "counts_from_0": (
+        "box begins at 0, but Pascal VOC counts pixels from 1",
+        "boxes begin at 0, but Pascal VOC counts pixels from 1",
+        "they are read as counted from 1; if the tool that wrote them counts from 0, all are 1 px too large",
+    ),
+    "repeated_box": (
+        "line repeats the line of another object and is left out",
+        "lines repeat the line of another object and are left out",
+        "an object that is listed twice could never be found twice",
+    ),
     "animated": ("image is animated", "images are animated", "only the first frame is used"),
 }
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from pytest_cropdet.data.data_warnings import DataWarnings
+from pytest_cropdet.data.image_files import image_size
 from pytest_cropdet.data.images import read_image
 from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.errors import DataError
@@ -15,9 +16,10 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class ImageFolder:
-    """The pictures of a folder and of the folders in it, by name. Sizes are found by reading each picture once."""
+    """The pictures of a folder and of the folders in it, by name; sizes are those in the heads of the files."""
 
     categories: Mapping[int, str] = {}
+    layout = "images without annotations"
     has_truth = False
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +44,7 @@ class ImageFolder:
     def _sample(self, folder: Path, path: Path, place: int) -> Sample:
         name = path.relative_to(folder).as_posix()
         note = partial(self.warnings.note, place, f"image {name}")
-        height, width = read_image(path, note=note).shape[:2]
+        width, height = image_size(path)
         return Sample(name, width, height, GroundTruth.empty(), partial(read_image, path, note=note), path)
 
     def __repr__(self) -> str:

@@ -1,56 +1,201 @@
 """Data sets: what reads which format."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_cropdet.data.dataset import Dataset
+from pytest_cropdet.data.image_files import files_ending, path_exists
 from pytest_cropdet.data.plugins import dataset_plugin, open_plugin
 from pytest_cropdet.errors import DataError
+from pytest_cropdet.files import refuse_special
 from pytest_cropdet.settings import check_choice
 
 if TYPE_CHECKING:
+    from pytest_cropdet.data.category_files import CategoryIds
     from pytest_cropdet.data.coco import Annotations
+    from pytest_cropdet.data.coco_truth import DataErrors
+    from pytest_cropdet.data.truth_table import TableDataset
 
-__all__ = ["load_annotations", "load_dataset"]
+__all__ = ["find_data", "load_annotations", "load_dataset", "name_layout"]
+
+_RECOGNISED = (
+    "a COCO JSON, or a folder with exactly one",
+    "Pascal VOC: a folder with Annotations/ and JPEGImages/, or XML files beside images; or a list in its ImageSets/",
+    "YOLO: a data.yaml, a folder with one, a folder with images/ and labels/, or a .txt list of images",
+    "TFRecord of the TF Object Detection API: a file, a folder, or a pattern such as 'val-*'",
+    "CSV: filename,width,height,class,xmin,ymin,xmax,ymax, or path,x1,y1,x2,y2,class_name without a first row of names",
+)
+_CONVERT = "Other formats: convert them with supervision or globox (docs/data.md shows how)"
+_SHOWN = 8  # names of a folder that an error shows
 
 
-def load_dataset(path: str | Path, images: str | Path | None = None, errors: str = "fail") -> Dataset:
-    """Return the data set in ``path``: a COCO JSON file, a folder that holds exactly one, or the name of a plug-in's.
+class _Layout(Protocol):
+    """A data set that was recognised by its files, not read yet."""
 
-    ``images`` is the folder of the pictures; without it they are sought beside the JSON, then in ``images/`` beside
-    it. No pixel is read. ``DataError`` says which file or annotation is wrong; with ``errors="clip"`` boxes that stick
-    out of their image are clipped. What is odd is counted in ``warnings`` of the data set.
+    @property
+    def layout(self) -> str:
+        """The name of its format."""
+        ...
+
+    def read(self, images: Path | None, errors: "DataErrors", labels: "CategoryIds | None") -> "TableDataset":
+        """Read it."""
+        ...
+
+
+class _CocoLayout:
+    """A COCO JSON."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def layout(self) -> str:
+        return f"COCO JSON, {self.path.name}"
+
+    def read(self, images: Path | None, errors: "DataErrors", labels: "CategoryIds | None") -> Dataset:
+        from pytest_cropdet.data.coco import CocoDataset
+
+        if labels is not None:
+            raise DataError(f"{self.path}: a COCO JSON has its own categories; leave out --cropdet-data-labels")
+        return CocoDataset.open(self.path, images, errors)
+
+
+def load_dataset(
+    path: str | Path, images: str | Path | None = None, errors: str = "fail", labels: str | Path | None = None
+) -> Dataset:
+    """Return the data set in ``path``, COCO JSON, VOC, YOLO, TFRecord or CSV, by its files; or that of a plug-in.
+
+    ``images`` is the folder of the pictures; without it they are sought where the format puts them. ``labels``: a file
+    with the ids of the categories (a label map, a list of classes). No pixel is read. ``DataError`` says which file or
+    annotation is wrong; with ``errors="clip"`` boxes that stick out of their image are clipped. What is odd is counted
+    in ``warnings`` of the data set.
     """
     check_choice("cropdet_data_errors", errors, ("fail", "clip"))
     plugin = None if Path(path).exists() else dataset_plugin(str(path))
     if plugin is not None:
-        if images is not None or errors != "fail":
+        if images is not None or labels is not None or errors != "fail":
             raise DataError(
                 f"the data set {path} is a plug-in's, which reads its own images and annotations; no option "
-                "for images or data errors applies to it"
+                "for images, labels or data errors applies to it"
             )
         return open_plugin(plugin)
-    from pytest_cropdet.data.coco import CocoDataset
+    from pytest_cropdet.data.category_files import read_category_file
 
-    folder = None if images is None else Path(images)
-    return CocoDataset.open(_json_of(Path(path)), folder, "clip" if errors == "clip" else "fail")
+    found = find_data(Path(path))
+    names = None if labels is None else read_category_file(Path(labels))
+    return found.read(None if images is None else Path(images), "clip" if errors == "clip" else "fail", names)
 
 
 def load_annotations(path: str | Path) -> "Annotations":
-    """Return the boxes and image sizes in ``path``, a COCO JSON or a folder that holds exactly one, without pictures.
+    """Return the boxes and image sizes in ``path``, a data set of any format that :func:`load_dataset` recognises.
 
-    ``DataError`` names the file if it is no COCO JSON or holds no boxes.
+    Of a COCO JSON no picture is sought; no pixel is read of any. ``DataError`` names the file if it holds no boxes.
     """
     from pytest_cropdet.data.coco import read_annotations
 
-    return read_annotations(_json_of(Path(path)))
+    found = find_data(Path(path))
+    if isinstance(found, _CocoLayout):
+        return read_annotations(found.path)
+    return found.read(None, "clip", None).annotations()
+
+
+def name_layout(path: str | Path) -> str | None:
+    """Return the name of the format of a data set, ``None`` if it is not recognised; only names of files are read."""
+    try:
+        return find_data(Path(path)).layout
+    except (DataError, OSError):
+        return None
+
+
+def find_data(path: Path) -> "_Layout | _CocoLayout":
+    """Return what the files of ``path`` are; ``DataError`` lists what is recognised, and what is there."""
+    from pytest_cropdet.data.readers.tfrecord import TfRecordLayout
+
+    if path.is_dir():
+        return _in_folder(path)
+    if not path_exists(path):
+        pattern = TfRecordLayout.of(path) if any(letter in path.name for letter in "*?[") else None
+        if pattern is not None:
+            return pattern
+    refuse_special(path, "the data set")
+    if path.suffix.lower() == ".json":
+        return _CocoLayout(path)
+    for finder in _finders():
+        found = finder(path)
+        if found is not None:
+            return found
+    if _may_be_json(path):
+        return _CocoLayout(path)
+    raise DataError(f"cannot read the data set {path}: its format is not recognised. {_recognised()}")
+
+
+def _finders() -> list[Callable[[Path], _Layout | None]]:
+    from pytest_cropdet.data.readers.csv_rows import CsvLayout
+    from pytest_cropdet.data.readers.tfrecord import TfRecordLayout
+    from pytest_cropdet.data.readers.voc import VocLayout
+    from pytest_cropdet.data.readers.yolo import YoloDataLayout
+
+    return [VocLayout.of, YoloDataLayout.of, CsvLayout.of, TfRecordLayout.of]
+
+
+def _in_folder(path: Path) -> "_Layout | _CocoLayout":
+    try:
+        jsons = _jsons(path)
+        if len(jsons) == 1 and _looks_like_coco(jsons[0]):
+            return _CocoLayout(jsons[0])
+        others = [found for finder in _finders() if (found := finder(path)) is not None]
+    except OSError as error:
+        raise DataError(f"cannot read the folder {path}: {error.strerror or error}") from error
+    if len(others) == 1:
+        return others[0]
+    if others:
+        kinds = "; ".join(each.layout for each in others)
+        raise DataError(f"the folder {path} may be several data sets: {kinds}. Name the file of one: {_recognised()}")
+    return _CocoLayout(_json_of(path))
+
+
+def _jsons(path: Path) -> list[Path]:
+    return files_ending(path, (".json",))
 
 
 def _json_of(path: Path) -> Path:
     if not path.is_dir():
         return path
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() == ".json" and not file.is_dir())
+    found = _jsons(path)
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
-        raise DataError(f"the folder {path} must hold exactly one .json file to be a data set; found {names}")
+        inside = sorted(each.relative_to(path).as_posix() for each in path.glob("*/*.json"))[:_SHOWN]
+        there = sorted(each.name + "/" * each.is_dir() for each in path.iterdir())
+        more = f" and {len(there) - _SHOWN:,} more" if len(there) > _SHOWN else ""
+        raise DataError(
+            f"the folder {path} must hold exactly one .json file to be a data set; found {names}"
+            + (f"; in its folders: {', '.join(inside)}" if inside else "")
+            + f".\n{_recognised()}\nIn the folder: {', '.join(there[:_SHOWN]) or 'nothing'}{more}."
+            "\nImages alone, without annotations: --cropdet-images DIR without --cropdet-data"
+        )
     return found[0]
+
+
+def _recognised() -> str:
+    return "Recognised are:\n  " + "\n  ".join(_RECOGNISED) + f"\n{_CONVERT}"
+
+
+def _may_be_json(path: Path) -> bool:
+    """Return whether a file without the ending of any format begins as JSON does, or is empty, or a Git LFS pointer."""
+    with path.open("rb") as stream:
+        start = stream.read(1 << 10).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return start[:1] in (b"", b"{", b"[") or start.startswith(b"version https://")
+
+
+def _looks_like_coco(path: Path) -> bool:
+    """Return whether a JSON beside the files of another format is one of COCO, by the names that it has."""
+    if not path.is_file():
+        return True
+    with path.open("rb") as stream:
+        text = b""
+        while block := stream.read(1 << 20):
+            text = text[-20:] + block
+            if b'"annotations"' in text:
+                return True
+    return False

@@ -69,8 +69,18 @@ class RenamedDataset:
     def _renamed(self, sample: Sample) -> Sample:
         truth, ids = sample.truth, self._names.ids
         now = np.array([ids.get(key, key) for key in truth.categories.tolist()], dtype=np.int64)
-        return (
-            sample if np.array_equal(now, truth.categories) else replace(sample, truth=replace(truth, categories=now))
+        renamed: dict[str, Any] = (
+            {} if np.array_equal(now, truth.categories) else {"truth": replace(truth, categories=now)}
+        )
+        if sample.checked is not None and ids:
+            renamed["checked"] = self._checked(sample.checked)
+        return replace(sample, **renamed) if renamed else sample
+
+    def _checked(self, checked: frozenset[int]) -> frozenset[int]:
+        """Return the categories that are checked: a group is, where all of its members are."""
+        ids = self._names.ids
+        return frozenset(
+            new for new in set(ids.values()) if all(old in checked for old, its in ids.items() if its == new)
         )
 
 

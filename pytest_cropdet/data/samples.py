@@ -21,6 +21,7 @@ __all__ = ["Detections", "GroundTruth", "Sample"]
 
 _NO_IDS: Ints = np.zeros(0, np.int64)  # stand for "not given" in a ground truth
 _NO_CROWD: Bools = np.zeros(0, np.bool_)
+_NONE_IGNORED: Bools = np.zeros(0, np.bool_)
 _NO_AREAS: Floats = np.zeros(0)
 
 
@@ -47,6 +48,8 @@ class GroundTruth:
     ``boxes``: (n, 4) float64 ``x0 y0 x1 y1`` in pixels of the frame, half-open. ``categories``: (n,) ids of the data
     set. ``ids``: (n,) annotation ids, from 1. ``crowd``: (n,) regions in which detections are neither right nor wrong.
     ``areas``: (n,) square pixels, of the mask where there is one. ``masks``: one :class:`Mask` or ``None`` an object.
+    ``ignored``: (n,) single objects that need not be found (Pascal VOC's *difficult*): one detection of each is neither
+    right nor wrong, by the ordinary IoU.
     """
 
     boxes: Boxes
@@ -55,6 +58,7 @@ class GroundTruth:
     crowd: Bools = field(default_factory=lambda: _NO_CROWD)
     areas: Floats = field(default_factory=lambda: _NO_AREAS)
     masks: tuple[Mask | None, ...] = ()
+    ignored: Bools = field(default_factory=lambda: _NONE_IGNORED)
 
     def __post_init__(self) -> None:
         boxes = _checked_boxes(self.boxes)
@@ -71,6 +75,13 @@ class GroundTruth:
         if len(masks) != count:
             raise ValueError(f"masks: expected {count} to go with the boxes, got {len(masks)}")
         put(self, "masks", masks)
+        ignored = np.zeros(count) if self.ignored is _NONE_IGNORED else self.ignored
+        put(self, "ignored", _column("ignored", ignored, np.bool_, count))
+
+    @property
+    def counted(self) -> Bools:
+        """(n,) the objects that must be found: no crowds, and not ignored."""
+        return np.asarray(~(self.crowd | self.ignored))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -84,6 +95,7 @@ class GroundTruth:
             crowd=self.crowd[rows],
             areas=self.areas[rows],
             masks=tuple(self.masks[row] for row in rows),
+            ignored=self.ignored[rows],
         )
 
     @classmethod
@@ -101,6 +113,8 @@ class GroundTruth:
             told["areas"] = self.areas.tolist()
         if any(mask is not None for mask in self.masks):
             told["masks"] = self.masks
+        if self.ignored.any():
+            told["ignored"] = self.ignored.tolist()
         return f"GroundTruth({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
 
@@ -151,6 +165,10 @@ class Sample:
 
     ``id`` is the image's ``file_name`` as the data set writes it; ``width`` and ``height`` are in pixels as decoded.
     ``path``: the file that ``read`` decodes, if it is one; what was detected in it can be kept from run to run.
+    ``checked``: the categories of which every object in the image is annotated; a detection of another one that
+    matches nothing is no mistake. ``None``: all categories, as everywhere but in federated sets such as LVIS.
+    ``content``: SHA-256 of the encoded image where it has no file of its own, as in a TFRecord; it takes the place of
+    ``path`` for what is kept from run to run.
     """
 
     id: str
@@ -159,6 +177,8 @@ class Sample:
     truth: GroundTruth
     read: Callable[[], Image]
     path: Path | None = None
+    checked: frozenset[int] | None = None
+    content: str | None = None
 
     def image(self) -> Image:
         """Return the pixels: RGB uint8 of shape (height, width, 3)."""

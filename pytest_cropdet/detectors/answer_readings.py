@@ -204,7 +204,7 @@ def _moved(by: tuple[int, ...]) -> Scaled:
 
 def overlaps(found: Detections, sample: Sample, within_categories: bool = True) -> Floats:
     """Return (objects, detections) IoU with the annotated objects that are no crowds; 0 between categories."""
-    truth = sample.truth.take(np.flatnonzero(~sample.truth.crowd))
+    truth = sample.truth.take(np.flatnonzero(sample.truth.counted))
     overlap = iou(truth.boxes, Crop(0, 0, sample.width, sample.height).clip(found.boxes))
     if not within_categories:
         return overlap
@@ -230,7 +230,7 @@ def lies_on_edges(answers: Sequence[Detections], samples: Sequence[Sample]) -> b
     """
     offsets: list[Floats] = []
     for answer, sample in zip(answers, samples, strict=True):
-        truth = sample.truth.take(np.flatnonzero(~sample.truth.crowd))
+        truth = sample.truth.take(np.flatnonzero(sample.truth.counted))
         overlap = iou(truth.boxes, answer.boxes) * (truth.categories[:, None] == answer.categories[None, :])
         if overlap.size:
             rows = np.flatnonzero(overlap.max(axis=1) >= 0.5)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pytest_cropdet.detectors.adapters.http_service import Service
 from pytest_cropdet.detectors.adapters.kserve import OpenInference
-from pytest_cropdet.detectors.adapters.served_model import ModelAddress, ModelFacts, ServedModel, load_served
+from pytest_cropdet.detectors.adapters.served_model import ModelAddress, ServedFacts, ServedModel, load_served
 from pytest_cropdet.detectors.adapters.tfserving import TensorFlowServing, changed
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle, fingerprint_of_files
@@ -63,7 +63,7 @@ class ServedHandle(DetectorHandle):
         self._kind, self._address = kind, parse_address(kind, url)
         if kind == "kserve":
             description.refuse("the Open Inference Protocol has no signatures", "signature")
-        self._facts: ModelFacts | None = None
+        self._facts: ServedFacts | None = None
         self._contents = tuple(contents)
         super().__init__(f"{kind}:{self._address.url}", self._open, description)
 
@@ -104,7 +104,7 @@ class ServedHandle(DetectorHandle):
         return fingerprint_of_files(Path(), [], *parts)
 
     @property
-    def _known(self) -> ModelFacts:
+    def _known(self) -> ServedFacts:
         if self._facts is None:
             self.identify()
         return self._facts  # type: ignore[return-value]  # identify sets it

@@ -38,6 +38,7 @@ from pytest_cropdet.evaluation.crop_tables import (
     build_detected,
     build_objects,
     kept_categories,
+    unchecked,
 )
 from pytest_cropdet.evaluation.data_support import (
     ScoredRows,
@@ -139,6 +140,7 @@ __all__ = [
     "size_classes",
     "speaks_for",
     "subtract",
+    "unchecked",
     "whole_image_ap",
     "z_score",
 ]

@@ -5,7 +5,7 @@ clipped to the window, and ignored, not wrong, where too little of them lies ins
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
     "build_detected",
     "build_objects",
     "kept_categories",
+    "unchecked",
 ]
 
 MIN_IMAGES_PER_CATEGORY = 5
@@ -89,20 +90,24 @@ def kept_categories(objects: Objects, chosen: Sequence[int]) -> list[int]:
 
 
 def build_objects(index: CropIndex, min_visibility: float) -> Objects:
-    """Return the objects of every crop; those that show too little, and crowds, as regions that do not count."""
+    """Return the objects of every crop; those that show too little, and crowds, as regions that do not count.
+
+    An object that the data set ignores stays an object, which one detection may match, while enough of it shows.
+    """
     cropped = [
         crop_truth(index.samples[unit].truth, crop, min_visibility, cut_masks=False)
         for unit, crop in zip(index.unit, index.crops, strict=True)
     ]
     image = np.repeat(np.arange(len(cropped)), [len(each) for each in cropped])
     scored = _joined([each.scored for each in cropped], bool)
+    ignored = _joined([each.truth.ignored & ~each.truth.crowd for each in cropped], bool)
     truth = Truth(
         image=image,
         category=_joined([each.truth.categories for each in cropped], np.int64),
         boxes=_joined([each.truth.boxes for each in cropped], np.float64, (0, 4)),
         area=_joined([each.truth.areas for each in cropped], np.float64),
-        crowd=~scored,
-        ignored=np.zeros(len(image), dtype=bool),
+        crowd=~(scored | ignored),
+        ignored=ignored,
         tight=_joined([each.tight for each in cropped], np.float64, (0, 4)),
     )
     annotation = _joined([each.truth.ids for each in cropped], np.int64)
@@ -127,13 +132,27 @@ def build_detected(
         window = crop if whole or frame == "image" else Crop(0, 0, crop.width, crop.height)
         rows.append(crop_detections(found[unit if whole else place], window))
     shown = [each.detections for each in rows]
-    return Detected(
+    table = Detected(
         image=np.repeat(np.arange(len(rows)), [len(each) for each in shown]),
         category=_joined([each.categories for each in shown], np.int64),
         boxes=_joined([each.boxes for each in shown], np.float64, (0, 4)),
         score=_joined([each.scores for each in shown], np.float64),
         stray=_joined([each.visibility < min_visibility for each in rows], bool),
     )
+    return replace(table, stray=table.stray | unchecked(index, table))
+
+
+def unchecked(index: CropIndex, table: Detected) -> Bools:
+    """Return (D,) the detections of categories of which not every object of their image is annotated.
+
+    They are right where they match an object, and never wrong (LVIS's rule for federated sets).
+    """
+    checked = [(unit, sample.checked) for unit, sample in enumerate(index.samples) if sample.checked is not None]
+    if not checked:
+        return np.zeros(len(table), dtype=bool)
+    known = [(unit << 32) + category for unit, categories in checked for category in categories]
+    units = index.unit[table.image]
+    return np.isin(units, [unit for unit, _ in checked]) & ~np.isin((units << 32) + table.category, known)
 
 
 def _joined(parts: Sequence[NDArray[Any]], dtype: type, empty: tuple[int, ...] = (0,)) -> NDArray[Any]:

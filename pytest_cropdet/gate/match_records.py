@@ -94,15 +94,16 @@ def _numbers(run: Measurements) -> dict[str, Any]:
 def digest_of_image(sample: Sample, windows: Sequence[Crop], names: Mapping[int, str]) -> str:
     """Return a hash of an image's size, its objects by the names of their categories, and its windows."""
     truth, digest = sample.truth, hashlib.sha256(f"{sample.width} {sample.height}\0".encode())
-    for array, kind in ((truth.boxes, "<f8"), (truth.areas, "<f8"), (truth.crowd, "u1")):
+    for array, kind in ((truth.boxes, "<f8"), (truth.areas, "<f8"), (truth.crowd, "u1"), (truth.ignored, "u1")):
         digest.update(np.ascontiguousarray(array).astype(kind).tobytes())
     digest.update("\0".join(names[int(each)] for each in truth.categories).encode("utf-8", "backslashreplace"))
+    digest.update(f"\0{None if sample.checked is None else sorted(sample.checked)}".encode())
     for each in windows:
         digest.update(f"\0{each.left} {each.top} {each.width} {each.height}".encode())
     return digest.hexdigest()[:16]
 
 
 def _content(sample: Sample, file_hash: Callable[[Path], str] | None) -> str:
-    if file_hash is None or sample.path is None:
-        return ""
-    return file_hash(sample.path)[:16]
+    if sample.content is not None:
+        return sample.content[:16]
+    return "" if file_hash is None or sample.path is None else file_hash(sample.path)[:16]

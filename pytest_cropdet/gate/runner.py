@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_cropdet.causes import Explainer, Explanation, try_mitigations
 from pytest_cropdet.crops import Plan, choose_samples
-from pytest_cropdet.data import Dataset, Sample, with_names
+from pytest_cropdet.data import Dataset, Sample, as_dataset, with_names
 from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.gate.early_stopping import LookSchedule
@@ -37,8 +37,9 @@ def run(
 ) -> Run:
     """Return what crops cost a detector on a data set.
 
-    ``detector``: anything :class:`~pytest_cropdet.Detector` describes. ``against``: an older one, which is run on the
-    same crops; ``run.comparison`` is what changed. ``changes``: fields of
+    ``detector``: anything :class:`~pytest_cropdet.Detector` describes. ``dataset``: a
+    :class:`~pytest_cropdet.Dataset`, a list of samples, or a data set of MAITE. ``against``: an older detector, run on
+    the same crops; ``run.comparison`` is what changed. ``changes``: fields of
     :class:`~pytest_cropdet.settings.RunSettings`. ``run.check()`` judges the limits that they state, and so does
     ``run.verdict``; without a limit compare ``run.drop <= 0.05`` to gate it.
     """
@@ -80,7 +81,7 @@ def events(
     begun = time.perf_counter()
     refuse_without_old(settings, against)
     handle = as_handle(detector)
-    dataset = with_names(dataset, settings.alias, settings.group)
+    dataset = with_names(as_dataset(dataset), settings.alias, settings.group)
     keys = BatchKeys.of(cache, handle)
     if keys is not None and not keys.recall_profile(handle):
         keys.keep_profile(handle)

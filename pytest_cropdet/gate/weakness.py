@@ -110,7 +110,7 @@ class Answers:
 
     def suspicions(self) -> Iterator[Suspicion]:
         """Yield every other reading of the answers."""
-        rows = [row for row, sample in enumerate(self.samples) if (~sample.truth.crowd).any()][:MOST_IMAGES]
+        rows = [row for row, sample in enumerate(self.samples) if sample.truth.counted.any()][:MOST_IMAGES]
         known = [(self.samples[row], self.whole[row]) for row in rows]
         if len(known) < 2:
             return
@@ -154,7 +154,7 @@ class Answers:
         learnt, samples, judged = known[::2], [sample for sample, _ in known[1::2]], [found for _, found in known[1::2]]
         lies_on: dict[int, dict[int, float]] = {}
         for sample, found in learnt:
-            truth = sample.truth.take(np.flatnonzero(~sample.truth.crowd))
+            truth = sample.truth.take(np.flatnonzero(sample.truth.counted))
             overlap = overlaps(found, sample, within_categories=False)
             fits = np.where(overlap >= FITS, overlap, 0.0) * found.scores[None, :]
             for key in np.unique(found.categories).tolist():
@@ -218,5 +218,5 @@ def answers_of(
 def _suspicion(
     kind: str, samples: Sequence[Sample], before: Floats, after: Floats, pairs: tuple[tuple[int, str], ...] = ()
 ) -> Suspicion:
-    count = sum(np.count_nonzero(~sample.truth.crowd) for sample in samples)
+    count = sum(np.count_nonzero(sample.truth.counted) for sample in samples)
     return Suspicion(kind, float(before.sum()) / count, float(after.sum()) / count, z_score(after - before), pairs)

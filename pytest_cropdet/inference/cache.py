@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.data import Detections
+from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.files import may_live
 from pytest_cropdet.inference.sqlite import CacheWarning, Database
 
@@ -134,6 +134,10 @@ class Cache:
             kept = (*known, found, _check_sum(*known, found))
             self._database.write(lambda db: db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", kept))
         return found
+
+    def content_hash(self, sample: Sample) -> str | None:
+        """Return a hash of a sample's encoded image; ``None`` if it is neither a file nor states one itself."""
+        return self.file_hash(sample.path) if sample.path is not None else sample.content
 
     def fact(self, name: str) -> Any:
         """Return what was remembered under ``name``, ``None`` if nothing was."""

@@ -45,11 +45,11 @@ class BatchKeys:
         """
         digest = hashlib.sha256(self._detector.encode())
         for sample, crop, rendering in pictures:
-            if sample.path is None:
-                return None
             try:
-                content = self.cache.file_hash(sample.path)
+                content = self.cache.content_hash(sample)
             except OSError:  # reading the picture will say what is wrong with it
+                return None
+            if content is None:
                 return None
             window = "whole" if crop is None else f"{crop.left} {crop.top} {crop.width} {crop.height}"
             digest.update(f"\0{content} {window} {rendering}".encode())

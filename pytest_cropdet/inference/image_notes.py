@@ -25,13 +25,14 @@ def data_warnings(dataset: Dataset, samples: Iterable[Sample] = (), cache: Cache
 
 def _exchange(found: DataWarnings, place: int, sample: Sample, cache: Cache) -> None:
     """Keep what was noted of an image, or note what was kept."""
-    if sample.path is None:
-        return
     where = f"image {sample.id}"
     try:
-        name = f"image {cache.file_hash(sample.path)}"
+        content = cache.content_hash(sample)
     except OSError:
         return
+    if content is None:
+        return
+    name = f"image {content}"
     noted = found.noted(where)
     if noted:
         cache.remember(name, noted)

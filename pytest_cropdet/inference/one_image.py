@@ -20,7 +20,16 @@ class Windows:
         self, detector: Detector, sample: Sample, cache: Cache | None = None, categories: CategoryMap | None = None
     ) -> None:
         self.handle: DetectorHandle = as_handle(detector)
-        self.sample = Sample(sample.id, sample.width, sample.height, sample.truth, self.image, sample.path)
+        self.sample = Sample(
+            sample.id,
+            sample.width,
+            sample.height,
+            sample.truth,
+            self.image,
+            sample.path,
+            checked=sample.checked,
+            content=sample.content,
+        )
         self.frame = Crop(0, 0, sample.width, sample.height)
         self.asked = self.calls = 0
         self._categories = categories

@@ -28,11 +28,11 @@ def choose_spread(dataset: Dataset, count: int) -> list[Sample]:
     In the order of their ids they are cut into ``count`` stretches, and each gives the image with the most objects. So
     the choice depends on no seed, and not on the order in which a file lists its images.
     """
-    known = sorted((each for each in dataset if (~each.truth.crowd).any()), key=lambda each: each.id)
+    known = sorted((each for each in dataset if each.truth.counted.any()), key=lambda each: each.id)
     if len(known) <= count:
         return known
     edges = [len(known) * place // count for place in range(count + 1)]
-    return [max(known[low:high], key=lambda each: int((~each.truth.crowd).sum())) for low, high in pairwise(edges)]
+    return [max(known[low:high], key=lambda each: int(each.truth.counted.sum())) for low, high in pairwise(edges)]
 
 
 class CandidateImages:
@@ -41,7 +41,7 @@ class CandidateImages:
     def __init__(self, samples: Sequence[Sample], names: Mapping[int, str]) -> None:
         self.samples = list(samples)
         self.names = names
-        self.objects = sum(int((~each.truth.crowd).sum()) for each in self.samples)
+        self.objects = sum(int(each.truth.counted.sum()) for each in self.samples)
         self._swaps = False
         self._pixels: dict[str, Image] = {}
         self._bytes = 0

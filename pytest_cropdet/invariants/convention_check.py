@@ -68,7 +68,7 @@ def _known(evidence: Evidence, least: int) -> tuple[list[Sample], dict[str, Dete
     A file needs all: its other values must be tried on many. A function's answers to the images of the other invariants
     are enough; only where fewer than ``least`` of them are annotated, it is called for more.
     """
-    samples = [sample for sample in evidence.samples if (~sample.truth.crowd).any()]
+    samples = [sample for sample in evidence.samples if sample.truth.counted.any()]
     if is_from_file(evidence.detector):
         return samples, {}
     shown = {seen.sample.id: seen for seen in evidence.observations}

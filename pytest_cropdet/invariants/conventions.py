@@ -111,7 +111,7 @@ def suspects(
     it fails with, is left out. Mistakes that are sure come before what only serves better. ``answers``: what the
     detector found in whole images, by sample id and with its own categories, where that is known already.
     """
-    known = [sample for sample in samples if (~sample.truth.crowd).any()]
+    known = [sample for sample in samples if sample.truth.counted.any()]
     given = dict(answers or {})
     found = (_of_file if is_from_file(detector) else _of_function)(detector, known, names, given)
     return sorted(found, key=lambda each: (not each.is_mistake, not each.is_sure, each.before - each.after))
@@ -189,7 +189,7 @@ def _of_function(
 
 
 def _objects(samples: Sequence[Sample]) -> Floats:
-    return np.array([np.count_nonzero(~sample.truth.crowd) for sample in samples])
+    return np.array([np.count_nonzero(sample.truth.counted) for sample in samples])
 
 
 def _others(detector: DetectorHandle) -> Iterator[tuple[str, object, DetectorHandle]]:

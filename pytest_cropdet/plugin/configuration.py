@@ -135,6 +135,8 @@ def choices(config: pytest.Config, what: str, item: pytest.Item | None = None) -
         if images is not None and not found:
             return [Chosen(Path(images).name, str(images), WITHOUT_TRUTH)]
         said = [] if images is None else [("images", images)]
+        if setting(config, "data_labels", item) is not None:
+            said.append(("labels", setting(config, "data_labels", item)))
         if setting(config, "data_errors", item) != option("data_errors").default:
             said.append(("errors", setting(config, "data_errors", item)))
         return [Chosen(each.name, each.spec, tuple(said)) for each in found]

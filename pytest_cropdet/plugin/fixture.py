@@ -10,7 +10,7 @@ import pytest
 
 from pytest_cropdet.benchmark import Benchmark, benchmark_events, estimate
 from pytest_cropdet.crops import Drawn, Plan, choose_samples, draw_plan, plan_name, refuse_many
-from pytest_cropdet.data import Dataset, Sample
+from pytest_cropdet.data import Dataset, Sample, as_dataset
 from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.gate import Event, Finished, Run, dry_run, events
@@ -55,7 +55,7 @@ class Cropdet:
     def __init__(self, config: pytest.Config, detector: Any, dataset: Dataset) -> None:
         self._config = config
         self.detector = None if detector is None else as_handle(detector)
-        self.dataset = dataset
+        self.dataset: Dataset = as_dataset(dataset)
         self._made: Judges | None = None
 
     def run(

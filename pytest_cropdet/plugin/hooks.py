@@ -81,11 +81,17 @@ def _check(config: pytest.Config, on_worker: bool) -> None:
             clear_cache(config)
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str] | None:
+    from pytest_cropdet.plugin.configuration import setting
     from pytest_cropdet.plugin.rootdir_check import astray
 
     found = astray(config)
-    return None if found is None else f"cropdet: {one_line(found.text)}"
+    lines = [] if found is None else [f"cropdet: {one_line(found.text)}"]
+    if setting(config, "data") and found is None:
+        from pytest_cropdet.plugin.resources import layouts
+
+        lines += [f"cropdet: {one_line(each)}" for each in layouts(config)]
+    return lines or None
 
 
 class SuiteModule(pytest.Module):

@@ -32,9 +32,9 @@ def check_options(config: pytest.Config) -> None:
         if not _FACTORY.fullmatch(model.spec) or kind in DETECTOR_KINDS or kind in SERVED_KINDS:
             load_detector(model.spec)
     for each in choices(config, "data"):
-        if not Path(each.spec).exists() and dataset_plugin(each.spec) is not None:
-            continue
-        _check_there("--cropdet-data ", each.spec, "file or folder")
+        is_pattern = any(letter in each.spec for letter in "*?[")  # what it fits, loading finds
+        if not is_pattern and (Path(each.spec).exists() or dataset_plugin(each.spec) is None):
+            _check_there("--cropdet-data ", each.spec, "file or folder")
     if not choices(config, "model"):
         parse_description(setting(config, "detector"), "", ())
     _check_places(config)

@@ -48,7 +48,7 @@ _OF_TESTS = (
         "where the baseline has other images: refuse it, or compare those in common",
         ("all", "common"),
     ),
-    Option("data", "lines", (), "[NAME=]PATH", "data set to gate on: a COCO JSON, or a folder with exactly one"),
+    Option("data", "lines", (), "[NAME=]PATH", "data set: COCO, VOC, YOLO, TFRecord or CSV, or a plug-in's name"),
     Option(
         "images",
         "path",
@@ -56,6 +56,14 @@ _OF_TESTS = (
         "DIR",
         "folder of the pictures (default: beside the JSON, or images/ there)",
         reads="folder",
+    ),
+    Option(
+        "data_labels",
+        "path",
+        None,
+        "FILE",
+        "ids of the data set's categories: a label map (.pbtxt), a CSV name,id, or a list",
+        reads="file",
     ),
     Option(
         "data_errors",
@@ -140,11 +148,11 @@ _OF_SESSION = (  # which no marker takes
 )
 # The order in which help and docs/options.md show them; what is not named here comes last.
 _SHOWN = """
-    model detector against baseline baseline_images update_baseline data images data_errors train_data crops
-    max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group min_visibility
-    sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain fill both_orders
-    try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json history history_time
-    history_commit report objects detections
+    model detector against baseline baseline_images update_baseline data images data_labels data_errors train_data
+    crops max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group
+    min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain
+    fill both_orders try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json history
+    history_time history_commit report objects detections
 """
 
 

@@ -4,11 +4,11 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import pytest
 
-from pytest_cropdet.data import Dataset, ImageFolder, load_dataset
+from pytest_cropdet.data import Dataset, ImageFolder, as_dataset, load_dataset, name_layout
 from pytest_cropdet.detectors import DetectorHandle, OpenConventionsError, load_detector
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.inference import BatchKeys, Cache
@@ -18,6 +18,7 @@ __all__ = [
     "cache_of",
     "clear_cache",
     "dataset_of",
+    "layouts",
     "open_dataset",
     "open_detector",
     "open_old_model",
@@ -112,6 +113,12 @@ def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:
         return load_dataset(chosen.spec, **dict(chosen.said))
 
 
+def layouts(config: pytest.Config) -> list[str]:
+    """Return a line for each configured data set that is recognised: its name and its format."""
+    named = [(each.spec, name_layout(each.spec)) for each in choices(config, "data") if each.said != WITHOUT_TRUTH]
+    return [f"data {spec}: {layout}" for spec, layout in named if layout is not None]
+
+
 def dataset_of(item: pytest.Item) -> Dataset:
     """Return the data set of a running test: what its fixture ``cropdet_dataset`` gives, whoever defines it.
 
@@ -119,14 +126,14 @@ def dataset_of(item: pytest.Item) -> Dataset:
     """
     asked_for: Mapping[str, Any] = getattr(item, "funcargs", {})
     if "cropdet_dataset" in asked_for:
-        return cast("Dataset", asked_for["cropdet_dataset"])
+        return as_dataset(asked_for["cropdet_dataset"])
     found = choices(item.config, "data", item)
     if len(found) > 1:
         names = ", ".join(each.name for each in found)
         raise SpecError(f"crops_of(): which of {names}? Let the test ask for the fixture cropdet_dataset")
     request: pytest.FixtureRequest | None = getattr(item, "_request", None)
     if request is not None and found == choices(item.config, "data"):
-        return cast("Dataset", request.getfixturevalue("cropdet_dataset"))
+        return as_dataset(request.getfixturevalue("cropdet_dataset"))
     opened = item.config.stash.setdefault(opened_data, {})
     spec = str(found)
     if spec not in opened:

@@ -125,8 +125,9 @@ def _info(run: Run, name: str, table: Detected, exact: OneBox) -> dict[str, Any]
             "objects": int((~objects.scored).sum()),
             "detections": int(table.stray.sum()),
             "how": (
-                "objects that do not count have iscrowd 1; detections that lie mostly outside of the window have "
-                f"'stray' and the area {IGNORED_AREA:g}, so that they are ignored where they match no object"
+                "objects that do not count have iscrowd 1, or 'ignored' where one detection of each is set aside; "
+                "detections that lie mostly outside of the window, or are of a category that is not checked in the "
+                f"image, have 'stray'; both have the area {IGNORED_AREA:g}, so that evaluators leave them out"
             ),
         },
         "two_boxes": {
@@ -217,15 +218,16 @@ def _images(run: Run) -> list[dict[str, Any]]:
 
 
 def _annotations(run: Run, truth: Truth) -> list[dict[str, Any]]:
-    objects = run.objects
+    objects, ignored = run.objects, run.objects.truth.ignored
     return [
         {
             "id": row + 1,
             "image_id": int(truth.image[row]),
             "category_id": int(truth.category[row]),
             "bbox": _bbox(truth.boxes[row].tolist()),
-            "area": float(truth.area[row]),
-            "iscrowd": int(not objects.scored[row]),
+            "area": IGNORED_AREA if ignored[row] else float(truth.area[row]),
+            "iscrowd": int(not objects.scored[row] and not ignored[row]),
+            **({"ignored": True} if ignored[row] else {}),
             "annotation": int(objects.annotation[row]),
             "visibility": float(objects.visibility[row]),
         }

@@ -21,7 +21,7 @@ from hypothesis.errors import InvalidArgument
 from pytest_cropdet.crops import shuffled
 from pytest_cropdet.crops.hypothesis_find import smallest
 from pytest_cropdet.crops.strategies import crops
-from pytest_cropdet.data import Dataset, Detections, Sample, reconcile
+from pytest_cropdet.data import Dataset, Detections, Sample, as_dataset, reconcile
 from pytest_cropdet.detectors import Detector, DetectorHandle, as_handle
 from pytest_cropdet.errors import CannotTell, SpecError
 from pytest_cropdet.evaluation import make_pairs
@@ -135,7 +135,7 @@ def search(
     climbs towards lower scores. Yields how far it is, before the windows of each image; the last one is the result.
     """
     _check_examples(examples)
-    rules, handle = rules or LossRules(), as_handle(detector)
+    rules, handle, dataset = rules or LossRules(), as_handle(detector), as_dataset(dataset)
     worst: WorstCrop | None = None
     low: _Seeker | None = None
     asked = calls = images = 0

@@ -577,9 +577,19 @@ def test_what_is_odd_about_images_is_counted_once_each_in_whatever_order_they_ar
 def test_a_folder_without_truth_has_warnings_too(tmp_path):
     (tmp_path / "a.jpg").write_bytes(with_exif(encoded(quadrants(32, 32), ".jpg"), 3))
     (tmp_path / "folder.png").mkdir()
+    folder = ImageFolder(tmp_path)
     with pytest.warns(DataWarning, match="EXIF orientation"):
-        folder = ImageFolder(tmp_path)
+        folder[0].image()
     assert (len(folder), only_warning(folder)["kind"]) == (1, "exif")
+
+
+def test_a_folder_without_truth_is_opened_without_decoding_a_pixel(tmp_path, monkeypatch):
+    import cv2
+
+    (tmp_path / "a.jpg").write_bytes(with_exif(encoded(quadrants(48, 32), ".jpg"), 6))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    folder = ImageFolder(tmp_path)
+    assert (folder[0].width, folder[0].height) == (32, 48)
 
 
 @pytest.mark.parametrize("kind", WARNING_KINDS)

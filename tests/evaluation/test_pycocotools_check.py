@@ -54,7 +54,7 @@ def test_pycocotools_agrees_where_either_box_counts(made_up):
 @settings(max_examples=30, deadline=None)
 def test_pycocotools_agrees_where_there_is_one_box(made_up):
     truth, detected = made_up
-    assert differ(replace(truth, crowd=truth.crowd | truth.ignored, ignored=truth.ignored & False), detected) <= 1e-9
+    assert differ(truth, detected) <= 1e-9
 
 
 def test_the_order_of_the_categories_is_that_which_was_asked_for():
@@ -64,10 +64,17 @@ def test_the_order_of_the_categories_is_that_which_was_asked_for():
     assert found[0] == pytest.approx([1.0, np.nan, 0.0], nan_ok=True)
 
 
-def test_truth_that_is_only_ignored_is_refused():
-    truth = Truth([0], [2], [[0, 0, 9, 9]], [81], [False], [True])
-    with pytest.raises(ValueError, match="overwrites 'ignore' by 'iscrowd'"):
-        pycocotools_precision(truth, Detected([], [], [], []), 1, [2])
+def test_an_object_that_is_only_ignored_takes_one_detection_and_a_crowd_takes_all():
+    boxes = [[20, 20, 29, 29]] * 3
+    detected = Detected([0] * 4, [2] * 4, [*boxes, [0, 0, 9, 9]], [0.9, 0.8, 0.7, 0.6])
+    found = {}
+    for kind in ("crowd", "ignored"):
+        flags = {"crowd": [False, False], "ignored": [False, False], kind: [False, True]}
+        truth = Truth([0, 0], [2, 2], [[0, 0, 9, 9], [20, 20, 29, 29]], [81, 81], flags["crowd"], flags["ignored"])
+        assert differ(truth, detected) <= 1e-9
+        found[kind] = pycocotools_precision(truth, detected, 1, [2])[0, 0]
+    assert found["crowd"] == pytest.approx(1.0)
+    assert found["ignored"] == pytest.approx(1 / 3)
 
 
 class TestRuns:

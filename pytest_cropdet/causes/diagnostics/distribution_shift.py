@@ -187,7 +187,7 @@ def _whole_group(
 ) -> Group:
     samples = objects.index.samples
     chosen = [
-        ~each.truth.crowd
+        each.truth.counted
         & np.isin(each.truth.categories, subsets.categories)
         & (each.truth.boxes[:, 2:] > each.truth.boxes[:, :2]).all(axis=1)
         for each in samples

@@ -11,7 +11,7 @@ from pytest_cropdet.detectors.adapters.http_service import AnswerError, Service
 from pytest_cropdet.detectors.adapters.served_model import (
     ENCODED,
     ModelAddress,
-    ModelFacts,
+    ServedFacts,
     ServedTensor,
     Sides,
     ValueKind,
@@ -40,7 +40,7 @@ class OpenInference:
         self._binary = False
         self._answered: str | None = None  # the version that the first answer named
 
-    def facts(self) -> ModelFacts:
+    def facts(self) -> ServedFacts:
         """Return version, inputs and outputs of the model as they are now."""
         url = self._place(None)
         said = self._service.get(url)
@@ -62,11 +62,11 @@ class OpenInference:
                 f"{url} takes {', '.join(sorted(datatypes))}, which JSON cannot carry, and the server has no extension "
                 f"{BINARY}; serve the model with an input of type UINT8 or FP32"
             )
-        return ModelFacts(
+        return ServedFacts(
             version, inputs, outputs, {key: said.get(key) for key in ("name", "platform", "inputs", "outputs")}
         )
 
-    def predict(self, batch: NDArray[Any], facts: ModelFacts, wanted: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    def predict(self, batch: NDArray[Any], facts: ServedFacts, wanted: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return the wanted outputs by name; no others are sent."""
         body, headers = self._question(batch, facts, wanted)
         url = f"{self._place(facts.version)}/infer"
@@ -92,12 +92,12 @@ class OpenInference:
             self._check_version(facts)
         return {str(each.get("name")): _values(url, each) for each in said["outputs"]}
 
-    def _check_version(self, facts: ModelFacts) -> None:
+    def _check_version(self, facts: ServedFacts) -> None:
         now = self.facts()
         if facts.version is not None and now.version != facts.version:
             raise DetectorError(changed(self._address.model, facts.version, now.version))
 
-    def _question(self, batch: NDArray[Any], facts: ModelFacts, wanted: Sequence[str]) -> tuple[bytes, dict[str, str]]:
+    def _question(self, batch: NDArray[Any], facts: ServedFacts, wanted: Sequence[str]) -> tuple[bytes, dict[str, str]]:
         """Return the body of a request, and the headers that its format needs."""
         name, spec = next(iter(facts.inputs.items()))
         datatype = next(each for each, kind in DATATYPES.items() if kind.name == spec.dtype.name)

@@ -18,7 +18,7 @@ from pytest_cropdet.detectors.adapters.tensorflow_outputs import REQUIRED, choos
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["ENCODED", "ModelAddress", "ModelFacts", "ServedModel", "ServedTensor", "Sides", "ValueKind", "load_served"]
+__all__ = ["ENCODED", "ModelAddress", "ServedFacts", "ServedModel", "ServedTensor", "Sides", "ValueKind", "load_served"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class ServedTensor:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
+class ServedFacts:
     """What a server says of a model: its ``version``, where it has one, its tensors, and all of that as ``said``."""
 
     version: str | None
@@ -83,11 +83,11 @@ class ModelFacts:
 class ServedModel(Protocol):
     """A model as the client of its protocol."""
 
-    def facts(self) -> ModelFacts:
+    def facts(self) -> ServedFacts:
         """Return what the server says of the model now."""
         ...
 
-    def predict(self, batch: NDArray[Any], facts: ModelFacts, wanted: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    def predict(self, batch: NDArray[Any], facts: ServedFacts, wanted: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return the ``wanted`` outputs, and perhaps others, as the version in ``facts`` answers for a batch.
 
         An answer of another version is a ``DetectorError``.
@@ -103,7 +103,7 @@ RUNTIME = SimpleNamespace(
 )
 
 
-def load_served(model: ServedModel, facts: ModelFacts, description: Description) -> TensorFlowAdapter:
+def load_served(model: ServedModel, facts: ServedFacts, description: Description) -> TensorFlowAdapter:
     """Return the adapter of a served model, called once."""
     why = "a served model's outputs are read as a list of detections, with scores of 0 to 1"
     description.refuse(why, "activation")
@@ -133,7 +133,7 @@ def load_served(model: ServedModel, facts: ModelFacts, description: Description)
     return adapter
 
 
-def _output(outputs: Mapping[str, NDArray[Any]], name: str, facts: ModelFacts) -> NDArray[Any]:
+def _output(outputs: Mapping[str, NDArray[Any]], name: str, facts: ServedFacts) -> NDArray[Any]:
     """Return an output as the type that the model computes it in, whatever its numbers look like as text."""
     if name not in outputs:
         raise DetectorError(f"the answer has no output {name!r}; it has {', '.join(sorted(outputs)) or 'none'}")

@@ -12,7 +12,7 @@ from pytest_cropdet.detectors.adapters.http_service import AnswerError, Service
 from pytest_cropdet.detectors.adapters.served_model import (
     ENCODED,
     ModelAddress,
-    ModelFacts,
+    ServedFacts,
     ServedTensor,
     Sides,
     ValueKind,
@@ -43,7 +43,7 @@ class TensorFlowServing:
         self._pinned = True
         self._format: tuple[str, str] | None = None
 
-    def facts(self) -> ModelFacts:
+    def facts(self) -> ServedFacts:
         """Return version and signature of the model as they are now."""
         version = self._version()
         said = self._metadata(version)
@@ -62,7 +62,7 @@ class TensorFlowServing:
                 f"({type(error).__name__}: {error}): {json.dumps(said)[:200]}"
             ) from error
         self._signature = name
-        return ModelFacts(version, inputs, outputs, [name, chosen])
+        return ServedFacts(version, inputs, outputs, [name, chosen])
 
     def _metadata(self, version: str | None) -> Any:
         """Return what the server says of a version, or of the model where URLs have no versions."""
@@ -74,7 +74,7 @@ class TensorFlowServing:
         self._pinned = False
         return self._service.get(f"{self._place(None)}/metadata")
 
-    def predict(self, batch: NDArray[Any], facts: ModelFacts, _: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    def predict(self, batch: NDArray[Any], facts: ServedFacts, _: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return all outputs by name; the format is the first of the two that the server takes."""
         name = next(iter(facts.inputs))
         values = (
@@ -98,7 +98,7 @@ class TensorFlowServing:
             self._check_version(facts)
         return outputs
 
-    def _check_version(self, facts: ModelFacts) -> None:
+    def _check_version(self, facts: ServedFacts) -> None:
         """Raise ``DetectorError`` if the model's version is another one now."""
         try:
             now = self.facts().version
@@ -110,7 +110,7 @@ class TensorFlowServing:
             raise DetectorError(changed(self._address.model, facts.version, now))
 
     def _ask(
-        self, form: tuple[str, str], name: str, values: list[Any], facts: ModelFacts
+        self, form: tuple[str, str], name: str, values: list[Any], facts: ServedFacts
     ) -> Mapping[str, NDArray[Any]]:
         question, answer = form
         sent = {name: values} if form == IN_COLUMNS else [{name: value} for value in values]
@@ -205,7 +205,7 @@ def _tensor(spec: Mapping[str, Any]) -> ServedTensor:
     return ServedTensor(DATA_TYPES.get(kind, ValueKind(kind.removeprefix("DT_").lower(), object)), Sides.of(sides))
 
 
-def _of_rows(given: Any, facts: ModelFacts) -> Mapping[str, Any]:
+def _of_rows(given: Any, facts: ServedFacts) -> Mapping[str, Any]:
     """Return the tensors of a list with one entry an image."""
     if not isinstance(given, list):
         raise TypeError(f"{type(given).__name__} in place of a list")
@@ -214,6 +214,6 @@ def _of_rows(given: Any, facts: ModelFacts) -> Mapping[str, Any]:
     return {next(iter(facts.outputs)): given} if len(facts.outputs) == 1 else named_outputs(given)
 
 
-def _of_columns(given: Any, facts: ModelFacts) -> Mapping[str, Any]:
+def _of_columns(given: Any, facts: ServedFacts) -> Mapping[str, Any]:
     """Return the tensors of a mapping, or of the one that a model with a single output answers."""
     return given if isinstance(given, Mapping) else {next(iter(facts.outputs)): given}

@@ -17,7 +17,9 @@ from pytest_cropdet.geometry import areas, to_format
 __all__ = ["TOLERANCE", "pycocotools_precision"]
 
 TOLERANCE = 1e-9
-BEYOND_EVERY_RANGE = 2e10  # an area beyond every range makes pycocotools ignore a detection that matches nothing
+# An area beyond every range makes pycocotools ignore a detection that matches nothing, and an object without making a
+# crowd of it ('ignore' itself it overwrites by 'iscrowd').
+BEYOND_EVERY_RANGE = 2e10
 
 
 class _EitherBox(COCOeval):
@@ -45,8 +47,6 @@ def pycocotools_precision(
 
     ``max_detections``: how many of each image and category count.
     """
-    if truth.ignored.any():
-        raise ValueError("pycocotools overwrites 'ignore' by 'iscrowd', so it cannot check truth that is only ignored")
     boxes = to_format(truth.boxes, "xywh")
     annotations = [
         {
@@ -54,7 +54,7 @@ def pycocotools_precision(
             "image_id": int(truth.image[row]) + 1,
             "category_id": int(truth.category[row]),
             "bbox": boxes[row].tolist(),
-            "area": float(truth.area[row]),
+            "area": BEYOND_EVERY_RANGE if truth.ignored[row] else float(truth.area[row]),
             "iscrowd": int(truth.crowd[row]),
         }
         for row in range(len(truth))

@@ -1,0 +1,235 @@
+"""Pascal VOC: one XML for each image, in a folder beside that of the images or together with them.
+
+Coordinates count from 1 and include the last pixel, so a box is ``xmin-1 ymin-1 xmax ymax``.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_cropdet.data.category_files import CategoryIds, decode_text
+from pytest_cropdet.data.coco_json import as_flag
+from pytest_cropdet.data.coco_truth import DataErrors
+from pytest_cropdet.data.image_files import ImageNames, image_size, leads_out, list_names
+from pytest_cropdet.data.optional import import_extra
+from pytest_cropdet.data.truth_table import TableDataset, TruthTable
+from pytest_cropdet.errors import DataError
+from pytest_cropdet.files import read_file
+
+__all__ = ["VocLayout"]
+
+_XML_FOLDERS = ("annotations", "annotation", "annots", "xml", "xmls", "labels")
+_IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
+_SPLITS = ("val", "test", "train", "trainval")  # the first that there is
+_LARGEST_XML = 16 << 20  # bytes
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class VocLayout:
+    """Where the parts of a Pascal VOC set are. ``split``: the file that lists its images; ``None``: every XML."""
+
+    path: Path
+    xmls: Path
+    images: Path
+    split: Path | None = None
+
+    @classmethod
+    def of(cls, path: Path) -> "VocLayout | None":
+        """Return the layout of a folder, or of a list in its ``ImageSets``; ``None`` if it is no such set."""
+        if path.is_file():
+            sets = next((each for each in path.parents if each.name.lower() == "imagesets"), None)
+            found = None if sets is None or path.suffix.lower() != ".txt" else cls.of(sets.parent)
+            return None if found is None else cls(path, found.xmls, found.images, path)
+        folders = {each.name.lower(): each for each in _folders(path)}
+        xmls = next((folders[name] for name in _XML_FOLDERS if name in folders and _has_xml(folders[name])), None)
+        if xmls is None and _has_xml(path):
+            xmls = path
+        if xmls is None:
+            return cls._of_kit(path)
+        images = next((folders[name] for name in _IMAGE_FOLDERS if name in folders), xmls if xmls == path else path)
+        sets = folders.get("imagesets")
+        lists = [] if sets is None else [sets / "Main" / f"{name}.txt" for name in _SPLITS]
+        lists += [] if sets is None else [sets / f"{name}.txt" for name in _SPLITS]
+        return cls(path, xmls, images, next((each for each in lists if each.exists()), None))
+
+    @classmethod
+    def _of_kit(cls, path: Path) -> "VocLayout | None":
+        """Return the layout of the one year in a VOCdevkit."""
+        years = [each for each in _folders(path) if each.name.upper().startswith("VOC")]
+        found = [(each, layout) for each in years if (layout := cls.of(each)) is not None]
+        if len(found) > 1:
+            raise DataError(
+                f"the folder {path} contains several Pascal VOC sets: {list_names(str(y) for y, _ in found)}"
+            )
+        return found[0][1] if found else None
+
+    @property
+    def layout(self) -> str:
+        """The name of the format, with the list that chooses the images."""
+        return f"Pascal VOC, {'every XML' if self.split is None else f'{self.split.parent.name}/{self.split.name}'}"
+
+    def read(self, images: Path | None, errors: DataErrors, labels: CategoryIds | None) -> TableDataset:
+        """Read every XML and return the data set."""
+        parse = import_extra("defusedxml.ElementTree", "Pascal VOC")
+        files = ImageNames(self.images if images is None else images)
+        table = TruthTable(self.path)
+        missing: list[str] = []
+        for stem in self._stems():
+            path = self.xmls / f"{stem}.xml"
+            root = _parsed(path, parse)
+            file = _image_of(stem, root, files, table, path)
+            if file is None:
+                missing.append(f"{stem} ({_text(root, 'filename') or 'no filename'})")
+                continue
+            image = table.add_image(files.name_of(file), _size(root, path) or image_size(file), str(file))
+            for number, element in enumerate(root.findall("object"), 1):
+                _read_object(element, table, image, number)
+        if missing:
+            raise DataError(
+                f"{self.path}: no image in {files.folder} for {list_names(missing)} (of "
+                f"{len(missing) + len(table.names)} XML files); name the folder: --cropdet-images DIR"
+            )
+        table.refuse_normalised(origin=1.0)
+        categories = table.settle_names(labels)
+        self._count_extra(files, table)
+        return table.dataset(self.layout, categories, errors, named_only=labels is None)
+
+    def _stems(self) -> Sequence[str]:
+        if self.split is None:
+            with os.scandir(self.xmls) as entries:
+                return sorted(entry.name[:-4] for entry in entries if entry.name.lower().endswith(".xml"))
+        stems = []
+        for number, line in enumerate(decode_text(self.split, "the list").splitlines(), 1):
+            parts = line.split()
+            if len(parts) > 1 and parts[-1] in ("0", "1", "-1"):
+                raise DataError(
+                    f"{self.split} lists the images of one category (line {number}: {line.strip()[:60]}); name a list "
+                    f"of the whole set, such as {self.split.parent / 'val.txt'}"
+                )
+            stem = line.strip().removesuffix(".xml").removesuffix(".jpg")
+            if stem and leads_out(stem):
+                raise DataError(f"{self.split}: line {number}: {stem[:60]!r} leads out of the folder")
+            if stem:
+                stems.append(stem)
+        if not stems:
+            raise DataError(f"{self.split} lists no images")
+        return stems
+
+    def _count_extra(self, files: ImageNames, table: TruthTable) -> None:
+        """Count images without an XML; they are no part of a set of which every XML is read."""
+        known = set(table.names)
+        if self.split is None:
+            for place, name in enumerate(sorted(set(files) - known)):
+                table.found.add("image_without_annotation", f"image {name}", place)
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted(each for each in path.iterdir() if each.is_dir())
+    except OSError:
+        return []
+
+
+def _has_xml(path: Path) -> bool:
+    try:
+        with os.scandir(path) as entries:
+            return any(entry.name.lower().endswith(".xml") for entry in entries)
+    except OSError:
+        return False
+
+
+def _parsed(path: Path, parse: Any) -> Any:
+    """Return the root of an XML; one with entities, or too long, is refused."""
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError):
+        size = 0
+    if size > _LARGEST_XML:
+        raise DataError(f"cannot read the annotation {path}: it has {size:,} bytes, more than {_LARGEST_XML:,}")
+    data = read_file(path, "the annotation")
+    refused = import_extra("defusedxml.common", "Pascal VOC").DefusedXmlException
+    try:
+        root = parse.fromstring(data)
+    except refused as error:
+        raise DataError(
+            f"the annotation {path} defines or loads entities, which no annotation needs: refused"
+        ) from error
+    except (parse.ParseError, ValueError, LookupError, RecursionError) as error:
+        raise DataError(f"the annotation {path} is not XML: {error}") from error
+    if root.tag != "annotation":
+        raise DataError(f"the annotation {path} is no Pascal VOC XML: it begins with <{str(root.tag)[:40]}>")
+    return root
+
+
+def _text(element: Any, tag: str) -> str:
+    found = element.find(tag)
+    return "" if found is None or found.text is None else str(found.text).strip()
+
+
+def _size(root: Any, path: Path) -> tuple[int, int] | None:
+    """Return the annotated size; ``None`` where it is missing or 0, as some tools write it."""
+    size = root.find("size")
+    if size is None:
+        return None
+    try:
+        width, height = (float(_text(size, tag) or 0) for tag in ("width", "height"))
+        whole = int(width), int(height)
+    except (ValueError, OverflowError):
+        raise DataError(
+            f"{path}: the size is no number: {_text(size, 'width')[:40]!r}, {_text(size, 'height')[:40]!r}"
+        ) from None
+    return whole if min(whole) > 0 else None
+
+
+def _image_of(stem: str, root: Any, files: ImageNames, table: TruthTable, path: Path) -> Path | None:
+    """Return the image of an XML: that of its own name, whatever its ending; else the one that it names."""
+    named = _text(root, "filename").replace("\\", "/")
+    if leads_out(named):
+        named = named.rpartition("/")[2]  # tools write the path that an image had on another machine
+    said = files.find(named) if named else None
+    own = files.with_stem(stem)
+    if said is not None and (not own or said in own):
+        return said
+    if not own:
+        with_stem = files.with_stem(named.rpartition(".")[0]) if named else []
+        return with_stem[0] if len(with_stem) == 1 else None
+    if len(own) > 1:
+        raise DataError(f"{path}: several images have its name: {list_names(each.name for each in own)}")
+    if said is not None:
+        table.found.add("other_file_name", f"{path.name}: {named}", len(table.names))
+    return own[0]
+
+
+def _read_object(element: Any, table: TruthTable, image: int, number: int) -> None:
+    """Put an object into the table, or what is wrong with it to the faults."""
+    where, name, box = table.where(image, number), _text(element, "name"), element.find("bndbox")
+    if box is None:
+        turned = element.find("robndbox") is not None
+        table.faults.add(
+            f"{where}: an oriented box (robndbox); only upright boxes are read" if turned else f"{where}: no bndbox"
+        )
+        return
+    if not name:
+        table.faults.add(f"{where}: the name of its category is missing")
+        return
+    difficult = as_flag(_text(element, "difficult") or None)
+    if difficult is None:
+        table.faults.add(f"{where}: difficult must be 0 or 1, is {_text(element, 'difficult')[:40]!r}")
+        return
+    texts = [_text(box, tag) for tag in _CORNERS]
+    try:
+        left, top, right, bottom = map(float, texts)
+    except ValueError:
+        table.faults.add(f"{where}: bndbox needs four numbers {' '.join(_CORNERS)}, is {' '.join(texts)[:60]!r}")
+        return
+    if right < left or bottom < top:
+        table.faults.add(
+            f"{where}: bndbox {' '.join(texts)[:60]} has xmax < xmin or ymax < ymin ({' '.join(_CORNERS)})"
+        )
+        return
+    if left == 0 or top == 0:
+        table.found.add("counts_from_0", where, image)
+    table.add(image, table.kind(name), (left - 1, top - 1, right, bottom), number, ignored=difficult)
