@@ -25,14 +25,26 @@ MEANING: Mapping[Change, str] = {
 }
 
 
+OF_CATEGORIES = ("worse", "drop_worse", "whole_ap", "lost_worse", "newly_missed", "newly_found")
+
+
 @dataclass(frozen=True, eq=False)
 class CategoryChange:
-    """One category, new against old; ``before`` and ``after`` are AP on crops."""
+    """One category, new against old; ``before``, ``after``: AP on crops. Measures are as in ``Against``."""
 
     worse: Measure
     drop_worse: Measure
+    whole_ap: Measure
+    lost_worse: Share
+    newly_missed: Share
+    newly_found: Share
     before: float | None
     after: float | None
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """Its measures by name."""
+        return {name: getattr(self, name) for name in OF_CATEGORIES}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -88,7 +100,7 @@ class Against:
     @property
     def measure_names(self) -> set[str]:
         """The names of all of its measures."""
-        of_categories = (each for both in self.by_category.values() for each in (both.worse, both.drop_worse))
+        of_categories = (measure for each in self.by_category.values() for measure in each.measures.values())
         own = (self.crop_ap, self.whole_ap, self.worse, self.drop_worse)
         return {each.name for each in (*own, self.lost_worse, self.newly_missed, self.newly_found, *of_categories)}
 
@@ -108,12 +120,10 @@ class Against:
         measures: dict[str, Any] = {
             name: each.with_story(story, note) for name, each in own.items() if isinstance(each, Measure)
         }
-        by_category = {
-            name: replace(
-                each, worse=each.worse.with_story(story, note), drop_worse=each.drop_worse.with_story(story, note)
-            )
-            for name, each in self.by_category.items()
-        }
+        by_category = {}
+        for name, each in self.by_category.items():
+            of_it: dict[str, Any] = {key: one.with_story(story, note) for key, one in each.measures.items()}
+            by_category[name] = replace(each, **of_it)
         return replace(self, **measures, by_category=by_category)
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,8 +149,7 @@ class Against:
                     "name": name,
                     "before": each.before,
                     "after": each.after,
-                    "worse": each.worse.bounds(),
-                    "drop_worse": each.drop_worse.bounds(),
+                    **{key: measure.bounds() for key, measure in each.measures.items()},
                 }
                 for name, each in self.by_category.items()
             ],

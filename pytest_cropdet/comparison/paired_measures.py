@@ -6,9 +6,11 @@ what both share, such as hard images, cancels.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_cropdet.comparison.against import Against, CategoryChange
 from pytest_cropdet.comparison.match_record import MatchRecord
@@ -70,12 +72,16 @@ def compare_runs(new: MatchRecord, old: MatchRecord, settings: RunSettings, old_
     for place, key in enumerate(ids):
         if key in apart:
             own, single = category_doubts(names[key], new.scored.images_of(key)), np.arange(len(ids)) == place
-            alone, at = drawn.category(key, settings.metric), values(single)
+            alone, at, of = drawn.category(key, settings.metric), values(single), f" of {names[key]}"
             by_category[names[key]] = CategoryChange(
-                build.worse(at, alone, own, f" of {names[key]}"),
-                build.drop_worse(at, alone, own, f" of {names[key]}"),
-                at[1],
-                at[3],
+                worse=build.worse(at, alone, own, of),
+                drop_worse=build.drop_worse(at, alone, own, of),
+                whole_ap=build.gain(
+                    f"whole_ap{of}", f"AP{of} on whole images changed by", at[2], at[0], alone[2] - alone[0], own
+                ),
+                before=at[1],
+                after=at[3],
+                **build.shares(own, place, of),
             )
     return Against(
         new=new,
@@ -89,7 +95,7 @@ def compare_runs(new: MatchRecord, old: MatchRecord, settings: RunSettings, old_
         worse=build.worse(mean, draws, doubts),
         drop_worse=build.drop_worse(mean, draws, doubts),
         by_category=by_category,
-        **build.shares(),
+        **build.shares(object_doubts(new.scored, new.chosen, settings)),
     )
 
 
@@ -169,12 +175,16 @@ class _Measures:
             seen_in=seen_in,
         )
 
-    def shares(self) -> dict[str, Any]:
-        """Return what happened to objects, each detector at its own operating point."""
-        new, settings = self.new, self.settings
-        units, counted = len(new.images), new.counted
-        draws = draw_units(units, settings.replicates, settings.seed)
-        doubts = object_doubts(new.scored, new.chosen, settings)
+    def shares(self, doubts: tuple[Doubt, ...], category: int | None = None, of: str = "") -> dict[str, Any]:
+        """Return what happened to objects, each detector at its own operating point.
+
+        ``category``: the place in the tables of the only one that counts.
+        """
+        new, settings, units = self.new, self.settings, len(self.new.images)
+        counted = new.counted
+        if category is not None:
+            counted = counted & (new.matches["crop"].truth_category == category)
+        draws = self._draws
 
         def per_unit(rows: Bools) -> Floats:
             return np.bincount(new.object_unit[rows], minlength=units).astype(np.float64)
@@ -183,20 +193,23 @@ class _Measures:
         lost = {side: each.found["reference"] & ~each.found["crop"] & counted for side, each in self._both()}
         seen = {side: each.found["crop"] & counted for side, each in self._both()}
 
-        def share(name: str, over: Floats, phrase: str) -> Share:
-            return measure_share(name, over, total, draws, doubts, settings.undecided, phrase, level=settings.level)
+        def share(name: str, over: Floats, phrase: str, good: bool = False) -> Share:
+            undecided, level = settings.undecided, settings.level
+            return measure_share(f"{name}{of}", over, total, draws, doubts, undecided, phrase, good, level=level)
 
+        more, less = seen["new"] & ~seen["old"], seen["old"] & ~seen["new"]
+        alone = f"objects{of} that one model alone finds in crops: the"
         return {
             "lost_worse": share(
-                "lost_worse", per_unit(lost["new"]) - per_unit(lost["old"]), "crops lose, more than before,"
+                "lost_worse", per_unit(lost["new"]) - per_unit(lost["old"]), f"crops lose, more than before,{of}"
             ),
-            "newly_missed": share(
-                "newly_missed", per_unit(seen["old"] & ~seen["new"]), "found in crops by the old model alone are"
-            ),
-            "newly_found": share(
-                "newly_found", per_unit(seen["new"] & ~seen["old"]), "found in crops by the new model alone are"
-            ),
-        }  # fmt: skip
+            "newly_missed": share("newly_missed", per_unit(less), f"{alone} old one"),
+            "newly_found": share("newly_found", per_unit(more), f"{alone} new one", good=True),
+        }
+
+    @cached_property
+    def _draws(self) -> NDArray[Any]:
+        return draw_units(len(self.new.images), self.settings.replicates, self.settings.seed)
 
     def _both(self) -> tuple[tuple[str, MatchRecord], ...]:
         return ("new", self.new), ("old", self.old)

@@ -58,6 +58,12 @@ class TestNumbers:
             ours, theirs = (next(each for each in run.categories if each.name == name) for run in (cut, robust))
             assert change.worse.value == pytest.approx(theirs.crop - ours.crop, abs=1e-12)
             assert change.drop_worse.value == pytest.approx(ours.drop - theirs.drop, abs=1e-12)
+            assert change.whole_ap.value == pytest.approx(ours.reference - theirs.reference, abs=1e-12)
+            at = cut.objects.truth.category == ours.id
+            lost = [(run.scored.point.lost & at).sum() for run in (cut, robust)]
+            counted = (cut.scored.counted & at).sum()
+            assert change.lost_worse.value == pytest.approx((lost[0] - lost[1]) / counted)
+            assert change.lost_worse.value > 0 == change.newly_found.value
 
     def test_the_mirror_has_the_mirrored_numbers(self, robust, weak):
         there, back = weak.against(robust), robust.against(weak)
