@@ -11,7 +11,7 @@ from tfx import v1 as tfx
 
 
 @tfx.dsl.components.component
-def CropGate(  # noqa: N802 (components are named as classes are)
+def CropGate(
     model: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model],
     project: tfx.dsl.components.Parameter[str],
 ):
