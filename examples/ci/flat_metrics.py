@@ -24,7 +24,7 @@ def flat_metrics(result):
     for record in result["benchmarks"]:
         found |= {f"{plain(record['name'])}.{key}": record["benchmark"][key]["value"] for key in ("mpc", "rpc")}
     for check in result["checks"]:
-        found[f"{plain(check['name'])}.passes"] = float(check["verdict"] != "fail")
+        found[f"{plain(check['name'])}.passes"] = {"pass": 1.0, "fail": 0.0}.get(check["verdict"])
         found[f"{plain(check['name'])}.value"] = check.get("value")
     return {name: value for name, value in found.items() if value is not None}
 
