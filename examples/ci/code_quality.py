@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def entry(path, name, text, severity):
-    """Return an entry. Its fingerprint is of its name alone, so that GitLab sees the same entry while numbers change."""
+    """Return an entry. Its fingerprint is of its name alone: GitLab sees the same entry while numbers change."""
     return {
         "check_name": f"crop robustness: {name}",
         "description": text,

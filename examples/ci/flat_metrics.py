@@ -1,7 +1,7 @@
 """Write the numbers of a session as one flat JSON object, for DVC, MLflow and whatever else draws numbers by name.
 
-    python ci/flat_metrics.py crop-results/result.json crop-metrics.json
-    python ci/flat_metrics.py --judge crop-metrics.json     # exit code 1 unless every gate and check passes
+python ci/flat_metrics.py crop-results/result.json crop-metrics.json
+python ci/flat_metrics.py --judge crop-metrics.json     # exit code 1 unless every gate and check passes
 """
 
 import json

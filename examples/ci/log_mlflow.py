@@ -1,4 +1,4 @@
-"""Log a crop gate to MLflow: python ci/log_mlflow.py crop-results. MLFLOW_RUN_ID names the run; else a new one begins."""
+"""Log a crop gate to MLflow, to the run of MLFLOW_RUN_ID or a new one: python ci/log_mlflow.py crop-results"""
 
 import json
 import sys

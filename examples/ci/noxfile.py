@@ -1,4 +1,4 @@
-"""The crop gate with nox: `nox -s crops`, and `nox -s crops-baseline` to accept the model as the one to compare with."""
+"""The crop gate with nox: `nox -s crops`; `nox -s crops-baseline` accepts the model as the one to compare with."""
 
 import nox
 

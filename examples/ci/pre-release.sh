@@ -29,6 +29,6 @@ case $code in
 esac
 [ "$code" = 0 ] || exit "$code"
 
-python -m pytest --pyargs pytest_cropdet.suite "--cropdet-model=$new" --cropdet-update-baseline \
+python -m pytest --pyargs pytest_cropdet.suite "--cropdet-model=$new" "$@" --cropdet-update-baseline \
   "--cropdet-json=$results/baseline-result.json" --cropdet-report=off
 echo "pre-release: commit the baseline with $new."

@@ -1,7 +1,7 @@
 """The crop gate as a component of a TFX pipeline: a model that does not pass stops the pipeline before its Pusher.
 
-    gate = CropGate(model=trainer.outputs["model"], project="/path/to/the/folder/of/pytest.ini")
-    pusher.add_upstream_node(gate)
+gate = CropGate(model=trainer.outputs["model"], project="/path/to/the/folder/of/pytest.ini")
+pusher.add_upstream_node(gate)
 """
 
 import subprocess

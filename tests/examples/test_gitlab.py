@@ -63,7 +63,9 @@ def test_a_worse_model_fails_and_its_reports_are_there(jobs, repository):
     assert "AP on crops fell by" in entry["description"]
     assert entry["location"] == {"path": "models/detector.tflite", "lines": {"begin": 1}}
     assert jobs.run("pages", repository) == 0  # of this report, although the gate failed
-    assert (repository.path / "public" / "index.html").read_text(encoding="utf-8").lstrip().startswith("<!doctype html>")
+    assert (
+        (repository.path / "public" / "index.html").read_text(encoding="utf-8").lstrip().startswith("<!doctype html>")
+    )
 
 
 def test_a_job_that_breaks_off_is_an_entry_too(jobs, repository):

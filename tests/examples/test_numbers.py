@@ -48,7 +48,11 @@ def result(gate):
 
 def changed(gate, outcome, passes, verdict=None):
     """A record with one limit of this outcome."""
-    return {**gate, "verdict": verdict or outcome, "verdicts": [{**gate["verdicts"][0], "outcome": outcome, "passes": passes}]}
+    return {
+        **gate,
+        "verdict": verdict or outcome,
+        "verdicts": [{**gate["verdicts"][0], "outcome": outcome, "passes": passes}],
+    }
 
 
 class TestFlatMetrics:

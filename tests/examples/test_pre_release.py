@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+
+from tests.examples.conftest import CI, ROOT, Repository
 
 pytestmark = pytest.mark.subprocess
 
@@ -78,12 +81,35 @@ def test_every_other_end_has_its_sentence_and_its_code(code, text, ending):
 
 
 def test_only_after_a_pass_is_the_baseline_written(ending):
-    done, calls = ending(0)
+    done, calls = ending(0, "--cropdet-detector=range=0..255")
     assert done.returncode == 0
     assert ["--cropdet-update-baseline" in call for call in calls] == [False, True]
+    assert all("--cropdet-detector=range=0..255" in call for call in calls)
 
 
 def test_without_two_models_it_says_how_to_use_it(repository):
     done = release(repository, "models/detector.tflite")
     assert done.returncode == 4
     assert "usage: bash ci/pre-release.sh NEW_MODEL OLD_MODEL" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("needs_tensorflow")
+def test_the_shipped_detectors_with_the_files_as_they_are(tmp_path):
+    """The one that was tuned on crops may replace the plain one."""
+    for name in ("models", "data", "ci"):
+        (tmp_path / name).mkdir()
+    for file in ("pytest.ini", "pre-release.sh"):
+        shutil.copy(CI / file, tmp_path / ("ci" if file.endswith(".sh") else "."))
+    for file, name in (("ssd_crops_nms", "detector"), ("ssd_nms", "old")):
+        shutil.copy(ROOT / "fixtures" / "models" / f"{file}.tflite", tmp_path / "models" / f"{name}.tflite")
+    (tmp_path / "data" / "val").symlink_to(ROOT / "fixtures" / "scenes")
+    labels = f"--cropdet-detector=labels={ROOT / 'fixtures' / 'models' / 'labels.txt'}"
+    small = ("--cropdet-sample-images=50", "--cropdet-min-images=30", "--cropdet-crops=random:keep=0.3-0.9,per_image=1")
+    models = ("models/detector.tflite", "models/old.tflite")
+    done = release(Repository(tmp_path), *models, labels, "--cropdet-detector=range=0..255", *small)
+    assert done.returncode == 0, done.stdout
+    (gate,) = json.loads((tmp_path / "crop-release" / "result.json").read_text())["gates"]
+    assert gate["against"]["change"] == "better"
+    assert gate["against"]["worse"]["high"] < 0
+    assert "random" in json.loads((tmp_path / "crop-baseline.json").read_text())["gates"]
