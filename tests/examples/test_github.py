@@ -122,6 +122,29 @@ def test_a_baseline_that_is_up_to_date_is_no_commit(story):
     assert "The baseline is that of this model already." in story.again.log
 
 
+def test_a_model_that_breaks_another_limit_is_not_made_the_baseline(story):
+    story.own.git("checkout", "--quiet", "-b", "strict")
+    ini = story.own.path / "pytest.ini"
+    ini.write_text(f"{ini.read_text()}cropdet_max_drop = 0.05\n")
+    story.own.commit("A limit on the drop")
+    story.own.git("push", "--quiet", "origin", "strict")
+    event = {**story.at_head(LABELLED), "github.head_ref": "strict"}
+    job = story.runner.job("update-baseline", event, story.head)
+    assert job.outcomes["Write the baseline"] == "failure"
+    assert job.outcomes["Commit the baseline"] == "skipped"
+
+
+def test_a_branch_that_moved_on_is_not_overwritten(story):
+    event = {**LABELLED, "github.event.pull_request.head.sha": story.own.git("rev-parse", "main")}
+    job = story.runner.job("update-baseline", event, story.head, "Check out")
+    (job.copy.path / "crop-baseline.json").write_text("{}")
+    (job.copy.path / "crop-results").mkdir()
+    (job.copy.path / "crop-results" / "update.txt").write_text("")
+    job.step(story.runner.workflow["jobs"]["update-baseline"]["steps"][-1])
+    assert job.outcomes["Commit the baseline"] == "failure"
+    assert "rejected" in job.log
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -171,7 +194,7 @@ class TestTheRunnerOfTheseTests:
     def test_without_pipefail_a_failing_pytest_before_a_pipe_would_pass(self, tmp_path):
         runner = Runner(FILE, tmp_path, tmp_path)
         outcomes = []
-        for defaults in ({"run": {"shell": "bash"}}, {}):
+        for defaults in (runner.workflow["defaults"], {}):
             runner.workflow["defaults"] = defaults
             job = Job(runner, tmp_path / str(len(defaults)) / "workspace", {}, "")
             job.copy.path.mkdir()
