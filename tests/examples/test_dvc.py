@@ -76,7 +76,9 @@ def test_what_is_no_result_is_no_metric(stages, repository):
 
 def test_an_option_that_is_wrong_stops_the_first_stage(stages, repository):
     (repository.path / "pytest.ini").write_text("[pytest]\ncropdet_max_drop = 7\n")
-    assert stages.run("crops").returncode != 0
+    done = stages.run("crops")
+    assert done.returncode == 1
+    assert "cropdet_max_drop must lie between 0 and 1" in done.stderr, "not by the command that follows"
 
 
 @pytest.mark.slow
