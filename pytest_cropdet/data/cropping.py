@@ -24,7 +24,7 @@ from pytest_cropdet.geometry import (
     window_mask,
 )
 
-__all__ = ["MIN_VISIBILITY", "CroppedDetections", "CroppedTruth", "crop_detections", "crop_truth"]
+__all__ = ["MIN_VISIBILITY", "CroppedDetections", "CroppedTruth", "crop_detections", "crop_truth", "visible_masks"]
 
 
 MIN_VISIBILITY = 0.5
@@ -64,7 +64,7 @@ class CroppedDetections:
     visibility: Floats
 
 
-def _visible_masks(truth: GroundTruth, crop: Crop, rows: Ints) -> tuple[Floats, Boxes, NDArray[np.bool_]]:
+def visible_masks(truth: GroundTruth, crop: Crop, rows: Ints) -> tuple[Floats, Boxes, NDArray[np.bool_]]:
     """Return, for each of ``rows``, visible pixels, their tight box in the image's frame, whether there is a mask."""
     pixels = np.zeros(len(rows))
     tight = np.zeros((len(rows), 4))
@@ -100,7 +100,7 @@ def crop_truth(
     tight = clipped.copy()
     area = truth.areas * visibility
     rows = np.flatnonzero(inside)
-    pixels, tight_masks, masked = _visible_masks(truth, crop, rows)
+    pixels, tight_masks, masked = visible_masks(truth, crop, rows)
     for place in np.flatnonzero(masked):
         row = rows[place]
         mask = truth.masks[row]
