@@ -18,6 +18,8 @@ from pytest_cropdet.geometry import (
     Floats,
     Ints,
     Mask,
+    areas_of,
+    boxes_of,
     has_sides,
     translate,
     visible_fraction,
@@ -69,9 +71,9 @@ def visible_masks(truth: GroundTruth, crop: Crop, rows: Ints) -> tuple[Floats, B
     pixels = np.zeros(len(rows))
     tight = np.zeros((len(rows), 4))
     masked = np.array([truth.masks[row] is not None for row in rows], dtype=bool)
-    windows = {}
-    for place, row in enumerate(rows):
-        mask = truth.masks[row]
+    windows: dict[tuple[int, int], Mask] = {}
+    seen = []
+    for mask in (truth.masks[row] for row in rows):
         if mask is None:
             continue
         if not crop.fits(mask.width, mask.height):
@@ -79,8 +81,9 @@ def visible_masks(truth: GroundTruth, crop: Crop, rows: Ints) -> tuple[Floats, B
         frame = (mask.height, mask.width)
         if frame not in windows:
             windows[frame] = window_mask(*frame, crop.left, crop.top, crop.width, crop.height)
-        seen = mask.overlap(windows[frame])
-        pixels[place], tight[place] = seen.area, seen.box
+        seen.append(mask.overlap(windows[frame]))
+    if seen:
+        pixels[masked], tight[masked] = areas_of(seen), boxes_of(seen)
     return pixels, tight, masked
 
 
