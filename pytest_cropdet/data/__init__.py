@@ -3,6 +3,7 @@
 from pytest_cropdet.data.categories import CategoryMap, Pairing, reconcile, select_categories
 from pytest_cropdet.data.coco import Annotations
 from pytest_cropdet.data.corners import flatten_inverted
+from pytest_cropdet.data.crop_rows import crop_detection_rows, crop_object_rows
 from pytest_cropdet.data.cropping import MIN_VISIBILITY, CroppedTruth, crop_detections, crop_truth
 from pytest_cropdet.data.data_warnings import WARNING_KINDS, DataWarnings, warnings_of
 from pytest_cropdet.data.dataset import Dataset
@@ -35,7 +36,9 @@ __all__ = [
     "Pairing",
     "Sample",
     "as_dataset",
+    "crop_detection_rows",
     "crop_detections",
+    "crop_object_rows",
     "crop_truth",
     "dataset_from_records",
     "dataset_plugin",

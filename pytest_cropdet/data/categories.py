@@ -115,15 +115,16 @@ class CategoryMap:
 
         Of detections that are one object under several names of one category the strongest is kept.
         """
-        targets = np.array([self.ids.get(int(category), -1) for category in detections.categories], dtype=np.int64)
+        targets = np.array([self.ids.get(category, -1) for category in detections.categories.tolist()], dtype=np.int64)
         targets[self._repeated(detections, targets)] = -1
         kept = np.flatnonzero(targets >= 0)
-        shown = detections.take(kept)
-        return Detections(shown.boxes, shown.scores, targets[kept], shown.capped)
+        return Detections(detections.boxes[kept], detections.scores[kept], targets[kept], detections.capped)
 
     def _repeated(self, detections: Detections, targets: Ints) -> list[int]:
         """Return the rows that are, under another name of their category, the object of a stronger row."""
         found: list[int] = []
+        if not self.merged:
+            return found
         for target in self.merged & {*targets.tolist()}:
             rows = np.flatnonzero(targets == target)
             rows = rows[np.argsort(-detections.scores[rows], kind="stable")]

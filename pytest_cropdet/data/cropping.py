@@ -18,13 +18,15 @@ from pytest_cropdet.geometry import (
     Floats,
     Ints,
     Mask,
+    areas_of,
+    boxes_of,
     has_sides,
     translate,
     visible_fraction,
     window_mask,
 )
 
-__all__ = ["MIN_VISIBILITY", "CroppedDetections", "CroppedTruth", "crop_detections", "crop_truth"]
+__all__ = ["MIN_VISIBILITY", "CroppedDetections", "CroppedTruth", "crop_detections", "crop_truth", "visible_masks"]
 
 
 MIN_VISIBILITY = 0.5
@@ -64,14 +66,14 @@ class CroppedDetections:
     visibility: Floats
 
 
-def _visible_masks(truth: GroundTruth, crop: Crop, rows: Ints) -> tuple[Floats, Boxes, NDArray[np.bool_]]:
+def visible_masks(truth: GroundTruth, crop: Crop, rows: Ints) -> tuple[Floats, Boxes, NDArray[np.bool_]]:
     """Return, for each of ``rows``, visible pixels, their tight box in the image's frame, whether there is a mask."""
     pixels = np.zeros(len(rows))
     tight = np.zeros((len(rows), 4))
     masked = np.array([truth.masks[row] is not None for row in rows], dtype=bool)
-    windows = {}
-    for place, row in enumerate(rows):
-        mask = truth.masks[row]
+    windows: dict[tuple[int, int], Mask] = {}
+    seen = []
+    for mask in (truth.masks[row] for row in rows):
         if mask is None:
             continue
         if not crop.fits(mask.width, mask.height):
@@ -79,8 +81,9 @@ def _visible_masks(truth: GroundTruth, crop: Crop, rows: Ints) -> tuple[Floats, 
         frame = (mask.height, mask.width)
         if frame not in windows:
             windows[frame] = window_mask(*frame, crop.left, crop.top, crop.width, crop.height)
-        seen = mask.overlap(windows[frame])
-        pixels[place], tight[place] = seen.area, seen.box
+        seen.append(mask.overlap(windows[frame]))
+    if seen:
+        pixels[masked], tight[masked] = areas_of(seen), boxes_of(seen)
     return pixels, tight, masked
 
 
@@ -100,7 +103,7 @@ def crop_truth(
     tight = clipped.copy()
     area = truth.areas * visibility
     rows = np.flatnonzero(inside)
-    pixels, tight_masks, masked = _visible_masks(truth, crop, rows)
+    pixels, tight_masks, masked = visible_masks(truth, crop, rows)
     for place in np.flatnonzero(masked):
         row = rows[place]
         mask = truth.masks[row]

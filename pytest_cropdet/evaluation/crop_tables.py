@@ -6,15 +6,15 @@ clipped to the window, and ignored, not wrong, where too little of them lies ins
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.crops import Plan
-from pytest_cropdet.data import Detections, Sample, crop_detections, crop_truth
+from pytest_cropdet.data import Detections, Sample, crop_detection_rows, crop_object_rows
 from pytest_cropdet.evaluation.coco.tables import Detected, Truth
-from pytest_cropdet.geometry import Bools, Crop, Ints
+from pytest_cropdet.geometry import Bools, Crop, Ints, windows_of
 
 __all__ = [
     "MIN_IMAGES_PER_CATEGORY",
@@ -94,25 +94,19 @@ def build_objects(index: CropIndex, min_visibility: float) -> Objects:
 
     An object that the data set ignores stays an object, which one detection may match, while enough of it shows.
     """
-    cropped = [
-        crop_truth(index.samples[unit].truth, crop, min_visibility, cut_masks=False)
-        for unit, crop in zip(index.unit, index.crops, strict=True)
-    ]
-    image = np.repeat(np.arange(len(cropped)), [len(each) for each in cropped])
-    scored = _joined([each.scored for each in cropped], bool)
-    ignored = _joined([each.truth.ignored & ~each.truth.crowd for each in cropped], bool)
+    truths = [sample.truth for sample in index.samples]
+    rows = crop_object_rows(truths, index.unit, windows_of(index.crops), min_visibility)
+    ignored = rows.ignored & ~rows.crowd
     truth = Truth(
-        image=image,
-        category=_joined([each.truth.categories for each in cropped], np.int64),
-        boxes=_joined([each.truth.boxes for each in cropped], np.float64, (0, 4)),
-        area=_joined([each.truth.areas for each in cropped], np.float64),
-        crowd=~(scored | ignored),
+        image=rows.window,
+        category=rows.categories,
+        boxes=rows.boxes,
+        area=rows.areas,
+        crowd=~(rows.scored | ignored),
         ignored=ignored,
-        tight=_joined([each.tight for each in cropped], np.float64, (0, 4)),
+        tight=rows.tight,
     )
-    annotation = _joined([each.truth.ids for each in cropped], np.int64)
-    visibility = _joined([each.visibility for each in cropped], np.float64)
-    return Objects(truth, index, scored, annotation, visibility)
+    return Objects(truth, index, rows.scored, rows.ids, rows.visibility)
 
 
 def build_detected(
@@ -127,19 +121,13 @@ def build_detected(
 
     ``found``: with ``whole`` one an image, in the image's frame; else one a crop, in the frame that ``frame`` names.
     """
-    rows = []
-    for place, (unit, crop) in enumerate(zip(index.unit, index.crops, strict=True)):
-        window = crop if whole or frame == "image" else Crop(0, 0, crop.width, crop.height)
-        rows.append(crop_detections(found[unit if whole else place], window))
-    shown = [each.detections for each in rows]
-    table = Detected(
-        image=np.repeat(np.arange(len(rows)), [len(each) for each in shown]),
-        category=_joined([each.categories for each in shown], np.int64),
-        boxes=_joined([each.boxes for each in shown], np.float64, (0, 4)),
-        score=_joined([each.scores for each in shown], np.float64),
-        stray=_joined([each.visibility < min_visibility for each in rows], bool),
-    )
-    return replace(table, stray=table.stray | unchecked(index, table))
+    windows = windows_of(index.crops)
+    if not whole and frame == "window":
+        windows[:, 2:] -= windows[:, :2]
+        windows[:, :2] = 0
+    rows = crop_detection_rows(found, index.unit if whole else np.arange(len(index)), windows)
+    table = Detected(image=rows.window, category=rows.categories, boxes=rows.boxes, score=rows.scores)
+    return replace(table, stray=(rows.visibility < min_visibility) | unchecked(index, table))
 
 
 def unchecked(index: CropIndex, table: Detected) -> Bools:
@@ -150,10 +138,8 @@ def unchecked(index: CropIndex, table: Detected) -> Bools:
     checked = [(unit, sample.checked) for unit, sample in enumerate(index.samples) if sample.checked is not None]
     if not checked:
         return np.zeros(len(table), dtype=bool)
-    known = [(unit << 32) + category for unit, categories in checked for category in categories]
+    known = [(unit << 32) + np.fromiter(ids, np.int64, len(ids)) for unit, ids in checked]
     units = index.unit[table.image]
-    return np.isin(units, [unit for unit, _ in checked]) & ~np.isin((units << 32) + table.category, known)
-
-
-def _joined(parts: Sequence[NDArray[Any]], dtype: type, empty: tuple[int, ...] = (0,)) -> NDArray[Any]:
-    return np.concatenate(parts).astype(dtype) if parts else np.zeros(empty, dtype)
+    federated = np.zeros(len(index.samples), dtype=bool)
+    federated[[unit for unit, _ in checked]] = True
+    return federated[units] & ~np.isin((units << 32) + table.category, np.concatenate(known))

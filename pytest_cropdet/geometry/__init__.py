@@ -14,8 +14,8 @@ from pytest_cropdet.geometry.boxes import (
     translate,
     visible_fraction,
 )
-from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.geometry.masks import Mask, boxes_of, window_mask
+from pytest_cropdet.geometry.crop import Crop, windows_of
+from pytest_cropdet.geometry.masks import Mask, areas_of, boxes_of, window_mask
 
 __all__ = [
     "FORMATS",
@@ -28,6 +28,7 @@ __all__ = [
     "Ints",
     "Mask",
     "areas",
+    "areas_of",
     "as_boxes",
     "boxes_of",
     "clip",
@@ -38,4 +39,5 @@ __all__ = [
     "translate",
     "visible_fraction",
     "window_mask",
+    "windows_of",
 ]

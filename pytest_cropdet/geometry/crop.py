@@ -5,14 +5,15 @@ never rounded; an object is in the window if and only if its clipped box has wid
 visible pixel); visibility is measured in the original frame against the original object.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_cropdet.geometry.arrays import Image
+from pytest_cropdet.geometry.arrays import Image, Ints
 from pytest_cropdet.geometry.boxes import Boxes, translate
 
-__all__ = ["Crop"]
+__all__ = ["Crop", "windows_of"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,3 +86,15 @@ class Crop:
         if not inner.fits(self.width, self.height):
             raise ValueError(f"{inner} sticks out of {self}")
         return Crop(self.left + inner.left, self.top + inner.top, inner.width, inner.height)
+
+
+def windows_of(crops: Sequence[Crop]) -> Ints:
+    """Return (n, 4) ``left top right bottom`` of windows, in whole pixels.
+
+    >>> windows_of([Crop(10, 20, 50, 40)])
+    array([[10, 20, 60, 60]])
+    """
+    sides = [(each.left, each.top, each.width, each.height) for each in crops]
+    windows = np.array(sides, dtype=np.int64).reshape(-1, 4)
+    windows[:, 2:] += windows[:, :2]
+    return windows
