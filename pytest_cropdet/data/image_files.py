@@ -140,7 +140,7 @@ def spellings(name: str) -> list[str]:
     r"""Return a name and what it may mean: back-slashes as separators of folders, percent-encoding as the letters.
 
     >>> spellings(r"train\a%20b.jpg")
-    ['train\\\\a%20b.jpg', 'train/a%20b.jpg', 'train\\\\a b.jpg', 'train/a b.jpg']
+    ['train\\a%20b.jpg', 'train/a%20b.jpg', 'train\\a b.jpg', 'train/a b.jpg']
     """
     plain = unquote(name)
     return list(dict.fromkeys((name, name.replace("\\", "/"), plain, plain.replace("\\", "/"))))
