@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pytest_cropdet.data.image_headers import read_header
+from pytest_cropdet.data.images import LARGEST_UNSIZED_IMAGE
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import is_pointer, read_file, refuse_pointer, refuse_special
 
@@ -67,6 +68,11 @@ def size_of_bytes(data: bytes, name: str) -> tuple[int, int]:
     header = read_header(data)
     if header is None or min(header.width, header.height) < 1:
         raise DataError(f"cannot read the size of the image {name}: it is no image, or its header is broken")
+    if header.width * header.height > LARGEST_UNSIZED_IMAGE:
+        raise DataError(
+            f"the image {name} is {header.width:,} x {header.height:,} pixels; at most {LARGEST_UNSIZED_IMAGE:,} "
+            "pixels are decoded where no annotation states the size"
+        )
     return (header.height, header.width) if header.orientation > 4 else (header.width, header.height)
 
 

@@ -97,7 +97,10 @@ def load_dataset(
 
     found = find_data(Path(path))
     names = None if labels is None else read_category_file(Path(labels))
-    return found.read(None if images is None else Path(images), "clip" if errors == "clip" else "fail", names)
+    try:
+        return found.read(None if images is None else Path(images), "clip" if errors == "clip" else "fail", names)
+    except MemoryError as error:
+        raise DataError(f"cannot read the data set {path}: there is too little memory for what it says") from error
 
 
 def load_annotations(path: str | Path) -> "Annotations":

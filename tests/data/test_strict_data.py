@@ -34,8 +34,8 @@ def test_all_kinds_are_listed_with_their_counts_and_first_examples(tmp_path):
     assert str(caught.value) == (
         f"{path}: 2 kinds of data warnings are errors with --cropdet-strict-data:\n"
         "  1 box without area is left out (image 003.png: annotation 9)\n"
-        "  7 masks are malformed and left out (first: image 001.png: annotation 1: a polygon is a flat list x y x y ... "
-        "of at least three points, not []): a gate on boxes needs no masks"
+        "  7 masks are malformed and left out (first: image 001.png: annotation 1: a polygon is a flat list x y x y "
+        "... of at least three points, not []): a gate on boxes needs no masks"
     )
 
 
@@ -63,13 +63,13 @@ def test_every_reader_has_it(tmp_path, name):
     from pytest_cropdet import GroundTruth, Sample
 
     truth = GroundTruth([[2.0, 2.0, 20.0, 20.0], [5.0, 5.0, 5.0, 9.0]], [1, 1])
-    samples = [Sample("a.png", 48, 32, truth, lambda: quadrants())]
+    samples = [Sample("a.png", 48, 32, truth, quadrants)]
     path = writers.FORMATS[name](tmp_path, samples, {1: "cat"})
     if name == "voc":  # whose boxes include their last pixel: a flat one cannot be written
         (tmp_path / "JPEGImages" / "b.png").write_bytes(encoded(quadrants()))
         xml = tmp_path / "Annotations" / "a.xml"
         xml.write_text(xml.read_text().replace("<xmin>6</xmin>", "<xmin>3</xmin>"))
-    with pytest.raises(DataError, match="with --cropdet-strict-data:\n  1 (box|image)"):
+    with pytest.raises(DataError, match=r"with --cropdet-strict-data:\n  1 (box|image)"):
         load_dataset(path, strict=True)
 
 
@@ -77,6 +77,6 @@ def test_records_of_python_are_refused_when_they_are_read():
     record = {"image": quadrants(), "objects": {"bbox": [[1, 2, 0, 4]], "label": [0]}}
     data = dataset_from_records([record], boxes="xywh", units="pixels", categories=["a"], name="mine")
     refuse_warnings(data)
-    with pytest.raises(DataError, match="mine: a data warning is an error .*\n  1 box without area"):
+    with pytest.raises(DataError, match=r"mine: a data warning is an error .*\n  1 box without area"):
         data[0]
     refuse_warnings([1, 2])  # what keeps no warnings has none

@@ -4,7 +4,7 @@ Coordinates are taken as they are: edges in pixels, from the left and top of the
 """
 
 import csv
-import io
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ from pytest_cropdet.files import refuse_special
 __all__ = ["CsvLayout"]
 
 _LARGEST_CSV = 1 << 30  # bytes
+_LONGEST_LINE = 1 << 20  # letters
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _SNIFFED = 4096  # bytes by which the delimiter is found; the sniffer's patterns are slow on long text
 _DELIMITERS = ",;\t|"
 _COLUMNS = {  # column: its spellings
@@ -244,7 +246,7 @@ def _table(path: Path) -> tuple[Iterator[tuple[int, list[str]]], dict[str, int]]
 
 
 def _rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(_lines(text, path), delimiter=delimiter)
     number = 0
     try:
         for row in reader:
@@ -253,6 +255,15 @@ def _rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str
                 yield number, row
     except csv.Error as error:
         raise DataError(f"{path}: row {number + 1}: {error}") from error
+
+
+def _lines(text: str, path: Path) -> Iterator[str]:
+    """Yield the lines of a CSV; a line that no row could need is refused, for all of its cells would be in memory."""
+    for number, line in enumerate(_LINE.finditer(text), 1):
+        length = line.end() - line.start()
+        if length > _LONGEST_LINE:
+            raise DataError(f"{path}: line {number:,} has {length:,} letters; at most {_LONGEST_LINE:,} are read")
+        yield line[0]
 
 
 def _named_columns(row: Sequence[str]) -> dict[str, int] | None:
