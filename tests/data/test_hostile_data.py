@@ -42,8 +42,8 @@ for line in sys.stdin.read().splitlines():
     try:
         data = ImageFolder(Path(path)) if name.startswith("image alone") else load_dataset(path)
         for sample in data:
-            sample.image()
             [mask.decode() for mask in sample.truth.masks if mask is not None]
+            sample.image()
         said = "accepted"
     except DataError as error:
         said = "refused: " + str(error).replace("\\n", " ")
@@ -110,6 +110,22 @@ def pipe(folder: Path, name: str) -> Path:
     return folder / name
 
 
+def masked(side: int) -> bytes:
+    """A record whose image and mask say they are as large as this."""
+    corners = {f"image__object__bbox__{key}": [edge] for key, edge in zip(("xmin", "ymin"), (0.1, 0.1), strict=True)}
+    corners |= {f"image__object__bbox__{key}": [0.5] for key in ("xmax", "ymax")}
+    return writers.record(
+        writers.example(
+            image__encoded=huge_png(side),
+            image__width=side,
+            image__height=side,
+            **corners,
+            image__object__class__label=[1],
+            image__object__mask=[huge_png(side)],
+        )
+    )
+
+
 LAUGHS = (
     "<!DOCTYPE a [<!ENTITY a '"
     + "x" * 99
@@ -129,7 +145,7 @@ CASES = {
     ),
     "TIFF that hides its size": (lambda at: one_image(at, huge_tiff(30_000), 48, "a.tif"), "states no size"),
     "mask of gigabytes in a small image": (
-        lambda at: one_image(at, encoded(quadrants()), 30_000, segmentation=RUNS),
+        lambda at: one_image(at, encoded(quadrants()), 30_000, segmentation=RUNS, bbox=[0, 0, 30_000, 30_000]),
         "48 x 32 pixels, its annotation says 30000 x 30000",
     ),
     "mask of more runs than pixels": (
@@ -174,6 +190,10 @@ CASES = {
         "1,152,921,504,606,846,976 bytes; at most",
     ),
     "TFRecord that unpacks to 512 MB": (lambda at: text(at, "a.tfrecord.gz", BOMB), "checksum"),
+    "TFRecord with a mask of 16,000 x 16,000": (
+        lambda at: text(at, "a.tfrecord", masked(16_000)),
+        "masks are read in images of at most 67,108,864 pixels",
+    ),
     "CSV of one long line": (lambda at: text(at, "a.csv", "a," * 20_000_000), "at most 1,048,576 are read"),
     "CSV of quotes": (lambda at: text(at, "a.csv", '"' * 10_000_000), ""),
     "pipe for a JSON": (lambda at: pipe(at, "a.json"), "named pipe"),
