@@ -111,12 +111,13 @@ def pictures() -> dict[str, bytes]:
     smooth = cv2.GaussianBlur(pixels, (0, 0), 2)
     found = {end: cv2.imencode(end, smooth)[1].tobytes() for end in ENDINGS if cv2.haveImageWriter(f"x{end}")}
     found["16 bits.png"] = cv2.imencode(".png", smooth.astype(np.uint16) * 16)[1].tobytes()
-    frames = cv2.Animation()
-    frames.frames, frames.durations = [smooth, pixels], np.array([40, 40])
-    for ending in (".gif", ".webp", ".png"):
-        written, data = cv2.imencodeanimation(ending, frames)
-        if written:
-            found[f"frames{ending}"] = data.tobytes()
+    if hasattr(cv2, "Animation"):  # since 4.11
+        frames = cv2.Animation()
+        frames.frames, frames.durations = [smooth, pixels], np.array([40, 40])
+        for ending in (".gif", ".webp", ".png"):
+            written, data = cv2.imencodeanimation(ending, frames)
+            if written:
+                found[f"frames{ending}"] = data.tobytes()
     found["progressive.jpg"] = cv2.imencode(".jpg", smooth, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
     return found
 

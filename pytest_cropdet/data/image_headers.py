@@ -254,7 +254,7 @@ _READERS = tuple(
         (rb"II[*+]\0|MM\0[*+]", _tiff),
         (rb"P[1-7fF]\s", _pnm),
         (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", _jpeg_2000),
-        (rb"....ftypavi", _avif),
+        (rb"....ftyp(avi|(mif1|msf1).{0,60}avi)", _avif),
         (rb"\x59\xa6\x6a\x95", _sun),
         (rb"#\?R", _radiance),
     )
@@ -262,7 +262,7 @@ _READERS = tuple(
 _UNREAD = tuple(
     (re.compile(beginning, re.DOTALL), name)
     for beginning, name in (
-        (rb"....ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", "HEIC"),
+        (rb"....ftyp(heic|heix|heim|heis|hevc|hevx|(mif1|msf1)(?!.{0,60}avi))", "HEIC"),
         (rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (rb"%PDF", "PDF"),
         (rb"8BPS", "a Photoshop file"),
