@@ -38,7 +38,7 @@ resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 warnings.simplefilter("ignore")
 for line in sys.stdin.read().splitlines():
     name, path = line.split("\\t")
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         data = ImageFolder(Path(path)) if name.startswith("image alone") else load_dataset(path)
         for sample in data:
@@ -49,7 +49,7 @@ for line in sys.stdin.read().splitlines():
         said = "refused: " + str(error).replace("\\n", " ")
     except BaseException as error:
         said = f"{type(error).__name__}: {error}"
-    sys.stdout.write(f"{name}\\t{time.perf_counter() - begun:.2f}\\t{said}\\n")
+    sys.stdout.write(f"{name}\\t{time.process_time() - begun:.2f}\\t{said}\\n")
     sys.stdout.flush()
 """.replace("MEGABYTES", str(MEGABYTES))
 
