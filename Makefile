@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: test quick demo check clean
+.PHONY: test quick demo check mutate clean
 
 test: $(VENV)/.test
 	@echo "cropdet: running the tests"
@@ -20,6 +20,11 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What decoders say of damaged images on standard error is thousands of lines; a crash is seen by the exit status.
+mutate: $(VENV)/.test
+	@echo "cropdet: reading data sets with mistakes drawn at random, for a minute"
+	@OPENCV_LOG_LEVEL=SILENT $(BIN)/python benchmarks/mutate_data.py --seconds $(or $(MUTATE_SECONDS),60) --seed $(or $(MUTATE_SEED),1) 2>/dev/null
 
 .PHONY: docs
 docs: $(VENV)/.docs

@@ -5,7 +5,7 @@ from pytest_cropdet.data.coco import Annotations
 from pytest_cropdet.data.corners import flatten_inverted
 from pytest_cropdet.data.crop_rows import crop_detection_rows, crop_object_rows
 from pytest_cropdet.data.cropping import MIN_VISIBILITY, CroppedTruth, crop_detections, crop_truth
-from pytest_cropdet.data.data_warnings import WARNING_KINDS, DataWarnings, warnings_of
+from pytest_cropdet.data.data_warnings import WARNING_KINDS, DataWarnings, refuse_warnings, warnings_of
 from pytest_cropdet.data.dataset import Dataset
 from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.data.images import decoder_version, read_image
@@ -51,6 +51,7 @@ __all__ = [
     "paint",
     "read_image",
     "reconcile",
+    "refuse_warnings",
     "rename_annotations",
     "select_categories",
     "stand_in_truth",

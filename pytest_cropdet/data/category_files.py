@@ -13,6 +13,8 @@ __all__ = ["CategoryIds", "decode_text", "read_category_file"]
 
 _LARGEST = 16 << 20  # bytes
 _ITEM = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'((?:[^\'\\\n]|\\.)*)\'|#[^\n]*|([\w.+-]+)|([{}:<>,;])')
+_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))|(.))")
+_LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 _OPEN, _CLOSE = ("{", "<"), ("}", ">")
 
 
@@ -115,12 +117,34 @@ def _read_label_map(text: str, found: CategoryIds) -> None:
             key = word
         elif depth == 1 and key and sign is None and (double, single, word) != (None, None, None):
             quoted = double if double is not None else single
-            item[key] = word if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+            item[key] = word if quoted is None else _unescaped(quoted)
             key = ""
     if depth or text[place:].strip():
         raise DataError(
             f"{found.path}: not a label map near {text[place : place + 30].strip()!r}; it has item {{ id: 1 name: a }}"
         )
+
+
+def _unescaped(quoted: str) -> str:
+    r"""Return a text of protobuf's text format, in which letters beyond ASCII are bytes of UTF-8 in octal.
+
+    >>> _unescaped(r"\303\204, \u00c4 or \'a\'")
+    "Ä, Ä or 'a'"
+    """
+    plain = _ESCAPE.sub(_letter, quoted.encode("utf-8", "surrogatepass"))
+    return plain.decode("utf-8", "replace")
+
+
+def _letter(found: re.Match[bytes]) -> bytes:
+    octal, hexadecimal, short, long, other = found.groups()
+    if octal:
+        return bytes([int(octal, 8) & 255])
+    if hexadecimal:
+        return bytes([int(hexadecimal, 16)])
+    if short or long:
+        number = int(short or long, 16)
+        return chr(number if number < 0x110000 else 0xFFFD).encode("utf-8", "replace")
+    return _LETTERS.get(other, other)
 
 
 def _add_item(item: Mapping[str, str], found: CategoryIds) -> None:

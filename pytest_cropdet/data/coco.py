@@ -1,6 +1,6 @@
 """COCO JSON: images, boxes, masks, crowds. Everything is checked when a set is opened, except pixels."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pytest_cropdet.data.coco_json import CocoEntries, read_tables
 from pytest_cropdet.data.coco_truth import AnnotatedObjects, DataErrors, read_objects
 from pytest_cropdet.data.data_warnings import DataWarnings
-from pytest_cropdet.data.images import Note, read_image
+from pytest_cropdet.data.image_lookup import ImageLookup, refuse_shared
+from pytest_cropdet.data.images import LARGEST_UNCHECKED_IMAGE, Note, check_size, read_image
 from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.files import refuse_special
 from pytest_cropdet.geometry import Boxes, Image
 
 __all__ = ["Annotations", "CocoDataset", "read_annotations"]
@@ -47,10 +47,12 @@ class CocoDataset:
         """
         tables, found = read_tables(path), DataWarnings()
         truths = _truths(tables, read_objects(tables, found, errors))
-        files = _image_files(path, images, [entry.file_name for entry in tables.images.values()])
+        files = _image_files(path, images, [entry.file_name for entry in tables.images.values()], found)
         samples = []
         for place, (image_id, entry) in enumerate(tables.images.items()):
             file = files[entry.file_name]
+            if entry.width * entry.height > LARGEST_UNCHECKED_IMAGE:  # its masks may take gigabytes
+                check_size(file, (entry.width, entry.height))
             note = partial(found.note, place, f"image {entry.file_name}")
             read = partial(_read_checked, file, (entry.width, entry.height), note)
             truth, checked = truths[image_id], entry.checked
@@ -131,23 +133,39 @@ def _truths(tables: CocoEntries, objects: AnnotatedObjects) -> dict[int, GroundT
     }
 
 
-def _image_files(path: Path, images: Path | None, names: list[str]) -> dict[str, Path]:
-    """Return the file of each image by its name, all in one folder."""
+def _image_files(path: Path, images: Path | None, names: list[str], found: DataWarnings) -> dict[str, Path]:
+    """Return the file of each image by its name, all in one folder; one of another case or ending is counted."""
     folders = _folders_of(path) if images is None else [images]
+    lookup = ImageLookup(path, images)
     best: tuple[Path, list[str]] | None = None
-    for folder in folders:
-        files = {name: _file(folder, name) for name in names}
-        missing = [name for name, file in files.items() if file is None]
-        if not missing:
-            return {name: file for name, file in files.items() if file is not None}
-        if images is not None or len(missing) < len(names if best is None else best[1]):
-            best = folder, missing
+    for find in (lookup.find, lookup.similar):
+        for folder in folders:
+            exact = {name: file for name in names if (file := lookup.find(folder, name)) is not None}
+            missing = [name for name in names if name not in exact]
+            files = exact if find is lookup.find else exact | _not_taken(exact, missing, partial(find, folder))
+            missing = [name for name in names if name not in files]
+            if not missing:
+                refuse_shared(path, files)
+                for place, name in enumerate(names):
+                    if name not in exact:
+                        found.add("other_image_name", f"image {name}: {files[name].name}", place)
+                return files
+            if images is not None or len(missing) < len(names if best is None else best[1]):
+                best = folder, missing
+    lookup.refuse_leading_out(names if best is None else best[1])
     if best is not None:
         folder, missing = best
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise DataError(f"{path}: missing in {folder}: {', '.join(missing[:3])}{more} (of {len(names)} images)")
     sought = " or ".join(map(str, folders[:2]))
     raise DataError(f"{path}: no picture found in {sought} (sought {names[0]}); name the folder: --cropdet-images DIR")
+
+
+def _not_taken(exact: Mapping[str, Path], missing: list[str], find: Callable[[str], Path | None]) -> dict[str, Path]:
+    """Return the files of similar names, but for those that another name means exactly."""
+    taken = set(exact.values())
+    found = {name: file for name in missing if (file := find(name)) is not None}
+    return {name: file for name, file in found.items() if file not in taken}
 
 
 def _folders_of(path: Path) -> list[Path]:
@@ -162,20 +180,6 @@ def _folders_of(path: Path) -> list[Path]:
         subset = path.stem.rpartition("instances_")[2]
         folders += [above / "images" / subset, above / "images", above / subset, above]
     return [folder for place, folder in enumerate(folders) if place < 2 or folder.is_dir()]
-
-
-def _file(folder: Path, name: str) -> Path | None:
-    """Return the file called ``name``; where there is none, the one that its backslashes lead to as separators."""
-    for each in dict.fromkeys((name, name.replace("\\", "/"))):
-        file = folder / each
-        try:
-            known = file.exists() and not file.is_dir()
-        except (OSError, ValueError):  # a name that no file can have
-            continue
-        if known:
-            refuse_special(file, "the image")
-            return file
-    return None
 
 
 def _read_checked(path: Path, size: tuple[int, int], note: Note) -> Image:

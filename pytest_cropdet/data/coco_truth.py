@@ -120,6 +120,7 @@ def _within(
     with np.errstate(over="ignore"):
         right, known = given[:, :2] + given[:, 2:], np.isfinite(given).all(axis=1)
     _refuse_normalised(tables, given[known], right[known], frames[known])
+    _refuse_corners(tables, given, right, frames)
     beyond = np.nan_to_num(np.concatenate([-given[:, :2], right - frames], axis=1).max(axis=1, initial=-np.inf))
     advice = ""
     for row in np.flatnonzero(beyond > OVERHANG).tolist():
@@ -147,6 +148,35 @@ def _refuse_normalised(
     tables.faults.add(
         f"all {len(given):,} boxes lie between 0 and 1, so they look normalised (0..1); COCO boxes are in pixels: "
         "multiply x and width by the width of the image, y and height by its height"
+    )
+    tables.faults.refuse()
+
+
+def _refuse_corners(
+    tables: CocoEntries, given: NDArray[np.float64], right: NDArray[np.float64], frames: NDArray[np.float64]
+) -> None:
+    """Raise ``DataError`` if all boxes are corners ``x0 y0 x1 y1``, where ``x y width height`` is meant.
+
+    Two facts show it: all fit their images as corners, and as sizes more than a tenth of them do not. Or all areas are
+    those of the corners.
+    """
+    if len(given) < TOO_FEW_FOR_A_RULE or not np.isfinite(given).all():
+        return
+    corners = (given[:, 2:] > given[:, :2]).all() and (given[:, 2:] <= frames + OVERHANG).all()
+    if not corners or given.min() < -OVERHANG:
+        return
+    outside = (right > frames + OVERHANG).any(axis=1)
+    stated = [as_number(entry.get("area")) for entry in tables.annotations]
+    area = np.array([np.nan if each is None else each for each in stated])
+    as_corners, as_sizes = areas(given), given[:, 2] * given[:, 3]
+    proven = bool((np.abs(area - as_corners) <= 0.01 * as_corners).all())
+    if outside.mean() <= SCALED and not (proven and (np.abs(area - as_sizes) > 0.1 * as_sizes).mean() > 0.5):
+        return
+    tables.faults.found.clear()
+    tables.faults.add(
+        f"all {len(given):,} boxes look like corners x0 y0 x1 y1: as x y width height {outside.sum():,} of them would "
+        f"leave their image{', and their areas are those of the corners' if proven else ''}. COCO boxes are x y width "
+        "height: write x1 - x0 in place of x1, and y1 - y0 in place of y1"
     )
     tables.faults.refuse()
 

@@ -7,7 +7,9 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["WARNING_KINDS", "DataWarning", "DataWarnings", "warnings_of"]
+from pytest_cropdet.errors import DataError
+
+__all__ = ["WARNING_KINDS", "DataWarning", "DataWarnings", "refuse_warnings", "warnings_of"]
 
 _TEXTS = {  # kind: one of it, several of it, what it means
     "flat_box": ("box without area is left out", "boxes without area are left out", ""),
@@ -77,6 +79,11 @@ _TEXTS = {  # kind: one of it, several of it, what it means
         "annotations name other images than their own names do",
         "the image with the name of the annotation is used",
     ),
+    "other_image_name": (
+        "image has another name than its annotation says: another case or ending",
+        "images have other names than their annotations say: another case or ending",
+        "where exactly one image is alike, it is used",
+    ),
     "counts_from_0": (
         "box begins at 0, but Pascal VOC counts pixels from 1",
         "boxes begin at 0, but Pascal VOC counts pixels from 1",
@@ -114,12 +121,26 @@ class DataWarnings:
     def __init__(self) -> None:
         self._found: dict[str, set[_Example]] = {}
         self._noted: dict[str, dict[str, str]] = {}
+        self._strict = ""
 
     def add(self, kind: str, where: str, place: int = 0) -> bool:
         """Count a finding, once for each ``where``; return whether it is the first of its kind."""
         first = kind not in self._found
         self._found.setdefault(kind, set()).add(_Example(place, _plain(where)))
+        if self._strict:
+            self._refuse()
         return first
+
+    def refuse_all(self, name: str) -> None:
+        """Raise ``DataError`` with all that was found, and from now on with whatever is; ``name``: of the data set."""
+        self._strict = name
+        if self._found:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        texts = [each["text"] for each in self.records()]
+        what = "a data warning is an error" if len(texts) == 1 else f"{len(texts)} kinds of data warnings are errors"
+        raise DataError("\n  ".join([f"{self._strict}: {what} with --cropdet-strict-data:", *texts]))
 
     def note(self, place: int, where: str, kind: str, detail: str = "") -> None:
         """Count a finding in an image that is decoded, the ``place``-th of its set; warn at the first of its kind."""
@@ -164,6 +185,13 @@ def warnings_of(dataset: object) -> list[dict[str, Any]]:
     """Return the warnings of a data set as built-in values; none for a data set that keeps none."""
     found = getattr(dataset, "warnings", None)
     return found.records() if isinstance(found, DataWarnings) else []
+
+
+def refuse_warnings(dataset: object) -> None:
+    """Make every warning of a data set a ``DataError``: those so far now, others when an image shows them."""
+    found = getattr(dataset, "warnings", None)
+    if isinstance(found, DataWarnings):
+        found.refuse_all(str(getattr(dataset, "name", type(dataset).__name__)))
 
 
 def _plain(text: str) -> str:

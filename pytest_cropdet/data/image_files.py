@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 from pytest_cropdet.data.image_headers import read_header
+from pytest_cropdet.data.images import LARGEST_UNSIZED_IMAGE
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import is_pointer, read_file, refuse_pointer, refuse_special
 
@@ -18,6 +20,7 @@ __all__ = [
     "list_names",
     "path_exists",
     "size_of_bytes",
+    "spellings",
 ]
 
 IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -65,6 +68,11 @@ def size_of_bytes(data: bytes, name: str) -> tuple[int, int]:
     header = read_header(data)
     if header is None or min(header.width, header.height) < 1:
         raise DataError(f"cannot read the size of the image {name}: it is no image, or its header is broken")
+    if header.width * header.height > LARGEST_UNSIZED_IMAGE:
+        raise DataError(
+            f"the image {name} is {header.width:,} x {header.height:,} pixels; at most {LARGEST_UNSIZED_IMAGE:,} "
+            "pixels are decoded where no annotation states the size"
+        )
     return (header.height, header.width) if header.orientation > 4 else (header.width, header.height)
 
 
@@ -75,6 +83,7 @@ class ImageNames:
         self.folder = folder
         self._exact: dict[str, Path] = {}
         self._stems: dict[str, list[Path]] = {}
+        self._lower: dict[str, list[Path]] = {}
         for path in images_below(folder):
             name = path.relative_to(folder).as_posix()
             self._exact[name] = path
@@ -87,12 +96,19 @@ class ImageNames:
         return iter(self._exact)
 
     def find(self, name: str) -> Path | None:
-        """Return the file of that very name; back-slashes separate folders where there is none."""
-        return self._exact.get(name) or self._exact.get(name.replace("\\", "/"))
+        """Return the file of that very name; where there is none, of the one that exporters write so."""
+        return next((self._exact[each] for each in spellings(name) if each in self._exact), None)
 
     def with_stem(self, stem: str) -> list[Path]:
         """Return the files of that name with any ending."""
         return self._stems.get(stem, [])
+
+    def in_any_case(self, stem: str) -> list[Path]:
+        """Return the files of that name with any ending, in upper or lower case."""
+        if not self._lower:
+            for each, files in self._stems.items():
+                self._lower.setdefault(each.lower(), []).extend(files)
+        return self._lower.get(stem.lower(), [])
 
     def name_of(self, path: Path) -> str:
         """Return what a data set calls a file of this folder."""
@@ -124,6 +140,16 @@ def leads_out(name: str) -> bool:
     """
     plain = name.replace("\\", "/")
     return plain.startswith("/") or plain[1:3] == ":/" or ".." in plain.split("/")
+
+
+def spellings(name: str) -> list[str]:
+    r"""Return a name and what it may mean: back-slashes as separators of folders, percent-encoding as the letters.
+
+    >>> spellings(r"train\a%20b.jpg")
+    ['train\\a%20b.jpg', 'train/a%20b.jpg', 'train\\a b.jpg', 'train/a b.jpg']
+    """
+    plain = unquote(name)
+    return list(dict.fromkeys((name, name.replace("\\", "/"), plain, plain.replace("\\", "/"))))
 
 
 def path_exists(path: Path) -> bool:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["ANIMATION", "Header", "png_without_animation", "read_header"]
+__all__ = ["ANIMATION", "Header", "png_without_animation", "read_header", "unread_format"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 ANIMATION = (b"acTL", b"fcTL", b"fdAT")  # chunks of an animated PNG beside those of its first frame
@@ -48,6 +48,18 @@ def read_header(data: bytes) -> Header | None:
                 return reader(data)
             except (struct.error, IndexError, ValueError, OverflowError):
                 return None
+    return None
+
+
+def unread_format(data: bytes) -> str | None:
+    """Return the name of an image format that is not read, by its first bytes; ``None`` for any other content.
+
+    >>> unread_format(b"....ftypheic....")
+    'HEIC'
+    """
+    for beginning, name in _UNREAD:
+        if beginning.match(data):
+            return name
     return None
 
 
@@ -153,7 +165,24 @@ def _tiff(data: bytes) -> Header:
 
 def _gif(data: bytes) -> Header:
     width, height = struct.unpack("<HH", data[6:10])
-    return Header("GIF", width, height)
+    return Header("GIF", width, height, animated=_frames(data) > 1)
+
+
+def _frames(data: bytes) -> int:
+    """Return how many frames a GIF has, up to where it is broken."""
+    place = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    count = 0
+    while place < len(data) and data[place] in (0x21, 0x2C):
+        if data[place] == 0x2C:
+            count += 1
+            flags = data[place + 9] if place + 9 < len(data) else 0
+            place += 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+        else:
+            place += 2
+        while place < len(data) and data[place]:
+            place += data[place] + 1
+        place += 1
+    return count
 
 
 def _bmp(data: bytes) -> Header:
@@ -225,8 +254,19 @@ _READERS = tuple(
         (rb"II[*+]\0|MM\0[*+]", _tiff),
         (rb"P[1-7fF]\s", _pnm),
         (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", _jpeg_2000),
-        (rb"....ftypavi", _avif),
+        (rb"....ftyp(avi|(mif1|msf1).{0,60}avi)", _avif),
         (rb"\x59\xa6\x6a\x95", _sun),
         (rb"#\?R", _radiance),
+    )
+)
+_UNREAD = tuple(
+    (re.compile(beginning, re.DOTALL), name)
+    for beginning, name in (
+        (rb"....ftyp(heic|heix|heim|heis|hevc|hevx|(mif1|msf1)(?!.{0,60}avi))", "HEIC"),
+        (rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (rb"%PDF", "PDF"),
+        (rb"8BPS", "a Photoshop file"),
+        (rb"\s*<(\?xml[^>]*>\s*(<!--.{0,300}?-->\s*)?<)?svg", "SVG"),
+        (rb"\s*<(!doctype )?html", "a web page"),
     )
 )

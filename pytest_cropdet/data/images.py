@@ -11,15 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.data.image_headers import ANIMATION, Header, png_without_animation, read_header
+from pytest_cropdet.data.image_headers import ANIMATION, Header, png_without_animation, read_header, unread_format
 from pytest_cropdet.data.standard_error import listen
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import read_file
 from pytest_cropdet.geometry import Image
 
-__all__ = ["LARGEST_UNSIZED_IMAGE", "decode_image", "decoder_version", "read_image"]
+__all__ = [
+    "LARGEST_UNCHECKED_IMAGE",
+    "LARGEST_UNSIZED_IMAGE",
+    "check_size",
+    "decode_image",
+    "decoder_version",
+    "read_image",
+]
 
 LARGEST_UNSIZED_IMAGE = 1 << 28  # of an image whose size no annotation states: 0.8 GB of RGB
+LARGEST_UNCHECKED_IMAGE = 1 << 26  # annotated ones larger than that are compared with their files when a set is opened
 LARGEST_IMAGE = 1 << 30  # of any image: OpenCV decodes no larger ones
 Note = Callable[[str, str], None]
 
@@ -51,10 +59,9 @@ def decode_image(data: bytes, name: str, size: tuple[int, int] | None = None, no
     if not data:
         raise DataError(f"the image {name} is an empty file")
     header = read_header(data)
-    if header is not None:
-        _check_header(header, len(data), name, size)
-        if header.format == "PNG" and any(kind in data for kind in ANIMATION):
-            data = png_without_animation(data)
+    _check_header(header, data, name, size)
+    if header is not None and header.format == "PNG" and any(kind in data for kind in ANIMATION):
+        data = png_without_animation(data)
     pixels, damage = _decoded(data, name, header)
     if size is not None and pixels.shape[:2] != size[::-1]:
         turned = pixels.shape[:2] == size
@@ -67,18 +74,31 @@ def decode_image(data: bytes, name: str, size: tuple[int, int] | None = None, no
     return pixels
 
 
-def _check_header(header: Header, length: int, name: str, size: tuple[int, int] | None) -> None:
+def check_size(path: Path, size: tuple[int, int]) -> None:
+    """Raise ``DataError`` if the head of an image file shows that it cannot be of the annotated size."""
+    data = read_file(path, "the image")
+    _check_header(read_header(data), data, str(path), size)
+
+
+def _check_header(header: Header | None, data: bytes, name: str, size: tuple[int, int] | None) -> None:
     """Refuse, before anything is decoded, what lacks its end, is too large, or is not of the annotated size."""
+    other = unread_format(data)
+    if other is not None:
+        raise DataError(f"cannot decode the image {name}: it is {other}, which is not read; convert it to PNG or JPEG")
+    if header is None:
+        raise DataError(f"cannot decode the image {name}: not a picture that OpenCV reads ({len(data)} bytes)")
     if header.cut:
-        raise DataError(f"the image {name} is cut off: a {header.format} without its end ({length} bytes)")
-    stored = (header.width, header.height)
-    if size is not None and stored not in (size, size[::-1]) and min(stored) > 0:
-        raise DataError(_wrong_size(name, stored, size, False))
+        raise DataError(f"the image {name} is cut off: a {header.format} without its end ({len(data)} bytes)")
+    if min(header.width, header.height) < 1:
+        raise DataError(f"cannot decode the image {name}: the header of the {header.format} states no size")
     limit = LARGEST_UNSIZED_IMAGE if size is None else LARGEST_IMAGE
     if header.width * header.height > limit:
         raise DataError(
             f"the image {name} is {header.width:,} x {header.height:,} pixels; at most {limit:,} pixels are decoded"
         )
+    stored = (header.width, header.height)
+    if size is not None and stored not in (size, size[::-1]):
+        raise DataError(_wrong_size(name, stored, size, False))
 
 
 def _wrong_size(name: str, found: tuple[int, int], size: tuple[int, int], turned: bool) -> str:

@@ -1,9 +1,11 @@
 """Data sets: what reads which format."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_cropdet.data.data_warnings import DataWarning, refuse_warnings
 from pytest_cropdet.data.dataset import Dataset
 from pytest_cropdet.data.image_files import files_ending, path_exists
 from pytest_cropdet.data.plugins import dataset_plugin, open_plugin
@@ -62,15 +64,26 @@ class _CocoLayout:
 
 
 def load_dataset(
-    path: str | Path, images: str | Path | None = None, errors: str = "fail", labels: str | Path | None = None
+    path: str | Path,
+    images: str | Path | None = None,
+    errors: str = "fail",
+    labels: str | Path | None = None,
+    strict: bool = False,
 ) -> Dataset:
     """Return the data set in ``path``, COCO JSON, VOC, YOLO, TFRecord or CSV, by its files; or that of a plug-in.
 
     ``images`` is the folder of the pictures; without it they are sought where the format puts them. ``labels``: a file
     with the ids of the categories (a label map, a list of classes). No pixel is read. ``DataError`` says which file or
     annotation is wrong; with ``errors="clip"`` boxes that stick out of their image are clipped. What is odd is counted
-    in ``warnings`` of the data set.
+    in ``warnings`` of the data set; with ``strict`` every warning is a ``DataError``, also one that an image shows when
+    it is decoded.
     """
+    if strict:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)
+            dataset = load_dataset(path, images, errors, labels)
+        refuse_warnings(dataset)
+        return dataset
     check_choice("cropdet_data_errors", errors, ("fail", "clip"))
     plugin = None if Path(path).exists() else dataset_plugin(str(path))
     if plugin is not None:
@@ -84,7 +97,10 @@ def load_dataset(
 
     found = find_data(Path(path))
     names = None if labels is None else read_category_file(Path(labels))
-    return found.read(None if images is None else Path(images), "clip" if errors == "clip" else "fail", names)
+    try:
+        return found.read(None if images is None else Path(images), "clip" if errors == "clip" else "fail", names)
+    except MemoryError as error:
+        raise DataError(f"cannot read the data set {path}: there is too little memory for what it says") from error
 
 
 def load_annotations(path: str | Path) -> "Annotations":

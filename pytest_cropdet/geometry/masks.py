@@ -15,7 +15,8 @@ from pycocotools import mask as coco_mask
 __all__ = ["Mask", "areas_of", "boxes_of", "window_mask"]
 
 FAR = 10  # sides of the image that a polygon may lie outside of it; pycocotools walks its outline pixel by pixel
-LONGEST_SIDE = 10_000_000  # px of the outline of one object
+LONGEST_SIDE = 2_000_000  # px of the outline of one object, for each of which pycocotools takes 80 bytes
+LONGEST_CODE = 1 << 22  # letters or runs of one object
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Mask:
         size, counts = code.get("size"), code.get("counts")
         if not isinstance(size, Sequence) or isinstance(size, str) or list(size) != [height, width]:
             raise ValueError(f"run-length code of size {_shown(size)}, image is {height} x {width}")
+        if isinstance(counts, (str, bytes, Sequence)) and len(counts) > min(LONGEST_CODE, 7 * (height * width + 2)):
+            raise ValueError(f"run-length counts of {len(counts):,} parts do not add up to {height} x {width} pixels")
         if isinstance(counts, (str, bytes)):
             letters = counts.encode("ascii") if isinstance(counts, str) else counts
             _check_runs(_runs(letters), height, width)

@@ -54,7 +54,7 @@ class Chosen:
 
     name: str
     spec: str
-    said: tuple[tuple[str, str], ...] = ()
+    said: tuple[tuple[str, Any], ...] = ()
 
 
 def setting(config: pytest.Config, name: str, item: pytest.Item | None = None) -> Any:
@@ -133,12 +133,15 @@ def choices(config: pytest.Config, what: str, item: pytest.Item | None = None) -
     if what == "data":
         images = setting(config, "images", item)
         if images is not None and not found:
-            return [Chosen(Path(images).name, str(images), WITHOUT_TRUTH)]
+            strict = (("strict", True),) if setting(config, "strict_data", item) else ()
+            return [Chosen(Path(images).name, str(images), (*WITHOUT_TRUTH, *strict))]
         said = [] if images is None else [("images", images)]
         if setting(config, "data_labels", item) is not None:
             said.append(("labels", setting(config, "data_labels", item)))
         if setting(config, "data_errors", item) != option("data_errors").default:
             said.append(("errors", setting(config, "data_errors", item)))
+        if setting(config, "strict_data", item):
+            said.append(("strict", True))
         return [Chosen(each.name, each.spec, tuple(said)) for each in found]
     if what == "against" and len(found) > 1:
         raise SpecError(f"--cropdet-against takes one old model, not {len(found)}: {', '.join(_names(found))}")

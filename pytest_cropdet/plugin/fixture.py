@@ -10,7 +10,7 @@ import pytest
 
 from pytest_cropdet.benchmark import Benchmark, benchmark_events, estimate
 from pytest_cropdet.crops import Drawn, Plan, choose_samples, draw_plan, plan_name, refuse_many
-from pytest_cropdet.data import Dataset, Sample, as_dataset
+from pytest_cropdet.data import Dataset, Sample, as_dataset, refuse_warnings
 from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.gate import Event, Finished, Run, dry_run, events
@@ -29,7 +29,7 @@ from pytest_cropdet.plugin.configuration import (
     spec_of,
 )
 from pytest_cropdet.plugin.progress import Progress
-from pytest_cropdet.plugin.resources import cache_of, open_old_model, warnings_stay_warnings
+from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, warnings_stay_warnings
 from pytest_cropdet.plugin.run_records import keep, leave_record
 from pytest_cropdet.plugin.stash import current_item, kept_runs
 from pytest_cropdet.report import (
@@ -56,6 +56,8 @@ class Cropdet:
         self._config = config
         self.detector = None if detector is None else as_handle(detector)
         self.dataset: Dataset = as_dataset(dataset)
+        if setting(config, "strict_data"):
+            or_fail(refuse_warnings, self.dataset)
         self._made: Judges | None = None
 
     def run(

@@ -73,6 +73,7 @@ _OF_TESTS = (
         "what is done about boxes that stick out of their image: refuse the data set, or clip them",
         ("fail", "clip"),
     ),
+    Option("strict_data", "flag", False, "", "every data warning is an error: the data set is refused"),
     Option(
         "plan",
         "path",
@@ -148,8 +149,8 @@ _OF_SESSION = (  # which no marker takes
 )
 # The order in which help and docs/options.md show them; what is not named here comes last.
 _SHOWN = """
-    model detector against baseline baseline_images update_baseline data images data_labels data_errors train_data
-    crops max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group
+    model detector against baseline baseline_images update_baseline data images data_labels data_errors strict_data
+    train_data crops max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group
     min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain
     fill both_orders try_mitigations plan checks examples no_shrink dry_run cache dir verify benchmark json history
     history_time history_commit report objects detections

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from pytest_cropdet.data import Dataset, ImageFolder, as_dataset, load_dataset, name_layout
+from pytest_cropdet.data import Dataset, ImageFolder, as_dataset, load_dataset, name_layout, refuse_warnings
 from pytest_cropdet.detectors import DetectorHandle, OpenConventionsError, load_detector
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.inference import BatchKeys, Cache
@@ -108,14 +108,18 @@ def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:
     """Return the configured data set."""
     chosen = _chosen(config, "cropdet_dataset", "data", wanted)
     with warnings_stay_warnings():
-        if chosen.said == WITHOUT_TRUTH:
-            return ImageFolder(Path(chosen.spec))
-        return load_dataset(chosen.spec, **dict(chosen.said))
+        if chosen.said[:1] == WITHOUT_TRUTH:
+            folder = ImageFolder(Path(chosen.spec))
+            if chosen.said != WITHOUT_TRUTH:
+                refuse_warnings(folder)
+            return folder
+        said: dict[str, Any] = dict(chosen.said)
+        return load_dataset(chosen.spec, **said)
 
 
 def layouts(config: pytest.Config) -> list[str]:
     """Return a line for each configured data set that is recognised: its name and its format."""
-    named = [(each.spec, name_layout(each.spec)) for each in choices(config, "data") if each.said != WITHOUT_TRUTH]
+    named = [(each.spec, name_layout(each.spec)) for each in choices(config, "data") if each.said[:1] != WITHOUT_TRUTH]
     return [f"data {spec}: {layout}" for spec, layout in named if layout is not None]
 
 

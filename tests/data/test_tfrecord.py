@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.data import GroundTruth, Sample, load_dataset
+from pytest_cropdet.data.category_files import read_category_file
 from pytest_cropdet.errors import DataError
 from tests.data.pictures import encoded, quadrants, with_exif
 from tests.data.writers import example, label_map, masked, png, record, tfrecord
@@ -328,3 +329,10 @@ def test_what_was_detected_in_a_record_is_known_again_as_that_in_the_same_file(t
     other = load_dataset(write(tmp_path, features(image__encoded=png(quadrants()[::-1]))))
     assert cache.content_hash(other[0]) != cache.content_hash(file)
     assert cache.content_hash(Sample("a", 48, 32, data[0].truth, data[0].image)) is None
+
+
+@pytest.mark.parametrize("written", [r"\303\204 \'x\'", r"\xc3\x84 'x'", r"\u00c4 \U00000027x'", "Ä 'x'"])
+def test_names_in_a_label_map_have_the_escapes_of_protobuf(tmp_path, written):
+    path = tmp_path / "map.pbtxt"
+    path.write_text(f'item {{\n  id: 1\n  name: "{written}"\n}}\n', encoding="utf-8")
+    assert read_category_file(path).names == {1: "Ä 'x'"}

@@ -160,6 +160,20 @@ def test_a_line_that_is_given_twice_counts_once(tmp_path):
         assert len(only(write(tmp_path, {"a": f"0 {HALF}\n0  {HALF}\n1 {HALF}\n"}))) == 2
 
 
+@pytest.mark.parametrize("label", ["A.txt", "a.TXT"])
+def test_a_label_file_in_another_case_is_read_and_counted_where_it_is_the_only_one(tmp_path, label):
+    labels = write(tmp_path, {"a": None, "b": f"0 {HALF}"}) / "labels" / "val"
+    (labels / label).write_text(f"1 {HALF}\n")
+    with pytest.warns(DataWarning, match=rf"another case or ending \(image a\.png: {label}\)"):
+        data = load_dataset(tmp_path)
+    assert [sample.truth.categories.tolist() for sample in data] == [[1], [0]]
+    assert len(data.warnings) == 1
+    (labels / "A.TXT").write_text(f"1 {HALF}\n")
+    with pytest.warns(DataWarning, match="2 label files have no image"):
+        data = load_dataset(tmp_path)
+    assert [len(sample.truth) for sample in data] == [0, 1]
+
+
 def test_label_files_without_an_image_are_counted(tmp_path):
     write(tmp_path, {"a": f"0 {HALF}"})
     (tmp_path / "labels" / "val" / "z.txt").write_text("")

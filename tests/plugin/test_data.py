@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from tests.data.pictures import encoded, quadrants, with_exif
+
 QUICK = "--cropdet-explain=off"
 
 
@@ -94,3 +96,53 @@ def test_a_wrong_policy_is_a_usage_error(project, said):
     result = project.gate("fakes:perfect")
     assert result.ret == 4
     assert "cropdet_data_errors must be one of fail, clip, not 'drop'" in said(result)
+
+
+WARNED = "2 kinds of data warnings are errors with --cropdet-strict-data:"
+
+
+@pytest.mark.parametrize("way", ["option", "ini", "marker"])
+def test_strict_data_refuses_a_set_with_warnings_however_it_is_stated(odd, said, without_tracebacks, way):
+    ini = "[pytest]\ncropdet_data_errors = clip\n" + "cropdet_strict_data = true\n" * (way == "ini")
+    mark = "@pytest.mark.cropdet(strict_data=True)\n" * (way == "marker")
+    odd.write(pytest_ini=ini, test_own=f"import pytest\n\n{mark}def test_own(cropdet):\n    pass\n")
+    flags = ["--cropdet-strict-data"] * (way == "option")
+    result = odd.pytest("test_own.py", "--cropdet-model=fakes:perfect", f"--cropdet-data={odd.data}", *flags)
+    result.assert_outcomes(errors=1)
+    text = said(result)
+    assert WARNED in text
+    assert "2 boxes stick out of their image and are clipped (first: image 000.png: annotation 3)" in text
+    assert "7 masks are malformed and left out" in text
+    assert without_tracebacks(result)
+
+
+def test_strict_data_is_for_a_data_set_of_the_tests_own_and_for_images_alone_too(odd, said, without_tracebacks):
+    odd.write(
+        test_own="""
+            import pytest
+            from pytest_cropdet import load_dataset
+
+            @pytest.fixture(scope="session")
+            def cropdet_dataset():
+                return load_dataset(PATH, errors="clip")
+
+            def test_own(cropdet):
+                pass
+        """.replace("\n            ", "\n").replace("PATH", repr(str(odd.data)))
+    )
+    result = odd.pytest("test_own.py", "--cropdet-model=fakes:perfect", "--cropdet-strict-data")
+    result.assert_outcomes(errors=1, warnings=2)
+    assert WARNED in said(result)
+    assert without_tracebacks(result)
+
+
+def test_strict_data_stops_at_an_image_without_annotation_that_is_odd(project, said, tmp_path, without_tracebacks):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(with_exif(encoded(quadrants(32, 32), ".jpg"), 3))
+    flags = [f"--cropdet-images={folder}", "--cropdet-strict-data", "--cropdet-undecided=pass", QUICK]
+    result = project.pytest("--pyargs", "pytest_cropdet.suite", "--cropdet-model=fakes:perfect", *flags)
+    assert result.ret == 1
+    assert "a data warning is an error with --cropdet-strict-data:" in said(result)
+    assert "1 image has an EXIF orientation" in said(result)
+    assert without_tracebacks(result)

@@ -4,15 +4,17 @@ Coordinates are taken as they are: edges in pixels, from the left and top of the
 """
 
 import csv
-import io
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from pytest_cropdet.data.category_files import CategoryIds, decode_text, read_category_file
 from pytest_cropdet.data.coco_truth import DataErrors
 from pytest_cropdet.data.image_files import IMAGE_ENDINGS, files_ending, image_size, leads_out, list_names
+from pytest_cropdet.data.image_lookup import ImageLookup, refuse_shared
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import refuse_special
@@ -20,6 +22,8 @@ from pytest_cropdet.files import refuse_special
 __all__ = ["CsvLayout"]
 
 _LARGEST_CSV = 1 << 30  # bytes
+_LONGEST_LINE = 1 << 20  # letters
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _SNIFFED = 4096  # bytes by which the delimiter is found; the sniffer's patterns are slow on long text
 _DELIMITERS = ",;\t|"
 _COLUMNS = {  # column: its spellings
@@ -72,7 +76,7 @@ class CsvLayout:
         rows, columns = _table(self.path)
         folders = [self.path.parent, self.path.parent / "images"] if images is None else [images]
         table = TruthTable(self.path, "row")
-        reader = _Rows(table, columns, folders)
+        reader = _Rows(table, columns, folders, ImageLookup(self.path, images))
         for number, row in rows:
             reader.read(number, row)
         reader.refuse_missing()
@@ -84,10 +88,13 @@ class CsvLayout:
 class _Rows:
     """Reads rows into images and objects; the file of an image is sought once."""
 
-    def __init__(self, table: TruthTable, columns: dict[str, int], folders: Sequence[Path]) -> None:
-        self.table, self.folders = table, folders
+    def __init__(
+        self, table: TruthTable, columns: dict[str, int], folders: Sequence[Path], lookup: ImageLookup
+    ) -> None:
+        self.table, self.folders, self.lookup = table, folders, lookup
         self.missing: dict[str, None] = {}
         self._images: dict[str, int] = {}
+        self._files: dict[str, Path] = {}
         self._sides: dict[int, tuple[str, str]] = {}
         self._last, self._name_at, self._kind_at = max(columns.values()), columns["image"], columns["name"]
         self._box_at = [columns[key] for key in ("x0", "y0", "x1", "y1")]
@@ -134,6 +141,7 @@ class _Rows:
                 self.missing[name] = None
                 return None
             image = self._images[name] = self.table.add_image(name, size or image_size(file), str(file))
+            self._files[name] = file
             self._sides[image] = sides
         known = (self.table.sizes[2 * image], self.table.sizes[2 * image + 1])
         if size is not None and size != known:
@@ -144,7 +152,9 @@ class _Rows:
 
     def refuse_missing(self) -> None:
         """Raise ``DataError`` if the files of some images are not there."""
+        refuse_shared(self.table.path, self._files)
         if self.missing:
+            self.lookup.refuse_leading_out(list(self.missing))
             every = len(self.missing) + len(self._images)
             raise DataError(
                 f"{self.table.path}: missing in {' and '.join(map(str, self.folders))}: {list_names(self.missing)} (of "
@@ -162,22 +172,28 @@ class _Rows:
         return width, height
 
     def _file(self, name: str, number: int) -> Path | None:
-        plain = name.replace("\\", "/")
-        if Path(plain).is_absolute() and _there(Path(plain)):
-            return Path(plain)
-        if leads_out(plain) and not Path(plain).is_absolute():
-            raise DataError(f"{self.table.path}: row {number}: {name[:60]!r} leads out of the folder")
-        if Path(plain).is_absolute():
+        """Return the file of an image; a path from the root of a disk is taken, as RetinaNet's rows have them."""
+        plain = Path(name.replace("\\", "/"))
+        if plain.is_absolute() and _there(plain):
+            return plain
+        found = next((file for folder in self.folders if (file := self.lookup.find(folder, name)) is not None), None)
+        if found is not None:
+            return found
+        if leads_out(name):
+            if not plain.is_absolute() and self.lookup.images is None:
+                raise DataError(
+                    f"{self.table.path}: row {number}: {name[:60]!r} leads out of the folder; name the folder of the "
+                    "images: --cropdet-images DIR"
+                )
             return None
-        for folder in self.folders:
-            for each in dict.fromkeys((name, plain)):
-                if _there(folder / each):
-                    return folder / each
-            if "." not in Path(plain).name:
-                for ending in IMAGE_ENDINGS:
-                    if _there(folder / f"{plain}{ending}"):
-                        return folder / f"{plain}{ending}"
-        return None
+        if not plain.suffix:
+            for folder, ending in product(self.folders, IMAGE_ENDINGS):
+                if _there(folder / f"{plain}{ending}"):
+                    return folder / f"{plain}{ending}"
+        found = next((file for folder in self.folders if (file := self.lookup.similar(folder, name)) is not None), None)
+        if found is not None:
+            self.table.found.add("other_image_name", f"image {name}: {found.name}", len(self.table.names))
+        return found
 
 
 def _there(path: Path) -> bool:
@@ -230,7 +246,7 @@ def _table(path: Path) -> tuple[Iterator[tuple[int, list[str]]], dict[str, int]]
 
 
 def _rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(_lines(text, path), delimiter=delimiter)
     number = 0
     try:
         for row in reader:
@@ -239,6 +255,15 @@ def _rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str
                 yield number, row
     except csv.Error as error:
         raise DataError(f"{path}: row {number + 1}: {error}") from error
+
+
+def _lines(text: str, path: Path) -> Iterator[str]:
+    """Yield the lines of a CSV; a line that no row could need is refused, for all of its cells would be in memory."""
+    for number, line in enumerate(_LINE.finditer(text), 1):
+        length = line.end() - line.start()
+        if length > _LONGEST_LINE:
+            raise DataError(f"{path}: line {number:,} has {length:,} letters; at most {_LONGEST_LINE:,} are read")
+        yield line[0]
 
 
 def _named_columns(row: Sequence[str]) -> dict[str, int] | None:

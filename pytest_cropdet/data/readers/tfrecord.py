@@ -17,6 +17,7 @@ import numpy as np
 from pytest_cropdet.data.category_files import CategoryIds, read_category_file
 from pytest_cropdet.data.coco_truth import DataErrors
 from pytest_cropdet.data.image_files import list_names, size_of_bytes
+from pytest_cropdet.data.images import LARGEST_UNCHECKED_IMAGE
 from pytest_cropdet.data.readers.tf_example import parse_example
 from pytest_cropdet.data.readers.tfrecord_file import RecordFile, is_record_file
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
@@ -275,6 +276,8 @@ def _png_mask(data: bytes, size: tuple[int, int], name: str) -> Mask:
     """Return the mask in an encoded image; its size is checked before it is decoded."""
     import cv2
 
+    if size[0] * size[1] > LARGEST_UNCHECKED_IMAGE:
+        raise DataError(f"the image {name}: masks are read in images of at most {LARGEST_UNCHECKED_IMAGE:,} pixels")
     if size_of_bytes(data, name) != size:
         raise DataError(f"the image {name} is not of the image's size, {size[0]} x {size[1]} pixels")
     try:

@@ -195,7 +195,10 @@ def _image_of(stem: str, root: Any, files: ImageNames, table: TruthTable, path: 
         return said
     if not own:
         with_stem = files.with_stem(named.rpartition(".")[0]) if named else []
-        return with_stem[0] if len(with_stem) == 1 else None
+        alike = with_stem or files.in_any_case(stem)
+        if len(alike) == 1 and not with_stem:
+            table.found.add("other_image_name", f"{path.name}: {files.name_of(alike[0])}", len(table.names))
+        return alike[0] if len(alike) == 1 else None
     if len(own) > 1:
         raise DataError(f"{path}: several images have its name: {list_names(each.name for each in own)}")
     if said is not None:

@@ -79,8 +79,12 @@ class YoloDataLayout:
         common = len(os.path.commonpath([os.path.dirname(each) for each in files]).rstrip(os.sep)) + 1  # noqa: PTH120
         labels_of = {file: _label_of(file) for file in files}
         texts = _label_files(labels_of.values())
+        others = _in_lower_case(texts.keys() - labels_of.values())
         for file, text in labels_of.items():
             image = table.add_image(file[common:].replace(os.sep, "/"), image_size(Path(file)), file)
+            if text not in texts and text.lower() in others:
+                text = others.pop(text.lower())  # noqa: PLW2901
+                table.found.add("other_image_name", f"image {table.names[image]}: {os.path.split(text)[1]}", image)
             if text in texts:
                 texts[text] = True
                 lines.read(image, Path(text))
@@ -153,8 +157,16 @@ def _label_files(wanted: Iterable[str]) -> dict[str, bool]:
                 names = [entry.name for entry in entries]
         except OSError:
             continue
-        found |= {os.path.join(folder, name): False for name in names if name.endswith(".txt")}  # noqa: PTH118
+        found |= {os.path.join(folder, name): False for name in names if name.lower().endswith(".txt")}  # noqa: PTH118
     return found
+
+
+def _in_lower_case(texts: Iterable[str]) -> dict[str, str]:
+    """Return label files by their paths in lower case, without those of which several are alike."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        found.setdefault(text.lower(), []).append(text)
+    return {key: each[0] for key, each in found.items() if len(each) == 1}
 
 
 def _unused(texts: Mapping[str, bool]) -> list[str]:

@@ -13,7 +13,7 @@ from pytest_cropdet.geometry import Mask
 __all__ = ["YoloLines"]
 
 _SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
-_LARGEST_TEXT = 64 << 20  # bytes of one label file
+_LARGEST_TEXT = 8 << 20  # bytes of one label file
 
 
 class YoloLines:
