@@ -7,8 +7,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from pytest_cropdet.data import name_layout
 from pytest_cropdet.detectors.adapters import import_adapter
 from pytest_cropdet.detectors.description import INPUT_FORMS, Description, read_labels
+from pytest_cropdet.detectors.foreign_models import foreign_advice
 from pytest_cropdet.detectors.frameworks import model_kind
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
 from pytest_cropdet.detectors.model_objects import object_name, open_model
@@ -69,19 +71,26 @@ def _recognise(path: Path) -> str:
         return "saved_model"
     if path.is_dir() and (path / "saved_model" / "saved_model.pb").is_file():
         raise DetectorError(f"{path} is no detector, but {path / 'saved_model'} is")
-    if path.suffix == ".tflite":
+    suffix = path.suffix.lower()
+    if suffix == ".tflite":
         return "tflite"
-    if path.suffix in (".keras", ".h5", ".hdf5"):
+    if suffix in (".keras", ".h5", ".hdf5"):
         return "keras"
-    if path.suffix == ".onnx":
+    if suffix == ".onnx":
         return "onnx"
-    if path.suffix == ".pb":
+    if suffix == ".pb":
         return "frozen_graph"
-    if path.suffix == ".pbtxt":
+    if suffix == ".pbtxt":
         raise DetectorError(
             f"{path} is text, and no detector: if it is a label map, set --cropdet-detector labels={path}; a graph has "
             "to be binary, a frozen graph in a .pb file"
         )
+    advice = foreign_advice(path)
+    if advice is not None:
+        raise DetectorError(f"{path} cannot be read: it is {advice}")
+    layout = name_layout(path)
+    if layout is not None:
+        raise DetectorError(f"{path} is no detector but a data set ({layout}): name it with --cropdet-data={path}")
     kinds = "; ".join(f"{name}: {what}" for name, what in DETECTOR_KINDS.items())
     raise DetectorError(f"the kind of {path} is not recognised ({kinds}); for any other write package.module:factory")
 

@@ -285,6 +285,8 @@ def test_opening_decodes_no_image(tmp_path, monkeypatch):
 
 def test_a_split_that_is_not_there_shows_where_it_was_sought_and_how_to_name_it(tmp_path):
     path = write(tmp_path, {"a": f"0 {HALF}"}, "names: [a]\nval: nowhere")
-    with pytest.raises(DataError, match=r"sought .*nowhere; correct it in the YAML, or name the folder: --cropdet-images"):
+    with pytest.raises(
+        DataError, match=r"sought .*nowhere; correct it in the YAML, or name the folder: --cropdet-images"
+    ):
         load_dataset(path)
     assert len(load_dataset(path, tmp_path / "images")) == 1
