@@ -247,7 +247,11 @@ class TestWhatCannotBePaired:
         with pytest.raises(SpecError, match="cannot be paired") as error:
             robust.against(small_run(same(OPINIONS), DATA, **changes))
         assert said in str(error.value)
-        fix = "The 55 images that both have" if "sample_images" in changes else "use the settings of the old model Fake, or"
+        fix = (
+            "The 55 images that both have"
+            if "sample_images" in changes
+            else "use the settings of the old model Fake, or"
+        )
         assert fix in str(error.value)
 
     def test_another_truth_of_one_image_is_named(self, robust):
