@@ -261,6 +261,15 @@ class TestWhatCannotBePaired:
         with pytest.raises(SpecError, match=f"1 images have other objects or windows .*{other[3].id}"):
             robust.against(small_run(same(OPINIONS), other))
 
+    def test_other_pixels_under_one_name_are_named_and_unread_files_are_not_known_to_differ(self, robust):
+        record = match_record(robust)
+        first, *rest = record.digests
+        new, old, unread = (replace(record, digests=((first[0], each), *rest)) for each in ("one", "other", ""))
+        with pytest.raises(SpecError, match=f"1 images have other pixels .*{record.images[0]}"):
+            compare_runs(new, old, robust.settings)
+        assert common_images(new, old) == record.images[1:]
+        assert common_images(new, unread) == record.images
+
     def test_the_same_images_in_another_order_are_the_same(self, weak, robust):
         order = np.random.default_rng(0).permutation(60)
         record = match_record(weak)
