@@ -23,6 +23,7 @@ from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 __all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
 
 ENTRY_POINTS = "pytest_cropdet.detectors"
+FILE_ENDINGS = (".tflite", ".keras", ".h5", ".hdf5", ".onnx", ".pb")  # of models that have an adapter
 FILE_KINDS = ("keras", "frozen_graph")  # whose path is a single file
 
 
@@ -56,6 +57,8 @@ def load_detector(spec: Any, **description: Any) -> DetectorHandle:
         return _from_factory(text, lambda: _import(kind, rest), known)
     if kind in ("http", "https"):
         raise DetectorError(f"{text} does not say the server's protocol; write tfserving:{text} or kserve:{text}")
+    if path.suffix.lower() in FILE_ENDINGS:
+        raise DetectorError(f"no detector at {text}: the path does not exist")
     kinds = ", ".join([*(f"{name}:PATH" for name in DETECTOR_KINDS), *(f"{name}:URL" for name in SERVED_KINDS)])
     raise DetectorError(f"no detector {text!r}: neither an existing path nor one of {kinds}, package.module:factory")
 

@@ -278,6 +278,8 @@ def test_what_is_neither_a_path_nor_a_name_is_refused_with_what_there_is(spec):
 def test_a_path_that_is_not_there_or_no_model_is_named(tmp_path):
     with pytest.raises(DetectorError, match=r"no detector at .*none: the path does not exist"):
         load_detector(f"saved_model:{tmp_path / 'none'}")
+    with pytest.raises(DetectorError, match=r"no detector at .*away\.onnx: the path does not exist"):
+        load_detector(tmp_path / "away.onnx")
     with pytest.raises(DetectorError, match=r"is not a SavedModel: it has no saved_model\.pb"):
         load_detector(f"saved_model:{tmp_path}")
     with pytest.raises(DetectorError, match=r"the kind of .* is not recognised .*for any other write package\.module"):

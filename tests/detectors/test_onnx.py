@@ -480,6 +480,13 @@ def test_metadata_is_never_run(save: Save, tmp_path: Path) -> None:
     assert not trap.exists()
 
 
+def test_a_classifier_is_named_as_what_it_looks_like(save: Save) -> None:
+    graph = Graph()
+    path = save(graph.output("probabilities", graph("Concat", graph.box, graph.box, axis=1), ["N", 8]))
+    said = refusal(path, range="0..1", resize="stretch")
+    assert re.search(r"probabilities .*no boxes, as classifiers have; if it is a detector, write a function", said)
+
+
 def test_a_model_for_another_task_is_refused_by_its_own_words(save: Save) -> None:
     path = save(models.yolo(Graph()), metadata={**ULTRALYTICS, "task": "obb"})
     assert "task='obb', a model without upright boxes" in refusal(path, resize="stretch", nms_iou=0.5)
