@@ -9,7 +9,7 @@ from pytest_cropdet.causes.chain import steps_grown
 from pytest_cropdet.comparison.mismatch import common_images
 from pytest_cropdet.comparison.paired_measures import compare_runs
 from pytest_cropdet.data.samples import Detections
-from pytest_cropdet.errors import SpecError
+from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.evaluation import GateFailure, average_precision
 from pytest_cropdet.gate.match_records import match_record
 from pytest_cropdet.geometry.crop import Crop
@@ -288,6 +288,12 @@ class TestWhatCannotBePaired:
         alone = small_run(same(WORSE), DATA, sample_images=55)
         assert found.worse.value == pytest.approx(alone.ap["crop"] - some.ap["crop"], abs=1e-12)
         assert found.to_dict()["ap"] == some.against(alone).to_dict()["ap"]
+
+    def test_an_old_model_whose_names_cannot_be_paired_is_named(self):
+        foreign = same(OPINIONS)
+        foreign.categories = {1: "nut", 2: "bolt"}
+        with pytest.raises(DetectorError, match=r"^the old model Fake: the detector does not know 'cat', "):
+            small_run(same(OPINIONS), DATA, against=foreign)
 
     def test_limits_on_changes_need_an_old_model(self):
         with pytest.raises(SpecError, match="--cropdet-against"):
