@@ -22,6 +22,7 @@ VALUES = {
     "max_drop_worse": ("0.3", "0.2", "0.1"),
     "against": ("marker_model", "new=cli_model", "ini_model"),
     "baseline": ("marker.json", "cli.json", "ini.json"),
+    "data_labels": ("marker_labels.txt", "cli_labels.txt", "ini_labels.txt"),
     "categories": ("red", "green", "blue"),
     "alias": ("red=ruby", "green=lime", "blue=navy,azure"),
     "group": ("warm=red,green", "cold=green,blue", "all=red,green,blue"),
