@@ -16,9 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from sybil import Example, Sybil
-from sybil.evaluators.python import PythonEvaluator
-from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 pytest_plugins = ("pytester",)
 
@@ -33,24 +30,34 @@ NEEDS = {
 collect_ignore = [file for package, files in NEEDS.items() if find_spec(package) is None for file in files]
 
 
-class AfterTheBlocksBefore(PythonEvaluator):
-    """Runs the page's earlier blocks first where this process has not: alone or on a worker, a block has its names."""
-
-    def __call__(self, example: Example) -> None:
-        done = example.document.__dict__.setdefault("blocks_done", set())
-        for block in example.document.examples():
-            if block.line >= example.line:
-                break
-            if block.line not in done and block.region.evaluator is self:
-                block.evaluate()
-        done.add(example.line)
-        super().__call__(example)
+def pytest_report_header() -> str | None:
+    return None if SYBIL else "the documentation's blocks are not tested: pip install -e '.[dev]'"
 
 
-pytest_collect_file = Sybil(
-    parsers=[CodeBlockParser("python", AfterTheBlocksBefore()), SkipParser()],
-    patterns=["README.md", "docs/*.md"],
-).pytest()
+# Gates of who installed this checkout with `pip install -e` come by here, too, and need no Sybil.
+SYBIL = find_spec("sybil") is not None
+if SYBIL:
+    from sybil import Example, Sybil
+    from sybil.evaluators.python import PythonEvaluator
+    from sybil.parsers.markdown import CodeBlockParser, SkipParser
+
+    class AfterTheBlocksBefore(PythonEvaluator):
+        """Runs the earlier blocks first where this process has not: so a block has its names alone or on a worker."""
+
+        def __call__(self, example: Example) -> None:
+            done = example.document.__dict__.setdefault("blocks_done", set())
+            for block in example.document.examples():
+                if block.line >= example.line:
+                    break
+                if block.line not in done and block.region.evaluator is self:
+                    block.evaluate()
+            done.add(example.line)
+            super().__call__(example)
+
+    pytest_collect_file = Sybil(
+        parsers=[CodeBlockParser("python", AfterTheBlocksBefore()), SkipParser()],
+        patterns=["README.md", "docs/*.md"],
+    ).pytest()
 
 
 NOT_QUICK = ("tensorflow", "subprocess", "slow")

@@ -47,13 +47,17 @@ def _run(arguments: argparse.Namespace, write: Write) -> int:
         lines, damaged = read_history(path)
     except SpecError as error:
         raise UsageMistake(str(error)) from error
+    trends = find_trends(lines)
+    if not trends:
+        first = f" ({one_line(damaged[0])})" if damaged else ""
+        raise UsageMistake(
+            f"{path} has no line of a history that can be read{first}; pytest --cropdet-history=FILE writes a history, "
+            "--cropdet-json=FILE a result, which pytest-cropdet diff and badge read"
+        )
     for each in damaged[:_MOST_NAMED]:
         write(f"left out: {path.name}, {one_line(each)}")
     if len(damaged) > _MOST_NAMED:
         write(f"left out: {len(damaged) - _MOST_NAMED} more lines")
-    trends = find_trends(lines)
-    if not trends:
-        raise UsageMistake(f"{path} has no line of a history that can be read")
     names = [trend.gate for trend in trends]
     for name in arguments.gate:
         if name not in names:

@@ -13,12 +13,13 @@ _MOST_NAMES = 3
 
 def refuse_mismatch(new: MatchRecord, old: MatchRecord, old_is: str = "the other run") -> None:
     """Raise ``SpecError`` unless both runs showed the same crops of the same images, and matched them by one rule."""
-    found = [*_rules(new, old), *_images(new, old)]
-    if not found:
+    rules, images = _rules(new, old), _images(new, old)
+    if not rules and not images:
         return
-    text = f"{old_is} cannot be paired with this run: {'; '.join(found)}"
-    if _rules(new, old) or not common_images(new, old):
-        raise SpecError(text)
+    text = f"{old_is} cannot be paired with this run: {'; '.join([*rules, *images])}"
+    if rules or not common_images(new, old):
+        as_then = f"use the {'settings' if rules else 'images'} of {old_is}"
+        raise SpecError(f"{text}. To compare, {as_then}, or measure the old model again with these")
     shared = len(common_images(new, old))
     raise SpecError(
         f"{text}. The {shared} images that both have can be compared: --cropdet-baseline-images=common; or measure the "

@@ -14,6 +14,7 @@ from pytest_cropdet.data.painted import PaintedSample, paint
 from pytest_cropdet.data.plugins import dataset_plugin
 from pytest_cropdet.data.pseudo_labels import HIGH_SCORE, LOW_SHARE, detector_names, stand_in_truth
 from pytest_cropdet.data.readers.records import as_dataset, dataset_from_records
+from pytest_cropdet.data.readers.yolo_yaml import YAML_ENDINGS, yaml_categories
 from pytest_cropdet.data.renamed import rename_annotations, with_names
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
 from pytest_cropdet.data.standard_error import STANDARD_ERROR_LOCK
@@ -24,6 +25,7 @@ __all__ = [
     "MIN_VISIBILITY",
     "STANDARD_ERROR_LOCK",
     "WARNING_KINDS",
+    "YAML_ENDINGS",
     "Annotations",
     "CategoryMap",
     "CroppedTruth",
@@ -57,4 +59,5 @@ __all__ = [
     "stand_in_truth",
     "warnings_of",
     "with_names",
+    "yaml_categories",
 ]

@@ -93,14 +93,24 @@ def load_dataset(
                 "for images, labels or data errors applies to it"
             )
         return open_plugin(plugin)
-    from pytest_cropdet.data.category_files import read_category_file
-
     found = find_data(Path(path))
-    names = None if labels is None else read_category_file(Path(labels))
+    names = None if labels is None else _read_categories(Path(labels))
     try:
         return found.read(None if images is None else Path(images), "clip" if errors == "clip" else "fail", names)
     except MemoryError as error:
         raise DataError(f"cannot read the data set {path}: there is too little memory for what it says") from error
+
+
+def _read_categories(path: Path) -> "CategoryIds":
+    from pytest_cropdet.data.category_files import CategoryIds, read_category_file
+    from pytest_cropdet.data.readers.yolo_yaml import YAML_ENDINGS, yaml_categories
+
+    if path.suffix.lower() not in YAML_ENDINGS:
+        return read_category_file(path)
+    found = CategoryIds(path)
+    for number, name in yaml_categories(path).items():
+        found.add(number, name)
+    return found
 
 
 def load_annotations(path: str | Path) -> "Annotations":
@@ -185,7 +195,7 @@ def _json_of(path: Path) -> Path:
         there = sorted(each.name + "/" * each.is_dir() for each in path.iterdir())
         more = f" and {len(there) - _SHOWN:,} more" if len(there) > _SHOWN else ""
         raise DataError(
-            f"the folder {path} must hold exactly one .json file to be a data set; found {names}"
+            f"the folder {path} is not recognised as a data set; COCO needs exactly one .json file in it, found {names}"
             + (f"; in its folders: {', '.join(inside)}" if inside else "")
             + f".\n{_recognised()}\nIn the folder: {', '.join(there[:_SHOWN]) or 'nothing'}{more}."
             "\nImages alone, without annotations: --cropdet-images DIR without --cropdet-data"

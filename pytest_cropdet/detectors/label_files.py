@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.data import YAML_ENDINGS, yaml_categories
+from pytest_cropdet.errors import DataError, DetectorError
 from pytest_cropdet.files import read_file
 from pytest_cropdet.geometry import Floats, Ints
 
@@ -145,6 +146,8 @@ def open_labels(source: str) -> Labels:
         raise DetectorError(f"labels={source}: no such file")
     if not exists or (path.is_dir() and not looks_like_a_file):
         return Labels(source, tuple(name.strip() for name in source.split(",")))
+    if path.suffix.lower() in YAML_ENDINGS:
+        return _yaml_labels(path, source)
     data = read_file(path, "the label file", DetectorError)
     if len(data) > LARGEST_FILE:
         raise DetectorError(f"labels={source}: {len(data):,} bytes are no list of names")
@@ -171,6 +174,17 @@ def parse_labels(text: str, source: str, suffix: str = ".txt") -> Labels:
         return Labels(source, own=named)
     lines = _lines(text)
     return _numbered(lines, source) or Labels(source, lines)
+
+
+def _yaml_labels(path: Path, source: str) -> Labels:
+    """Return the names in the ``data.yaml`` of a YOLO, from the first category on: its numbers are places in a list."""
+    try:
+        names = yaml_categories(path)
+    except DataError as error:
+        raise DetectorError(f"labels={source}: {error}") from error
+    if sorted(names) == list(range(len(names))):
+        return Labels(source, tuple(names[number] for number in sorted(names)))
+    return Labels(source, own=names)
 
 
 def _lines(text: str) -> tuple[str, ...]:

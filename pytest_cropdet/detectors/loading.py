@@ -7,8 +7,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from pytest_cropdet.data import name_layout
 from pytest_cropdet.detectors.adapters import import_adapter
 from pytest_cropdet.detectors.description import INPUT_FORMS, Description, read_labels
+from pytest_cropdet.detectors.foreign_models import foreign_advice
 from pytest_cropdet.detectors.frameworks import model_kind
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
 from pytest_cropdet.detectors.model_objects import object_name, open_model
@@ -21,6 +23,7 @@ from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 __all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
 
 ENTRY_POINTS = "pytest_cropdet.detectors"
+FILE_ENDINGS = (".tflite", ".keras", ".h5", ".hdf5", ".onnx", ".pb")  # of models that have an adapter
 FILE_KINDS = ("keras", "frozen_graph")  # whose path is a single file
 
 
@@ -54,6 +57,8 @@ def load_detector(spec: Any, **description: Any) -> DetectorHandle:
         return _from_factory(text, lambda: _import(kind, rest), known)
     if kind in ("http", "https"):
         raise DetectorError(f"{text} does not say the server's protocol; write tfserving:{text} or kserve:{text}")
+    if path.suffix.lower() in FILE_ENDINGS:
+        raise DetectorError(f"no detector at {text}: the path does not exist")
     kinds = ", ".join([*(f"{name}:PATH" for name in DETECTOR_KINDS), *(f"{name}:URL" for name in SERVED_KINDS)])
     raise DetectorError(f"no detector {text!r}: neither an existing path nor one of {kinds}, package.module:factory")
 
@@ -69,19 +74,26 @@ def _recognise(path: Path) -> str:
         return "saved_model"
     if path.is_dir() and (path / "saved_model" / "saved_model.pb").is_file():
         raise DetectorError(f"{path} is no detector, but {path / 'saved_model'} is")
-    if path.suffix == ".tflite":
+    suffix = path.suffix.lower()
+    if suffix == ".tflite":
         return "tflite"
-    if path.suffix in (".keras", ".h5", ".hdf5"):
+    if suffix in (".keras", ".h5", ".hdf5"):
         return "keras"
-    if path.suffix == ".onnx":
+    if suffix == ".onnx":
         return "onnx"
-    if path.suffix == ".pb":
+    if suffix == ".pb":
         return "frozen_graph"
-    if path.suffix == ".pbtxt":
+    if suffix == ".pbtxt":
         raise DetectorError(
             f"{path} is text, and no detector: if it is a label map, set --cropdet-detector labels={path}; a graph has "
             "to be binary, a frozen graph in a .pb file"
         )
+    advice = foreign_advice(path)
+    if advice is not None:
+        raise DetectorError(f"{path} cannot be read: it is {advice}")
+    layout = name_layout(path)
+    if layout is not None:
+        raise DetectorError(f"{path} is no detector but a data set ({layout}): name it with --cropdet-data={path}")
     kinds = "; ".join(f"{name}: {what}" for name, what in DETECTOR_KINDS.items())
     raise DetectorError(f"the kind of {path} is not recognised ({kinds}); for any other write package.module:factory")
 

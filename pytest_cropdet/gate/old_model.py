@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pytest_cropdet.causes import Explainer, Explanation
 from pytest_cropdet.comparison import Against, MatchRecord, common_images, compare_runs
 from pytest_cropdet.detectors import as_handle
-from pytest_cropdet.errors import SpecError
+from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.gate.match_records import hash_of_file, match_record
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.gate.scorer import GateScorer
@@ -62,7 +62,12 @@ class OldModel:
         self._keys = BatchKeys.of(cache, handle)
         if self._keys is not None and not self._keys.recall_profile(handle):
             self._keys.keep_profile(handle)
-        self._scorer = GateScorer(handle, new.dataset, new.samples, new.settings, new.plan)
+        try:
+            self._scorer = GateScorer(handle, new.dataset, new.samples, new.settings, new.plan)
+        except DetectorError as error:
+            if type(error) is DetectorError and handle.name not in str(error):  # such as names that cannot be paired
+                raise DetectorError(f"the old model {handle.name}: {error}") from error
+            raise
         self._meter = Meter(handle, self._keys, "old", len(new.samples) + len(new.plan), spent)
 
     def detect(self) -> Iterator[Started | Advanced]:

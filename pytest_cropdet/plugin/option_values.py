@@ -156,8 +156,8 @@ def read(each: Option, value: Any) -> Any:
 
 
 def parse_description(values: Sequence[str], model: str, models: Sequence[str]) -> dict[str, str]:
-    """Return the ``KEY=VALUE`` of ``--cropdet-detector`` that are meant for ``model``."""
-    found = {}
+    """Return the ``KEY=VALUE`` of ``--cropdet-detector`` that are for ``model``; one with its name comes first."""
+    general, own = dict[str, str](), dict[str, str]()
     for value in values:
         head, equals, text = value.partition("=")
         name, colon, key = head.rpartition(":")
@@ -166,8 +166,8 @@ def parse_description(values: Sequence[str], model: str, models: Sequence[str]) 
         if colon and name not in models:
             raise SpecError(f"cropdet_detector {value!r}: no model is called {name!r}; there are {', '.join(models)}")
         if not colon or name == model:
-            found[key] = text
-    return found
+            (own if colon else general)[key] = text
+    return {**general, **own}
 
 
 def resolve_paths(name: str, value: Any, base: Path) -> Any:

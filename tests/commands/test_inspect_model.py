@@ -267,6 +267,12 @@ def test_what_a_function_does_wrongly_is_said(run, functions, pictures, name, te
     assert text in said.out
 
 
+def test_a_served_model_is_no_function_whether_its_server_answers_or_not(run):
+    said = run("inspect", "kserve:http://127.0.0.1:9/v2/models/x", "--detector", "timeout=2")
+    assert "kind: kserve (the URL of a model in KServe's v2, the Open Inference Protocol)" in said.out
+    assert said.code == 1
+
+
 def test_the_sheet_names_what_was_not_found():
     from pytest_cropdet.commands.pictures import found_tile
     from pytest_cropdet.data import Detections, GroundTruth, Sample

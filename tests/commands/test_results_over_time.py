@@ -49,6 +49,12 @@ class TestTrend:
         assert not re.search(r"(src|href)=[\"'](?!#|data:)", page)
         assert "default-src &#39;none&#39;" in page
 
+    def test_a_result_in_the_place_of_a_history_is_one_sentence(self, run, tmp_path):
+        result(tmp_path / "a.json", ("random", "pass", 0.03))
+        said = run("trend", "a.json")
+        assert (said.code, said.out) == (2, "")
+        assert "--cropdet-json=FILE a result, which pytest-cropdet diff and badge read" in said.err
+
     def test_check_ends_with_1_where_the_newest_drop_is_larger(self, run, tmp_path):
         write(tmp_path / "up.jsonl", [content(0), content(1, 0.09)])
         write(tmp_path / "back.jsonl", [content(0), content(1, 0.09), content(2)])

@@ -9,7 +9,7 @@ from pytest_cropdet.causes.chain import steps_grown
 from pytest_cropdet.comparison.mismatch import common_images
 from pytest_cropdet.comparison.paired_measures import compare_runs
 from pytest_cropdet.data.samples import Detections
-from pytest_cropdet.errors import SpecError
+from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.evaluation import GateFailure, average_precision
 from pytest_cropdet.gate.match_records import match_record
 from pytest_cropdet.geometry.crop import Crop
@@ -253,6 +253,12 @@ class TestWhatCannotBePaired:
         with pytest.raises(SpecError, match="cannot be paired") as error:
             robust.against(small_run(same(OPINIONS), DATA, **changes))
         assert said in str(error.value)
+        fix = (
+            "The 55 images that both have"
+            if "sample_images" in changes
+            else "use the settings of the old model Fake, or"
+        )
+        assert fix in str(error.value)
 
     def test_another_truth_of_one_image_is_named(self, robust):
         other = made()
@@ -260,6 +266,15 @@ class TestWhatCannotBePaired:
         other.samples[3] = replace(other[3], truth=fewer)
         with pytest.raises(SpecError, match=f"1 images have other objects or windows .*{other[3].id}"):
             robust.against(small_run(same(OPINIONS), other))
+
+    def test_other_pixels_under_one_name_are_named_and_unread_files_are_not_known_to_differ(self, robust):
+        record = match_record(robust)
+        first, *rest = record.digests
+        new, old, unread = (replace(record, digests=((first[0], each), *rest)) for each in ("one", "other", ""))
+        with pytest.raises(SpecError, match=f"1 images have other pixels .*{record.images[0]}"):
+            compare_runs(new, old, robust.settings)
+        assert common_images(new, old) == record.images[1:]
+        assert common_images(new, unread) == record.images
 
     def test_the_same_images_in_another_order_are_the_same(self, weak, robust):
         order = np.random.default_rng(0).permutation(60)
@@ -279,6 +294,12 @@ class TestWhatCannotBePaired:
         alone = small_run(same(WORSE), DATA, sample_images=55)
         assert found.worse.value == pytest.approx(alone.ap["crop"] - some.ap["crop"], abs=1e-12)
         assert found.to_dict()["ap"] == some.against(alone).to_dict()["ap"]
+
+    def test_an_old_model_whose_names_cannot_be_paired_is_named(self):
+        foreign = same(OPINIONS)
+        foreign.categories = {1: "nut", 2: "bolt"}
+        with pytest.raises(DetectorError, match=r"^the old model Fake: the detector does not know 'cat', "):
+            small_run(same(OPINIONS), DATA, against=foreign)
 
     def test_limits_on_changes_need_an_old_model(self):
         with pytest.raises(SpecError, match="--cropdet-against"):

@@ -28,6 +28,14 @@ def found(*rows, capped=False):
     return Detections(np.reshape(boxes, (-1, 4)), [row[2] for row in rows], [row[1] for row in rows], capped)
 
 
+def test_a_name_in_a_group_that_two_categories_are_spelt_like_means_neither_and_in_an_alias_it_is_refused():
+    names = {1: "traffic light", 2: "traffic_light", 3: "car", 4: "lamp"}
+    grouped = CategoryNames.of(names, group=["signal=trafficlight,car,lamp"])
+    assert grouped.ids == {1: 1, 2: 2, 3: 3, 4: 3}
+    with pytest.raises(SpecError, match=r"has 2 of these categories \(traffic light, traffic_light\)"):
+        CategoryNames.of(names, alias=["signal=trafficlight"])
+
+
 # Spelling
 
 

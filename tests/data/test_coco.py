@@ -143,7 +143,9 @@ def test_a_byte_order_mark_is_no_part_of_the_json(tmp_path):
 
 
 def test_a_folder_with_two_json_files_or_none_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"must hold exactly one \.json file to be a data set; found none"):
+    with pytest.raises(
+        DataError, match=r"is not recognised as a data set; COCO needs exactly one \.json file in it, found none"
+    ):
         load_dataset(tmp_path)
     write_set(tmp_path)
     (tmp_path / "captions.json").write_text("{}")

@@ -75,6 +75,9 @@ def test_a_list_of_classes_gives_the_ids(tmp_path):
     other = tmp_path / "other.pbtxt"
     other.write_text("item { id: 4 name: 'dog' }")
     assert dict(load_dataset(path, labels=other).categories) == {4: "dog"}
+    yaml = tmp_path / "data.yaml"
+    yaml.write_text("path: .\nval: images/val\nnames:\n  0: cat\n  1: dog\n")
+    assert dict(load_dataset(path, labels=yaml).categories) == {0: "cat", 1: "dog"}
 
 
 @pytest.mark.parametrize("place", ["images/a.png", "images\\a.png", "a.png", "a"])

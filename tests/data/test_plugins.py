@@ -59,7 +59,7 @@ def test_a_path_that_is_there_is_meant_before_a_plug_in(plugin, tmp_path, monkey
     plugin(make=lambda: pytest.fail("opened"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "zoo-data").mkdir()
-    with pytest.raises(DataError, match=r"the folder zoo-data must hold exactly one \.json file"):
+    with pytest.raises(DataError, match=r"the folder zoo-data is not recognised as a data set"):
         load_dataset("zoo-data")
 
 

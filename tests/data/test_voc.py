@@ -110,6 +110,25 @@ def test_a_list_chooses_the_images_val_first(tmp_path, there, chosen, ids):
             load_dataset(lists / "dog_val.txt")
 
 
+@pytest.mark.parametrize("written", ["b", "b.png", "b.JPG", "b.jpeg", "b.xml", "b.XML"])
+@pytest.mark.parametrize("ending", ["xml", "XML"])
+def test_lists_may_have_endings_and_xml_any_case(tmp_path, written, ending):
+    write(tmp_path, {stem: xml(thing(), file=f"{stem}.png") for stem in "ab"})
+    for stem in "ab":
+        (tmp_path / "Annotations" / f"{stem}.xml").rename(tmp_path / "Annotations" / f"{stem}.{ending}")
+    assert [sample.id for sample in load_dataset(tmp_path)] == ["a.png", "b.png"]
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "val.txt").write_text(f"{written}\n")
+    assert [sample.id for sample in load_dataset(tmp_path)] == ["b.png"]
+
+
+def test_a_list_may_name_an_xml_that_is_called_as_its_image(tmp_path):
+    write(tmp_path, {"a.png": xml(thing(), file="a.png.png")})
+    (tmp_path / "ImageSets").mkdir()
+    (tmp_path / "ImageSets" / "val.txt").write_text("a.png\n")
+    assert [sample.id for sample in load_dataset(tmp_path)] == ["a.png.png"]
+
+
 def test_a_kit_with_one_year_is_that_year_and_with_two_one_must_be_named(tmp_path):
     write(tmp_path / "VOC2007", {"a": xml(thing())})
     assert len(load_dataset(tmp_path)) == 1

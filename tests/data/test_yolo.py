@@ -230,12 +230,12 @@ MERGES = "a: &a {x: 1}\n" + "".join(
         ("names: [a, a]\nval: x", "two categories have the name 'a' (0 and 1)"),
         ("names: []\nval: x", "names is empty"),
         ("names: [a]\nnc: 3\nval: x", "nc is 3, but names has 1 categories"),
-        ("names: [a]", "names no images: it has none of val, test, train"),
+        ("names: [a]", "names no images: it has none of val, test, train; add one, as in `val: images/val`"),
         ("names: [a]\nval: {a: b}", "val must be a path or a list of paths"),
-        ("names: [a]\nval: nowhere", "no 'nowhere'; sought"),
+        ("names: [a]\nval: nowhere", "val is 'nowhere', which does not exist; sought "),
         ("names: [a]\nval: images/val\nkpt_shape: 17", "kpt_shape must be two numbers"),
         ("names: [a]\nval: images/val\ntask: classify", "task 'classify' in its YAML"),
-        ('names: [a]\nval: "a\\0b"', "no 'a"),
+        ('names: [a]\nval: "a\\0b"', "val is 'a"),
         ("\x00names: [a]", "cannot be read as YAML"),
         ("names: [" + "a, " * 300_000, "more than"),
     ],
@@ -295,3 +295,12 @@ def test_opening_decodes_no_image(tmp_path, monkeypatch):
     path = write(tmp_path, {"a": f"0 {HALF}"})
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     load_dataset(path)
+
+
+def test_a_split_that_is_not_there_shows_where_it_was_sought_and_how_to_name_it(tmp_path):
+    path = write(tmp_path, {"a": f"0 {HALF}"}, "names: [a]\nval: nowhere")
+    with pytest.raises(
+        DataError, match=r"sought .*nowhere; correct it in the YAML, or name the folder: --cropdet-images"
+    ):
+        load_dataset(path)
+    assert len(load_dataset(path, tmp_path / "images")) == 1

@@ -278,14 +278,51 @@ def test_what_is_neither_a_path_nor_a_name_is_refused_with_what_there_is(spec):
 def test_a_path_that_is_not_there_or_no_model_is_named(tmp_path):
     with pytest.raises(DetectorError, match=r"no detector at .*none: the path does not exist"):
         load_detector(f"saved_model:{tmp_path / 'none'}")
+    with pytest.raises(DetectorError, match=r"no detector at .*away\.onnx: the path does not exist"):
+        load_detector(tmp_path / "away.onnx")
     with pytest.raises(DetectorError, match=r"is not a SavedModel: it has no saved_model\.pb"):
         load_detector(f"saved_model:{tmp_path}")
     with pytest.raises(DetectorError, match=r"the kind of .* is not recognised .*for any other write package\.module"):
         load_detector(tmp_path)
+    (tmp_path / "SSD.TFLITE").write_bytes(b"no model")
+    with pytest.raises(DetectorError, match="is not a TFLite file"):
+        load_detector(tmp_path / "SSD.TFLITE")
     (tmp_path / "saved_model").mkdir()
     (tmp_path / "saved_model" / "saved_model.pb").write_bytes(b"")
     with pytest.raises(DetectorError, match=r"is no detector, but .*saved_model is"):
         load_detector(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "what"),
+    [
+        (["yolo11n.pt"], "yolo11n.pt", r"a PyTorch file; export it to ONNX, .*package\.module:factory"),
+        (["net.mlmodel"], "net.mlmodel", "a Core ML model; .* ONNX or TFLite"),
+        (["web/model.json", "web/group1-shard1of1.bin"], "web", r"a TensorFlow\.js model; give the SavedModel"),
+        (["web/model.json"], "web/model.json", r"a TensorFlow\.js model"),
+        (["c/checkpoint", "c/model.ckpt-7.index"], "c", "a checkpoint of TensorFlow, .*exporter_main_v2"),
+        (["c/model.ckpt-7.index"], "c/model.ckpt-7.index", "a checkpoint of TensorFlow"),
+        (["hub/config.json", "hub/model.safetensors"], "hub", "weights without a network; .*pipeline"),
+        (["ir/net.xml", "ir/net.bin"], "ir/net.xml", "an OpenVINO model"),
+        (["net.ENGINE"], "net.ENGINE", "a TensorRT engine"),
+    ],
+)
+def test_a_model_of_another_format_is_named_with_what_to_do(tmp_path, files, given, what):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"bytes")
+    with pytest.raises(DetectorError, match=f"cannot be read: it is {what}"):
+        load_detector(tmp_path / given)
+
+
+def test_a_data_set_in_the_place_of_a_model_is_named(tmp_path):
+    for name in ("images/val/a.png", "labels/val/a.txt"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(
+        DetectorError, match=r"is no detector but a data set \(YOLO, images and labels\): .*--cropdet-data"
+    ):
+        load_detector(tmp_path)
 
 
 def test_a_description_that_cannot_be_is_named_before_anything_is_looked_for():

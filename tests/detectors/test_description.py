@@ -87,6 +87,19 @@ def test_one_name_a_line_counted_from_the_first_category(tmp_path, first):
     assert names == {first: "person", first + 1: "traffic light", first + 2: "car"}
 
 
+@pytest.mark.parametrize("names", ["[person, traffic light, no]", "{0: person, 1: traffic light, 2: no}"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_yaml_of_a_yolo_gives_its_names_from_the_first_category_on(tmp_path, first, names):
+    text = f"path: .\ntrain: images/train\nval: images/val\nnames: {names}\n"
+    expected = {first: "person", first + 1: "traffic light", first + 2: "no"}
+    assert labels(tmp_path, "data.yaml", text, first) == expected
+
+
+def test_a_yaml_without_names_is_refused_as_labels(tmp_path):
+    with pytest.raises(DetectorError, match=r"labels=.*config\.yaml: .* it has no names"):
+        labels(tmp_path, "config.yaml", "model: {classes: 3}\n")
+
+
 @pytest.mark.parametrize("gap", ["", "???"])
 def test_an_empty_line_or_question_marks_leave_a_number_out(tmp_path, gap):
     assert labels(tmp_path, "map.txt", f"person\n{gap}\ncar") == {1: "person", 3: "car"}

@@ -142,6 +142,15 @@ def test_the_mean_is_that_of_the_channels_in_the_order_of_the_model(save: Save, 
     assert pixels[:, 50, 50] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["float32", "int64"])
+def test_a_fourth_output_like_the_scores_or_the_classes_leaves_open_which_is_which(save: Save, kind: str) -> None:
+    graph = models.detections(Graph(), names=("one", "two", "three"))
+    path = save(graph.output("four", graph.fixed([0.0, 1.0, 1.0]), ["N", 3], kind))
+    assert "set --cropdet-detector outputs=boxes:NAME,scores:NAME,classes:NAME" in refusal(path, **LIST)
+    named = LIST | {"outputs": "boxes:one,scores:two,classes:three"}
+    check(load_detector(path, **named))
+
+
 def test_a_list_for_one_image_is_that_of_a_batch_of_one(save: Save) -> None:
     graph = Graph()
     for name, tensor, shape, kind in (
@@ -478,6 +487,13 @@ def test_metadata_is_never_run(save: Save, tmp_path: Path) -> None:
     path = save(models.yolo(Graph()), metadata=metadata)
     assert load_detector(path, **RAW, labels=LABELS, units="input").categories is not None
     assert not trap.exists()
+
+
+def test_a_classifier_is_named_as_what_it_looks_like(save: Save) -> None:
+    graph = Graph()
+    path = save(graph.output("probabilities", graph("Concat", graph.box, graph.box, axis=1), ["N", 8]))
+    said = refusal(path, range="0..1", resize="stretch")
+    assert re.search(r"probabilities .*no boxes, as classifiers have; if it is a detector, write a function", said)
 
 
 def test_a_model_for_another_task_is_refused_by_its_own_words(save: Save) -> None:

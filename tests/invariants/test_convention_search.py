@@ -9,7 +9,12 @@ from pytest_cropdet import load_dataset
 from pytest_cropdet.data import Detections
 from pytest_cropdet.invariants import choose_spread
 from pytest_cropdet.invariants.candidates import Candidate, CandidateImages
-from pytest_cropdet.invariants.convention_search import ConventionComparison, measure_conventions
+from pytest_cropdet.invariants.convention_search import (
+    CLEAR_P,
+    ConventionComparison,
+    gain_of,
+    measure_conventions,
+)
 from pytest_cropdet.invariants.examination import examine
 from tests import painted_model
 from tests.painted_model import RIGHT
@@ -70,6 +75,22 @@ def test_scores_that_are_too_high_everywhere_are_no_better():
         rest = calm if best is noisy else noisy
         found = ConventionComparison(keys, (best, rest), rest, True, (("a",), ("b",)))
         assert found.is_clear(best, rest)
+
+
+@pytest.mark.parametrize(("higher", "clear"), [(0.005, False), (0.02, True)])
+def test_a_gain_that_is_sure_but_too_small_to_matter_is_not_clear(higher, clear):
+    data = made(images=20, per_image=2)
+
+    def found(score):
+        return shown([Detections(each.truth.boxes, [score] * 2, each.truth.categories) for each in data], data)
+
+    better, other = found(0.8 + higher), found(0.8)
+    compared = ConventionComparison(("range",), (better, other), other, False, (("a",), ("b",)))
+    gain, chance = gain_of(better, other, ("range",))
+    assert gain == pytest.approx(higher)
+    assert chance <= CLEAR_P
+    assert compared.is_clear(better, other) == clear
+    assert compared.is_wrong == clear
 
 
 def test_the_six_are_found_together_where_all_are_open(model, pictures):

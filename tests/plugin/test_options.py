@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from pytest_cropdet.plugin.option_values import named_specs
+from pytest_cropdet.plugin.option_values import named_specs, parse_description
 from pytest_cropdet.plugin.options import NOT_FOR_MARKERS, OPTIONS
 
 # a value for the marker, the command line and the ini file; other options get theirs from their type
@@ -22,6 +22,7 @@ VALUES = {
     "max_drop_worse": ("0.3", "0.2", "0.1"),
     "against": ("marker_model", "new=cli_model", "ini_model"),
     "baseline": ("marker.json", "cli.json", "ini.json"),
+    "data_labels": ("marker_labels.txt", "cli_labels.txt", "ini_labels.txt"),
     "categories": ("red", "green", "blue"),
     "alias": ("red=ruby", "green=lime", "blue=navy,azure"),
     "group": ("warm=red,green", "cold=green,blue", "all=red,green,blue"),
@@ -168,3 +169,10 @@ def test_there(cropdet):
 def test_models_are_called_by_the_shortest_name_that_tells():
     values = ["a/saved_model", "saved_model:b/saved_model", "big=m.pkg:make", "my.pkg.detectors:small", "x/net.tflite"]
     assert [each.name for each in named_specs(values, "model")] == ["a", "b", "big", "small", "net"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_convention_with_a_models_name_comes_before_one_for_all_whatever_their_order(order):
+    values = ["old:range=0..1", "range=0..255", "boxes=xyxy"][::order]
+    assert parse_description(values, "old", ["new", "old"]) == {"range": "0..1", "boxes": "xyxy"}
+    assert parse_description(values, "new", ["new", "old"]) == {"range": "0..255", "boxes": "xyxy"}

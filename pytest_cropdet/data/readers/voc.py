@@ -12,7 +12,7 @@ from typing import Any
 from pytest_cropdet.data.category_files import CategoryIds, decode_text
 from pytest_cropdet.data.coco_json import as_flag
 from pytest_cropdet.data.coco_truth import DataErrors
-from pytest_cropdet.data.image_files import ImageNames, image_size, leads_out, list_names
+from pytest_cropdet.data.image_files import IMAGE_ENDINGS, ImageNames, image_size, leads_out, list_names
 from pytest_cropdet.data.optional import import_extra
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
 from pytest_cropdet.errors import DataError
@@ -77,8 +77,7 @@ class VocLayout:
         files = ImageNames(self.images if images is None else images)
         table = TruthTable(self.path)
         missing: list[str] = []
-        for stem in self._stems():
-            path = self.xmls / f"{stem}.xml"
+        for stem, path in self._annotations():
             root = _parsed(path, parse)
             file = _image_of(stem, root, files, table, path)
             if file is None:
@@ -97,11 +96,13 @@ class VocLayout:
         self._count_extra(files, table)
         return table.dataset(self.layout, categories, errors, named_only=labels is None)
 
-    def _stems(self) -> Sequence[str]:
+    def _annotations(self) -> Sequence[tuple[str, Path]]:
+        """Return the stem and the path of each XML; lists name images with or without an ending, in any case."""
+        with os.scandir(self.xmls) as entries:
+            there = {entry.name[:-4]: self.xmls / entry.name for entry in entries if _is_xml(entry.name)}
         if self.split is None:
-            with os.scandir(self.xmls) as entries:
-                return sorted(entry.name[:-4] for entry in entries if entry.name.lower().endswith(".xml"))
-        stems = []
+            return sorted(there.items())
+        chosen = []
         for number, line in enumerate(decode_text(self.split, "the list").splitlines(), 1):
             parts = line.split()
             if len(parts) > 1 and parts[-1] in ("0", "1", "-1"):
@@ -109,14 +110,17 @@ class VocLayout:
                     f"{self.split} lists the images of one category (line {number}: {line.strip()[:60]}); name a list "
                     f"of the whole set, such as {self.split.parent / 'val.txt'}"
                 )
-            stem = line.strip().removesuffix(".xml").removesuffix(".jpg")
-            if stem and leads_out(stem):
-                raise DataError(f"{self.split}: line {number}: {stem[:60]!r} leads out of the folder")
+            name = line.strip()
+            if name and leads_out(name):
+                raise DataError(f"{self.split}: line {number}: {name[:60]!r} leads out of the folder")
+            stem, dot, ending = name.rpartition(".")
+            if name in there or f"{dot}{ending}".lower() not in (".xml", *IMAGE_ENDINGS):
+                stem = name
             if stem:
-                stems.append(stem)
-        if not stems:
+                chosen.append((stem, there.get(stem, self.xmls / f"{stem}.xml")))
+        if not chosen:
             raise DataError(f"{self.split} lists no images")
-        return stems
+        return chosen
 
     def _count_extra(self, files: ImageNames, table: TruthTable) -> None:
         """Count images without an XML; they are no part of a set of which every XML is read."""
@@ -133,10 +137,14 @@ def _folders(path: Path) -> list[Path]:
         return []
 
 
+def _is_xml(name: str) -> bool:
+    return name.lower().endswith(".xml")
+
+
 def _has_xml(path: Path) -> bool:
     try:
         with os.scandir(path) as entries:
-            return any(entry.name.lower().endswith(".xml") for entry in entries)
+            return any(_is_xml(entry.name) for entry in entries)
     except OSError:
         return False
 

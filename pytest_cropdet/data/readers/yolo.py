@@ -118,7 +118,9 @@ def _split_of(yaml: YoloYaml) -> str:
     for split in SPLITS:
         if split in yaml.splits:
             return split
-    raise DataError(f"{yaml.path} names no images: it has none of {', '.join(SPLITS)}")
+    raise DataError(
+        f"{yaml.path} names no images: it has none of {', '.join(SPLITS)}; add one, as in `val: images/val`"
+    )
 
 
 def _images_in(place: Path) -> list[str]:

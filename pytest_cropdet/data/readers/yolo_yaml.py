@@ -11,10 +11,11 @@ from pytest_cropdet.data.image_files import path_exists
 from pytest_cropdet.data.optional import import_extra
 from pytest_cropdet.errors import DataError
 
-__all__ = ["SPLITS", "YoloYaml"]
+__all__ = ["SPLITS", "YAML_ENDINGS", "YoloYaml", "yaml_categories"]
 
 _LARGEST_YAML = 1 << 19  # bytes
 _DEEPEST = 20
+YAML_ENDINGS = (".yaml", ".yml")
 SPLITS = ("val", "test", "train")  # the first that there is
 
 
@@ -59,9 +60,9 @@ class YoloYaml:
 
     def folders_of(self, split: str) -> list[Path]:
         """Return the folders, or lists, of a split; ``DataError`` says where they were sought."""
-        return [self._find(each) for each in self.splits[split]]
+        return [self._find(each, split) for each in self.splits[split]]
 
-    def _find(self, written: str) -> Path:
+    def _find(self, written: str, split: str) -> Path:
         """Return a path that there is: below ``path``, else below the YAML's folder, also with its ``../`` left out."""
         here = self.path.parent
         roots = [here / self.root] if self.root else []
@@ -71,7 +72,15 @@ class YoloYaml:
             if path_exists(place):
                 return place
         sought = ", ".join(dict.fromkeys(str(place) for place in places))
-        raise DataError(f"{self.path}: no {written!r}; sought {sought}")
+        raise DataError(
+            f"{self.path}: {split} is {written!r}, which does not exist; sought {sought}; correct it in the YAML, or "
+            "name the folder: --cropdet-images DIR"
+        )
+
+
+def yaml_categories(path: Path) -> Mapping[int, str]:
+    """Return the names of the categories in a YOLO YAML, by their numbers, which count from 0."""
+    return YoloYaml.read(path).names
 
 
 def _load(path: Path) -> Any:

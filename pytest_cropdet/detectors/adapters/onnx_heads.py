@@ -227,5 +227,6 @@ def _proposal(graph: OnnxGraph) -> str:
         named = ",".join(f"{role}:{name}" for role, name in found.items())
         return f"if these are detections, set --cropdet-detector outputs={named}"
     if not any(tensor.shape[-1:] == (4,) for tensor in graph.tensors):
-        return FUNCTION
+        classifier = "it has one row of numbers an image and no boxes, as classifiers have; if it is a detector, "
+        return f"{classifier if all(tensor.ndim == 2 for tensor in graph.tensors) else ''}{FUNCTION}"
     return f"set {LIST_NAMES} if it has a list of detections; for any other {FUNCTION}"
