@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.detectors.adapters.quiet import quiet
+from pytest_cropdet.detectors.adapters.tensorflow_call import Call
 from pytest_cropdet.detectors.adapters.tensorflow_inputs import operations_of
-from pytest_cropdet.detectors.adapters.tensorflow_model import Call, TensorFlowAdapter, import_tensorflow, warmed_up
+from pytest_cropdet.detectors.adapters.tensorflow_model import TensorFlowAdapter, import_tensorflow, warmed_up
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import API, follows_the_api, named_outputs
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
@@ -41,7 +42,6 @@ def verify(path: Path) -> None:
 
 def load(path: Path, description: Description) -> TensorFlowAdapter:
     """Return the frozen graph in ``path``, warmed up."""
-    description.refuse("a graph's outputs are read as a list of detections, with scores of 0 to 1", "activation")
     description.refuse("a frozen graph has no signatures and no objects", "signature", "custom_objects")
     tensorflow = import_tensorflow(description.threads)
     with quiet():

@@ -9,7 +9,8 @@ from typing import Any
 
 from pytest_cropdet.detectors.adapters.keras_tasks import call_of_task, is_task
 from pytest_cropdet.detectors.adapters.quiet import quiet
-from pytest_cropdet.detectors.adapters.tensorflow_model import Call, TensorFlowAdapter, import_tensorflow, warmed_up
+from pytest_cropdet.detectors.adapters.tensorflow_call import Call
+from pytest_cropdet.detectors.adapters.tensorflow_model import TensorFlowAdapter, import_tensorflow, warmed_up
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import named_outputs
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError
@@ -32,9 +33,6 @@ def verify(path: Path) -> None:
 
 def load(path: Path, description: Description) -> TensorFlowAdapter:
     """Return the Keras model in ``path``, warmed up."""
-    description.refuse(
-        "a Keras model's outputs are read as a list of detections, with scores of 0 to 1", "activation", "head"
-    )
     description.refuse("a Keras file has no signatures", "signature")
     custom = None if description.custom_objects is None else _custom_objects(description.custom_objects)
     tensorflow = import_tensorflow(description.threads)

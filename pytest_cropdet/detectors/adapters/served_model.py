@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.detectors.adapters.tensorflow_model import Call, TensorFlowAdapter
+from pytest_cropdet.detectors.adapters.tensorflow_call import Call
+from pytest_cropdet.detectors.adapters.tensorflow_model import TensorFlowAdapter
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import REQUIRED, choose_outputs
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["API", "REQUIRED", "choose_outputs", "follows_the_api", "named_outputs", "read_count"]
+__all__ = ["API", "REQUIRED", "choose_outputs", "follows_the_api", "list_outputs", "named_outputs", "read_count"]
 
 API: Mapping[str, str] = {
     "boxes": "detection_boxes",
@@ -55,12 +55,14 @@ def choose_outputs(outputs: Mapping[str, Any], given: Description) -> dict[str, 
         roles = {role: _resolve(name, outputs) for role, name in outputs_by_role(given.outputs).items()}
         missing = [role for role in REQUIRED if role not in roles]
         if missing:
-            raise DetectorError(f"outputs={given.outputs}: {' and '.join(missing)} missing; it has {_listed(outputs)}")
+            raise DetectorError(
+                f"outputs={given.outputs}: {' and '.join(missing)} missing; it has {list_outputs(outputs)}"
+            )
     elif follows_the_api(outputs):
         roles = {role: name for role, name in API.items() if name in outputs}
     else:
         raise DetectorError(
-            f"its outputs are {_listed(outputs)}, and not the {', '.join(API[role] for role in REQUIRED)} of the "
+            f"its outputs are {list_outputs(outputs)}, and not the {', '.join(API[role] for role in REQUIRED)} of the "
             f"TensorFlow Object Detection API; {_proposal(outputs)}"
         )
     _check(roles, outputs)
@@ -73,7 +75,7 @@ def _resolve(name: str, outputs: Mapping[str, Any]) -> str:
         return name
     if name.isdecimal() and int(name) < len(outputs):
         return f"output_{name}" if f"output_{name}" in outputs else [*outputs][int(name)]
-    raise DetectorError(f"outputs=: there is no output {name!r}; it has {_listed(outputs)}")
+    raise DetectorError(f"outputs=: there is no output {name!r}; it has {list_outputs(outputs)}")
 
 
 def _proposal(outputs: Mapping[str, Any]) -> str:
@@ -111,7 +113,8 @@ def _check(roles: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
         )
 
 
-def _listed(outputs: Mapping[str, Any]) -> str:
+def list_outputs(outputs: Mapping[str, Any]) -> str:
+    """Return outputs with their shapes, as messages show them."""
     return ", ".join(f"{name} {_shape(value.shape)}" for name, value in sorted(outputs.items())) or "none"
 
 
