@@ -16,7 +16,7 @@ from pytest_cropdet.detectors import Description, DetectorHandle, facts_of, load
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.evaluation import best_f1_score, digits, whole_image_ap
 from pytest_cropdet.invariants import Candidate, Examination, advice_lines, examine, hint_lines, measured_lines
-from pytest_cropdet.terms import DETECTOR_KINDS, one_line
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS, one_line
 
 __all__ = ["inspect_model"]
 
@@ -74,12 +74,14 @@ def _is_well(found: Examination) -> bool:
 def _model_lines(name: str, said: str, found: Examination) -> Iterator[str]:
     kind = name.partition(":")[0]
     yield f"Model: {name}"
-    if kind not in DETECTOR_KINDS:
+    if kind in SERVED_KINDS:
+        yield f"  kind: {kind} ({SERVED_KINDS[kind]})"
+    elif kind not in DETECTOR_KINDS:
         yield "  kind: a function of your own: RGB images in, boxes x0 y0 x1 y1 in pixels of the image out"
     else:
         why = "as you said" if said.startswith(f"{kind}:") else "recognised by its name and contents"
         yield f"  kind: {kind} ({DETECTOR_KINDS[kind]}; {why})"
-    facts = facts_of(name, str(found.given["signature"]) if "signature" in found.given else None)
+    facts = facts_of(name, found.given)
     if facts.signature:
         yield f"  signature: {facts.signature}"
     for word, tensors in (("input", facts.inputs), ("output", facts.outputs)):
@@ -93,7 +95,7 @@ def _model_lines(name: str, said: str, found: Examination) -> Iterator[str]:
     if found.refusal and not found.opened:
         yield ""
         yield from found.refusal.splitlines()
-    if kind in DETECTOR_KINDS:
+    if kind in DETECTOR_KINDS or kind in SERVED_KINDS:
         yield from _convention_lines(kind, found)
 
 

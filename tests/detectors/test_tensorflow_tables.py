@@ -194,8 +194,8 @@ class TestPixels:
             load_detector(saved if kind == "saved_model" else files[kind], **said).load()
 
     def test_an_input_that_takes_pixels_as_they_are_has_no_mean(self, make: Make) -> None:
+        path = make(yolo.table(), 1, dtype="uint8")
         with pytest.raises(DetectorError, match=r"mean=.* is not used: its input is uint8"):
-            path = make(lambda pixels: yolo.table()(pixels), 1, dtype="uint8")
             load_detector(path, **{**SAID, **self.NORMALIZED, "range": "0..255"}).load()
 
 
@@ -218,7 +218,5 @@ def test_a_quantised_input_takes_normalised_pixels_as_its_scale_says(tmp_path: P
     wanted = (1 - np.array(TestPixels.MEAN)) / TestPixels.STD
     assert np.abs((found.values(pixels, None)[0, 0] + 16.0) * (4.8 / 255) - wanted).max() < 4.8 / 255
     narrow = read_input([{**details, "quantization": (1 / 255, -128)}], given)
-    with pytest.raises(DetectorError, match="its input is quantised to 0..1"):
+    with pytest.raises(DetectorError, match=r"its input is quantised to 0\.\.1"):
         narrow.decide_range(given)
-
-

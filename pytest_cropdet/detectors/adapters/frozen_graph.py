@@ -16,7 +16,7 @@ from pytest_cropdet.detectors.adapters.tensorflow_outputs import API, follows_th
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["load", "verify"]
+__all__ = ["call_of_file", "load", "verify"]
 
 GRAPH_BEGIN, SAVED_MODEL_BEGIN = b"\x0a", b"\x08"  # the first byte of a GraphDef, and of a SavedModel
 VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
@@ -45,12 +45,22 @@ def load(path: Path, description: Description) -> TensorFlowAdapter:
     description.refuse("a frozen graph has no signatures and no objects", "signature", "custom_objects")
     tensorflow = import_tensorflow(description.threads)
     with quiet():
-        graph = tensorflow.compat.v1.GraphDef()
-        try:
-            graph.ParseFromString(path.read_bytes())
-        except Exception as error:
-            raise DetectorError(f"{path} is not a frozen graph: {error} (a download that was cut off?)") from error
+        graph = _graph_in(path, tensorflow)
         return warmed_up(path, lambda: _call_of(graph, tensorflow, description), tensorflow, description)
+
+
+def call_of_file(path: Path, tensorflow: Any, description: Description) -> Call:
+    """Return the graph in ``path`` as a function of a batch of images."""
+    return _call_of(_graph_in(path, tensorflow), tensorflow, description)
+
+
+def _graph_in(path: Path, tensorflow: Any) -> Any:
+    graph = tensorflow.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except Exception as error:
+        raise DetectorError(f"{path} is not a frozen graph: {error} (a download that was cut off?)") from error
+    return graph
 
 
 def _call_of(graph: Any, tensorflow: Any, description: Description) -> Call:

@@ -17,7 +17,13 @@ from pytest_cropdet.data import Detections, flatten_inverted
 from pytest_cropdet.detectors.adapters.heads import as_numbers, read_scores
 from pytest_cropdet.detectors.adapters.quiet import quiet
 from pytest_cropdet.detectors.adapters.tensorflow_call import Call
-from pytest_cropdet.detectors.adapters.tensorflow_inputs import as_example, as_png, check_input, input_sides, read_input_kind
+from pytest_cropdet.detectors.adapters.tensorflow_inputs import (
+    as_example,
+    as_png,
+    check_input,
+    input_sides,
+    read_input_kind,
+)
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import REQUIRED, choose_outputs, follows_the_api, read_count
 from pytest_cropdet.detectors.adapters.tensorflow_tables import open_table
 from pytest_cropdet.detectors.description import Description
@@ -124,7 +130,8 @@ class TensorFlowAdapter:
         """Return the description with what the signature says; ask for what is open, refuse what contradicts it."""
         if self._encoded:
             given = given.filled(input=self._kind)
-            given.refuse("the model takes encoded images, and decodes them itself", "range", "mean", "std", "input_size")
+            why = "the model takes encoded images, and decodes them itself"
+            given.refuse(why, "range", "mean", "std", "input_size")
         if self._dtype == np.uint8:
             given.refuse("its input is uint8, which has the pixels as they are", "mean", "std")
         if "range" in self._call.conventions:

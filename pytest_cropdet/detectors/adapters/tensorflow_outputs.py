@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.detectors.adapters.pyramid_levels import LEVELS_ADVICE, are_pyramid_levels
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
@@ -60,6 +61,8 @@ def choose_outputs(outputs: Mapping[str, Any], given: Description) -> dict[str, 
             )
     elif follows_the_api(outputs):
         roles = {role: name for role, name in API.items() if name in outputs}
+    elif are_pyramid_levels(_known_shapes(outputs)):
+        raise DetectorError(f"its outputs are {list_outputs(outputs)}. {LEVELS_ADVICE}")
     else:
         raise DetectorError(
             f"its outputs are {list_outputs(outputs)}, and not the {', '.join(API[role] for role in REQUIRED)} of the "
@@ -67,6 +70,12 @@ def choose_outputs(outputs: Mapping[str, Any], given: Description) -> dict[str, 
         )
     _check(roles, outputs)
     return roles
+
+
+def _known_shapes(outputs: Mapping[str, Any]) -> list[list[int]]:
+    """Return shapes with 0 for a side that is open, and none of a tensor whose number of sides is."""
+    shapes = (each.shape for each in outputs.values())
+    return [[int(side or 0) for side in shape] if shape.rank is not None else [] for shape in shapes]
 
 
 def _resolve(name: str, outputs: Mapping[str, Any]) -> str:

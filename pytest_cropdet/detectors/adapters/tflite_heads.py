@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.detectors.adapters.heads import AnchorHead, Head, ListHead
+from pytest_cropdet.detectors.adapters.pyramid_levels import LEVELS_ADVICE, are_pyramid_levels
 from pytest_cropdet.detectors.adapters.table_heads import box_order, choose_table_head, place_of_table
 from pytest_cropdet.detectors.adapters.tflite_graph import Graph
 from pytest_cropdet.detectors.anchors import Anchors, anchors_of, read_anchors
@@ -56,6 +57,8 @@ def choose_head(graph: Graph, batch: int, given: Description, known: Known | Non
     elif not given.outputs:
         pair = _raw_pair(graph, batch, known.constants)
     if pair is None:
+        if not roles and are_pyramid_levels([output.shape for output in graph.outputs]):
+            raise DetectorError(f"its outputs are {graph.listed()}. {LEVELS_ADVICE}")
         proposed = graph.proposal()
         hint = "" if proposed is None else f" If this is a list, set --cropdet-detector outputs={proposed}."
         raise DetectorError(
