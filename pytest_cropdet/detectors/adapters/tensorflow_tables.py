@@ -24,8 +24,8 @@ from pytest_cropdet.errors import DetectorError
 
 __all__ = ["open_table"]
 
-LIST = {role: role for role in ("boxes", "scores", "classes", "count")}  # outputs of what this module makes
-SIDE = 320  # px of the empty image that shows the table of a model that takes any size
+ROLES_OF_LIST = {role: role for role in ("boxes", "scores", "classes", "count")}  # outputs of what this module makes
+EMPTY_SIDE = 320  # px of the empty image that shows the table of a model that takes any size
 
 
 def open_table(call: Call, given: Description, tensorflow: Any) -> tuple[Call, Description]:
@@ -51,7 +51,7 @@ def _read_table(call: Call, given: Description, tensorflow: Any) -> tuple[Call, 
     names = list(call.outputs)
     check_input(call.name, call.dtype, call.shape)
     height, width = input_sides(call.shape, given)
-    size = (height or SIDE, width or SIDE)
+    size = (height or EMPTY_SIDE, width or EMPTY_SIDE)
     empty = np.zeros([int(call.shape[0] or 1), *size, 3], call.dtype.as_numpy_dtype)
     answer = _tensors(call, names, tensorflow.constant(empty))
     shapes = [each.shape for each in answer]
@@ -77,7 +77,7 @@ def _read_table(call: Call, given: Description, tensorflow: Any) -> tuple[Call, 
     most = int(head.most)
     shown = {"boxes": [None, most, 4], "scores": [None, most], "classes": [None, most], "count": [None]}
     outputs = {name: tensorflow.TensorSpec(shape, "float32", name=name) for name, shape in shown.items()}
-    return replace(call, outputs=outputs, run=run, roles=LIST, order="xyxy", proof=proof), described
+    return replace(call, outputs=outputs, run=run, roles=ROLES_OF_LIST, order="xyxy", proof=proof), described
 
 
 def _tensors(call: Call, names: list[str], batch: Any) -> list[NDArray[Any]]:
