@@ -95,6 +95,28 @@ def test_a_keras_model_and_its_file_are_read_alike(tmp_path: Path, monkeypatch: 
         assert detector.description.head == "yolo_objectness"
 
 
+@pytest.mark.parametrize("kind", ["tfserving", "kserve"])
+def test_a_painted_box_comes_back_from_a_server(kind: str) -> None:
+    pytest.importorskip("httpx")
+    pytest.importorskip("stamina")
+    from tests.detectors.serving import Served, serve
+
+    detect = yolo.table(transposed=True)
+    tf = models.tensorflow()
+    one = Served(lambda batch: {"output_0": detect(tf.constant(np.asarray(batch, np.float32)))["found"].numpy()})
+    one.input = ("images", "DT_FLOAT", [1, models.HEIGHT, models.WIDTH, 3])
+    one.outputs = {"output_0": ("DT_FLOAT", [1, 7, yolo.CELLS])}
+    version = {"tfserving": "v1", "kserve": "v2"}[kind]
+    with serve(one) as served:
+        spec = f"{kind}:{served.url}/{version}/models/ssd"
+        image, box = paint()
+        found = load_detector(spec, **SAID)([image])[0]
+        with pytest.raises(DetectorError, match="--cropdet-detector nms_iou="):
+            load_detector(spec, **{key: value for key, value in SAID.items() if key != "nms_iou"}).load()
+    assert away(found, box) < 1.5
+    assert found.categories.tolist() == [models.BLUE]
+
+
 def test_end_to_end_rows_are_read_where_the_head_is_named(make: Make) -> None:
     path = make(yolo.of_any_size, size=False)
     said = {"head": "yolo_end2end", "units": "input", "range": "0..255", "labels": models.LABELS}
