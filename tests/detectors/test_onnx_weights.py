@@ -73,7 +73,7 @@ def gated(detector: Any) -> Any:
         detector,
         load_dataset(SCENES),
         crops="random:keep=0.3-0.5,per_image=1",
-        sample_images=40,
+        sample_images=60,
         min_images=20,
         replicates=100,
         max_drop=0.05,

@@ -19,7 +19,7 @@ pytest.importorskip("stamina")
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 MODEL = FIXTURES / "models" / "saved_model"
 PATHS = {"tfserving": "/v1/models/ssd", "kserve": "/v2/models/ssd"}
-IMAGES = 8  # pixels travel as JSON numbers, 1.3 MB an image
+IMAGES = 16  # pixels travel as JSON numbers, 1.3 MB an image
 
 
 @pytest.fixture(scope="module")
