@@ -150,7 +150,6 @@ def test_a_format_changes_no_number_and_no_verdict(name, wanted, kinds, tmp_path
     assert found.verdict == wanted.verdict == "fail"
 
 
-@pytest.mark.parametrize("wrong", [{"first_category": 1}, {"boxes": "yxyx"}, {"range": "0..1"}], ids=str)
-def test_a_convention_that_is_declared_wrongly_changes_the_numbers(wanted, kinds, wrong):
-    found = whole_scenes(opened(kinds.keras_model(), **{**KERAS, **wrong}))
+def test_a_convention_that_is_declared_wrongly_changes_the_numbers(wanted, kinds):
+    found = whole_scenes(opened(kinds.keras_model(), **{**KERAS, "boxes": "yxyx"}))
     assert found < wanted.whole - 0.1
