@@ -81,7 +81,7 @@ def _model_lines(name: str, said: str, found: Examination) -> Iterator[str]:
     else:
         why = "as you said" if said.startswith(f"{kind}:") else "recognised by its name and contents"
         yield f"  kind: {kind} ({DETECTOR_KINDS[kind]}; {why})"
-    facts = facts_of(name, str(found.given["signature"]) if "signature" in found.given else None)
+    facts = facts_of(name, found.given)
     if facts.signature:
         yield f"  signature: {facts.signature}"
     for word, tensors in (("input", facts.inputs), ("output", facts.outputs)):
@@ -95,7 +95,7 @@ def _model_lines(name: str, said: str, found: Examination) -> Iterator[str]:
     if found.refusal and not found.opened:
         yield ""
         yield from found.refusal.splitlines()
-    if kind in DETECTOR_KINDS:
+    if kind in DETECTOR_KINDS or kind in SERVED_KINDS:
         yield from _convention_lines(kind, found)
 
 

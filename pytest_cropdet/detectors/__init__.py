@@ -1,7 +1,8 @@
-"""One face for every detector: SavedModel, TFLite and any function."""
+"""One face for every detector: models of TensorFlow, TFLite and ONNX, in files or behind HTTP, and any function."""
 
 from pytest_cropdet.detectors.anchors import Anchors, read_anchors
 from pytest_cropdet.detectors.answer_readings import (
+    AnswerReading,
     Declared,
     lies_on_edges,
     overlaps,
@@ -23,6 +24,7 @@ from pytest_cropdet.detectors.resize_rule import ResizeRule
 __all__ = [
     "NO_ANCHORS",
     "Anchors",
+    "AnswerReading",
     "Declared",
     "Description",
     "Detector",

@@ -4,7 +4,7 @@ A function answers in pixels ``x0 y0 x1 y1`` of the picture it is given; of a fi
 may be costs no call of the detector: its answers are read again, and what that gains is measured in annotated objects.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,19 @@ class Declared:
     input_width: int = 0
     input_height: int = 0
     resize: str | ResizeRule = "stretch"
+
+    @classmethod
+    def of(cls, said: Mapping[str, object], input_size: tuple[int, int]) -> "Declared":
+        """Return how boxes are read by the conventions in ``said``; ``input_size``: (height, width) in pixels."""
+        order, units = said.get("boxes"), said.get("units")
+        rule = ResizeRule.said_in(said)
+        return cls(
+            str(order) if order in FORMATS else "xyxy",
+            str(units) if units in UNIT_NAMES else "pixels",
+            input_size[1],
+            input_size[0],
+            rule if rule is not None and rule.resize in ("letterbox", "keep_aspect") else "stretch",
+        )
 
     @property
     def knows_input(self) -> bool:

@@ -132,6 +132,17 @@ class Description:
                 self.require("resize", f"{key}={known[key]} says how images are resized", "letterbox", "keep_aspect")
         return decided or ResizeRule("inside")
 
+    def statistics(self) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+        """Return ``mean`` and ``std``, ``None`` without them; one alone, or no ``range``, is a ``DetectorError``."""
+        given = {key: getattr(self, key) for key in ("mean", "std") if getattr(self, key) is not None}
+        if not given:
+            return None, None
+        (key, text), *others = given.items()
+        if not others:
+            self.require("std" if key == "mean" else "mean", f"{key}={text} is given, so the other one is needed too")
+        self.require("range", f"{key}={text} is on the scale of range, which is open")
+        return numbers_of(str(self.mean)), numbers_of(str(self.std))
+
     def require(self, key: str, why: str, *choices: str) -> Any:
         """Return a decided value; if it is open, ``DetectorError`` says why it matters and which option decides it.
 

@@ -120,8 +120,6 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
     runtime: list[str] = []
     if kind == "onnx":
         files, runtime = _onnx_files(path), [import_adapter(kind).runtime_version()]
-    else:
-        description.refuse("only ONNX files are given pixels less a mean", "mean", "std")
     root = path if path.is_dir() else path.parent
     fingerprint = fingerprint_of_files(root, files, kind, description, *_contents(description), *runtime)
 

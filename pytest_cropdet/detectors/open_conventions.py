@@ -101,11 +101,12 @@ class _Survey:
             if self._loads >= MOST_LOADS or time.monotonic() > self._end:
                 return False
             self._loads += 1
+            more = known
             try:
                 more = replace(known, **Description.of(**{opened.key: value}).known())
                 self._load(more)
             except Exception as next_error:  # a value that does not fit may fail in any way
-                if self.follow(more, next_error):
+                if more is not known and self.follow(more, next_error):
                     return True
                 continue
             self.complete = more.known()
@@ -125,7 +126,7 @@ def _open_of(error: BaseException | None, known: Description) -> OpenConvention 
     proposed = PROPOSED.search(str(error)) if isinstance(error, DetectorError) else None
     if proposed is None or getattr(known, proposed[1], "none such") is not None:
         return None
-    return OpenConvention(proposed[1], _reason(str(error)), tuple(proposed[2].rstrip(").;").split("|")))
+    return OpenConvention(proposed[1], _reason(str(error)), tuple(proposed[2].rstrip("),.;").split("|")))
 
 
 def _reason(text: str) -> str:

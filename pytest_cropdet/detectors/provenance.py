@@ -1,14 +1,16 @@
 """Where each convention of a detector comes from: the user, the model file, a rule of its kind, or nowhere yet."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_cropdet.detectors.adapters.model_facts import ModelFacts, read_facts
+from pytest_cropdet.detectors.adapters.model_facts import ModelFacts, facts_of_server, read_facts
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.open_conventions import OpenConvention
-from pytest_cropdet.terms import DETECTOR_KINDS
+from pytest_cropdet.errors import DetectorError
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = ["Origin", "facts_of", "origins"]
 
@@ -64,7 +66,18 @@ def _source(key: str, value: object, given: Mapping[str, Any], kind: str) -> str
     return FROM_THE_FILE.get(key, "the file says")
 
 
-def facts_of(spec: str, signature: str | None = None) -> ModelFacts:
-    """Return what the model file of ``spec``, ``kind:path``, says of itself; empty for a function."""
-    kind, colon, path = spec.partition(":")
-    return read_facts(kind, Path(path), signature) if colon and kind in DETECTOR_KINDS else ModelFacts()
+def facts_of(spec: str, given: Mapping[str, Any] | None = None) -> ModelFacts:
+    """Return what the model of ``spec``, ``kind:path`` or ``kind:URL``, says of itself; empty for a function.
+
+    ``given``: what the user says of it.
+    """
+    kind, colon, place = spec.partition(":")
+    known = Description.of(**(given or {}))
+    if colon and kind in DETECTOR_KINDS:
+        return read_facts(kind, Path(place), known)
+    if colon and kind in SERVED_KINDS:
+        from pytest_cropdet.detectors.served import ServedHandle
+
+        with suppress(DetectorError):  # the reason is shown where the model is opened
+            return facts_of_server(ServedHandle(kind, place, known).facts)
+    return ModelFacts()

@@ -95,6 +95,11 @@ class ServedHandle(DetectorHandle):
         return self._known.version
 
     @property
+    def facts(self) -> ServedFacts:
+        """What the server says of the model; it is requested where it is not known yet."""
+        return self._known
+
+    @property
     def fingerprint(self) -> str | None:
         """A hash of URL, version, signature and conventions; ``None`` of a server that names no version."""
         facts = self._known

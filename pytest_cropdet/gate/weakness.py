@@ -14,9 +14,9 @@ from operator import itemgetter
 import numpy as np
 
 from pytest_cropdet.data import CategoryMap, Detections, Pairing, Sample
-from pytest_cropdet.detectors import Declared, DetectorHandle, ResizeRule, overlaps, possible_readings, worth
+from pytest_cropdet.detectors import Declared, DetectorHandle, overlaps, possible_readings, worth
 from pytest_cropdet.evaluation import z_score
-from pytest_cropdet.geometry import FORMATS, Floats
+from pytest_cropdet.geometry import Floats
 from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
 __all__ = ["CONVENTIONS_CHECK", "Answers", "Suspicion", "answers_of"]
@@ -134,16 +134,7 @@ class Answers:
     @property
     def _declared(self) -> Declared:
         """How the boxes were read: as the file was declared, or as a function's."""
-        order, units = (self.said.get(key) for key in ("boxes", "units"))
-        rule = ResizeRule.said_in(self.said)
-        high, wide = self.input_size
-        return Declared(
-            str(order) if order in FORMATS else "xyxy",
-            str(units) if units in UNIT_KINDS else "pixels",
-            wide,
-            high,
-            rule if rule is not None and rule.resize in ("letterbox", "keep_aspect") else "stretch",
-        )
+        return Declared.of(self.said, self.input_size)
 
     @staticmethod
     def _worth(samples: Sequence[Sample], found: Sequence[Detections], categories: CategoryMap) -> Floats:

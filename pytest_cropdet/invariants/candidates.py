@@ -150,6 +150,17 @@ class Candidate:
         return -np.array(errors)
 
     @cached_property
+    def precision(self) -> Floats:
+        """Of each image: the sum over its objects of the precision among the detections that score as high as its own.
+
+        Of several detections on one object the highest is its own, and the others are mistakes; an object without one
+        counts 0. So duplicates and objects that were suppressed both cost.
+        """
+        if self.refused:
+            return np.zeros(len(self.images))
+        return np.array([_precision(f, s) for f, s in zip(self.translated, self.images.samples, strict=True)])
+
+    @cached_property
     def matched(self) -> int:
         """Objects that a detection of their category lies on."""
         return 0 if self.refused else sum(int((each > 0).sum()) for each in self._best[0])
@@ -165,3 +176,16 @@ class Candidate:
         if self.refused or not self.matched:
             return None
         return float(np.concatenate(self._best[2]).sum() / self.matched)
+
+
+def _precision(found: Detections, sample: Sample) -> float:
+    fits = overlaps(found, sample)
+    fits = np.where(fits >= FOUND_IOU, fits, 0.0)
+    total, right = 0.0, 0
+    for rank, row in enumerate(np.argsort(-found.scores, kind="stable"), start=1):
+        lies_on = fits[:, row]
+        if lies_on.any():
+            right += 1
+            total += right / rank
+            fits[lies_on.argmax()] = 0.0  # taken
+    return total

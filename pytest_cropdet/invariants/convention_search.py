@@ -24,14 +24,26 @@ FINDS = 0.02  # of score times IoU, in the mean over objects: a detector below i
 FIRST_LOOK = 6  # images on which combinations are tried before the rounds
 FOUND_ENOUGH, WORTH_ENOUGH = 0.15, 0.05  # of the objects, and of score times IoU: no other combination is looked for
 ROUNDS = 3
-GROUPS = (("boxes", "units"), ("range",), ("first_category",), ("channels",), ("resize",), ("activation",))
-BY_HONESTY = ("activation",)  # scores that are too high find objects no worse
+GROUPS = (
+    ("boxes", "units"),
+    ("range",),
+    ("first_category",),
+    ("channels",),
+    ("resize",),
+    ("activation",),
+    ("nms_iou",),
+)
+MEASURED_BY: Mapping[tuple[str, ...], str] = {
+    ("activation",): "honesty",  # scores that are too high find objects no worse
+    ("nms_iou",): "precision",  # and so do duplicates
+}
+NUMBERS_TRIED: Mapping[str, tuple[str, ...]] = {"nms_iou": ("0.5", "0.45", "0.6", "0.65", "0.7")}  # where it is open
 TOO_LATE = "not measured, because the time was over"
 
 
 def gain_of(better: Candidate, other: Candidate, keys: Sequence[str]) -> tuple[float, float]:
     """Return what one candidate gains over another, in the mean over objects, and how often that comes of chance."""
-    kind = "honesty" if tuple(keys) == BY_HONESTY else "worth"
+    kind = MEASURED_BY.get(tuple(keys), "worth")
     gains = getattr(better, kind) - getattr(other, kind)
     return float(gains.sum()) / max(1, better.images.objects), sign_flip_p(gains)
 
@@ -152,7 +164,7 @@ class _Search:
     ) -> None:
         self._spec, self._images, self._end = spec, images, end
         self._base = {**given, **(complete or {})}
-        self._open = {each.key: each.values for each in opened if each.key not in given}
+        self._open = {each.key: NUMBERS_TRIED.get(each.key, each.values) for each in opened if each.key not in given}
         handle = load_detector(spec, **self._base)
         handle.load()
         said = handle.description.known()
@@ -219,7 +231,7 @@ class _Search:
             return None
         assignments = list(self._assignments(keys))
         tried = [(self._try(each), tuple(str(each[key]) for key in keys)) for each in assignments]
-        kind = "honesty" if keys == BY_HONESTY else "worth"
+        kind = MEASURED_BY.get(keys, "worth")
         is_open = any(key in self._open for key in keys)
         start = tuple(str(self._start[key]) for key in keys)
         declared = next((each for each, words in tried if words == start), tried[0][0])
@@ -252,6 +264,8 @@ class _Search:
         now, kind = self._now[key], type(self._start[key])
         if key in self._open:
             return [kind(each) for each in self._open[key]]
+        if key in NUMBERS_TRIED:
+            return [self._start[key]]
         return list(dict.fromkeys([self._start[key], now, *alternatives(key, self._start[key])]))
 
 

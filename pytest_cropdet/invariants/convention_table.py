@@ -47,7 +47,8 @@ def _table(found: ConventionComparison, finds: bool) -> Iterator[str]:
             yield f"    {value}  {'' if row.refused == TOO_LATE else 'cannot be: '}{_short(row.refused)}"
             continue
         mark = _mark(found, row) if finds else ""
-        yield f"    {value}  {_matched(row):>24}, mean score {_score(row)}{mark}".rstrip()
+        more = f", precision {row.precision.sum() / row.images.objects:.3f}" if found.keys == ("nms_iou",) else ""
+        yield f"    {value}  {_matched(row):>24}, mean score {_score(row)}{more}{mark}".rstrip()
 
 
 def _mark(found: ConventionComparison, row: Candidate) -> str:

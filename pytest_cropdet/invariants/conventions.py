@@ -16,6 +16,8 @@ import numpy as np
 
 from pytest_cropdet.data import CategoryMap, Detections, Sample, reconcile
 from pytest_cropdet.detectors import (
+    AnswerReading,
+    Declared,
     DetectorHandle,
     alternatives,
     change_convention,
@@ -150,7 +152,10 @@ def _of_function(
     plain, objects = [mapped.translate(each) for each in given], _objects(known)
     before = worth(plain, known)
     found = []
-    for reading in possible_readings(known):
+    said = detector.description.known()
+    is_model = "boxes" in said  # a model object, read by options
+    declared = Declared.of(said, detector.profile.input_size) if is_model else None
+    for reading in possible_readings(known, declared):
         changed, gains = list[Detections](), np.zeros(0)
         for end in (FIRST_IMAGES, len(known)):
             if len(gains) and z_score(gains) < PROMISING:
@@ -181,11 +186,24 @@ def _of_function(
                 mean + gain,
                 z_score(gains),
                 len(gains),
-                f"{detector.name}: {reading.wrong}; {reading.fix}",
+                f"{detector.name}: {reading.wrong}; {_option(detector, said, reading) if is_model else reading.fix}",
                 sharp or (then >= count * MATCHED and then >= now * MATCHED_TIMES),
             )
         )
     return found
+
+
+def _option(detector: DetectorHandle, said: Mapping[str, object], reading: AnswerReading) -> str:
+    """Return what to set of a model object whose answers are read in another way; the fix itself, where nothing is."""
+    options: dict[str, object] = {"boxes": reading.order, "units": reading.units}
+    if reading.key == "first_category":
+        options = {"first_category": int(str(said["first_category"])) - reading.ids}
+    changed = {key: value for key, value in options.items() if said.get(key) != value}
+    if reading.key not in ("boxes", "units", "first_category") or not changed:
+        return reading.fix
+    if ":" in detector.name:  # a factory, whose model is described by options
+        return " and ".join(f"set --cropdet-detector {key}={value}" for key, value in changed.items())
+    return f"set {', '.join(f'{key}={value!r}' for key, value in changed.items())} in the call of load_detector"
 
 
 def _objects(samples: Sequence[Sample]) -> Floats:

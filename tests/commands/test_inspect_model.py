@@ -287,3 +287,18 @@ def test_the_sheet_names_what_was_not_found():
         ("missed", "dog"),
     ]
     assert tile.caption == "a.png: 1 detection, 1 of 2 objects found"
+
+
+def test_a_served_model_shows_its_protocol_inputs_outputs_and_version(run):
+    pytest.importorskip("httpx")
+    pytest.importorskip("stamina")
+    from tests.detectors.serving import Served, serve
+
+    with serve(Served()) as served:
+        said = run("inspect", f"tfserving:{served.url}/v1/models/ssd")
+    assert said.code == 0
+    assert "  kind: tfserving (the URL of a model behind TensorFlow Serving)\n" in said.out
+    assert "  input: input_tensor  uint8 [N, N, N, 3]\n" in said.out
+    assert "  output: detection_boxes  float32 [N, " in said.out
+    assert f"  metadata: version {served.versions[-1]} on the server\n" in said.out
+    assert " boxes           yxyx " in said.out

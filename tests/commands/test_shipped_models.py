@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,10 @@ def test_the_raw_file_with_its_anchors_gets_range_and_the_names_of_the_data(run,
     names = "balloon,parasail,beehive,crate,house,tree,car,sailboat"
     assert to_set(said.out)[:2] == [f"labels={names}", "range=0..255"]
     assert f"Cannot tell resize: {SAME}" in said.out
-    assert "  --cropdet-detector=nms_iou=VALUE   (used here: 0.5, not measured)" in said.out
+    rows = re.findall(r"^    (0\.\d+) +\d+ of \d+ objects matched, mean score .*, precision (0\.\d+)", said.out, re.M)
+    values = {float(value): float(precision) for value, precision in rows}
+    assert set(values) == {0.45, 0.5, 0.6, 0.65, 0.7}
+    assert values[0.5] > values[0.7] > 0.5  # more duplicates
 
 
 def test_the_raw_file_without_anchors_names_the_line(run):

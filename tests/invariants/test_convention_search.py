@@ -59,6 +59,20 @@ def test_worth_counts_score_times_iou_with_the_category_and_half_without():
     assert (other.matched, other.covered, other.mean_score) == (0, 1, None)
 
 
+def test_duplicates_and_lost_objects_cost_precision():
+    data = Data([sample(0, objects(((0, 0, 10, 10), 3), ((20, 0, 30, 10), 3)))])
+    boxes = {"one": [0, 0, 10, 10], "again": [0, 0, 10, 9], "two": [20, 0, 30, 10]}
+
+    def precision(*names):
+        scores = [0.9 - 0.1 * rank for rank in range(len(names))]
+        return shown([Detections([boxes[name] for name in names], scores, [3] * len(names))], data).precision.tolist()
+
+    assert precision("one", "two") == pytest.approx([2.0])
+    assert precision("one", "again", "two") == pytest.approx([1 + 2 / 3])  # a duplicate is a mistake
+    assert precision("one", "two", "again") == pytest.approx([2.0])  # that costs nothing below all objects
+    assert precision("one") == pytest.approx([1.0])
+
+
 def test_scores_that_are_too_high_everywhere_are_no_better():
     data = made(images=10, per_image=2)
     exact = [Detections(each.truth.boxes, [0.8, 0.8], each.truth.categories) for each in data]

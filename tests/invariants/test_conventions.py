@@ -11,7 +11,9 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from pytest_cropdet import Detections, GroundTruth, load_dataset, load_detector
-from pytest_cropdet.detectors import as_handle
+from pytest_cropdet.detectors import DetectorHandle, as_handle
+from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.handle import CallableAdapter
 from pytest_cropdet.detectors.resize import Frame, frame_of
 from pytest_cropdet.geometry.boxes import to_format
 from pytest_cropdet.invariants import failures as broken
@@ -183,6 +185,32 @@ def test_x_y_width_height_that_happens_to_be_in_order_is_named():
     detector = misread(lambda b, w, h: to_format(b, "xywh"))
     text = named(Evidence(detector, data, examples=144, names=data.categories))
     assert "x y width height is returned; add the corner: boxes[:, 2:] += boxes[:, :2]" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "sentence"),
+    [
+        ("Model", {"boxes": "yxyx"}, "set boxes='xyxy' in the call of load_detector"),
+        ("models:factory", {"boxes": "yxyx"}, "set --cropdet-detector boxes=xyxy"),
+        ("Model", {"first_category": 0}, "set first_category=1 in the call of load_detector"),
+    ],
+)
+def test_a_model_object_is_fixed_by_what_is_said_of_it_not_by_its_code(name, said, sentence):
+    """Its boxes are read by a description: what is set there wrongly is fixed there."""
+    description = Description(**{"boxes": "xyxy", "units": "pixels", "first_category": 1} | said)
+
+    def read(images):
+        answers = Finder()(images)
+        order = [1, 0, 3, 2] if description.boxes == "yxyx" else [0, 1, 2, 3]
+        return [replace(each, boxes=each.boxes[:, order]) for each in answers]
+
+    adapter = CallableAdapter(read, Description())
+    adapter.description = description
+    detector = DetectorHandle(name, lambda: adapter, description)
+    data = painted_data(30)
+    mistake = suspects(detector, list(data), data.categories)[0]
+    assert mistake.is_mistake
+    assert sentence in str(mistake)
 
 
 @pytest.mark.parametrize(("by", "sentence"), [(1, "too high; subtract 1 from each id"), (-1, "too low; add 1 to each")])

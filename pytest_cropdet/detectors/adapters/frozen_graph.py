@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.detectors.adapters.quiet import quiet
+from pytest_cropdet.detectors.adapters.tensorflow_call import Call
 from pytest_cropdet.detectors.adapters.tensorflow_inputs import operations_of
-from pytest_cropdet.detectors.adapters.tensorflow_model import Call, TensorFlowAdapter, import_tensorflow, warmed_up
+from pytest_cropdet.detectors.adapters.tensorflow_model import TensorFlowAdapter, import_tensorflow, warmed_up
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import API, follows_the_api, named_outputs
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["load", "verify"]
+__all__ = ["call_of_file", "load", "verify"]
 
 GRAPH_BEGIN, SAVED_MODEL_BEGIN = b"\x0a", b"\x08"  # the first byte of a GraphDef, and of a SavedModel
 VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
@@ -41,16 +42,25 @@ def verify(path: Path) -> None:
 
 def load(path: Path, description: Description) -> TensorFlowAdapter:
     """Return the frozen graph in ``path``, warmed up."""
-    description.refuse("a graph's outputs are read as a list of detections, with scores of 0 to 1", "activation")
     description.refuse("a frozen graph has no signatures and no objects", "signature", "custom_objects")
     tensorflow = import_tensorflow(description.threads)
     with quiet():
-        graph = tensorflow.compat.v1.GraphDef()
-        try:
-            graph.ParseFromString(path.read_bytes())
-        except Exception as error:
-            raise DetectorError(f"{path} is not a frozen graph: {error} (a download that was cut off?)") from error
+        graph = _graph_in(path, tensorflow)
         return warmed_up(path, lambda: _call_of(graph, tensorflow, description), tensorflow, description)
+
+
+def call_of_file(path: Path, tensorflow: Any, description: Description) -> Call:
+    """Return the graph in ``path`` as a function of a batch of images."""
+    return _call_of(_graph_in(path, tensorflow), tensorflow, description)
+
+
+def _graph_in(path: Path, tensorflow: Any) -> Any:
+    graph = tensorflow.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except Exception as error:
+        raise DetectorError(f"{path} is not a frozen graph: {error} (a download that was cut off?)") from error
+    return graph
 
 
 def _call_of(graph: Any, tensorflow: Any, description: Description) -> Call:

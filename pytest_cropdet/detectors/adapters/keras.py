@@ -9,12 +9,13 @@ from typing import Any
 
 from pytest_cropdet.detectors.adapters.keras_tasks import call_of_task, is_task
 from pytest_cropdet.detectors.adapters.quiet import quiet
-from pytest_cropdet.detectors.adapters.tensorflow_model import Call, TensorFlowAdapter, import_tensorflow, warmed_up
+from pytest_cropdet.detectors.adapters.tensorflow_call import Call
+from pytest_cropdet.detectors.adapters.tensorflow_model import TensorFlowAdapter, import_tensorflow, warmed_up
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import named_outputs
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["call_of_model", "load", "require_tensorflow", "verify"]
+__all__ = ["call_of_model", "load", "open_file", "require_tensorflow", "verify"]
 
 REGISTERING = {"keras_hub": "keras-hub", "keras_cv": "keras-cv"}  # that register layers when they are imported
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -32,22 +33,24 @@ def verify(path: Path) -> None:
 
 def load(path: Path, description: Description) -> TensorFlowAdapter:
     """Return the Keras model in ``path``, warmed up."""
-    description.refuse(
-        "a Keras model's outputs are read as a list of detections, with scores of 0 to 1", "activation", "head"
-    )
     description.refuse("a Keras file has no signatures", "signature")
-    custom = None if description.custom_objects is None else _custom_objects(description.custom_objects)
     tensorflow = import_tensorflow(description.threads)
     with quiet():
-        import keras
-
-        require_tensorflow(path)
-        _import_packages(path)
-        try:
-            model = keras.saving.load_model(path, custom_objects=custom, compile=False, safe_mode=True)
-        except Exception as error:
-            raise DetectorError(f"Keras cannot load {path}: {_reason(error, description)}") from error
+        model = open_file(path, description)
         return warmed_up(path, lambda: call_of_model(model, tensorflow), tensorflow, description)
+
+
+def open_file(path: Path, description: Description) -> Any:
+    """Return the model in a Keras file, with the custom objects that the user names."""
+    import keras
+
+    custom = None if description.custom_objects is None else _custom_objects(description.custom_objects)
+    require_tensorflow(path)
+    _import_packages(path)
+    try:
+        return keras.saving.load_model(path, custom_objects=custom, compile=False, safe_mode=True)
+    except Exception as error:
+        raise DetectorError(f"Keras cannot load {path}: {_reason(error, description)}") from error
 
 
 def require_tensorflow(name: object) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.detectors.adapters.tensorflow_model import Call
+from pytest_cropdet.detectors.adapters.tensorflow_call import Call
 from pytest_cropdet.detectors.resize import Frame
 from pytest_cropdet.errors import DetectorError
 

@@ -5,7 +5,8 @@ from typing import Any
 from pytest_cropdet.detectors.adapters.keras import call_of_model, require_tensorflow
 from pytest_cropdet.detectors.adapters.quiet import quiet
 from pytest_cropdet.detectors.adapters.saved_model import call_of_function, choose_signature
-from pytest_cropdet.detectors.adapters.tensorflow_model import Call, TensorFlowAdapter, import_tensorflow, warmed_up
+from pytest_cropdet.detectors.adapters.tensorflow_call import Call
+from pytest_cropdet.detectors.adapters.tensorflow_model import TensorFlowAdapter, import_tensorflow, warmed_up
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.frameworks import model_kind
 from pytest_cropdet.errors import DetectorError
@@ -15,7 +16,6 @@ __all__ = ["adapt"]
 
 def adapt(model: Any, name: str, description: Description) -> TensorFlowAdapter:
     """Return the adapter of a model object, warmed up; errors call it ``name``."""
-    description.refuse("a model's outputs are read as a list of detections, with scores of 0 to 1", "activation")
     description.refuse("the model is there already, with the objects that it needs", "custom_objects")
     tensorflow = import_tensorflow(description.threads)
     with quiet():

@@ -21,6 +21,7 @@ from pytest_cropdet.detectors.adapters.onnx_graph import OnnxGraph
 from pytest_cropdet.detectors.adapters.onnx_input import OnnxInput
 from pytest_cropdet.detectors.adapters.onnx_metadata import Metadata
 from pytest_cropdet.detectors.adapters.onnx_queries import choose_pair, choose_queries
+from pytest_cropdet.detectors.adapters.pyramid_levels import LEVELS_ADVICE, are_pyramid_levels
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import OUTPUT_WORDS, follows_the_api
 from pytest_cropdet.detectors.adapters.yolo_heads import (
     YOLO_HEADS,
@@ -82,6 +83,8 @@ def choose_onnx_head(
     found = _typed_roles(graph)
     if found:
         return _by_roles(graph, image, found, given, labels)
+    if are_pyramid_levels([tensor.shape for tensor in graph.tensors]):
+        raise DetectorError(f"its outputs are {graph.listed()}. {LEVELS_ADVICE}")
     raise DetectorError(f"its outputs are {graph.listed()}, which no reader knows; {_proposal(graph)}")
 
 

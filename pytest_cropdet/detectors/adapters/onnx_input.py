@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.detectors.adapters.onnx_file import OnnxFile
 from pytest_cropdet.detectors.adapters.onnx_graph import Tensor, are_channels_first, shown_shape
-from pytest_cropdet.detectors.description import Description, numbers_of
+from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.resize import scale_values
 from pytest_cropdet.errors import DetectorError
 
@@ -72,17 +72,15 @@ class OnnxInput:
             if given.range not in (None, "0..255"):
                 raise DetectorError(f"range={given.range}: its input is uint8, which has 0..255")
             return "0..255"
-        if (given.mean is None) != (given.std is None):
-            present, missing = ("mean", "std") if given.std is None else ("std", "mean")
-            given.require(missing, f"{present}={getattr(given, present)} is given, so the other one is needed too")
         kind = np.dtype(self.tensor.dtype)
-        return str(given.require("range", f"{self.shown} is {kind}, and the file does not say in which range"))
+        value_range = str(given.require("range", f"{self.shown} is {kind}, and the file does not say in which range"))
+        given.statistics()
+        return value_range
 
     def values(self, pixels: NDArray[Any], given: Description) -> NDArray[Any]:
         """Return pixels (height, width, 3), 0..255, as the tensor has them."""
         if not self.has_pixels:
-            mean, std = (None if each is None else numbers_of(each) for each in (given.mean, given.std))
-            pixels = scale_values(pixels, str(given.range), mean, std)
+            pixels = scale_values(pixels, str(given.range), *given.statistics())
         ordered = pixels.transpose(2, 0, 1) if self.channels == 0 else pixels
         return np.ascontiguousarray(ordered, dtype=self.tensor.dtype)
 

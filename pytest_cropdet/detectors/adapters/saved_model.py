@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.detectors.adapters.quiet import quiet
+from pytest_cropdet.detectors.adapters.tensorflow_call import Call
 from pytest_cropdet.detectors.adapters.tensorflow_inputs import operations_of
-from pytest_cropdet.detectors.adapters.tensorflow_model import Call, TensorFlowAdapter, import_tensorflow, warmed_up
+from pytest_cropdet.detectors.adapters.tensorflow_model import TensorFlowAdapter, import_tensorflow, warmed_up
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import named_outputs
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError
@@ -26,9 +27,6 @@ def verify(path: Path) -> None:
 
 def load(path: Path, description: Description) -> "TensorFlowAdapter":
     """Return the SavedModel in ``path``, warmed up."""
-    description.refuse(
-        "a SavedModel's outputs are read as a list of detections, with scores of 0 to 1", "activation", "head"
-    )
     description.refuse("a SavedModel carries its own code", "custom_objects")
     tensorflow = import_tensorflow(description.threads)
     with quiet():

@@ -13,8 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.detectors.adapters.tensorflow_model import Call, TensorFlowAdapter
+from pytest_cropdet.detectors.adapters.tensorflow_call import Call
+from pytest_cropdet.detectors.adapters.tensorflow_model import TensorFlowAdapter
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import REQUIRED, choose_outputs
+from pytest_cropdet.detectors.adapters.tensorflow_tables import open_table
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.errors import DetectorError
 
@@ -100,13 +102,14 @@ RUNTIME = SimpleNamespace(
     string=ENCODED,
     config=SimpleNamespace(list_physical_devices=lambda kind: []),
     constant=lambda values: np.array(values, dtype=object) if isinstance(values, list) else np.asarray(values),
+    TensorSpec=lambda sides, dtype, name: ServedTensor(
+        ValueKind(dtype, np.dtype(dtype)), Sides.of([-1 if side is None else side for side in sides])
+    ),
 )
 
 
 def load_served(model: ServedModel, facts: ServedFacts, description: Description) -> TensorFlowAdapter:
     """Return the adapter of a served model, called once."""
-    why = "a served model's outputs are read as a list of detections, with scores of 0 to 1"
-    description.refuse(why, "activation")
     description.refuse("a served model runs elsewhere", "custom_objects", "threads")
     if description.input != "encoded":
         description.refuse("a served model says what it takes, and examples are not sent", "input")
@@ -117,6 +120,12 @@ def load_served(model: ServedModel, facts: ServedFacts, description: Description
     name, spec = next(iter(facts.inputs.items()))
     if name in UNSENT:
         raise DetectorError(f"its input {name!r} takes serialised examples; serve a signature that takes images")
+    table = Call(
+        name, spec.dtype, spec.shape, facts.outputs, lambda batch: model.predict(batch, facts, [*facts.outputs])
+    )
+    opened, description = open_table(table, description, RUNTIME)
+    if opened is not table:
+        return _warmed_up(opened, description)
     roles = choose_outputs(facts.outputs, description)
     wanted = [*roles.values(), *(name for name in READ_BESIDE if name in facts.outputs)]
 
@@ -128,7 +137,11 @@ def load_served(model: ServedModel, facts: ServedFacts, description: Description
         _check_rows({role: outputs[each] for role, each in roles.items()}, roles, len(batch))
         return outputs
 
-    adapter = TensorFlowAdapter(Call(name, spec.dtype, spec.shape, facts.outputs, run), RUNTIME, description)
+    return _warmed_up(Call(name, spec.dtype, spec.shape, facts.outputs, run), description)
+
+
+def _warmed_up(call: Call, description: Description) -> TensorFlowAdapter:
+    adapter = TensorFlowAdapter(call, RUNTIME, description)
     adapter.warm_up()
     return adapter
 

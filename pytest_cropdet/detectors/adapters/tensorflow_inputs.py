@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.detectors.description import Description
+from pytest_cropdet.detectors.description import Description, parse_size
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import Image
 
-__all__ = ["as_example", "as_png", "check_input", "operations_of", "read_input_kind"]
+__all__ = ["as_example", "as_png", "check_input", "input_sides", "operations_of", "read_input_kind"]
 
 PARSES = ("ParseExample", "ParseExampleV2", "ParseSingleExample")  # operations that read serialised examples
 DECODES = ("DecodeImage", "DecodePng", "DecodeJpeg", "DecodeBmp", "DecodeGif", "DecodeAndCropJpeg", "DecodeWebP")
@@ -31,6 +31,20 @@ def check_input(name: str, dtype: Any, shape: Any) -> None:
             f"its input {name!r} is {dtype.name} {shape}; images are uint8 or float "
             "[N, height, width, 3], or strings [N]: encoded images, or serialised examples that contain them"
         )
+
+
+def input_sides(shape: Any, given: Description) -> tuple[int | None, int | None]:
+    """Return height and width of an input of pixels, ``None`` where any is taken; ``input_size`` fixes what is open."""
+    height, width = (None if side is None else int(side) for side in (shape[1], shape[2]))
+    if given.input_size is None:
+        return height, width
+    wide, high = parse_size(given.input_size)
+    if height not in (None, high) or width not in (None, wide):
+        raise DetectorError(
+            f"input_size={given.input_size}: its input is fixed at {width} x {height} pixels; remove it from "
+            "--cropdet-detector"
+        )
+    return high, wide
 
 
 def operations_of(graph: Any) -> frozenset[str]:

@@ -8,7 +8,6 @@ resizes. What it does not decide is asked of the user, by the name of the option
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,23 @@ from numpy.typing import NDArray
 from pytest_cropdet.data import Detections, flatten_inverted
 from pytest_cropdet.detectors.adapters.heads import as_numbers, read_scores
 from pytest_cropdet.detectors.adapters.quiet import quiet
-from pytest_cropdet.detectors.adapters.tensorflow_inputs import as_example, as_png, check_input, read_input_kind
+from pytest_cropdet.detectors.adapters.tensorflow_call import Call
+from pytest_cropdet.detectors.adapters.tensorflow_inputs import (
+    as_example,
+    as_png,
+    check_input,
+    input_sides,
+    read_input_kind,
+)
 from pytest_cropdet.detectors.adapters.tensorflow_outputs import REQUIRED, choose_outputs, follows_the_api, read_count
+from pytest_cropdet.detectors.adapters.tensorflow_tables import open_table
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.label_files import SURE, Proof, open_labels
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, fit, scale_values
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import Boxes, Floats, Image, Ints, from_format
 
-__all__ = ["NORMALIZED_LIMIT", "Call", "TensorFlowAdapter", "import_tensorflow", "warmed_up"]
+__all__ = ["NORMALIZED_LIMIT", "TensorFlowAdapter", "import_tensorflow", "warmed_up"]
 
 RAW_SCORES = ("raw_detection_scores", "detection_multiclass_scores")
 BATCH, GPU_BATCH = 8, 32  # where the signature takes any number and the user names none
@@ -64,40 +71,17 @@ def _set_up(tensorflow: Any, threads: int | None) -> None:
         tensorflow.config.experimental.set_memory_growth(gpu, True)
 
 
-def warmed_up(
-    path: object, make: Callable[[], "Call"], tensorflow: Any, description: Description
-) -> "TensorFlowAdapter":
+def warmed_up(path: object, make: Callable[[], Call], tensorflow: Any, description: Description) -> "TensorFlowAdapter":
     """Return the adapter of what ``make`` returns, called once; errors name the file, or the model by its name."""
     try:
-        adapter = TensorFlowAdapter(make(), tensorflow, description)
+        call, description = open_table(make(), description, tensorflow)
+        adapter = TensorFlowAdapter(call, tensorflow, description)
         adapter.warm_up()
     except DetectorError as error:
         raise DetectorError(f"{path}: {error}") from error
     except Exception as error:
         raise DetectorError(f"{path} fails on an empty image: {type(error).__name__}: {error}") from error
     return adapter
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """A function of one tensor of images: the input's ``name``, ``dtype`` and ``shape``, and what it returns.
-
-    ``outputs``: by name, whatever has a ``shape``; ``run`` takes a batch and returns the tensors by name. ``tensor``:
-    another name of the input, in the graph; ``operations``: of the graph, where the input takes strings.
-    ``roles``: which output is what, ``conventions``: how its numbers are to be read, where the model itself says so;
-    ``frame``: given an image's width and height, how it lies in the input to which the model resizes it.
-    """
-
-    name: str
-    dtype: Any
-    shape: Any
-    outputs: Mapping[str, Any]
-    run: Callable[[Any], Mapping[str, Any]]
-    tensor: str = ""
-    operations: frozenset[str] = frozenset()
-    roles: Mapping[str, str] | None = None
-    conventions: Mapping[str, str] = field(default_factory=dict)
-    frame: Callable[[int, int], Frame] | None = None
 
 
 class TensorFlowAdapter:
@@ -119,7 +103,7 @@ class TensorFlowAdapter:
         sizes = (call.shape[:1] if call.shape.rank else [None]) if self._encoded else call.shape
         shape = [None if side is None else int(side) for side in sizes]
         self._dtype = None if self._encoded else np.dtype(call.dtype.as_numpy_dtype)
-        sides = (None, None) if self._encoded else (shape[1], shape[2])
+        sides = (None, None) if self._encoded else input_sides(call.shape, description)
         self.fixed_input = None not in sides
         self._input_size = sides
         self._image_info = "image_info" in outputs
@@ -138,7 +122,7 @@ class TensorFlowAdapter:
         self.max_detections = int(rows[0]) if rows else None
         self._first = int(self.description.first_category or 0)
         labels = open_labels(self.description.labels) if self.description.labels else None
-        proof = _prove_categories(outputs, described=description.first_category is not None)
+        proof = call.proof or _prove_categories(outputs, described=description.first_category is not None)
         self._labels = labels if proof is None else None  # whose numbers are checked as they come
         self.categories = None if labels is None else labels.count(self._first, proof)
 
@@ -146,7 +130,12 @@ class TensorFlowAdapter:
         """Return the description with what the signature says; ask for what is open, refuse what contradicts it."""
         if self._encoded:
             given = given.filled(input=self._kind)
-            given.refuse("the model takes encoded images, and decodes them itself", "range")
+            why = "the model takes encoded images, and decodes them itself"
+            given.refuse(why, "range", "mean", "std", "input_size")
+        if self._dtype == np.uint8:
+            given.refuse("its input is uint8, which has the pixels as they are", "mean", "std")
+        if "range" in self._call.conventions:
+            given.refuse("the model has a preprocessor, which scales pixels itself", "mean", "std")
         if shape[0] is not None and given.batch is not None and given.batch > shape[0]:
             raise DetectorError(f"batch={given.batch}: the signature takes {shape[0]} images a call")
         if self.fixed_input:
@@ -183,6 +172,7 @@ class TensorFlowAdapter:
             )
         elif self._dtype == np.uint8 and given.range not in (None, "0..255"):
             raise DetectorError(f"range={given.range}: its input is uint8, which holds 0..255")
+        given.statistics()
         return given.filled(
             boxes="yxyx",
             units="normalized",
@@ -216,7 +206,8 @@ class TensorFlowAdapter:
         else:
             frame = self._call.frame or (lambda width, height: Frame(width, height, width, height))
             fitted = PreparedImage(np.ascontiguousarray(image, dtype=self._dtype), frame(width, height))
-        return PreparedImage(scale_values(fitted.pixels, str(self.description.range)), fitted.frame)
+        said = self.description
+        return PreparedImage(scale_values(fitted.pixels, str(said.range), *said.statistics()), fitted.frame)
 
     def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:
         """Return the detections of one batch; short batches are filled up and the filling thrown away."""
@@ -250,7 +241,8 @@ class TensorFlowAdapter:
         total = table["scores"].shape[1]
         count = read_count(table["count"], row, total, self._roles["count"]) if "count" in table else total
         classes, scores = as_numbers(table["classes"][row, :count]), read_scores(table["scores"][row, :count])
-        boxes = from_format(table["boxes"][row, :count].astype(np.float64).reshape(-1, 4), str(self.description.boxes))
+        order = self._call.order or str(self.description.boxes)
+        boxes = from_format(table["boxes"][row, :count].astype(np.float64).reshape(-1, 4), order)
         if self.description.units == "normalized":
             _check_normalized(boxes)
             boxes = frame.from_normalized(boxes)

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.detectors.adapters.pyramid_levels import LEVELS_ADVICE, are_pyramid_levels
 from pytest_cropdet.detectors.description import Description, outputs_by_role
 from pytest_cropdet.errors import DetectorError
 
-__all__ = ["API", "REQUIRED", "choose_outputs", "follows_the_api", "named_outputs", "read_count"]
+__all__ = ["API", "REQUIRED", "choose_outputs", "follows_the_api", "list_outputs", "named_outputs", "read_count"]
 
 API: Mapping[str, str] = {
     "boxes": "detection_boxes",
@@ -55,16 +56,26 @@ def choose_outputs(outputs: Mapping[str, Any], given: Description) -> dict[str, 
         roles = {role: _resolve(name, outputs) for role, name in outputs_by_role(given.outputs).items()}
         missing = [role for role in REQUIRED if role not in roles]
         if missing:
-            raise DetectorError(f"outputs={given.outputs}: {' and '.join(missing)} missing; it has {_listed(outputs)}")
+            raise DetectorError(
+                f"outputs={given.outputs}: {' and '.join(missing)} missing; it has {list_outputs(outputs)}"
+            )
     elif follows_the_api(outputs):
         roles = {role: name for role, name in API.items() if name in outputs}
+    elif are_pyramid_levels(_known_shapes(outputs)):
+        raise DetectorError(f"its outputs are {list_outputs(outputs)}. {LEVELS_ADVICE}")
     else:
         raise DetectorError(
-            f"its outputs are {_listed(outputs)}, and not the {', '.join(API[role] for role in REQUIRED)} of the "
+            f"its outputs are {list_outputs(outputs)}, and not the {', '.join(API[role] for role in REQUIRED)} of the "
             f"TensorFlow Object Detection API; {_proposal(outputs)}"
         )
     _check(roles, outputs)
     return roles
+
+
+def _known_shapes(outputs: Mapping[str, Any]) -> list[list[int]]:
+    """Return shapes with 0 for a side that is open, and none of a tensor whose number of sides is."""
+    shapes = (each.shape for each in outputs.values())
+    return [[int(side or 0) for side in shape] if shape.rank is not None else [] for shape in shapes]
 
 
 def _resolve(name: str, outputs: Mapping[str, Any]) -> str:
@@ -73,7 +84,7 @@ def _resolve(name: str, outputs: Mapping[str, Any]) -> str:
         return name
     if name.isdecimal() and int(name) < len(outputs):
         return f"output_{name}" if f"output_{name}" in outputs else [*outputs][int(name)]
-    raise DetectorError(f"outputs=: there is no output {name!r}; it has {_listed(outputs)}")
+    raise DetectorError(f"outputs=: there is no output {name!r}; it has {list_outputs(outputs)}")
 
 
 def _proposal(outputs: Mapping[str, Any]) -> str:
@@ -111,7 +122,8 @@ def _check(roles: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
         )
 
 
-def _listed(outputs: Mapping[str, Any]) -> str:
+def list_outputs(outputs: Mapping[str, Any]) -> str:
+    """Return outputs with their shapes, as messages show them."""
     return ", ".join(f"{name} {_shape(value.shape)}" for name, value in sorted(outputs.items())) or "none"
 
 

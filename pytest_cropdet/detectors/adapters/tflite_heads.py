@@ -7,18 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.detectors.adapters.heads import AnchorHead, Head, ListHead, RowsHead
+from pytest_cropdet.detectors.adapters.heads import AnchorHead, Head, ListHead
+from pytest_cropdet.detectors.adapters.pyramid_levels import LEVELS_ADVICE, are_pyramid_levels
+from pytest_cropdet.detectors.adapters.table_heads import box_order, choose_table_head, place_of_table
 from pytest_cropdet.detectors.adapters.tflite_graph import Graph
-from pytest_cropdet.detectors.adapters.yolo_heads import choose_yolo_head, is_yolo_table
-from pytest_cropdet.detectors.adapters.yolox_head import choose_yolox_head
 from pytest_cropdet.detectors.anchors import Anchors, anchors_of, read_anchors
 from pytest_cropdet.detectors.description import NO_ANCHORS, Description
 from pytest_cropdet.errors import DetectorError
 
 __all__ = ["Known", "choose_head"]
 
-EFFICIENTDET_COLUMNS = 7
-ROW_HEADS = ((None, "yolo_end2end"), ("efficientdet",))  # without and with a number before those of the box
 NAME_ALL = "--cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
 
 
@@ -59,6 +57,8 @@ def choose_head(graph: Graph, batch: int, given: Description, known: Known | Non
     elif not given.outputs:
         pair = _raw_pair(graph, batch, known.constants)
     if pair is None:
+        if not roles and are_pyramid_levels([output.shape for output in graph.outputs]):
+            raise DetectorError(f"its outputs are {graph.listed()}. {LEVELS_ADVICE}")
         proposed = graph.proposal()
         hint = "" if proposed is None else f" If this is a list, set --cropdet-detector outputs={proposed}."
         raise DetectorError(
@@ -83,43 +83,13 @@ def _refuse_unscaled(graph: Graph, roles: Mapping[str, int]) -> None:
 
 
 def _table_head(graph: Graph, batch: int, given: Description, known: Known) -> tuple[Head, Description] | None:
-    """Return how one table of boxes is read, ``None`` where the outputs are something else.
-
-    Beside it may be the prototypes of masks, [N, height, width, M]: its last M columns are their coefficients then.
-    """
-    varying = [place for place, output in enumerate(graph.outputs) if output.index not in known.constants]
-    tables = [place for place in varying if len(graph.outputs[place].shape) == 3]
-    masks = [graph.outputs[place].shape for place in varying if len(graph.outputs[place].shape) == 4]
-    if len(tables) != 1 or len(tables) + len(masks) != len(varying) or len(masks) > 1:
+    """Return how one table of boxes is read, ``None`` where the outputs are something else."""
+    shapes = [None if output.index in known.constants else output.shape for output in graph.outputs]
+    place = place_of_table(shapes)
+    if place is None or graph.outputs[place].shape[0] != batch:
         return None
-    place, extra = tables[0], min(masks[0][1], masks[0][3]) if masks else 0
-    shape = graph.outputs[place].shape
-    if shape[0] != batch:
-        return None
-    answer = known.answer[place][0] if known.answer else np.zeros(shape[1:])
-    if given.head == "yolox":
-        return choose_yolox_head(answer, place, known.size, given)
-    if is_yolo_table(shape[1:], known.size, given, known.categories, extra):
-        return choose_yolo_head(answer, place, known.size, given, known.categories, extra)
-    start = int(shape[2] == EFFICIENTDET_COLUMNS and not extra)
-    if shape[2] != 6 + extra + start or given.head not in ROW_HEADS[start]:
-        if given.head is None and not start:
-            return None
-        given.refuse(f"its output is {graph.listed()}", "head")
-        why = "its rows of 7 numbers may be EfficientDet's: image, y0 x0 y1 x1 in pixels of the input, score, category"
-        given.require("head", why, "efficientdet")
-    given.refuse("its output is rows of a box, a score and a category", "activation")
-    described = given
-    if given.head is not None:
-        described = given.filled(boxes="yxyx", units="input") if start else given.filled(boxes="xyxy")
-    return RowsHead(place, _order(described), shape[1], given.nms_iou, start), described
-
-
-def _order(given: Description) -> str:
-    order = given.require("boxes", "the file does not say in which order the four numbers of a box stand")
-    why = "the file does not say whether boxes are in 0..1 or in pixels of its input"
-    given.require("units", why, "normalized", "input")
-    return str(order)
+    table = known.answer[place][0] if known.answer else None
+    return choose_table_head(shapes, table, known.size, given, known.categories, graph.listed())
 
 
 def _list_head(graph: Graph, batch: int, roles: dict[str, int], given: Description) -> ListHead:
@@ -133,7 +103,7 @@ def _list_head(graph: Graph, batch: int, roles: dict[str, int], given: Descripti
             f"its outputs ({shown}) are not boxes [{batch}, N, 4], classes and scores [{batch}, N], count [{batch}]; "
             f"say {NAME_ALL}"
         )
-    return ListHead(roles, _order(given), rows, given.nms_iou)
+    return ListHead(roles, box_order(given), rows, given.nms_iou)
 
 
 def _raw_pair(graph: Graph, batch: int, constants: Mapping[int, NDArray[np.float64]]) -> tuple[int, int] | None:

@@ -66,6 +66,19 @@ class Normalization:
         """Whether numbers are a normalisation of images: one or three of each, and no deviation of 0."""
         return {len(mean), len(std)} <= {1, 3} and bool(np.isfinite([*mean, *std]).all()) and all(std)
 
+    @classmethod
+    def described(cls, given: Description) -> "Normalization | None":
+        """Return what ``mean`` and ``std`` of the user say of a pixel of 0 to 255; ``None`` without them.
+
+        >>> Normalization.described(Description(range="0..1", mean="0.5,0.5,0.5", std="0.2,0.2,0.2"))
+        Normalization(mean=(127.5, 127.5, 127.5), std=(51.0, 51.0, 51.0))
+        """
+        mean, std = given.statistics()
+        if mean is None or std is None:
+            return None
+        zero, one = MEANS[str(given.range)]
+        return cls(tuple(zero + one * each for each in mean), tuple(one * each for each in std))
+
     @property
     def usual_range(self) -> str | None:
         """The range that it makes of 0..255, where that is a usual one.
@@ -104,7 +117,7 @@ class Input:
     """The tensor of images: ``batch`` pictures of ``height`` by ``width`` pixels, RGB; 0 where it takes any.
 
     ``channels_first``: [N, 3, height, width]. ``resizable``: the batch or the size is open, so it has to be set before
-    a call. ``normalization``: what the file's metadata say of a pixel.
+    a call. ``normalization``: what the file's metadata, or the user where ``is_described``, say of a pixel.
     """
 
     index: int
@@ -116,6 +129,7 @@ class Input:
     channels_first: bool = False
     resizable: bool = False
     normalization: Normalization | None = None
+    is_described: bool = False
 
     @property
     def fixed(self) -> str:
@@ -134,6 +148,8 @@ class Input:
         A uint8 input made for a usual range takes pixels as they are: ``0..255``. ``None``: the metadata say a
         normalisation that makes no usual range, and it is applied.
         """
+        if self.normalization is not None and self.is_described:
+            return self._check_described(self.normalization)
         if self.dtype == np.float32 and self.normalization is not None:
             self.normalization.check(given, self.normalization.usual_range)
             return self.normalization.usual_range
@@ -163,6 +179,25 @@ class Input:
         if min(high, highest) - max(low, lowest) < COVERED * (high - low):
             raise DetectorError(f"range={value_range}: its input is quantised to {shown}")
         return value_range
+
+    def _check_described(self, normalization: Normalization) -> str | None:
+        """Return the range that the user's mean and std make, if any; what the input cannot express is refused."""
+        if self.dtype == np.float32:
+            return normalization.usual_range
+        if not self.quantization.scale:
+            raise DetectorError(
+                f"mean= and std=: its input is {self.dtype} without a quantisation, which takes pixels as they are; "
+                "remove both from --cropdet-detector"
+            )
+        ends = np.array([normalization.real(np.full(3, pixel)) for pixel in (0, 255)])
+        low, high = float(ends[0].min()), float(ends[1].max())
+        lowest, highest = self._ends()
+        if min(high, highest) - max(low, lowest) < COVERED * (high - low):
+            raise DetectorError(
+                f"mean= and std=: they make {low:.4g}..{high:.4g} of pixels, and its input is quantised to "
+                f"{lowest:.4g}..{highest:.4g}, so it takes other values; remove both from --cropdet-detector"
+            )
+        return normalization.usual_range
 
     @property
     def holds_pixels(self) -> bool:
@@ -206,7 +241,7 @@ def read_input(
     """Return the input of an interpreter's details; what is no tensor of RGB images is refused.
 
     ``given``: its ``batch`` and ``input_size`` fill in what the file leaves open. ``normalization``: as its metadata
-    say.
+    say, which the user's ``mean`` and ``std`` cannot change.
     """
     if len(inputs) != 1:
         names = ", ".join(str(each["name"]) for each in inputs)
@@ -224,6 +259,11 @@ def read_input(
     sides = declared[2:] if channels_first else declared[1:3]
     found = Input(int(details["index"]), max(1, shape[0]), sides[0], sides[1], dtype, Quantization.of(details))
     found = replace(found, channels_first=channels_first, normalization=normalization, resizable=-1 in declared)
+    if given is not None and normalization is not None:
+        given.refuse(f"the metadata in the file say {normalization}, which is applied", "mean", "std")
+    described = None if given is None else Normalization.described(given)
+    if described is not None:
+        found = replace(found, normalization=described, is_described=True)
     if declared[0] == -1:
         found = replace(found, batch=given.batch if given is not None and given.batch else 1)
     return _sized(found, sides, given, what)
