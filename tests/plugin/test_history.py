@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.subprocess  # git is one
+
 TIME = "--cropdet-history-time=2026-01-31T12:00:00Z"
 
 

@@ -56,7 +56,7 @@ def test_one_worker_measures_for_all(tmp_path, monkeypatch):
 
 def test_with_the_lines_set_the_gate_runs(painted, project):
     result = painted(*[f"--cropdet-detector={key}={value}" for key, value in RIGHT.items()])
-    assert "open" not in result.stdout.str()
+    assert "Also open:" not in result.stdout.str()
     assert json.loads((project.path / "out.json").read_text())["gates"]
 
 
