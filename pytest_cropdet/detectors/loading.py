@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.detectors.adapters import import_adapter
+from pytest_cropdet.detectors.cores import threads_per_call
 from pytest_cropdet.detectors.description import INPUT_FORMS, Description, read_labels
 from pytest_cropdet.detectors.frameworks import model_kind
 from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
@@ -120,7 +121,8 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
         adapter: Adapter = load_described(lambda known: module.load(path, known), description)
         return adapter
 
-    handle = DetectorHandle(f"{kind}:{path}", load, description, fingerprint)
+    threads = threads_per_call(kind, description)
+    handle = DetectorHandle(f"{kind}:{path}", load, description, fingerprint, threads)
     return handle
 
 
