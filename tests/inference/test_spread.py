@@ -101,8 +101,7 @@ def test_an_exception_comes_in_the_place_of_its_task_and_nothing_is_begun_after_
     work = Work(fail_at(3))
     seen = []
     with pytest.raises(ValueError, match="task 3"):
-        for number, _ in work.spread([[*range(100)]], 2):
-            seen.append(number)  # noqa: PERF401  (those before the exception)
+        seen.extend(number for number, _ in work.spread([[*range(100)]], 2))
     assert seen == [0, 1, 2]
     assert len(work.begun) <= 3 + 2 * PER_WORKER
     assert (3, None) in work.abandoned
@@ -114,8 +113,7 @@ def test_a_part_that_cannot_be_opened_comes_after_the_tasks_before_it():
     work = Work(lambda number: time.sleep(0.02) or number)
     seen = []
     with pytest.raises(OSError, match="no such part"):
-        for number, _ in work.spread([[0, 1], [2], None, [3]], 2):
-            seen.append(number)  # noqa: PERF401  (those before the exception)
+        seen.extend(number for number, _ in work.spread([[0, 1], [2], None, [3]], 2))
     assert seen == [0, 1, 2]
     assert threads_left() == []
 
