@@ -26,7 +26,7 @@ from pytest_cropdet.detectors import DetectorHandle, PreparedImage
 from pytest_cropdet.errors import CropdetError, DataError
 from pytest_cropdet.geometry import Crop, Image
 from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.inference.spread import spread
+from pytest_cropdet.inference.worker_threads import run_in_order
 
 __all__ = ["Batch", "Batches", "Picture", "View", "chunks", "detect_all", "plain_batches"]
 
@@ -253,7 +253,7 @@ def _at_once(
             detector.count(result.begun, result.ended, len(task.pictures))
             _keep(task, keys, result.found)
 
-    for task, result in spread(parts, open_chunk, begin, finish, calls):
+    for task, result in run_in_order(parts, open_chunk, begin, finish, calls):
         if result is not None:
             finish(task, result)
         yield task, task.answer if result is None else result.found

@@ -19,7 +19,7 @@ from pytest_cropdet.detectors.resize import Frame, PreparedImage
 from pytest_cropdet.errors import DataError, DetectorError
 from pytest_cropdet.inference import BatchKeys, Cache, Meter
 from pytest_cropdet.inference.batches import detect_all
-from pytest_cropdet.inference.spread import PER_WORKER
+from pytest_cropdet.inference.worker_threads import PER_WORKER
 
 SOON = 20.0  # seconds within which threads that wait for one another have met
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pytest_cropdet.inference.spread import PER_WORKER, spread
+from pytest_cropdet.inference.worker_threads import PER_WORKER, run_in_order
 
 SOON = 20.0  # seconds within which threads that wait for one another have met
 
@@ -41,8 +41,8 @@ class Work:
         assert threading.current_thread() is threading.main_thread()
         self.abandoned.append((number, result))
 
-    def spread(self, parts, workers):
-        return spread(parts, self.open_part, self.begin, self.abandon, workers)
+    def run(self, parts, workers):
+        return run_in_order(parts, self.open_part, self.begin, self.abandon, workers)
 
 
 PARTS = [[0, 1, 2], [], [3], [4, 5, 6, 7, 8], [9]]
@@ -55,7 +55,7 @@ def threads_left():
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
 def test_results_come_in_the_order_of_the_parts_whatever_is_done_first(workers):
     work = Work(lambda number: time.sleep(0.01 * (number % 3 == 0)) or number * 10)
-    assert list(work.spread(PARTS, workers)) == [(number, number * 10) for number in range(10)]
+    assert list(work.run(PARTS, workers)) == [(number, number * 10) for number in range(10)]
     assert work.begun == [*range(10)]
     assert len(work.threads) <= workers
     assert (work.abandoned, threads_left()) == ([], [])
@@ -64,7 +64,7 @@ def test_results_come_in_the_order_of_the_parts_whatever_is_done_first(workers):
 def test_tasks_with_nothing_to_do_keep_their_place():
     work = Work(known=(0, 4, 9))
     wanted = [(number, None if number in (0, 4, 9) else number * 10) for number in range(10)]
-    assert list(work.spread(PARTS, 2)) == wanted
+    assert list(work.run(PARTS, 2)) == wanted
     assert sorted(work.done) == [1, 2, 3, 5, 6, 7, 8]
 
 
@@ -72,7 +72,7 @@ def test_as_many_threads_as_workers_are_at_work_at_once():
     """They meet at a barrier, which fewer threads would never pass."""
     barrier = threading.Barrier(3)
     work = Work(lambda number: barrier.wait(SOON) and number)
-    assert [number for number, _ in work.spread([[0, 1, 2, 3, 4, 5]], 3)] == [*range(6)]
+    assert [number for number, _ in work.run([[0, 1, 2, 3, 4, 5]], 3)] == [*range(6)]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -80,7 +80,7 @@ def test_as_many_threads_as_workers_are_at_work_at_once():
 def test_no_more_than_two_tasks_a_worker_are_begun_and_not_handed_out(workers, size):
     numbers = [*range(40)]
     work = Work()
-    for out, _ in enumerate(work.spread([numbers[at : at + size] for at in range(0, 40, size)], workers)):
+    for out, _ in enumerate(work.run([numbers[at : at + size] for at in range(0, 40, size)], workers)):
         time.sleep(0.001)
         assert len(work.begun) - out <= PER_WORKER * workers
         opened = sum(len(each) for each in work.opened)
@@ -101,7 +101,7 @@ def test_an_exception_comes_in_the_place_of_its_task_and_nothing_is_begun_after_
     work = Work(fail_at(3))
     seen = []
     with pytest.raises(ValueError, match="task 3"):
-        seen.extend(number for number, _ in work.spread([[*range(100)]], 2))
+        seen.extend(number for number, _ in work.run([[*range(100)]], 2))
     assert seen == [0, 1, 2]
     assert len(work.begun) <= 3 + 2 * PER_WORKER
     assert (3, None) in work.abandoned
@@ -113,7 +113,7 @@ def test_a_part_that_cannot_be_opened_comes_after_the_tasks_before_it():
     work = Work(lambda number: time.sleep(0.02) or number)
     seen = []
     with pytest.raises(OSError, match="no such part"):
-        seen.extend(number for number, _ in work.spread([[0, 1], [2], None, [3]], 2))
+        seen.extend(number for number, _ in work.run([[0, 1], [2], None, [3]], 2))
     assert seen == [0, 1, 2]
     assert threads_left() == []
 
@@ -127,7 +127,7 @@ def test_when_the_iteration_ends_early_the_results_that_are_there_are_handed_to_
         return number * 10
 
     work = Work(do)
-    pairs = work.spread([[*range(100)]], 1)
+    pairs = work.run([[*range(100)]], 1)
     assert next(pairs) == (0, 0)
     assert next(pairs) == (1, 10)
     assert ready.wait(SOON)
@@ -147,7 +147,7 @@ def test_an_interrupt_waits_for_the_calls_in_hand_alone():
         return number
 
     work = Work(do)
-    pairs = work.spread([[*range(100)]], 1)
+    pairs = work.run([[*range(100)]], 1)
     next(pairs)
     threading.Timer(0.1, release.set).start()
     with pytest.raises(KeyboardInterrupt):

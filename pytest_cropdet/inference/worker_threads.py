@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-__all__ = ["PER_WORKER", "spread"]
+__all__ = ["PER_WORKER", "run_in_order"]
 
 PER_WORKER = 2  # tasks under way: one in hand, and the next
 
@@ -15,7 +15,7 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
-def spread(
+def run_in_order(
     parts: Sequence[Part],
     open_part: Callable[[Part], Sequence[Work]],
     begin: Callable[[Work], Callable[[], Result] | None],
