@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
 
@@ -42,7 +42,10 @@ def run_in_order(
                     job = begin(waiting[0])
                     begun.append((waiting.popleft(), None if job is None else pool.submit(job)))
                 elif begun and not _is_open(opening[0]):
-                    break  # what was begun is handed out meanwhile, and before the exception of a part
+                    first = begun[0][1]
+                    if first is None or first.done() or opening[0].done():
+                        break  # what was begun is handed out meanwhile, and before the exception of a part
+                    wait([first, opening[0]], return_when=FIRST_COMPLETED)
                 else:
                     waiting.extend(opening.popleft().result())
                     ahead = min(workers, 1 + PER_WORKER * workers // max(1, len(waiting)))

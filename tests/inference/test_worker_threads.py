@@ -75,6 +75,15 @@ def test_as_many_threads_as_workers_are_at_work_at_once():
     assert [number for number, _ in work.run([[0, 1, 2, 3, 4, 5]], 3)] == [*range(6)]
 
 
+def test_a_slow_task_does_not_keep_the_next_part_from_being_begun():
+    """The first task waits for those of the parts after it, each of which is opened only while it runs."""
+    barrier = threading.Barrier(3)
+    work = Work(lambda number: barrier.wait(SOON) and number)
+    opened = work.open_part
+    work.open_part = lambda part: time.sleep(0.02) or opened(part)
+    assert [number for number, _ in work.run([[0], [1], [2]], 3)] == [0, 1, 2]
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("size", [1, 2, 40])
 def test_no_more_than_two_tasks_a_worker_are_begun_and_not_handed_out(workers, size):
