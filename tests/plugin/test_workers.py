@@ -27,7 +27,8 @@ def test_it_reaches_the_detector(project, arguments, ini, wanted):
     if ini:
         project.write(pytest_ini=f"[pytest]\ncropdet_workers = {ini}\n")
     named = ("--cropdet-model=fakes:perfect", f"--cropdet-data={project.data}", f"--cropdet-crops={WINDOWS}")
-    project.pytest("test_own.py::test_without_a_gate", "test_own.py::test_it", *named, *arguments).assert_outcomes(passed=2)
+    tests = ("test_own.py::test_without_a_gate", "test_own.py::test_it")
+    project.pytest(*tests, *named, *arguments).assert_outcomes(passed=2)
 
 
 def test_a_detector_that_is_called_one_at_a_time_says_so_once(project, said):
