@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["PER_WORKER", "run_in_order"]
 
@@ -45,7 +45,8 @@ def run_in_order(
                     first = begun[0][1]
                     if first is None or first.done() or opening[0].done():
                         break  # what was begun is handed out meanwhile, and before the exception of a part
-                    wait([first, opening[0]], return_when=FIRST_COMPLETED)
+                    either: list[Future[Any]] = [first, opening[0]]
+                    wait(either, return_when=FIRST_COMPLETED)
                 else:
                     waiting.extend(opening.popleft().result())
                     ahead = min(workers, 1 + PER_WORKER * workers // max(1, len(waiting)))

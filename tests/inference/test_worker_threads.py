@@ -156,11 +156,12 @@ def test_an_interrupt_waits_for_the_calls_in_hand_alone():
         return number
 
     work = Work(do)
-    pairs = work.run([[*range(100)]], 1)
+    pairs = work.run([[*range(100)]], 2)
     next(pairs)
     threading.Timer(0.1, release.set).start()
     with pytest.raises(KeyboardInterrupt):
         pairs.throw(KeyboardInterrupt)
-    assert len(work.done) <= 2
-    assert len(work.begun) <= 1 + PER_WORKER
+    assert sorted(work.done) == [0, 1, 2]
+    assert work.begun == [0, 1, 2, 3]
+    assert work.abandoned == [(1, 1), (2, 2), (3, None)]
     assert threads_left() == []
