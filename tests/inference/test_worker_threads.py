@@ -148,16 +148,18 @@ def test_when_the_iteration_ends_early_the_results_that_are_there_are_handed_to_
 
 def test_an_interrupt_waits_for_the_calls_in_hand_alone():
     """Those that wait for a thread are never done."""
-    release = threading.Event()
+    release, both = threading.Event(), threading.Barrier(3)
 
     def do(number):
         if number > 0:
+            both.wait(SOON)
             assert release.wait(SOON)
         return number
 
     work = Work(do)
     pairs = work.run([[*range(100)]], 2)
     next(pairs)
+    both.wait(SOON)
     threading.Timer(0.1, release.set).start()
     with pytest.raises(KeyboardInterrupt):
         pairs.throw(KeyboardInterrupt)

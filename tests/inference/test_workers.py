@@ -17,6 +17,7 @@ from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.detectors.resize import Frame, PreparedImage
 from pytest_cropdet.errors import DataError, DetectorError
+from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference import BatchKeys, Cache, Meter
 from pytest_cropdet.inference.batches import detect_all
 from pytest_cropdet.inference.worker_threads import PER_WORKER
@@ -229,15 +230,25 @@ def test_a_cached_run_loads_nothing(tmp_path):
 
 
 def test_an_interrupt_ends_at_once_keeps_what_is_done_and_gives_up_its_claims(tmp_path):
-    samples = numbered(40, folder=tmp_path)
-    windows = {each.id: () for each in samples}
+    columns = np.zeros((30, 40, 3), np.uint8) + np.arange(40, dtype=np.uint8)[None, :, None]
+    path = tmp_path / "columns"
+    path.write_text("columns")
+    samples = [Sample("columns", 40, 30, GroundTruth.empty(), lambda: columns, path)]
+    windows = {"columns": tuple(Crop(left, 0, 1, 1) for left in range(1, 40))}  # the number of each is its left
     cache = Cache(tmp_path / "kept")
-    release = threading.Event()
-    handle = handle_of(Numbers(lambda numbers: numbers[0] < 5 or release.wait(SOON), batch=1), 2)
+    release, both = threading.Event(), threading.Barrier(3)
+
+    def before(numbers):
+        if numbers[0] >= 5:
+            both.wait(SOON)
+            assert release.wait(SOON)
+
+    handle = handle_of(Numbers(before, batch=1), 2)
     keys = BatchKeys.of(cache, handle)
     batches = detect_all(handle, samples, windows, keys)
     for _ in range(5):
         next(batches)
+    both.wait(SOON)
     threading.Timer(0.1, release.set).start()
     with pytest.raises(KeyboardInterrupt):
         batches.throw(KeyboardInterrupt)
