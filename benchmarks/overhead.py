@@ -5,8 +5,9 @@ CROPDET_ASSETS=FOLDER python benchmarks/overhead.py --images 20   # fewer images
 
 Needs TensorFlow, and the folder of photographs and detectors that CROPDET_ASSETS names. For each detector:
 
-- *run*: wall time of a whole run without a cache, over *bare*: the time of the same calls of the detector on the same
-  prepared pixels, and nothing else. Both in turn, several times, so that a busy machine is busy for both.
+- a gate without a cache, and the explanation of its drop, each beside *bare*: its own calls of the detector on the same
+  prepared pixels, one after the other, and nothing else. With one worker, and with one for each core, all in turn,
+  several times, so that a busy machine is busy for all.
 - *by hand*: the loop one writes without a library: decode, slice, detect, one picture at a time; pycocotools for the
   AP; 1,000 resamples of the images by evaluating again, of which 20 are done.
 - *SAHI*: its sliced prediction with the same detector, where it is installed (``pip install sahi``).
@@ -34,13 +35,14 @@ import numpy as np
 CROPS = "random:keep=0.3,per_image=2"
 CACHED_CROPS = "random:keep=0.3,per_image=9"
 RESAMPLES, RESAMPLES_DONE = 1000, 20
-DETECTORS = {
+DETECTORS = {  # and the largest ratio of a gate by one worker and its bare calls that is wanted
     "CenterNet (SavedModel)": ("saved_model:{}/models/centernet_coco/saved_model", 1.05),
     "SSD MobileNet v1 (TFLite)": (
         "tflite:{}/models/ssd_mobilenet_v1_coco/coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite",
-        1.15,
+        1.10,
     ),
 }
+PARTS = ("gate", "explanation")
 
 
 def assets() -> Path:
@@ -67,7 +69,7 @@ def open_data() -> Any:
 def settings(images: int | None, crops: str = CROPS) -> Any:
     from pytest_cropdet.settings import RunSettings
 
-    return RunSettings(crops, sample_images=images, max_drop=0.05, cap="accept", replicates=RESAMPLES)
+    return RunSettings(crops, sample_images=images, max_drop=0.05, cap="accept", replicates=RESAMPLES, explain="always")
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -82,37 +84,73 @@ def finish(events: Iterator[Any]) -> Any:
     return last.run
 
 
-# Run against bare calls
+# Gate and explanation against bare calls
 
 
-Seconds = list[tuple[float, float]]  # by the clock, and of the processor in all threads
+Seconds = tuple[float, float]  # by the clock, and of the processor in all threads
 
 
-def run_and_bare(detector: Any, data: Any, images: int, repeats: int) -> tuple[Seconds, Seconds, Any]:
-    """Return the seconds of runs and of the same calls alone, in turn, and the result of a run."""
+def now() -> Seconds:
+    return time.perf_counter(), time.process_time()
+
+
+def since(begun: Seconds) -> Seconds:
+    clock, processor = now()
+    return clock - begun[0], processor - begun[1]
+
+
+def run_parts(detector: Any, data: Any, images: int, workers: int | None) -> tuple[dict[str, Seconds], Any]:
+    """Return the seconds of a gate and of its explanation, and the result; ``workers``: calls at once."""
     from pytest_cropdet.gate.runner import events
+    from pytest_cropdet.inference import Started
 
-    adapter, sent = detector.adapter, []
-    real = adapter.detect
-    adapter.detect = lambda inputs: sent.append(inputs) or real(inputs)
-    result = finish(events(detector, data, settings(images)))  # warms everything up, too
+    detector.workers = workers
+    seconds: dict[str, Seconds] = {}
+    begun = now()
+    event = None
+    for event in events(detector, data, settings(images)):
+        if isinstance(event, Started) and event.task == "explain" and "gate" not in seconds:
+            seconds["gate"], begun = since(begun), now()
+    seconds["explanation"] = since(begun)
+    return seconds, event.run
+
+
+def calls_of_parts(detector: Any, data: Any, images: int) -> dict[str, list[Any]]:
+    """Return the batches of prepared pictures that the gate and the explanation send; warms everything up, too."""
+    from pytest_cropdet.gate.runner import events
+    from pytest_cropdet.inference import Started
+
+    adapter, sent = detector.adapter, {part: [] for part in PARTS}
+    real, detector.workers, part = adapter.detect, 1, "gate"
+    adapter.detect = lambda inputs: sent[part].append(inputs) or real(inputs)
+    for event in events(detector, data, settings(images)):
+        if isinstance(event, Started) and event.task == "explain":
+            part = "explanation"
     adapter.detect = real
+    run_parts(detector, data, images, None)
+    return sent
 
-    def bare() -> None:
-        for inputs in sent:
-            real(inputs)
 
-    def run() -> None:
-        finish(events(detector, data, settings(images)))
-
-    runs: Seconds = []
-    bares: Seconds = []
+def compare_parts(detector: Any, data: Any, images: int, repeats: int) -> tuple[dict[str, Any], Any]:
+    """Return, by part and way ("bare", "one", "all"), the seconds of each repetition, and the result of a run."""
+    sent = calls_of_parts(detector, data, images)
+    found: dict[str, Any] = {part: {"bare": [], "one": [], "all": []} for part in PARTS}
+    result = None
     for turn in range(repeats):
-        for work, seconds in [(run, runs), (bare, bares)][:: 1 if turn % 2 else -1]:
-            processor = time.process_time()
-            clock, _ = timed(work)
-            seconds.append((clock, time.process_time() - processor))
-    return runs, bares, result
+        for way in ("bare", "one", "all")[:: 1 if turn % 2 else -1]:
+            if way == "bare":
+                for part, batches in sent.items():
+                    begun = now()
+                    for inputs in batches:
+                        detector.adapter.detect(inputs)
+                    found[part][way].append(since(begun))
+            else:
+                seconds, result = run_parts(detector, data, images, 1 if way == "one" else None)
+                for part in PARTS:
+                    found[part][way].append(seconds[part])
+    for part, batches in sent.items():
+        found[part]["pictures"] = sum(map(len, batches))
+    return found, result
 
 
 # By hand
@@ -336,32 +374,44 @@ def in_a_process(*arguments: str) -> dict[str, Any]:
 
 
 def compare(names: list[str], images: int, repeats: int) -> None:
-    data = open_data()
-    print("| detector | | min | median | processor, median | target |")
-    print("|---|---|---|---|---|---|")
+    from pytest_cropdet.detectors.cores import available_cores
+
+    data, cores = open_data(), available_cores()
+    print("| detector | | pictures | bare | one worker | ratio | goal | all cores | ratio | goal | calls at once |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     beside = []
+    busy = []
     for name in names:
         detector = open_detector(name)
-        runs, bares, result = run_and_bare(detector, data, images, repeats)
-        run_clock, bare_clock = [each[0] for each in runs], [each[0] for each in bares]
-        lines = [
-            [min(seconds[0] for seconds in each), *(statistics.median(column) for column in zip(*each, strict=True))]
-            for each in (runs, bares)
-        ]
-        for what, line in zip(("run", "bare calls"), lines, strict=True):
-            print(f"| {name} | {what} | {' | '.join(f'{seconds:.2f} s' for seconds in line)} | |")
-        pairs = [run / bare for run, bare in zip(run_clock, bare_clock, strict=True)]
-        ratios = " | ".join(f"{run / bare:.3f}" for run, bare in zip(*lines, strict=True))
-        print(f"| | ratio | {ratios} | {DETECTORS[name][1]:.2f} |")
-        print(f"| | median of the ratios of pairs | | {statistics.median(pairs):.3f} | | |", flush=True)
+        found, result = compare_parts(detector, data, images, repeats)
+        detector.workers = None
+        at_once = detector.calls_at_once()
+        for part in PARTS:
+            ways = {way: found[part][way] for way in ("bare", "one", "all")}
+            clock = {way: statistics.median(each[0] for each in seconds) for way, seconds in ways.items()}
+            ratio = {way: median_of_pairs(ways[way], ways["bare"]) for way in ("one", "all")}
+            goals = DETECTORS[name][1], 1 / (0.9 * at_once) if at_once > 1 else ratio["one"]
+            print(
+                f"| {name} | {part} | {found[part]['pictures']} | {clock['bare']:.2f} s | {clock['one']:.2f} s | "
+                f"{ratio['one']:.3f} | {goals[0]:.2f} | {clock['all']:.2f} s | {ratio['all']:.3f} | {goals[1]:.2f} | "
+                f"{at_once} |",
+                flush=True,
+            )
+            busy.append((name, part, *(statistics.median(each[1] / each[0] for each in ways[way]) for way in ways)))
         pictures = result.images + result.crops
         seconds, resampling, sent = by_hand(detector, data, images)
-        whole = statistics.median(run_clock)
-        beside.append((name, "a run of pytest-cropdet", pictures / whole, f"{whole:.1f} s"))
+        for way, what in (("one", "a gate of pytest-cropdet, one worker"), ("all", "a gate of pytest-cropdet")):
+            whole = statistics.median(each[0] for each in found["gate"][way])
+            beside.append((name, what, pictures / whole, f"{whole:.1f} s"))
         beside.append((name, "by hand, pycocotools", sent / seconds, f"{seconds + resampling:.0f} s"))
         sliced = sahi(detector, data, images)
         if sliced is not None:
             beside.append((name, "SAHI, 2 x 2 slices", sliced[1] / sliced[0], "gives none"))
+    print(f"\nSeconds are medians, ratios medians of pairs with the bare calls of the same turn; {cores} cores\n")
+    print("| processor time / clock | | bare | one worker | all cores |")
+    print("|---|---|---|---|---|")
+    for name, part, *shares in busy:
+        print(f"| {name} | {part} | {' | '.join(f'{share:.2f}' for share in shares)} |")
     print(f"\n{images} images, {CROPS}; {repeats} repetitions in turn\n")
     print("| detector | | pictures a second | a verdict after |")
     print("|---|---|---|---|")
@@ -369,6 +419,10 @@ def compare(names: list[str], images: int, repeats: int) -> None:
         print(f"| {name} | {what} | {speed:.1f} | {verdict} |")
     if not any("SAHI" in what for _, what, _, _ in beside):
         print("\nsahi not installed: pip install sahi")
+
+
+def median_of_pairs(ones: list[Seconds], others: list[Seconds]) -> float:
+    return statistics.median(one[0] / other[0] for one, other in zip(ones, others, strict=True))
 
 
 def repeat_cached() -> None:
@@ -386,7 +440,7 @@ def repeat_cached() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=60, help="images of the data set (60)")
-    parser.add_argument("--repeats", type=int, default=5, help="repetitions of run and bare calls in turn (5)")
+    parser.add_argument("--repeats", type=int, default=5, help="repetitions of runs and bare calls in turn (5)")
     parser.add_argument("--only", choices=["CenterNet", "SSD", "cached", "memory"], help="one part")
     parser.add_argument("--cached-run", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)

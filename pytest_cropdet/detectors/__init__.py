@@ -10,6 +10,7 @@ from pytest_cropdet.detectors.answer_readings import (
     rounding_hint,
     worth,
 )
+from pytest_cropdet.detectors.cores import workers_note
 from pytest_cropdet.detectors.description import NO_ANCHORS, Description, alternatives, change_convention
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle, describe
 from pytest_cropdet.detectors.libraries import as_detector
@@ -51,5 +52,6 @@ __all__ = [
     "read_anchors",
     "rounding_hint",
     "suppress",
+    "workers_note",
     "worth",
 ]

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pytest_cropdet.data import Detections
 from pytest_cropdet.detectors.answers import read_answer
+from pytest_cropdet.detectors.cores import calls_on
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.frameworks import model_kind
 from pytest_cropdet.detectors.libraries import Source
@@ -25,7 +26,10 @@ __all__ = ["Adapter", "DetectorHandle", "Memory", "Profile", "as_handle", "finge
 
 
 class Adapter(Protocol):
-    """A runtime behind a handle. ``prepare`` may run in other threads, ``detect`` never does."""
+    """A runtime behind a handle. ``prepare`` may run in other threads.
+
+    ``detect`` never does, but for kinds whose calls may run at once (``threads_per_call`` in ``cores.py``).
+    """
 
     batch: int
     fixed_input: bool
@@ -99,12 +103,24 @@ class Profile:
 
 
 class DetectorHandle:
-    """A detector, loaded on its first call; it is a :class:`~pytest_cropdet.Detector`."""
+    """A detector, loaded on its first call; it is a :class:`~pytest_cropdet.Detector`.
+
+    ``threads``: what one call takes, where calls may run at once. ``workers``: the most calls at once; ``None`` for as
+    many as the cores allow.
+    """
 
     def __init__(
-        self, name: str, load: Callable[[], Adapter], description: Description, fingerprint: str | None = None
+        self,
+        name: str,
+        load: Callable[[], Adapter],
+        description: Description,
+        fingerprint: str | None = None,
+        threads: int | None = None,
     ) -> None:
         self.name = name
+        self.workers: int | None = None
+        self.threads = threads
+        self._busy_until = 0.0
         self._fingerprint = fingerprint
         self.seconds = 0.0
         self.images_sent = 0
@@ -196,19 +212,39 @@ class DetectorHandle:
 
     def detect(self, inputs: Sequence[PreparedImage], names: Sequence[str] = ()) -> list[Detections]:
         """Return the detections of one batch of prepared pictures; ``names`` is what an error calls them."""
+        begun = time.perf_counter()
+        try:
+            return self.answer(inputs, names)
+        finally:
+            self.count(begun, time.perf_counter(), len(inputs))
+
+    def count(self, begun: float, ended: float, images: int) -> None:
+        """Add a call to ``images_sent`` and ``seconds``: the time in which any call was running."""
+        self.seconds += max(0.0, ended - max(begun, self._busy_until))
+        self._busy_until = max(self._busy_until, ended)
+        self.images_sent += images
+
+    def calls_at_once(self) -> int:
+        """Return how many calls may run at once: 1 unless its kind allows more."""
+        return calls_on(self.threads, self.workers)
+
+    def reserve(self, calls: int) -> None:
+        """Load the model, and what else this many calls at once need."""
+        reserve = getattr(self.adapter, "reserve", None)
+        if reserve is not None:
+            reserve(calls)
+
+    def answer(self, inputs: Sequence[PreparedImage], names: Sequence[str] = ()) -> list[Detections]:
+        """Return what :meth:`detect` does, and count nothing; several threads may, as :meth:`calls_at_once` says."""
         adapter = self.adapter
         if len(inputs) > adapter.batch:
             raise DetectorError(f"{self.name} takes {adapter.batch} images a call, {len(inputs)} were to be sent")
-        start = time.perf_counter()
         try:
             found = adapter.detect(inputs)
         except CropdetError as error:
             raise type(error)(f"{self.name}, {_listed(names)}: {error}") from error
         except Exception as error:
             raise DetectorError(f"{self.name} failed on {_listed(names)}: {type(error).__name__}: {error}") from error
-        finally:
-            self.seconds += time.perf_counter() - start
-            self.images_sent += len(inputs)
         if len(found) != len(inputs):
             raise DetectorError(
                 f"{self.name} was given {len(inputs)} images ({_listed(names)}) and answered {len(found)}; "

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_cropdet.data import name_layout
 from pytest_cropdet.detectors.adapters import import_adapter
+from pytest_cropdet.detectors.cores import threads_per_call
 from pytest_cropdet.detectors.description import INPUT_FORMS, Description, read_labels
 from pytest_cropdet.detectors.foreign_models import foreign_advice
 from pytest_cropdet.detectors.frameworks import model_kind
@@ -130,7 +131,8 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
         adapter: Adapter = load_described(lambda known: module.load(path, known), description)
         return adapter
 
-    handle = DetectorHandle(f"{kind}:{path}", load, description, fingerprint)
+    threads = threads_per_call(kind, description)
+    handle = DetectorHandle(f"{kind}:{path}", load, description, fingerprint, threads)
     return handle
 
 

@@ -4,15 +4,20 @@ The batch is the unit. Its composition follows from the plan and the detector's 
 samples of equal input shape, then their crops, rank by rank. So the last digits of a detector, which depend on its
 batch, are the same in every run, and a crop that keeps everything gets exactly the answer of the whole image.
 
+Where several calls of the detector may run at once, batches go to as many threads. They stay those of the plan and come
+in its order, so nothing but the time depends on the number of threads.
+
 With a cache a batch that is known is not computed, and its pictures are not even decoded. A batch that another process
 is about to have is left for the end.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,6 +26,7 @@ from pytest_cropdet.detectors import DetectorHandle, PreparedImage
 from pytest_cropdet.errors import CropdetError, DataError
 from pytest_cropdet.geometry import Crop, Image
 from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.inference.worker_threads import run_in_order
 
 __all__ = ["Batch", "Batches", "Picture", "View", "chunks", "detect_all", "plain_batches"]
 
@@ -76,12 +82,32 @@ class Batch:
 
 @dataclass(slots=True)
 class _Task:
-    """A batch on its way: its key in the cache, and its answer or its prepared pictures, whichever there is."""
+    """A batch on its way: its key in the cache, and its answer, its images or its prepared pictures, as there are."""
 
     pictures: list[Picture]
     key: str | None
     answer: list[Detections] | None
-    prepared: list[PreparedImage]
+    images: Mapping[str, Image] = field(default_factory=dict)
+    prepared: list[PreparedImage] = field(default_factory=list)
+
+    @property
+    def labels(self) -> list[str]:
+        return [picture.label for picture in self.pictures]
+
+    def prepare(self, detector: DetectorHandle) -> None:
+        """Prepare its pictures, and let go of the images."""
+        shown = [each.of(self.images[each.sample]) for each in self.pictures]
+        self.prepared = [detector.adapter.prepare(each) for each in shown]
+        self.images = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of the detector in a thread: what it found, and when it ran."""
+
+    found: list[Detections]
+    begun: float
+    ended: float
 
 
 def chunks(detector: DetectorHandle, samples: Sequence[Sample]) -> list[list[Sample]]:
@@ -128,57 +154,146 @@ def detect_all(
     parts = chunks(detector, samples)
     by_id = {sample.id: sample for sample in samples}
 
-    def prepare(chunk: Sequence[Sample]) -> list[_Task]:
+    reading = threading.Lock()
+
+    def open_chunk(chunk: Sequence[Sample]) -> list[_Task]:
         tasks = []
         for pictures in split(chunk):
             shown = [(by_id[each.sample], each.crop, str(each.rendering or "")) for each in pictures]
             key = None if keys is None else keys.key(shown)
             answer = None if keys is None or key is None else keys.cache.get(key)
-            tasks.append(_Task(pictures, key, answer, []))
+            tasks.append(_Task(pictures, key, answer))
         if any(task.answer is None for task in tasks):
-            images = {sample.id: _read(sample) for sample in chunk}
+            images = {sample.id: _read(sample, reading) for sample in chunk}
             for task in tasks:
                 if task.answer is None:
-                    task.prepared = _prepared(detector, task.pictures, images)
+                    task.images = images
         return tasks
 
+    calls = detector.calls_at_once()
+    done = _one_by_one if calls == 1 else _at_once
     later: list[_Task] = []
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="cropdet-prepare") as pool:
+    for task, answer in done(detector, parts, open_chunk, keys, calls):
+        if answer is None:
+            task.prepared, task.images = [], {}
+            later.append(task)
+        else:
+            yield Batch(tuple(task.pictures), tuple(answer))
+    for task in later:
+        yield Batch(tuple(task.pictures), tuple(_await(detector, task, keys, by_id)))
+
+
+_Done = Iterator[tuple[_Task, list[Detections] | None]]  # None: another process is about to have the answer
+
+
+def _one_by_one(
+    detector: DetectorHandle,
+    parts: Sequence[Sequence[Sample]],
+    open_chunk: Callable[[Sequence[Sample]], list[_Task]],
+    keys: BatchKeys | None,
+    calls: int,
+) -> _Done:
+    """Yield tasks with their answers: the detector runs in this thread, and another one prepares the next chunk."""
+
+    def prepare(chunk: Sequence[Sample]) -> list[_Task]:
+        tasks = open_chunk(chunk)
+        for task in tasks:
+            if task.answer is None:
+                task.prepare(detector)
+        return tasks
+
+    with ThreadPoolExecutor(max_workers=calls, thread_name_prefix="cropdet-prepare") as pool:
         ahead = [pool.submit(prepare, part) for part in parts[:1]]
         for place in range(len(parts)):
             tasks = ahead.pop().result()
             ahead.extend(pool.submit(prepare, part) for part in parts[place + 1 : place + 2])
             for task in tasks:
-                answer = _answer(detector, task, keys)
-                if answer is None:
-                    task.prepared = []
-                    later.append(task)
-                else:
-                    yield Batch(tuple(task.pictures), tuple(answer))
-    for task in later:
-        yield Batch(tuple(task.pictures), tuple(_await(detector, task, keys, by_id)))
+                yield task, _answer(detector, task, keys)
+
+
+def _at_once(
+    detector: DetectorHandle,
+    parts: Sequence[Sequence[Sample]],
+    open_chunk: Callable[[Sequence[Sample]], list[_Task]],
+    keys: BatchKeys | None,
+    calls: int,
+) -> _Done:
+    """Yield tasks with their answers, in order: threads decode, prepare and call the detector.
+
+    Claims, counts and what the cache is given are this thread's affair.
+    """
+    running = 0
+
+    def begin(task: _Task) -> Callable[[], _Call] | None:
+        nonlocal running
+        if not _is_ours(task, keys):
+            return None
+        running += 1
+        try:
+            detector.reserve(min(calls, running))
+        except BaseException:
+            _release(task, keys)
+            raise
+        return lambda: call(task)
+
+    def call(task: _Task) -> _Call:
+        task.prepare(detector)
+        begun = time.perf_counter()
+        found = detector.answer(task.prepared, task.labels)
+        task.prepared = []
+        return _Call(found, begun, time.perf_counter())
+
+    def finish(task: _Task, result: _Call | None) -> None:
+        """Count and keep what a call found; without a result give up the claim."""
+        nonlocal running
+        running -= 1
+        if result is None:
+            _release(task, keys)
+        else:
+            detector.count(result.begun, result.ended, len(task.pictures))
+            _keep(task, keys, result.found)
+
+    for task, result in run_in_order(parts, open_chunk, begin, finish, calls):
+        if result is not None:
+            finish(task, result)
+        yield task, task.answer if result is None else result.found
 
 
 def _answer(detector: DetectorHandle, task: _Task, keys: BatchKeys | None) -> list[Detections] | None:
     """Return the answer of a batch, known or computed now; ``None`` if another process is about to have it."""
-    if task.answer is not None:
+    if not _is_ours(task, keys):
         return task.answer
-    labels = [picture.label for picture in task.pictures]
-    if keys is None or task.key is None:
-        return detector.detect(task.prepared, labels)
-    if not keys.cache.claim(task.key):
-        return None
-    known = keys.cache.get(task.key)  # another process may have finished since the pictures were prepared
-    if known is not None:
-        keys.cache.release(task.key)
-        return known
     try:
-        found = detector.detect(task.prepared, labels)
+        found = detector.detect(task.prepared, task.labels)
     except BaseException:
-        keys.cache.release(task.key)
+        _release(task, keys)
         raise
-    keys.cache.put(task.key, found)
+    _keep(task, keys, found)
     return found
+
+
+def _is_ours(task: _Task, keys: BatchKeys | None) -> bool:
+    """Return whether a batch is to be computed here: it is unknown, and no other process is about to have it."""
+    if task.answer is not None:
+        return False
+    if keys is None or task.key is None:
+        return True
+    if not keys.cache.claim(task.key):
+        return False
+    task.answer = keys.cache.get(task.key)  # another process may have finished since it was looked up
+    if task.answer is not None:
+        _release(task, keys)
+    return task.answer is None
+
+
+def _keep(task: _Task, keys: BatchKeys | None, found: list[Detections]) -> None:
+    if keys is not None and task.key is not None:
+        keys.cache.put(task.key, found)
+
+
+def _release(task: _Task, keys: BatchKeys | None) -> None:
+    if keys is not None and task.key is not None:
+        keys.cache.release(task.key)
 
 
 def _await(
@@ -190,24 +305,22 @@ def _await(
         if known is not None:
             return known
         if keys is None or task.key is None or keys.cache.claim(task.key):
-            images = {each.sample: _read(samples[each.sample]) for each in task.pictures}
-            task.prepared = _prepared(detector, task.pictures, images)
+            task.images = {each.sample: _read(samples[each.sample]) for each in task.pictures}
+            task.prepare(detector)
             answer = _answer(detector, task, keys)
             if answer is not None:
                 return answer
         time.sleep(BATCH_WAIT)
 
 
-def _prepared(
-    detector: DetectorHandle, pictures: Sequence[Picture], images: Mapping[str, Image]
-) -> list[PreparedImage]:
-    return [detector.adapter.prepare(each.of(images[each.sample])) for each in pictures]
+def _read(sample: Sample, reading: AbstractContextManager[Any] | None = None) -> Image:
+    """Return a sample's pixels; a data set of the user's own that fails, or answers with another picture, is named.
 
-
-def _read(sample: Sample) -> Image:
-    """Return a sample's pixels; a data set of the user's own that fails, or answers with another picture, is named."""
+    ``reading``: taken for images that are no files, because what reads them may be no affair of several threads.
+    """
     try:
-        image = sample.image()
+        with nullcontext() if reading is None or sample.path is not None else reading:
+            image = sample.image()
     except CropdetError:
         raise
     except Exception as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pytest_cropdet.data import Detections, Sample
-from pytest_cropdet.detectors import DetectorHandle
+from pytest_cropdet.detectors import DetectorHandle, workers_note
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference.batches import Batches, Picture, detect_all
 from pytest_cropdet.inference.cache_keys import BatchKeys
@@ -70,7 +70,9 @@ class Meter:
 
     def start(self, images: int, crops: int, *, paired_by: str | None = None, note: str | None = None) -> Started:
         """Return the event that stands before the first call."""
-        return Started(images, crops, self.calls, self.task, paired_by=paired_by, note=note)
+        fewer = workers_note(self.handle.threads, self.handle.workers) if self.task in ("run", "benchmark") else None
+        notes = "; ".join(each for each in (note, fewer) if each is not None) or None
+        return Started(images, crops, self.calls, self.task, paired_by=paired_by, note=notes)
 
     def detect(
         self, samples: Sequence[Sample], windows: Mapping[str, Sequence[Crop]], batches: Batches | None = None

@@ -29,7 +29,7 @@ from pytest_cropdet.plugin.configuration import (
     spec_of,
 )
 from pytest_cropdet.plugin.progress import Progress
-from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, warnings_stay_warnings
+from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, warnings_stay_warnings, workers_of
 from pytest_cropdet.plugin.run_records import keep, leave_record
 from pytest_cropdet.plugin.stash import current_item, kept_runs
 from pytest_cropdet.report import (
@@ -55,6 +55,8 @@ class Cropdet:
     def __init__(self, config: pytest.Config, detector: Any, dataset: Dataset) -> None:
         self._config = config
         self.detector = None if detector is None else as_handle(detector)
+        if self.detector is not None and self.detector.workers is None:
+            self.detector.workers = workers_of(config)
         self.dataset: Dataset = as_dataset(dataset)
         if setting(config, "strict_data"):
             or_fail(refuse_warnings, self.dataset)

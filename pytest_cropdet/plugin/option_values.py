@@ -148,11 +148,30 @@ def read(each: Option, value: Any) -> Any:
         return parse_limits(value, each.name)
     if each.name == "checks":
         return parse_checks(value)
+    if each.name == "workers":
+        return parse_workers(value)
     if each.name in ("alias", "group"):
         name_lists(f"cropdet_{each.name}", [value] if isinstance(value, str) else value)
     found = words(value) if each.commas else value
     each.check(found)
     return found
+
+
+def parse_workers(text: str) -> int | None:
+    """Return the number that ``--cropdet-workers`` says, ``None`` for ``auto``; ``SpecError`` for anything else.
+
+    >>> parse_workers("auto"), parse_workers("2")
+    (None, 2)
+    """
+    if str(text) == "auto":
+        return None
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise SpecError(f"cropdet_workers must be auto, or a number of 1 or more, not {text!r}")
+    return number
 
 
 def parse_description(values: Sequence[str], model: str, models: Sequence[str]) -> dict[str, str]:

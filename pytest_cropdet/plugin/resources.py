@@ -13,6 +13,8 @@ from pytest_cropdet.detectors import DetectorHandle, OpenConventionsError, load_
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.inference import BatchKeys, Cache
 from pytest_cropdet.plugin.configuration import WITHOUT_TRUTH, Chosen, choices, folder_of, missing, setting
+from pytest_cropdet.plugin.option_values import read
+from pytest_cropdet.plugin.options import option
 
 __all__ = [
     "cache_of",
@@ -24,6 +26,7 @@ __all__ = [
     "open_old_model",
     "or_fail",
     "warnings_stay_warnings",
+    "workers_of",
 ]
 
 T = TypeVar("T")
@@ -81,6 +84,7 @@ def _open(config: pytest.Config, chosen: Chosen) -> DetectorHandle:
     """Return a detector, loaded unless the cache knows all of it."""
     with warnings_stay_warnings():
         detector = load_detector(chosen.spec, **dict(chosen.said))
+        detector.workers = workers_of(config)
         keys = BatchKeys.of(cache_of(config), detector)
         if keys is None or not keys.recall_profile(detector):
             _load(config, chosen, detector)
@@ -102,6 +106,12 @@ def _load(config: pytest.Config, chosen: Chosen, detector: DetectorHandle) -> No
         except CropdetError:
             raise error from None
         raise measure_open(chosen.spec, dict(chosen.said), error, dataset, cache_of(config)) from error
+
+
+def workers_of(config: pytest.Config) -> int | None:
+    """Return how many calls of a detector may run at once, ``None`` for as many as the cores allow."""
+    found: int | None = read(option("workers"), setting(config, "workers"))
+    return found
 
 
 def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:

@@ -518,13 +518,13 @@ def test_preparing_leaves_the_interpreter_alone_and_threads_do_not_disturb_one_a
     adapter: Any = detector.adapter
     images = [paint((40 + 7 * k, 90 - 3 * k))[0] for k in range(24)]
     wanted = [adapter.prepare(image) for image in images]
-    interpreter, adapter._interpreter = adapter._interpreter, None
+    idle, adapter._idle = adapter._idle, None
     with ThreadPoolExecutor(8) as pool:
         prepared = list(pool.map(adapter.prepare, images))
     for one, other in zip(wanted, prepared, strict=True):
         assert np.array_equal(one.pixels, other.pixels)
         assert one.frame == other.frame
-    adapter._interpreter = interpreter
+    adapter._idle = idle
     assert len(detector([images[0]])[0]) == 2
 
 

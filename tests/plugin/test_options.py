@@ -30,6 +30,7 @@ VALUES = {
     "seed": (12, 11, 0),
     "fill": ("gray", "blur", "mean"),
     "checks": ("gate", "search", "gate,invariants"),
+    "workers": ("1", "2", "auto"),
     "cache": ("off", "cli_model", "ini_model"),
     "dir": ("marker_data", "cli_data", "ini_data"),
     "plan": ("marker_labels.txt", "cli_labels.txt", "ini_labels.txt"),

@@ -8,6 +8,8 @@ Detection API apply: stretched images, normalised boxes.
 
 import importlib.util
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,8 @@ def load(path: Path, description: Description) -> "TFLiteAdapter":
     for runtime in _runtimes():
         with quiet():
             try:
-                return TFLiteAdapter(runtime()(model_path=str(path), **threads), description, labels, file)
+                another = partial(runtime(), model_path=str(path), **threads)
+                return TFLiteAdapter(another(), description, labels, file, another)
             except DetectorError as error:
                 raise DetectorError(f"{path}: {error}") from error
             except Exception as error:
@@ -94,8 +97,19 @@ def _tensorflow_interpreter() -> Any:
     return import_tensorflow().lite.Interpreter
 
 
+@dataclass(slots=True)
+class _Idle:
+    """An interpreter that no call has, and the shape of its input where that was set."""
+
+    interpreter: Any
+    shape: tuple[int, ...] = ()
+
+
 class TFLiteAdapter:
-    """A TFLite file in an interpreter, which only ``detect`` calls."""
+    """A TFLite file in interpreters, which only ``detect`` calls: one for each call at once.
+
+    ``another``: what makes one more interpreter of the same file, with as many threads.
+    """
 
     def __init__(
         self,
@@ -103,8 +117,10 @@ class TFLiteAdapter:
         description: Description,
         labels: Labels | None = None,
         file: TFLiteFile | None = None,
+        another: Callable[[], Any] | None = None,
     ) -> None:
-        self._interpreter = interpreter
+        self._another = another
+        self._interpreters = 1
         export = None if file is None else read_export(file.path)
         given = _with_export(description, export)
         normalization = None if file is None else file.metadata.normalization
@@ -114,9 +130,9 @@ class TFLiteAdapter:
         self.fixed_input = self._input.height > 0
         self._outputs = [(int(each["index"]), Quantization.of(each)) for each in interpreter.get_output_details()]
         graph = read_graph(interpreter, file)
-        self._shape: tuple[int, ...] = ()
         if not self._input.resizable:
             interpreter.allocate_tensors()
+        self._idle = [_Idle(interpreter)]
         size = self._size(file)
         answer = self._warm_up(size)
         graph = graph.shaped([tensor.shape for tensor in answer])
@@ -173,13 +189,39 @@ class TFLiteAdapter:
     def _call(self, pixels: list[NDArray[Any]]) -> list[NDArray[Any]]:
         filling = [np.zeros_like(pixels[0])] * (self._input.batch - len(pixels))
         images = np.stack([*pixels, *filling])
-        if self._input.resizable and images.shape != self._shape:
-            self._interpreter.resize_tensor_input(self._input.index, images.shape)
-            self._interpreter.allocate_tensors()
-            self._shape = images.shape
-        self._interpreter.set_tensor(self._input.index, images)
-        self._interpreter.invoke()
-        return [quantization.real(self._interpreter.get_tensor(index)) for index, quantization in self._outputs]
+        mine = self._take()
+        try:
+            if self._input.resizable and images.shape != mine.shape:
+                mine.interpreter.resize_tensor_input(self._input.index, images.shape)
+                mine.interpreter.allocate_tensors()
+                mine.shape = images.shape
+            mine.interpreter.set_tensor(self._input.index, images)
+            mine.interpreter.invoke()
+            return [quantization.real(mine.interpreter.get_tensor(index)) for index, quantization in self._outputs]
+        finally:
+            self._idle.append(mine)
+
+    def reserve(self, calls: int) -> None:
+        """Make interpreters until there is one for each of ``calls`` at once."""
+        while self._interpreters < calls and self._another is not None:
+            with quiet():
+                self._idle.append(self._one_more(self._another))
+
+    def _take(self) -> _Idle:
+        """Return an interpreter that no other call has; the one that was used last comes first."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            if self._another is None:
+                raise DetectorError("its only interpreter is in another call") from None
+            return self._one_more(self._another)
+
+    def _one_more(self, another: Callable[[], Any]) -> _Idle:
+        interpreter = another()
+        self._interpreters += 1
+        if not self._input.resizable:
+            interpreter.allocate_tensors()
+        return _Idle(interpreter)
 
     def _read(self, found: Found, frame: Frame) -> Detections:
         boxes = found.boxes
