@@ -64,7 +64,9 @@ def write_history(config: pytest.Config, gates: Sequence[Mapping[str, Any]]) -> 
 
 def _stamp_of(config: pytest.Config, history: Path) -> _Stamp:
     said_time, said_commit = setting(config, "history_time"), setting(config, "history_commit")
-    found = _git(config.rootpath, "log", "-1", "--no-show-signature", "--format=%H %cI")
+    found = None
+    if said_time is None or said_commit is None:
+        found = _git(config.rootpath, "log", "-1", "--no-show-signature", "--format=%H %cI")
     commit, _, committed = (found or "").strip().partition(" ")
     dirty = _is_dirty(config.rootpath, history) if commit and said_commit is None else None
     if said_time is not None:
