@@ -1,17 +1,24 @@
 """COCO JSON: images, boxes, masks, crowds. Everything is checked when a set is opened, except pixels."""
 
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.data.archives import ARCHIVE_ENDINGS
 from pytest_cropdet.data.coco_json import CocoEntries, read_tables
 from pytest_cropdet.data.coco_truth import AnnotatedObjects, DataErrors, read_objects
 from pytest_cropdet.data.data_warnings import DataWarnings
-from pytest_cropdet.data.images import Note, read_image
+from pytest_cropdet.data.image_files import files_ending
+from pytest_cropdet.data.image_stores import StoredImages, open_store
+from pytest_cropdet.data.images import Note, decode_image, read_image
 from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import refuse_special
@@ -21,53 +28,94 @@ __all__ = ["Annotations", "CocoDataset", "read_annotations"]
 
 
 class CocoDataset:
-    """A data set read from a COCO JSON file; ``warnings`` counts what is odd in it and in images decoded so far."""
+    """A data set read from a COCO JSON file; ``warnings`` counts what is odd in it and in images decoded so far.
+
+    Images and objects are columns; a sample with its ground truth is made when it is taken.
+    """
 
     layout = "COCO JSON"
 
     def __init__(
-        self,
-        name: str,
-        categories: Mapping[int, str],
-        samples: list[Sample],
-        path: Path,
-        found: DataWarnings | None = None,
+        self, tables: CocoEntries, objects: AnnotatedObjects, files: "_ImageFiles", found: DataWarnings
     ) -> None:
-        self.name = name
-        self.categories = categories
-        self.path = path
-        self.warnings = DataWarnings() if found is None else found
-        self._samples = samples
+        self.path, self.name = tables.path, str(tables.path)
+        self.categories: Mapping[int, str] = tables.categories
+        self.warnings = found
+        self.kept: object = None  # what must stay as long as the data set
+        entries = tables.images.values()
+        self._names = [entry.file_name for entry in entries]
+        self._sizes = [(entry.width, entry.height) for entry in entries]
+        self._files = files
+        federated = any(entry.checked is not None for entry in entries)
+        self._checked = [(entry.checked, entry.partly) for entry in entries] if federated else None
+        image = _places(tables, objects)
+        order = np.argsort(image, kind="stable")  # objects in the order of the file
+        self._objects = objects.take(order)
+        self._alive: WeakValueDictionary[int, Sample] = WeakValueDictionary()  # a sample in use is not made again
+        self._starts = np.searchsorted(image[order], np.arange(len(self._names) + 1))
 
     @classmethod
-    def open(cls, path: Path, images: Path | None = None, errors: DataErrors = "fail") -> "CocoDataset":
+    def open(
+        cls,
+        path: Path,
+        images: Path | None = None,
+        errors: DataErrors = "fail",
+        store: StoredImages | None = None,
+    ) -> "CocoDataset":
         """Read and check ``path``; pictures lie in ``images``, or beside the JSON, or in ``images/`` there.
 
-        ``errors``: "clip" clips boxes that stick out of their image.
+        ``errors``: "clip" clips boxes that stick out of their image. ``store``: has the images that
+        are no files of this disk.
         """
         tables, found = read_tables(path), DataWarnings()
-        truths = _truths(tables, read_objects(tables, found, errors))
-        files = _image_files(path, images, [entry.file_name for entry in tables.images.values()])
-        samples = []
-        for place, (image_id, entry) in enumerate(tables.images.items()):
-            file = files[entry.file_name]
-            note = partial(found.note, place, f"image {entry.file_name}")
-            read = partial(_read_checked, file, (entry.width, entry.height), note)
-            truth, checked = truths[image_id], entry.checked
-            if checked is not None:
-                checked |= frozenset(truth.categories.tolist()) - entry.partly
-            samples.append(Sample(entry.file_name, entry.width, entry.height, truth, read, file, checked))
+        objects = read_objects(tables, found, errors)
+        files = _image_files(path, images, [entry.file_name for entry in tables.images.values()], store)
         found.warn(str(path), stacklevel=5)
-        return cls(str(path), tables.categories, samples, path, found)
+        return cls(tables, objects, files, found)
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._names)
 
     def __getitem__(self, index: int) -> Sample:
-        return self._samples[index]
+        row = range(len(self))[index]
+        sample = self._alive.get(row)
+        if sample is None:
+            sample = self._alive[row] = self._sample(row)
+        return sample
+
+    def _sample(self, row: int) -> Sample:
+        name, size, store, file = self._names[row], self._sizes[row], self._files.store, self._files.paths[row]
+        note = partial(self.warnings.note, row, f"image {name}")
+        truth, checked = self._truth(row), None
+        if self._checked is not None:
+            checked, partly = self._checked[row]
+            checked = None if checked is None else checked | (frozenset(truth.categories.tolist()) - partly)
+        if store is None:
+            path = Path(file)
+            return Sample(name, *size, truth, partial(_read_checked, path, size, note), path, checked)
+        read = partial(_read_stored, store, file, size, note)
+        return Sample(name, *size, truth, read, checked=checked, content=store.content(file))
 
     def __iter__(self) -> Iterator[Sample]:
-        return iter(self._samples)
+        return (self[row] for row in range(len(self)))
+
+    def _truth(self, row: int) -> GroundTruth:
+        own = slice(self._starts[row], self._starts[row + 1])
+        objects = self._objects
+        return GroundTruth(
+            boxes=objects.boxes[own],
+            categories=objects.category[own],
+            ids=objects.ids[own],
+            crowd=objects.crowd[own],
+            areas=objects.areas[own],
+            masks=objects.masks[own],
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_alive": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _alive=WeakValueDictionary())
 
     def __repr__(self) -> str:
         return f"CocoDataset({self.name!r}, {len(self)} images, {len(self.categories)} categories)"
@@ -113,41 +161,70 @@ def read_annotations(path: Path) -> Annotations:
     )
 
 
-def _truths(tables: CocoEntries, objects: AnnotatedObjects) -> dict[int, GroundTruth]:
-    """Return the ground truth of each image, objects in the order of the file."""
-    rows: dict[int, list[int]] = {image_id: [] for image_id in tables.images}
-    for row, image_id in enumerate(objects.image.tolist()):
-        rows[image_id].append(row)
-    return {
-        image_id: GroundTruth(
-            boxes=objects.boxes[own].reshape(-1, 4),
-            categories=objects.category[own],
-            ids=objects.ids[own],
-            crowd=objects.crowd[own],
-            areas=objects.areas[own],
-            masks=tuple(objects.masks[row] for row in own),
-        )
-        for image_id, own in ((key, np.array(each, dtype=np.int64)) for key, each in rows.items())
-    }
+def _places(tables: CocoEntries, objects: AnnotatedObjects) -> NDArray[np.int64]:
+    """Return for each object the place of its image."""
+    ids = np.fromiter(tables.images, dtype=np.int64, count=len(tables.images))
+    order = np.argsort(ids)
+    return np.asarray(order[np.searchsorted(ids, objects.image, sorter=order)])
 
 
-def _image_files(path: Path, images: Path | None, names: list[str]) -> dict[str, Path]:
-    """Return the file of each image by its name, all in one folder."""
-    folders = _folders_of(path) if images is None else [images]
-    best: tuple[Path, list[str]] | None = None
-    for folder in folders:
-        files = {name: _file(folder, name) for name in names}
-        missing = [name for name, file in files.items() if file is None]
+@dataclass(frozen=True, slots=True)
+class _ImageFiles:
+    """The path of each image; ``store`` has them, where they are no files of this disk."""
+
+    paths: list[str]
+    store: StoredImages | None = None
+
+
+def _image_files(path: Path, images: Path | None, names: list[str], store: StoredImages | None) -> _ImageFiles:
+    """Return the file of each image, all in one folder, or in one archive."""
+    best: tuple[str, list[str]] | None = None
+    sought = []
+    for folder, its_store in _image_places(path, images, store):
+        where = str(folder) if its_store is None else its_store.shown(folder / "_").removesuffix("/_")
+        find = _file if its_store is None else partial(_stored_file, its_store)
+        sought.append(where)
+        files = [find(folder, name) for name in names]
+        missing = [name for name, file in zip(names, files, strict=True) if file is None]
         if not missing:
-            return {name: file for name, file in files.items() if file is not None}
-        if images is not None or len(missing) < len(names if best is None else best[1]):
-            best = folder, missing
+            return _ImageFiles([file for file in files if file is not None], its_store)
+        named = images is not None and best is None
+        if named or len(missing) < len(names if best is None else best[1]):
+            best = where, missing
     if best is not None:
-        folder, missing = best
+        where, missing = best
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise DataError(f"{path}: missing in {folder}: {', '.join(missing[:3])}{more} (of {len(names)} images)")
-    sought = " or ".join(map(str, folders[:2]))
-    raise DataError(f"{path}: no picture found in {sought} (sought {names[0]}); name the folder: --cropdet-images DIR")
+        raise DataError(f"{path}: missing in {where}: {', '.join(missing[:3])}{more} (of {len(names)} images)")
+    places = " or ".join(sought[:2])
+    raise DataError(f"{path}: no picture found in {places} (sought {names[0]}); name the folder: --cropdet-images DIR")
+
+
+def _image_places(
+    path: Path, images: Path | None, store: StoredImages | None
+) -> Iterator[tuple[Path, StoredImages | None]]:
+    """Yield where the images may be: what is named, else folders near the JSON, then archives."""
+    if images is not None:
+        for folder in [images] if store is None else dict.fromkeys((images, store.root)):
+            yield folder, store
+        return
+    for folder in _folders_of(path):
+        if store is None or not store.source.lists or folder.is_dir():
+            yield folder, store
+    if store is None:
+        for archive in _archives_of(path):
+            inside = open_store(archive)
+            for folder in dict.fromkeys((inside.top, inside.root)):
+                yield folder, inside
+
+
+def _archives_of(path: Path) -> list[Path]:
+    """Return the archives near a JSON that are called as folders of its images are: ``images.zip``, ``val2017.tar``."""
+    stems = {"images", "data", path.stem.lower(), path.stem.lower().rpartition("instances_")[2]}
+    above = [path.parent.parent] if path.parent.name.lower() == "annotations" else []
+    found = []
+    for folder in (path.parent, *above):
+        found += [each for each in files_ending(folder, ARCHIVE_ENDINGS) if each.name.lower().split(".")[0] in stems]
+    return found
 
 
 def _folders_of(path: Path) -> list[Path]:
@@ -164,19 +241,30 @@ def _folders_of(path: Path) -> list[Path]:
     return [folder for place, folder in enumerate(folders) if place < 2 or folder.is_dir()]
 
 
-def _file(folder: Path, name: str) -> Path | None:
+def _file(folder: Path, name: str) -> str | None:
     """Return the file called ``name``; where there is none, the one that its backslashes lead to as separators."""
-    for each in dict.fromkeys((name, name.replace("\\", "/"))):
-        file = folder / each
+    for each in (name,) if "\\" not in name else (name, name.replace("\\", "/")):
+        file = os.path.join(folder, each)  # noqa: PTH118  (of a hundred thousand files)
         try:
-            known = file.exists() and not file.is_dir()
-        except (OSError, ValueError):  # a name that no file can have
+            mode = os.stat(file).st_mode  # noqa: PTH116
+        except (OSError, ValueError):  # none, or a name that no file can have
             continue
-        if known:
-            refuse_special(file, "the image")
-            return file
+        if stat.S_ISDIR(mode):
+            continue
+        if not stat.S_ISREG(mode):
+            refuse_special(Path(file), "the image")
+        return str(Path(file)) if "//" in file or "/." in file else file
     return None
+
+
+def _stored_file(store: StoredImages, folder: Path, name: str) -> str | None:
+    """Return the path of an image in a store by its name, with slashes or backslashes."""
+    return next((str(folder / each) for each in (name, name.replace("\\", "/")) if store.exists(folder / each)), None)
 
 
 def _read_checked(path: Path, size: tuple[int, int], note: Note) -> Image:
     return read_image(path, size, note)
+
+
+def _read_stored(store: StoredImages, path: str, size: tuple[int, int], note: Note) -> Image:
+    return decode_image(store(path), store.shown(path), size, note)

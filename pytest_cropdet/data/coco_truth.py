@@ -45,6 +45,11 @@ class AnnotatedObjects:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def take(self, order: NDArray[np.int64]) -> "AnnotatedObjects":
+        """Return the objects in another order."""
+        columns = {name: getattr(self, name)[order] for name in self.__slots__ if name != "masks"}
+        return AnnotatedObjects(**columns, masks=tuple(self.masks[row] for row in order.tolist()))
+
 
 def read_objects(
     tables: CocoEntries, found: DataWarnings, errors: DataErrors = "fail", *, boxes_only: bool = False

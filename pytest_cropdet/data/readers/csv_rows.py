@@ -6,13 +6,14 @@ Coordinates are taken as they are: edges in pixels, from the left and top of the
 import csv
 import io
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_cropdet.data.category_files import CategoryIds, decode_text, read_category_file
 from pytest_cropdet.data.coco_truth import DataErrors
 from pytest_cropdet.data.image_files import IMAGE_ENDINGS, files_ending, image_size, leads_out, list_names
+from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import refuse_special
@@ -65,27 +66,39 @@ class CsvLayout:
         """The name of the format."""
         return f"CSV, {self.path.name}{'' if self.classes is None else f' with {self.classes.name}'}"
 
-    def read(self, images: Path | None, errors: DataErrors, labels: CategoryIds | None) -> TableDataset:
+    def read(
+        self,
+        images: Path | None,
+        errors: DataErrors,
+        labels: CategoryIds | None,
+        store: StoredImages | None = None,
+    ) -> TableDataset:
         """Read every row and return the data set."""
         if labels is None and self.classes is not None:
             labels = read_category_file(self.classes)
         rows, columns = _table(self.path)
         folders = [self.path.parent, self.path.parent / "images"] if images is None else [images]
+        if images is not None and store is not None:
+            folders = list(dict.fromkeys((images, store.root)))
         table = TruthTable(self.path, "row")
-        reader = _Rows(table, columns, folders)
+        reader = _Rows(table, columns, folders, store)
         for number, row in rows:
             reader.read(number, row)
         reader.refuse_missing()
         table.refuse_normalised()
         categories = table.settle_names(labels)
-        return table.dataset(self.layout, categories, errors, named_only=labels is None)
+        return table.dataset(self.layout, categories, errors, fetch=store, named_only=labels is None)
 
 
 class _Rows:
     """Reads rows into images and objects; the file of an image is sought once."""
 
-    def __init__(self, table: TruthTable, columns: dict[str, int], folders: Sequence[Path]) -> None:
-        self.table, self.folders = table, folders
+    def __init__(
+        self, table: TruthTable, columns: dict[str, int], folders: Sequence[Path], store: StoredImages | None
+    ) -> None:
+        self.table, self.folders, self.store = table, folders, store
+        self._there: Callable[[Path], bool] = _there if store is None else store.exists
+        self._measured: Callable[[Path], tuple[int, int]] = image_size if store is None else store.size
         self.missing: dict[str, None] = {}
         self._images: dict[str, int] = {}
         self._sides: dict[int, tuple[str, str]] = {}
@@ -133,7 +146,7 @@ class _Rows:
             if file is None:
                 self.missing[name] = None
                 return None
-            image = self._images[name] = self.table.add_image(name, size or image_size(file), str(file))
+            image = self._images[name] = self.table.add_image(name, size or self._measured(file), str(file))
             self._sides[image] = sides
         known = (self.table.sizes[2 * image], self.table.sizes[2 * image + 1])
         if size is not None and size != known:
@@ -147,9 +160,12 @@ class _Rows:
         if self.missing:
             every = len(self.missing) + len(self._images)
             raise DataError(
-                f"{self.table.path}: missing in {' and '.join(map(str, self.folders))}: {list_names(self.missing)} (of "
+                f"{self.table.path}: missing in {self._sought()}: {list_names(self.missing)} (of "
                 f"{every:,} images); name the folder: --cropdet-images DIR"
             )
+
+    def _sought(self) -> str:
+        return " and ".join(map(str, self.folders)) if self.store is None else self.store.source.shown
 
     def _size(self, texts: tuple[str, str], number: int) -> tuple[int, int] | None:
         if not any(texts) or texts == ("0", "0"):
@@ -163,7 +179,7 @@ class _Rows:
 
     def _file(self, name: str, number: int) -> Path | None:
         plain = name.replace("\\", "/")
-        if Path(plain).is_absolute() and _there(Path(plain)):
+        if Path(plain).is_absolute() and self._there(Path(plain)):
             return Path(plain)
         if leads_out(plain) and not Path(plain).is_absolute():
             raise DataError(f"{self.table.path}: row {number}: {name[:60]!r} leads out of the folder")
@@ -171,11 +187,11 @@ class _Rows:
             return None
         for folder in self.folders:
             for each in dict.fromkeys((name, plain)):
-                if _there(folder / each):
+                if self._there(folder / each):
                     return folder / each
             if "." not in Path(plain).name:
                 for ending in IMAGE_ENDINGS:
-                    if _there(folder / f"{plain}{ending}"):
+                    if self._there(folder / f"{plain}{ending}"):
                         return folder / f"{plain}{ending}"
         return None
 
