@@ -72,12 +72,21 @@ def open_store(path: str | Path) -> "StoredImages":
     return StoredImages(open_source(text), Path(text))
 
 
+def is_archive_url(url: str) -> bool:
+    """Return whether a URL is that of an archive; in one that begins with zip:// or tar://, fsspec opens it.
+
+    >>> is_archive_url("s3://bucket/a.zip"), is_archive_url("zip://set::s3://bucket/a.zip")
+    (True, False)
+    """
+    return is_archive_name(url.partition("?")[0]) and not url.startswith(("zip://", "tar://"))
+
+
 def open_source(text: str) -> "Source":
     """Return the files of an archive, or at a URL."""
     if not is_url(text):
         return open_archive(text)
     files = RemoteFiles(text)
-    if is_archive_name(text.partition("?")[0]):
+    if is_archive_url(text):
         return open_archive(files.shown, files.opener())
     return files
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pytest_cropdet.data.archives import is_archive_name
 from pytest_cropdet.data.image_files import IMAGE_ENDINGS
-from pytest_cropdet.data.image_stores import Source, StoredImages, open_source, top_of
+from pytest_cropdet.data.image_stores import Source, StoredImages, is_archive_url, open_source, top_of
 from pytest_cropdet.data.remote import RemoteFiles
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import is_url, shown_url
@@ -37,7 +37,7 @@ class StagedSet:
         self.root = Path(tempfile.mkdtemp(prefix="cropdet-"))
         weakref.finalize(self, _remove, str(self.root), os.getpid())
         self.images = StoredImages(source, self.root)
-        names = source.names() if source.lists else [inner]
+        names = source.names() if source.lists or not inner else [inner]
         is_file = inner in source if source.lists else True
         is_pattern = any(letter in inner for letter in "*?[") and not is_file
         wanted = _annotations(names, inner) if is_file or is_pattern else names
@@ -112,7 +112,7 @@ def stage_set(path: str | Path) -> StagedSet | None:
         inside = inside_archive(text)
         return None if inside is None else StagedSet(open_source(inside[0]), text, inside[1])
     shown = shown_url(text)
-    if is_archive_name(text.partition("?")[0]):
+    if is_archive_url(text):
         return StagedSet(open_source(text), shown, "")
     head, _, name = text.partition("?")[0].rpartition("/")
     is_pattern = any(letter in name for letter in "*[")
