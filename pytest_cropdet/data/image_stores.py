@@ -24,7 +24,7 @@ _HEAD = 1 << 16  # bytes in which nearly every file says its size
 _KEPT = 32 << 20  # bytes of images that were read last; most are hashed first, and decoded next
 
 
-class Source(Protocol):
+class FileSource(Protocol):
     """Files by their names, in an archive or at a URL, as ``shown`` says.
 
     ``lists``: whether it can say which files there are. ``packed``: how many bytes an archive has.
@@ -81,7 +81,7 @@ def is_archive_url(url: str) -> bool:
     return is_archive_name(url.partition("?")[0]) and not url.startswith(("zip://", "tar://"))
 
 
-def open_source(text: str) -> "Source":
+def open_source(text: str) -> "FileSource":
     """Return the files of an archive, or at a URL."""
     if not is_url(text):
         return open_archive(text)
@@ -97,7 +97,7 @@ class StoredImages:
     ``top``: the folder that everything is in, where there is one, as most archives have it; else ``root``.
     """
 
-    def __init__(self, source: Source, root: Path) -> None:
+    def __init__(self, source: FileSource, root: Path) -> None:
         self.source, self.root = source, root
         self._start = os.path.normpath(root) + os.sep
         self._hashes: dict[str, bytes] = {}

@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pytest_cropdet.data.archives import LARGEST_MEMBER
+from pytest_cropdet.data.archive_members import LARGEST_MEMBER
 from pytest_cropdet.data.image_files import leads_out
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import shown_url
 
 __all__ = ["RemoteFiles"]
 
-SECONDS = 60.0  # that one call may take; a file longer than _CHUNK takes several
-ATTEMPTS = 4
-FIRST_WAIT = 0.25  # seconds before the second attempt; twice as long before each further one
+CALL_SECONDS = 60.0  # that one call may take; a file longer than _CHUNK takes several
+CALL_ATTEMPTS = 4
+FIRST_PAUSE = 0.25  # seconds before the second attempt; twice as long before each further one
 _CHUNK = 16 << 20  # bytes of one call
 _TOGETHER = 256  # small files of one call
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, NotImplementedError)
@@ -162,17 +162,17 @@ class RemoteFiles:
     def _do(self, call: Callable[..., T], *given: Any, name: str = "", **more: Any) -> T:
         """Return what a call returns, tried again where that may help; ``DataError`` names the URL."""
         shown = self._shown(name)
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, CALL_ATTEMPTS + 1):
             try:
                 return _in_time(call, *given, **more)
             except FileNotFoundError as error:
                 raise DataError(f"cannot read {shown}: no such file") from error
             except Exception as error:
-                if attempt == ATTEMPTS or not _may_pass(error):
+                if attempt == CALL_ATTEMPTS or not _may_pass(error):
                     times = f", after {attempt} attempts" if attempt > 1 else ""
                     text = " ".join(str(error).split())[:300] or "no reason given"
                     raise DataError(f"cannot read {shown}: {type(error).__name__}: {text}{times}") from error
-            time.sleep(FIRST_WAIT * 2 ** (attempt - 1) * (1 + random.random()))
+            time.sleep(FIRST_PAUSE * 2 ** (attempt - 1) * (1 + random.random()))
         raise AssertionError
 
     def __getstate__(self) -> dict[str, Any]:
@@ -291,9 +291,9 @@ def _in_time(call: Callable[..., T], *given: Any, **more: Any) -> T:
 
     thread = threading.Thread(target=work, daemon=True, name="cropdet-remote")
     thread.start()
-    thread.join(SECONDS)
+    thread.join(CALL_SECONDS)
     if failed:
         raise failed[0]
     if not found:
-        raise TimeoutError(f"no answer within {SECONDS:g} s")
+        raise TimeoutError(f"no answer within {CALL_SECONDS:g} s")
     return found[0]  # type: ignore[no-any-return]

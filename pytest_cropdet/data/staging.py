@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pytest_cropdet.data.archives import is_archive_name
 from pytest_cropdet.data.image_files import IMAGE_ENDINGS
-from pytest_cropdet.data.image_stores import Source, StoredImages, is_archive_url, open_source, top_of
+from pytest_cropdet.data.image_stores import FileSource, StoredImages, is_archive_url, open_source, top_of
 from pytest_cropdet.data.remote import RemoteFiles
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import is_url, shown_url
@@ -32,7 +32,7 @@ class StagedSet:
     The folder is there as long as this value is.
     """
 
-    def __init__(self, source: Source, shown: str, inner: str) -> None:
+    def __init__(self, source: FileSource, shown: str, inner: str) -> None:
         self.shown = shown
         self.root = Path(tempfile.mkdtemp(prefix="cropdet-"))
         weakref.finalize(self, _remove, str(self.root), os.getpid())
@@ -57,7 +57,7 @@ class StagedSet:
             except OSError as error:
                 raise self._refusal(folder, error) from error
 
-    def _copy(self, source: Source, names: Sequence[str]) -> None:
+    def _copy(self, source: FileSource, names: Sequence[str]) -> None:
         sizes = {name: source.size(name) for name in names} if source.lists else {}
         total = sum(size or 0 for size in sizes.values())
         most = _MOST_BYTES if source.packed is None else min(_MOST_BYTES, max(_FREELY, _RATIO * source.packed))

@@ -295,7 +295,7 @@ def test_an_archive_that_is_cut_off_is_refused(tmp_path, kind):
     end = data.rindex(b"IEND") + 512 if kind == "tar" else len(data)
     for length in (0, 1, 100, end // 3, end // 2, end - 700 if end > 1400 else end // 4):
         path.write_bytes(data[:length])
-        with pytest.raises(DataError, match="damaged|cut off|empty|no archive"):
+        with pytest.raises(DataError, match=r"damaged|cut off|empty|no archive"):
             load_images(path)
 
 
@@ -341,9 +341,10 @@ def test_a_compressed_tar_that_grows_without_end_is_refused(tmp_path, packer, en
 
 
 def test_a_name_twice_and_what_cannot_be_copied_are_refused(tmp_path):
-    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.png", b"1")
-        archive.writestr("a.png", b"2")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a.png", b"2")
     with pytest.raises(DataError, match=r"contains 'a\.png' twice"):
         load_images(tmp_path / "a.zip")
     with pytest.raises(DataError, match="cannot be copied to"):

@@ -6,6 +6,7 @@ import json
 import pickle
 import sys
 import time
+from typing import ClassVar
 
 import fsspec
 import numpy as np
@@ -29,7 +30,7 @@ class Flaky(MemoryFileSystem):
     """The memory of fsspec, of which calls fail as often as said, or take too long, or are refused."""
 
     protocol = "flaky"
-    errors: list[Exception] = []  # each raised by one call
+    errors: ClassVar[list[Exception]] = []  # each raised by one call
     calls = 0
     hang = 0.0  # seconds of the next call
 
@@ -71,7 +72,7 @@ class Shop(Flaky):
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch):
-    monkeypatch.setattr(remote, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(remote, "FIRST_PAUSE", 0.001)
     Flaky.errors, Flaky.calls, Flaky.hang = [], 0, 0.0
     fsspec.register_implementation("flaky", Flaky, clobber=True)
     yield
@@ -210,7 +211,7 @@ def test_a_call_that_hangs_is_left_behind_and_made_again(tmp_path, monkeypatch):
     written(tmp_path)
     upload(tmp_path / "local")
     found = load_dataset("flaky://set")
-    monkeypatch.setattr(remote, "SECONDS", 0.1)
+    monkeypatch.setattr(remote, "CALL_SECONDS", 0.1)
     Flaky.hang, begun = 1.0, time.monotonic()
     np.testing.assert_array_equal(found[0].image(), KNOWN[0].image())
     assert time.monotonic() - begun < 0.9
