@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.data.archives import ARCHIVE_ENDINGS
+from pytest_cropdet.data.coco_columns import collector_paused
 from pytest_cropdet.data.coco_json import CocoEntries, read_tables
 from pytest_cropdet.data.coco_truth import AnnotatedObjects, DataErrors, read_objects
 from pytest_cropdet.data.data_warnings import DataWarnings
@@ -48,7 +49,7 @@ class CocoDataset:
         self._files = files
         federated = any(entry.checked is not None for entry in entries)
         self._checked = [(entry.checked, entry.partly) for entry in entries] if federated else None
-        image = _places(tables, objects)
+        image = tables.places(objects.image)
         order = np.argsort(image, kind="stable")  # objects in the order of the file
         self._objects = objects.take(order)
         self._alive: WeakValueDictionary[int, Sample] = WeakValueDictionary()  # a sample in use is not made again
@@ -67,8 +68,11 @@ class CocoDataset:
         ``errors``: "clip" clips boxes that stick out of their image. ``store``: has the images that
         are no files of this disk.
         """
-        tables, found = read_tables(path), DataWarnings()
-        objects = read_objects(tables, found, errors)
+        found = DataWarnings()
+        with collector_paused():
+            tables = read_tables(path)
+            objects = read_objects(tables, found, errors)
+            tables.annotations.clear()
         files = _image_files(path, images, [entry.file_name for entry in tables.images.values()], store)
         found.warn(str(path), stacklevel=5)
         return cls(tables, objects, files, found)
@@ -100,7 +104,8 @@ class CocoDataset:
         return (self[row] for row in range(len(self)))
 
     def _truth(self, row: int) -> GroundTruth:
-        own = slice(self._starts[row], self._starts[row + 1])
+        first, last = int(self._starts[row]), int(self._starts[row + 1])
+        own = slice(first, last)
         objects = self._objects
         return GroundTruth(
             boxes=objects.boxes[own],
@@ -108,7 +113,7 @@ class CocoDataset:
             ids=objects.ids[own],
             crowd=objects.crowd[own],
             areas=objects.areas[own],
-            masks=objects.masks[own],
+            masks=objects.masks.masks(range(first, last)),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -146,26 +151,20 @@ def read_annotations(path: Path) -> Annotations:
 
     Large training sets are rarely clean, so a box that sticks out of its image is clipped to it, however far.
     """
-    tables = read_tables(path)
-    objects = read_objects(tables, DataWarnings(), "clip", boxes_only=True)
-    places = {image_id: place for place, image_id in enumerate(tables.images)}
+    with collector_paused():
+        tables = read_tables(path)
+        objects = read_objects(tables, DataWarnings(), "clip", boxes_only=True)
     kept = np.flatnonzero(~objects.crowd)
     if not len(kept):
         raise DataError(f"{path} holds no boxes, so it does not show what a detector was trained on")
-    order = kept[np.argsort([places[image] for image in objects.image[kept].tolist()], kind="stable")]
+    place = tables.places(objects.image)
+    order = kept[np.argsort(place[kept], kind="stable")]
     return Annotations(
         np.array([(entry.width, entry.height) for entry in tables.images.values()]),
-        np.array([places[image] for image in objects.image[order].tolist()]),
+        place[order],
         objects.boxes[order],
         tuple(tables.categories[category] for category in objects.category[order].tolist()),
     )
-
-
-def _places(tables: CocoEntries, objects: AnnotatedObjects) -> NDArray[np.int64]:
-    """Return for each object the place of its image."""
-    ids = np.fromiter(tables.images, dtype=np.int64, count=len(tables.images))
-    order = np.argsort(ids)
-    return np.asarray(order[np.searchsorted(ids, objects.image, sorter=order)])
 
 
 @dataclass(frozen=True, slots=True)
