@@ -206,7 +206,7 @@ def _sum(sample) -> int:
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_threads_and_forks_read_the_right_images_at_the_same_time(tmp_path, kind):
+def test_threads_and_other_processes_read_the_right_images(tmp_path, kind):
     writers.copy(tmp_path / "photos", KNOWN)
     found = load_images(pack(tmp_path / "photos", tmp_path / f"photos.{kind}"))
     known = [_sum(each) for each in KNOWN]
@@ -224,10 +224,55 @@ def test_threads_and_forks_read_the_right_images_at_the_same_time(tmp_path, kind
     [each.start() for each in threads]
     [each.join() for each in threads]
     assert not wrong
-    if hasattr(os, "fork"):
-        with multiprocessing.get_context("fork").Pool(2) as pool:
-            assert pool.map(_sum, list(found) * 10) == known * 10
     assert [_sum(each) for each in pickle.loads(pickle.dumps(list(found)))] == known
+
+
+class _Slow:
+    """A file between whose seeks and reads others have their turn."""
+
+    def __init__(self, path: Path) -> None:
+        self.stream = path.open("rb")
+
+    def __getattr__(self, name):
+        time.sleep(0.0002)
+        return getattr(self.stream, name)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_threads_have_their_turns_one_after_another(tmp_path, kind):
+    for number in range(8):
+        (tmp_path / f"{number}.txt").write_bytes(b"%d" % number * 3000)
+    path = pack(tmp_path, tmp_path.parent / f"turns.{kind}")
+    archive = open_archive(str(path), lambda: _Slow(path))
+    wrong: list[int] = []
+
+    def read(number: int) -> None:
+        wrong.extend(number for _ in range(5) if archive.read(f"{number}.txt") != b"%d" % number * 3000)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
+    [each.start() for each in threads]
+    [each.join() for each in threads]
+    archive.close()
+    assert not wrong
+
+
+@pytest.mark.subprocess
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_after_a_fork_each_process_has_the_archive_open_for_itself(tmp_path, kind):
+    (tmp_path / "a.txt").write_bytes(b"a" * 1000)
+    archive = open_archive(str(pack(tmp_path, tmp_path.parent / f"fork.{kind}")))
+    assert archive.read("a.txt") == b"a" * 1000
+    inherited = archive._raw.fileno()
+    place = os.lseek(inherited, 0, os.SEEK_CUR)
+    queue = multiprocessing.get_context("fork").SimpleQueue()
+    child = multiprocessing.get_context("fork").Process(target=lambda: queue.put(archive.read("a.txt")))
+    with archive._lock:  # as another thread may have it
+        child.start()
+        assert queue.get() == b"a" * 1000
+        child.join()
+    assert os.lseek(inherited, 0, os.SEEK_CUR) == place
+    archive.close()
 
 
 # Bad archives

@@ -328,6 +328,10 @@ def test_a_name_that_leads_out_is_not_read_from_a_web_server(tmp_path):
     upload(tmp_path)
     with pytest.raises(DataError, match=r"missing in .*: \.\./other/a\.png"):
         load_dataset("https://host/instances.json")
+    files = remote.RemoteFiles("https://host/images")
+    assert "a.png" in files
+    assert "../a.png" not in files
+    assert "" not in files
 
 
 # Packages
