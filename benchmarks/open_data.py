@@ -4,8 +4,8 @@
 
 Writes a set of N images (all of them one small PNG under many names) with N objects each, opens it, and prints seconds
 of the processor and peak memory: of opening, above what the imports take, and again with every sample made once, as a
-run does. For comparison ``parse`` is the time, and the peak memory, that reading and parsing the same files takes alone, without
-any check (JSON, XML, text, CSV; of a TFRecord with its checksums).
+run does. For comparison ``parse`` is the time, and the peak memory, that reading and parsing the same files takes
+alone, without any check (JSON, XML, text, CSV; of a TFRecord with its checksums).
 """
 
 import argparse

@@ -70,7 +70,11 @@ def test_urls_stay_as_they_are(tmp_path, name, url):
 
 
 def test_names_of_urls_are_short_and_have_no_secrets():
-    values = ["s3://bucket/coco/instances.json", "https://host/deep/set.zip?X-Signature=secret.word", "gs://bucket/voc/"]
+    values = [
+        "s3://bucket/coco/instances.json",
+        "https://host/deep/set.zip?X-Signature=secret.word",
+        "gs://bucket/voc/",
+    ]
     assert [each.name for each in named_specs(values, "data")] == ["coco", "set", "voc"]
 
 
