@@ -116,6 +116,18 @@ def test_rows_of_a_csv_follow_the_same_rules(tmp_path):
         np.testing.assert_array_equal(sample.image(), twin.image())
 
 
+@pytest.mark.parametrize("name", ["csv tutorial", "coco"])
+def test_no_absolute_path_in_an_archive_leads_to_a_file_of_this_disk(tmp_path, name):
+    (tmp_path / "set").mkdir()
+    path = writers.FORMATS[name](tmp_path / "set", list(KNOWN), KNOWN.categories)
+    inside = next(each for each in (tmp_path / "set").rglob("*.png"))
+    outside = tmp_path / "outside.png"
+    inside.rename(outside)
+    path.write_text(path.read_text().replace(inside.name, str(outside)))
+    with pytest.raises(DataError, match=r"named outside of the data set \S*set\.zip: \S*outside\.png"):
+        load_dataset(pack(tmp_path / "set", tmp_path / "set.zip"))
+
+
 @pytest.mark.parametrize("odd", [{}, {"iscrowd": "0"}, {"id": 1.0}, {"area": None}])
 def test_boxes_that_are_corners_are_refused_where_every_value_is_clean_and_where_one_is_not(tmp_path, odd):
     content = boxes_alone()
