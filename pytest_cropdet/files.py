@@ -14,10 +14,21 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from pytest_cropdet.errors import CropdetError, DataError
 
-__all__ = ["is_pointer", "make_folder", "may_live", "read_file", "refuse_pointer", "refuse_special", "write_whole"]
+__all__ = [
+    "is_pointer",
+    "is_url",
+    "make_folder",
+    "may_live",
+    "read_file",
+    "refuse_pointer",
+    "refuse_special",
+    "shown_url",
+    "write_whole",
+]
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -26,6 +37,35 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*(::.*)?://", re.IGNORECASE | re.DOTALL)
+
+
+def is_url(text: object) -> bool:
+    r"""Return whether a text is a URL, as fsspec takes them, not a path.
+
+    >>> is_url("s3://bucket/set"), is_url("zip::s3://bucket/a.zip"), is_url("C:\\set"), is_url("painted:net.json")
+    (True, True, False, False)
+    """
+    return isinstance(text, str) and _URL.match(text) is not None
+
+
+def shown_url(url: str) -> str:
+    """Return a URL without what may be secret in it: a password, and the query, which may be a signature.
+
+    >>> shown_url("https://me:word@host/a.zip?X-Signature=1")
+    'https://host/a.zip?...'
+    """
+    chain, _, last = url.rpartition("::")
+    try:
+        parts = urlsplit(last)
+    except ValueError:
+        return url
+    plain = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    if "://" not in plain:  # of a scheme without a host, as memory:///a
+        plain = last.partition("?")[0]
+    return f"{chain}::{plain}" * bool(chain) or plain + "?..." * bool(parts.query)
 
 
 def refuse_special(path: Path, what: str, error: type[CropdetError] = DataError) -> None:

@@ -106,7 +106,7 @@ class Option:
     share: bool = False
     least: int | None = None
     commas: bool = False
-    reads: Literal["", "file", "folder", "file or folder"] = ""
+    reads: Literal["", "file", "folder", "file or folder", "folder or archive"] = ""
     writes: Literal["", "file", "folder"] = ""
 
     @property

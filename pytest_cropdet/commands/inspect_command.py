@@ -28,7 +28,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a data set, as pytest's option of that name; with a model: measure its conventions",
     )
-    parser.add_argument("--images", "--cropdet-images", metavar="DIR", help="the folder of the data set's images")
+    parser.add_argument("--images", "--cropdet-images", metavar="DIR", help="the folder, archive or URL of the images")
     parser.add_argument("--image", metavar="FILE", help="run the model on this image and draw what it finds")
     parser.add_argument(
         "--detector",
@@ -78,9 +78,13 @@ def _check(arguments: argparse.Namespace) -> dict[str, str]:
         raise UsageMistake("--images is the folder of a data set's images: it needs --data=PATH")
     if not arguments.seconds > 0:
         raise UsageMistake("--seconds must be larger than 0")
+    from pytest_cropdet.data import inside_archive
+
     for option in ("data", "images", "image"):
         value = getattr(arguments, option)
-        if value is not None and not any(sign in value for sign in ("://", "*", "::")) and not Path(value).exists():
+        if value is None or Path(value).exists() or any(sign in value for sign in ("://", "*", "::")):
+            continue
+        if option == "image" or inside_archive(value) is None:
             raise UsageMistake(f"--{option}={value}: there is no such file or folder")
     return _described(arguments.detector)
 

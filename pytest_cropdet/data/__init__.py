@@ -9,7 +9,7 @@ from pytest_cropdet.data.data_warnings import WARNING_KINDS, DataWarnings, refus
 from pytest_cropdet.data.dataset import Dataset
 from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.data.images import decoder_version, read_image
-from pytest_cropdet.data.loading import load_annotations, load_dataset, name_layout
+from pytest_cropdet.data.loading import load_annotations, load_dataset, load_images, name_layout
 from pytest_cropdet.data.painted import PaintedSample, paint
 from pytest_cropdet.data.plugins import dataset_plugin
 from pytest_cropdet.data.pseudo_labels import HIGH_SCORE, LOW_SHARE, detector_names, stand_in_truth
@@ -17,6 +17,7 @@ from pytest_cropdet.data.readers.records import as_dataset, dataset_from_records
 from pytest_cropdet.data.readers.yolo_yaml import YAML_ENDINGS, yaml_categories
 from pytest_cropdet.data.renamed import rename_annotations, with_names
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
+from pytest_cropdet.data.staging import inside_archive
 from pytest_cropdet.data.standard_error import STANDARD_ERROR_LOCK
 
 __all__ = [
@@ -47,8 +48,10 @@ __all__ = [
     "decoder_version",
     "detector_names",
     "flatten_inverted",
+    "inside_archive",
     "load_annotations",
     "load_dataset",
+    "load_images",
     "name_layout",
     "paint",
     "read_image",

@@ -2,11 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_cropdet.data.coco_columns import whole_columns
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import read_file
 
@@ -38,19 +42,26 @@ class ImageEntry:
 class CocoEntries:
     """The entries of a COCO JSON, in the file's order. ``annotations``: those that name an image and a category.
 
-    ``rows``: of each of them, its place in the file, the id of its image and that of its category.
+    ``rows``: (n, 3) of each of them its id, that of its image and that of its category.
     """
 
     path: Path
     images: Mapping[int, ImageEntry]
     categories: Mapping[int, str]
     annotations: list[dict[str, Any]]
-    rows: list[tuple[int, int, int]]
+    rows: NDArray[np.int64]
     faults: "Faults"
+
+    def places(self, image_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place of each image among the images."""
+        ids = np.fromiter(self.images, dtype=np.int64, count=len(self.images))
+        order = np.argsort(ids)
+        return np.asarray(order[np.searchsorted(ids, image_ids, sorter=order)], dtype=np.int64)
 
     def where(self, row: int) -> str:
         """Return what messages call an annotation."""
-        return f"image {self.images[self.rows[row][1]].file_name}: annotation {self.annotations[row]['id']}"
+        number, image, _ = self.rows[row].tolist()
+        return f"image {self.images[image].file_name}: annotation {number}"
 
 
 @dataclass(slots=True)
@@ -82,12 +93,32 @@ def read_tables(path: Path) -> CocoEntries:
     Faults of annotations are collected in ``faults``, for the caller may find more of them.
     """
     content = _read_json(path)
-    used = {as_whole(entry.get("category_id")) for entry in content["annotations"]}
+    plain = whole_columns(content["annotations"], ("id", "image_id", "category_id"))
+    used: set[int | None]
+    if plain is None:
+        used = {as_whole(entry.get("category_id")) for entry in content["annotations"]}
+    else:
+        used = set(np.unique(plain[2]).tolist())
     categories = _categories(content, path, used)
     images = _images(content, path)
     faults = Faults(path)
+    if plain is not None and _all_known(plain, images, categories):
+        return CocoEntries(path, images, categories, content["annotations"], np.stack(plain, axis=1), faults)
     kept, rows = _annotations(content, images, categories, faults)
     return CocoEntries(path, images, categories, kept, rows, faults)
+
+
+def _all_known(
+    columns: Sequence[NDArray[np.int64]], images: Mapping[int, ImageEntry], categories: Mapping[int, str]
+) -> bool:
+    """Return whether ids of annotations differ, and those of their images and categories are known."""
+    ids, image, category = columns
+    sorted_ids = np.sort(ids)
+    return (
+        bool((sorted_ids[1:] != sorted_ids[:-1]).all())
+        and set(image.tolist()) <= images.keys()
+        and set(category.tolist()) <= categories.keys()
+    )
 
 
 def as_whole(value: Any) -> int | None:
@@ -145,6 +176,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"cannot read the data set {path}: it is not UTF-8 text ({error})") from error
     if not text.strip():
         raise DataError(f"the data set {path} is an empty file; a COCO JSON was expected")
+    del data  # of a large set a tenth of a gigabyte, as is the text
     try:
         content = json.loads(text)
     except RecursionError as error:
@@ -158,7 +190,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     if missing:
         raise DataError(f"{path} is not COCO detection JSON: no list under {', '.join(map(repr, missing))}")
     for key in ("images", "annotations", "categories"):
-        for place, entry in enumerate(content[key]):
+        for place, entry in enumerate(content[key] if set(map(type, content[key])) != {dict} else ()):
             if not isinstance(entry, dict):
                 raise DataError(f"{path}: {key}[{place}] is not an object but {type(entry).__name__}")
     if not content["images"]:
@@ -267,7 +299,7 @@ def _checked(entry: Mapping[str, Any], where: str) -> tuple[frozenset[int] | Non
 
 def _annotations(
     content: Mapping[str, Any], images: Mapping[int, ImageEntry], categories: Mapping[int, str], faults: Faults
-) -> tuple[list[dict[str, Any]], list[tuple[int, int, int]]]:
+) -> tuple[list[dict[str, Any]], NDArray[np.int64]]:
     kept: list[dict[str, Any]] = []
     rows: list[tuple[int, int, int]] = []
     seen: set[int] = set()
@@ -285,7 +317,7 @@ def _annotations(
             known = ", ".join(f"{key} {name}" for key, name in categories.items())
             faults.add(f"annotation {number}: unknown category {shown(entry.get('category_id'))}; the set has {known}")
         else:
-            kept.append(entry if type(entry["id"]) is int else {**entry, "id": number})
-            rows.append((place, image_id, category))
+            kept.append(entry)
+            rows.append((number, image_id, category))
         seen.add(number)
-    return kept, rows
+    return kept, np.array(rows, dtype=np.int64).reshape(-1, 3)

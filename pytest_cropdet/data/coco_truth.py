@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_cropdet.data.coco_columns import PackedMasks, area_column, box_column, flag_column
 from pytest_cropdet.data.coco_json import CocoEntries, as_flag, as_number, shown
 from pytest_cropdet.data.data_warnings import DataWarnings
 from pytest_cropdet.geometry import Mask, areas, boxes_of
@@ -22,6 +23,7 @@ OVERHANG = 1.0  # px by which rounding lets boxes of published sets stick out; t
 SCALED = 0.1  # share of contradicting masks or areas from which on none can be trusted
 MOSTLY_CROWDS = 0.9  # share of crowds that is nearly all
 TOO_FEW_FOR_A_RULE = 10  # annotations that are too few to call something their rule
+MASKS_AT_ONCE = 4096
 MASK_OVERHANG = 2.0  # px that a mask may stick out of its box, whatever the overlap
 _CLIP = "COCO boxes are x y width height, in pixels; to clip boxes that stick out: --cropdet-data-errors clip"
 
@@ -40,10 +42,15 @@ class AnnotatedObjects:
     boxes: NDArray[np.float64]
     crowd: NDArray[np.bool_]
     areas: NDArray[np.float64]
-    masks: tuple[Mask | None, ...]
+    masks: PackedMasks
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def take(self, order: NDArray[np.int64]) -> "AnnotatedObjects":
+        """Return the objects in another order."""
+        columns = {name: getattr(self, name)[order] for name in self.__slots__ if name != "masks"}
+        return AnnotatedObjects(**columns, masks=self.masks.take(order))
 
 
 def read_objects(
@@ -54,6 +61,44 @@ def read_objects(
     ``errors``: "clip" clips boxes that stick out of their image, however far. ``boxes_only``: areas and masks are not
     looked at.
     """
+    given, crowd = _boxes_and_flags(tables)
+    sizes = np.array([(each.width, each.height) for each in tables.images.values()], dtype=np.float64).reshape(-1, 2)
+    frames = sizes[tables.places(tables.rows[:, 1])]
+    boxes, advice = _within(tables, given, frames, errors, found)
+    area = areas(boxes) if boxes_only else _areas(tables, boxes, found)
+    masks = PackedMasks(frames)
+    for row in () if boxes_only else [row for row, entry in enumerate(tables.annotations) if entry.get("segmentation")]:
+        masks.put(row, _mask(tables, row, found))
+    tables.faults.refuse(advice)
+    if not boxes_only:
+        _check_masks(tables, boxes, masks, found)
+        _check_crowds(tables, crowd, found)
+        _check_percent(tables, boxes, frames, found)
+        inside = (boxes.max(axis=1, initial=0) <= 1) & (boxes % 1 != 0).any(axis=1) & (areas(boxes) > 0)
+        for row in np.flatnonzero(inside).tolist():
+            found.add("normalised_box", tables.where(row), row)
+    has_area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    for row in np.flatnonzero(~has_area).tolist():
+        found.add("flat_box", tables.where(row), row)
+    kept = np.flatnonzero(has_area)
+    rows = tables.rows[kept]
+    return AnnotatedObjects(
+        row=kept,
+        image=rows[:, 1],
+        category=rows[:, 2],
+        ids=rows[:, 0],
+        boxes=boxes[kept],
+        crowd=crowd[kept],
+        areas=area[kept],
+        masks=masks.take(kept),
+    )
+
+
+def _boxes_and_flags(tables: CocoEntries) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return boxes as given, NaN where one is wrong, and which are crowds."""
+    boxes, flags = box_column(tables.annotations), flag_column(tables.annotations, "iscrowd")
+    if boxes is not None and flags is not None:
+        return boxes, flags
     count = len(tables.annotations)
     given = np.full((count, 4), np.nan)
     crowd = np.zeros(count, dtype=bool)
@@ -63,36 +108,7 @@ def read_objects(
         if flag is None:
             tables.faults.add(f"{tables.where(row)}: iscrowd must be 0 or 1, is {shown(entry.get('iscrowd'))}")
         crowd[row] = bool(flag)
-    sizes = {key: (each.width, each.height) for key, each in tables.images.items()}
-    frames = np.array([sizes[image] for _, image, _ in tables.rows], dtype=np.float64).reshape(-1, 2)
-    boxes, advice = _within(tables, given, frames, errors, found)
-    area = areas(boxes) if boxes_only else _areas(tables, boxes, found)
-    masks: list[Mask | None] = [None] * count
-    if not boxes_only:
-        masks = [_mask(tables, row, found) for row in range(count)]
-    tables.faults.refuse(advice)
-    if not boxes_only:
-        _check_masks(tables, boxes, masks, found)
-        _check_crowds(tables, crowd, found)
-        _check_percent(tables, boxes, frames, found)
-        inside = (boxes.max(axis=1, initial=0) <= 1) & (boxes % 1 != 0).any(axis=1) & (areas(boxes) > 0)
-        for row in np.flatnonzero(inside).tolist():
-            found.add("normalised_box", tables.where(row), row)
-    kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
-    flat = np.setdiff1d(np.arange(count), kept)
-    for row in flat.tolist():
-        found.add("flat_box", tables.where(row), row)
-    rows = np.array(tables.rows, dtype=np.int64).reshape(-1, 3)[kept]
-    return AnnotatedObjects(
-        row=kept,
-        image=rows[:, 1],
-        category=rows[:, 2],
-        ids=np.array([tables.annotations[row]["id"] for row in kept], dtype=np.int64),
-        boxes=boxes[kept],
-        crowd=crowd[kept],
-        areas=area[kept],
-        masks=tuple(masks[row] for row in kept),
-    )
+    return given, crowd
 
 
 def _read_box(tables: CocoEntries, row: int, value: Any, given: NDArray[np.float64]) -> None:
@@ -184,9 +200,10 @@ def _refuse_corners(
 def _areas(tables: CocoEntries, boxes: NDArray[np.float64], found: DataWarnings) -> NDArray[np.float64]:
     """Return the areas as given, those of the boxes where none is given, or where many cannot be right."""
     own = areas(boxes)
-    area: NDArray[np.float64] = own.copy()
-    given = np.zeros(len(own), dtype=bool)
-    for row, entry in enumerate(tables.annotations):
+    plain = area_column(tables.annotations)
+    given = np.zeros(len(own), dtype=bool) if plain is None else ~np.isnan(plain)
+    area: NDArray[np.float64] = own.copy() if plain is None else np.where(given, plain, own)
+    for row, entry in enumerate(tables.annotations if plain is None else ()):
         value = entry.get("area")
         if value is None:
             continue
@@ -209,7 +226,7 @@ def _mask(tables: CocoEntries, row: int, found: DataWarnings) -> Mask | None:
     segmentation = entry.get("segmentation")
     if not segmentation:
         return None
-    image = tables.images[tables.rows[row][1]]
+    image = tables.images[int(tables.rows[row, 1])]
     try:
         mask, left_out = Mask.lenient(segmentation, image.height, image.width)
     except ValueError as error:
@@ -220,14 +237,12 @@ def _mask(tables: CocoEntries, row: int, found: DataWarnings) -> Mask | None:
     return mask
 
 
-def _check_masks(
-    tables: CocoEntries, boxes: NDArray[np.float64], masks: list[Mask | None], found: DataWarnings
-) -> None:
+def _check_masks(tables: CocoEntries, boxes: NDArray[np.float64], masks: PackedMasks, found: DataWarnings) -> None:
     """Leave out masks that lie elsewhere than their box; all of the set, if they are more than a few."""
-    rows = [row for row, mask in enumerate(masks) if mask is not None]
-    if not rows:
+    rows = masks.rows
+    if not len(rows):
         return
-    extents, own = boxes_of([mask for mask in masks if mask is not None]), boxes[rows]
+    extents, own = _extents(masks, rows), boxes[rows]
     both = _overlaps(own, extents)
     far = np.concatenate([own[:, :2] - extents[:, :2], extents[:, 2:] - own[:, 2:]], axis=1).max(axis=1) > MASK_OVERHANG
     nothing = areas(extents) == 0  # also of an object that is smaller than a pixel
@@ -235,10 +250,16 @@ def _check_masks(
     every = apart.sum() > SCALED * len(rows)
     for place in np.flatnonzero(apart).tolist():
         ends = " ".join(f"{edge:g}" for edge in extents[place]), " ".join(f"{edge:g}" for edge in own[place])
-        where = f"{tables.where(rows[place])}: mask {ends[0]}, box {ends[1]} (x0 y0 x1 y1)"
-        found.add("mask_scale_all" if every else "mask_scale", where, rows[place])
-    for place in range(len(rows)) if every else np.flatnonzero(apart).tolist():
-        masks[rows[place]] = None
+        row = int(rows[place])
+        where = f"{tables.where(row)}: mask {ends[0]}, box {ends[1]} (x0 y0 x1 y1)"
+        found.add("mask_scale_all" if every else "mask_scale", where, row)
+    masks.drop(rows if every else rows[apart])
+
+
+def _extents(masks: PackedMasks, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the tight boxes of masks, some thousands of which are unpacked at a time."""
+    parts = (masks.masks(rows[start : start + MASKS_AT_ONCE].tolist()) for start in range(0, len(rows), MASKS_AT_ONCE))
+    return np.concatenate([boxes_of([mask for mask in part if mask is not None]) for part in parts])
 
 
 def _overlaps(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -257,7 +278,7 @@ def _check_crowds(tables: CocoEntries, crowd: NDArray[np.bool_], found: DataWarn
     """
     if len(crowd) < TOO_FEW_FOR_A_RULE or crowd.mean() < MOSTLY_CROWDS:
         return
-    pairs = Counter(tables.rows[row][1:] for row in np.flatnonzero(crowd).tolist())
+    pairs = Counter(tuple(pair) for pair in tables.rows[crowd, 1:].tolist())
     if max(pairs.values()) > 1:
         for row in np.flatnonzero(crowd).tolist():
             found.add("crowds", tables.where(row), row)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from pytest_cropdet.data.data_warnings import DataWarnings
 from pytest_cropdet.data.image_files import image_size
-from pytest_cropdet.data.images import read_image
+from pytest_cropdet.data.image_stores import StoredImages
+from pytest_cropdet.data.images import Note, decode_image, read_image
 from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.errors import DataError
+from pytest_cropdet.geometry import Image
 
 __all__ = ["ImageFolder"]
 
@@ -22,15 +24,22 @@ class ImageFolder:
     layout = "images without annotations"
     has_truth = False
 
-    def __init__(self, folder: Path) -> None:
-        self.name = str(folder)
+    def __init__(self, folder: Path, store: StoredImages | None = None) -> None:
+        self.name = str(folder) if store is None else store.source.shown
         self.warnings = DataWarnings()
-        files = sorted(
-            path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
-        )
+        self._store = store
+        if store is None:
+            found = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
+            files = sorted(found)
+        else:
+            paths = store.paths_below(folder)
+            store.measure(paths)
+            files = [Path(path) for path in paths]
         self._samples = [self._sample(folder, path, place) for place, path in enumerate(files)]
         if not self._samples:
-            raise DataError(f"the folder {folder} holds no pictures ({', '.join(IMAGE_SUFFIXES)})")
+            raise DataError(
+                f"{'the folder ' if store is None else ''}{self.name} holds no pictures ({', '.join(IMAGE_SUFFIXES)})"
+            )
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -44,8 +53,17 @@ class ImageFolder:
     def _sample(self, folder: Path, path: Path, place: int) -> Sample:
         name = path.relative_to(folder).as_posix()
         note = partial(self.warnings.note, place, f"image {name}")
+        if self._store is not None:
+            width, height = self._store.size(path)
+            read = partial(_read_stored, self._store, str(path), note)
+            content = self._store.content(str(path))
+            return Sample(name, width, height, GroundTruth.empty(), read, content=content)
         width, height = image_size(path)
         return Sample(name, width, height, GroundTruth.empty(), partial(read_image, path, note=note), path)
 
     def __repr__(self) -> str:
         return f"ImageFolder({self.name!r}, {len(self)} images)"
+
+
+def _read_stored(store: StoredImages, path: str, note: Note) -> Image:
+    return decode_image(store(path), store.shown(path), note=note)

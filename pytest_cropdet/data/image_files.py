@@ -1,7 +1,7 @@
 """Image files of a data set: which are in a folder, which one a name means, and how large each is, without pixels."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -77,14 +77,17 @@ def size_of_bytes(data: bytes, name: str) -> tuple[int, int]:
 
 
 class ImageNames:
-    """The image files of a folder by their names, with and without ending; a name never leads out of the folder."""
+    """The image files of a folder by their names, with and without ending; a name never leads out of the folder.
 
-    def __init__(self, folder: Path) -> None:
+    ``paths_below``: what finds them where they are no files of this disk.
+    """
+
+    def __init__(self, folder: Path, paths_below: Callable[[Path], Iterable[str]] | None = None) -> None:
         self.folder = folder
         self._exact: dict[str, Path] = {}
         self._stems: dict[str, list[Path]] = {}
         self._lower: dict[str, list[Path]] = {}
-        for path in images_below(folder):
+        for path in map(Path, (paths_below or image_paths)(folder)):
             name = path.relative_to(folder).as_posix()
             self._exact[name] = path
             self._stems.setdefault(name[: -len(path.suffix)], []).append(path)
@@ -148,6 +151,8 @@ def spellings(name: str) -> list[str]:
     >>> spellings(r"train\a%20b.jpg")
     ['train\\a%20b.jpg', 'train/a%20b.jpg', 'train\\a b.jpg', 'train/a b.jpg']
     """
+    if "\\" not in name and "%" not in name:  # as nearly all are
+        return [name]
     plain = unquote(name)
     return list(dict.fromkeys((name, name.replace("\\", "/"), plain, plain.replace("\\", "/"))))
 

@@ -5,11 +5,13 @@ folder is left out: it is the path that an image had on another machine.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from pytest_cropdet.data.image_files import IMAGE_ENDINGS, leads_out, list_names, path_exists, spellings
+from pytest_cropdet.data.image_files import IMAGE_ENDINGS, leads_out, list_names, spellings
+from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import refuse_special
 
@@ -20,10 +22,14 @@ _ENDINGS = (*IMAGE_ENDINGS, ".avif", ".gif")
 
 
 class ImageLookup:
-    """Finds images by name for the annotations in ``path``. ``images``: the folder that the user named."""
+    """Finds images by name for the annotations in ``path``. ``images``: the folder that the user named.
 
-    def __init__(self, path: Path, images: Path | None = None) -> None:
-        self.path, self.images = path, images
+    ``store``: has the images that are no files of this disk; one that lists no files finds no similar names.
+    """
+
+    def __init__(self, path: Path, images: Path | None = None, store: StoredImages | None = None) -> None:
+        self.path, self.images, self._store = path, images, store
+        self._there: Callable[[Path], bool] = _is_there if store is None else store.exists
         folder = path.parent
         root = folder.parent if folder.name.lower() in _TRUTH_FOLDERS else folder
         self._root = os.path.abspath(root)  # noqa: PTH100  (links stay: they are the user's own)
@@ -33,7 +39,7 @@ class ImageLookup:
         """Return the file of that name in a folder; ``None`` if there is none, or if it would lead out of the set."""
         for each in spellings(name):
             for file in self._places(folder, each) if leads_out(each) else (folder / each,):
-                if _is_there(file):
+                if self._there(file):
                     return file
         return None
 
@@ -45,7 +51,8 @@ class ImageLookup:
             place, *others = reversed(PurePosixPath(each.replace("\\", "/")).parts or ("",))
             inside = folder
             for part in reversed(others):
-                names = [part] if (inside / part).is_dir() else self._names(inside).get(part.lower(), [])
+                there = self._names(inside).get(part.lower(), [])
+                names = [part] if part in there else there
                 if len(names) != 1:
                     break
                 inside = inside / names[0]
@@ -82,15 +89,11 @@ class ImageLookup:
         """Return the names in a folder by their lower case."""
         if folder not in self._listed:
             found: dict[str, list[str]] = {}
-            try:
-                with os.scandir(folder) as entries:
-                    for entry in entries:
-                        found.setdefault(entry.name.lower(), []).append(entry.name)
-                        stem, dot, ending = entry.name.lower().rpartition(".")
-                        if dot + ending in _ENDINGS:
-                            found.setdefault(f"{stem}/", []).append(entry.name)  # no name of a file
-            except OSError:
-                pass
+            for name in _listed(folder) if self._store is None else self._store.names_in(folder):
+                found.setdefault(name.lower(), []).append(name)
+                stem, dot, ending = name.lower().rpartition(".")
+                if dot + ending in _ENDINGS:
+                    found.setdefault(f"{stem}/", []).append(name)  # no name of a file
             self._listed[folder] = found
         return self._listed[folder]
 
@@ -99,7 +102,7 @@ class ImageLookup:
         of_stem = names.get(f"{stem.lower()}/", [])
         exact = [each for each in of_stem if each.rpartition(".")[0] == stem]
         for found in (names.get(name.lower(), []), exact, of_stem):
-            if len(found) == 1 and _is_there(folder / found[0]):
+            if len(found) == 1 and self._there(folder / found[0]):
                 return folder / found[0]
         return None
 
@@ -115,7 +118,17 @@ def refuse_shared(path: Path, files: Mapping[str, Path]) -> None:
 
 def _is_there(file: Path) -> bool:
     """Return whether there is a file; a pipe or a device is refused by name."""
-    if not path_exists(file) or file.is_dir():
+    try:
+        mode = os.stat(file).st_mode  # noqa: PTH116  (of a hundred thousand files)
+    except (OSError, ValueError):  # none, or a name that no file can have
         return False
-    refuse_special(file, "the image")
-    return True
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        refuse_special(file, "the image")
+    return stat.S_ISREG(mode)
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208
+    except OSError:
+        return []

@@ -74,10 +74,9 @@ def decode_image(data: bytes, name: str, size: tuple[int, int] | None = None, no
     return pixels
 
 
-def check_size(path: Path, size: tuple[int, int]) -> None:
-    """Raise ``DataError`` if the head of an image file shows that it cannot be of the annotated size."""
-    data = read_file(path, "the image")
-    _check_header(read_header(data), data, str(path), size)
+def check_size(data: bytes, name: str, size: tuple[int, int]) -> None:
+    """Raise ``DataError`` if the head of an encoded image shows that it cannot be of the annotated size."""
+    _check_header(read_header(data), data, name, size)
 
 
 def _check_header(header: Header | None, data: bytes, name: str, size: tuple[int, int] | None) -> None:

@@ -1,25 +1,30 @@
 """Data sets: what reads which format."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_cropdet.data.data_warnings import DataWarning, refuse_warnings
 from pytest_cropdet.data.dataset import Dataset
+from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.data.image_files import files_ending, path_exists
+from pytest_cropdet.data.image_stores import is_stored, open_store
 from pytest_cropdet.data.plugins import dataset_plugin, open_plugin
+from pytest_cropdet.data.staging import StagedSet, inside_archive, stage_set
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.files import refuse_special
+from pytest_cropdet.files import is_url, refuse_special, shown_url
 from pytest_cropdet.settings import check_choice
 
 if TYPE_CHECKING:
     from pytest_cropdet.data.category_files import CategoryIds
-    from pytest_cropdet.data.coco import Annotations
+    from pytest_cropdet.data.coco import Annotations, CocoDataset
     from pytest_cropdet.data.coco_truth import DataErrors
+    from pytest_cropdet.data.image_stores import StoredImages
     from pytest_cropdet.data.truth_table import TableDataset
 
-__all__ = ["find_data", "load_annotations", "load_dataset", "name_layout"]
+__all__ = ["find_data", "load_annotations", "load_dataset", "load_images", "name_layout"]
 
 _RECOGNISED = (
     "a COCO JSON, or a folder with exactly one",
@@ -40,8 +45,14 @@ class _Layout(Protocol):
         """The name of its format."""
         ...
 
-    def read(self, images: Path | None, errors: "DataErrors", labels: "CategoryIds | None") -> "TableDataset":
-        """Read it."""
+    def read(
+        self,
+        images: Path | None,
+        errors: "DataErrors",
+        labels: "CategoryIds | None",
+        store: "StoredImages | None" = None,
+    ) -> "TableDataset":
+        """Read it. ``store``: has its images, where they are no files of this disk."""
         ...
 
 
@@ -55,12 +66,18 @@ class _CocoLayout:
     def layout(self) -> str:
         return f"COCO JSON, {self.path.name}"
 
-    def read(self, images: Path | None, errors: "DataErrors", labels: "CategoryIds | None") -> Dataset:
+    def read(
+        self,
+        images: Path | None,
+        errors: "DataErrors",
+        labels: "CategoryIds | None",
+        store: "StoredImages | None" = None,
+    ) -> "CocoDataset":
         from pytest_cropdet.data.coco import CocoDataset
 
         if labels is not None:
             raise DataError(f"{self.path}: a COCO JSON has its own categories; leave out --cropdet-data-labels")
-        return CocoDataset.open(self.path, images, errors)
+        return CocoDataset.open(self.path, images, errors, store)
 
 
 def load_dataset(
@@ -72,7 +89,8 @@ def load_dataset(
 ) -> Dataset:
     """Return the data set in ``path``, COCO JSON, VOC, YOLO, TFRecord or CSV, by its files; or that of a plug-in.
 
-    ``images`` is the folder of the pictures; without it they are sought where the format puts them. ``labels``: a file
+    ``path`` and ``images`` may be archives (zip, tar) and URLs of fsspec. ``images`` is the folder of the pictures;
+    without it they are sought where the format puts them. ``labels``: a file
     with the ids of the categories (a label map, a list of classes). No pixel is read. ``DataError`` says which file or
     annotation is wrong; with ``errors="clip"`` boxes that stick out of their image are clipped. What is odd is counted
     in ``warnings`` of the data set; with ``strict`` every warning is a ``DataError``, also one that an image shows when
@@ -85,7 +103,7 @@ def load_dataset(
         refuse_warnings(dataset)
         return dataset
     check_choice("cropdet_data_errors", errors, ("fail", "clip"))
-    plugin = None if Path(path).exists() else dataset_plugin(str(path))
+    plugin = None if Path(path).exists() or is_url(str(path)) else dataset_plugin(str(path))
     if plugin is not None:
         if images is not None or labels is not None or errors != "fail":
             raise DataError(
@@ -93,12 +111,30 @@ def load_dataset(
                 "for images, labels or data errors applies to it"
             )
         return open_plugin(plugin)
-    found = find_data(Path(path))
     names = None if labels is None else _read_categories(Path(labels))
     try:
-        return found.read(None if images is None else Path(images), "clip" if errors == "clip" else "fail", names)
+        with _opened(path) as (staged, place):
+            store = None if staged is None else staged.images
+            folder = None
+            if images is not None:
+                store = open_store(images) if is_stored(images) else None
+                folder = Path(images) if store is None else store.top
+            data = find_data(place).read(folder, "clip" if errors == "clip" else "fail", names, store)
     except MemoryError as error:
-        raise DataError(f"cannot read the data set {path}: there is too little memory for what it says") from error
+        shown = shown_url(str(path)) if is_url(str(path)) else path
+        raise DataError(f"cannot read the data set {shown}: there is too little memory for what it says") from error
+    if staged is not None:
+        data.name, data.path = staged.shown, Path(staged.shown)
+        data.kept = staged
+    return data
+
+
+def load_images(path: str | Path) -> ImageFolder:
+    """Return the images of a folder, an archive or a URL, without annotations."""
+    if not is_stored(path):
+        return ImageFolder(Path(path))
+    store = open_store(path)
+    return ImageFolder(store.top, store)
 
 
 def _read_categories(path: Path) -> "CategoryIds":
@@ -113,6 +149,17 @@ def _read_categories(path: Path) -> "CategoryIds":
     return found
 
 
+@contextmanager
+def _opened(path: str | Path) -> "Iterator[tuple[StagedSet | None, Path]]":
+    """Give the annotations of a data set as files of this disk, and their folder's keeper where they are copies."""
+    staged = stage_set(path)
+    if staged is None:
+        yield None, Path(path)
+        return
+    with staged.naming():
+        yield staged, staged.place
+
+
 def load_annotations(path: str | Path) -> "Annotations":
     """Return the boxes and image sizes in ``path``, a data set of any format that :func:`load_dataset` recognises.
 
@@ -120,14 +167,22 @@ def load_annotations(path: str | Path) -> "Annotations":
     """
     from pytest_cropdet.data.coco import read_annotations
 
-    found = find_data(Path(path))
-    if isinstance(found, _CocoLayout):
-        return read_annotations(found.path)
-    return found.read(None, "clip", None).annotations()
+    with _opened(path) as (staged, place):
+        found = find_data(place)
+        if isinstance(found, _CocoLayout):
+            return read_annotations(found.path)
+        return found.read(None, "clip", None, None if staged is None else staged.images).annotations()
 
 
 def name_layout(path: str | Path) -> str | None:
-    """Return the name of the format of a data set, ``None`` if it is not recognised; only names of files are read."""
+    """Return the name of the format of a data set, ``None`` if it is not recognised; only names of files are read.
+
+    Nothing is fetched from a URL for it, and of an archive nothing is copied.
+    """
+    if is_url(str(path)):
+        return "read through fsspec"
+    if inside_archive(str(path)) is not None:
+        return "in an archive"
     try:
         return find_data(Path(path)).layout
     except (DataError, OSError):

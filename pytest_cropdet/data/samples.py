@@ -167,8 +167,8 @@ class Sample:
     ``path``: the file that ``read`` decodes, if it is one; what was detected in it can be kept from run to run.
     ``checked``: the categories of which every object in the image is annotated; a detection of another one that
     matches nothing is no mistake. ``None``: all categories, as everywhere but in federated sets such as LVIS.
-    ``content``: SHA-256 of the encoded image where it has no file of its own, as in a TFRecord; it takes the place of
-    ``path`` for what is kept from run to run.
+    ``content``: SHA-256 of the encoded image where it has no file of its own, as in a TFRecord, or a function that
+    finds it; it takes the place of ``path`` for what is kept from run to run.
     """
 
     id: str
@@ -178,11 +178,15 @@ class Sample:
     read: Callable[[], Image]
     path: Path | None = None
     checked: frozenset[int] | None = None
-    content: str | None = None
+    content: str | Callable[[], str] | None = None
 
     def image(self) -> Image:
         """Return the pixels: RGB uint8 of shape (height, width, 3)."""
         return self.read()
+
+    def content_hash(self) -> str | None:
+        """Return ``content``, found if it is a function that finds it."""
+        return self.content() if callable(self.content) else self.content
 
     def __repr__(self) -> str:
         return f"Sample({self.id!r}, {self.width}x{self.height}, {len(self.truth)} objects)"

@@ -19,6 +19,7 @@ from pytest_cropdet.data.coco import Annotations
 from pytest_cropdet.data.coco_json import MOST_PIXELS, Faults
 from pytest_cropdet.data.coco_truth import OVERHANG, DataErrors
 from pytest_cropdet.data.data_warnings import DataWarnings
+from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.data.images import Note, decode_image, read_image
 from pytest_cropdet.data.named_categories import NamedCategories
 from pytest_cropdet.data.samples import GroundTruth, Sample
@@ -51,8 +52,8 @@ class _Fetch(Protocol):
         """Return the encoded image."""
         ...
 
-    def content(self, source: Any, /) -> str:
-        """Return the SHA-256 of the encoded image, as it was when the set was opened."""
+    def content(self, source: Any, /) -> str | Callable[[], str]:
+        """Return the SHA-256 of the encoded image, as it was when the set was opened, or what finds it."""
         ...
 
 
@@ -244,6 +245,7 @@ class TableDataset:
         named_only: bool,
     ) -> None:
         self.name, self.path, self.layout = str(table.path), table.path, layout
+        self.kept: object = None  # what must stay as long as the data set
         self.categories: Mapping[int, str] = NamedCategories(categories) if named_only else dict(categories)
         self.warnings = table.found
         self._names, self._sizes, self._sources = table.names, table.sizes, table.sources
@@ -256,13 +258,16 @@ class TableDataset:
         row = range(len(self))[index]
         name, size = self._names[row], (self._sizes[2 * row], self._sizes[2 * row + 1])
         note = partial(self.warnings.note, row, f"image {name}")
-        source, path, content = self._sources[row], None, None
+        source = self._sources[row]
+        path: Path | None = None
+        content: str | Callable[[], str] | None = None
         if self._fetch is None:
             path = Path(source)
             read: Callable[[], Image] = partial(_read_file, path, size, note)
         else:
             content = self._fetch.content(source)
-            read = partial(_read_fetched, self._fetch, source, f"{name} of {self.path}", size, note)
+            shown = self._fetch.shown(source) if isinstance(self._fetch, StoredImages) else f"{name} of {self.path}"
+            read = partial(_read_fetched, self._fetch, source, shown, size, note)
         return Sample(name, *size, self._truth(row), read, path, content=content)
 
     def __iter__(self) -> Iterator[Sample]:

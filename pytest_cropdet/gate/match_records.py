@@ -105,6 +105,7 @@ def digest_of_image(sample: Sample, windows: Sequence[Crop], names: Mapping[int,
 
 
 def _content(sample: Sample, file_hash: Callable[[Path], str] | None) -> str:
-    if sample.content is not None:
-        return sample.content[:16]
+    content = sample.content_hash()
+    if content is not None:
+        return content[:16]
     return "" if file_hash is None or sample.path is None else file_hash(sample.path)[:16]

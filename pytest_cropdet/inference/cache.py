@@ -137,7 +137,7 @@ class Cache:
 
     def content_hash(self, sample: Sample) -> str | None:
         """Return a hash of a sample's encoded image; ``None`` if it is neither a file nor states one itself."""
-        return self.file_hash(sample.path) if sample.path is not None else sample.content
+        return self.file_hash(sample.path) if sample.path is not None else sample.content_hash()
 
     def fact(self, name: str) -> Any:
         """Return what was remembered under ``name``, ``None`` if nothing was."""

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from pytest_cropdet.crops import parse_spec, refuse_without_truth
-from pytest_cropdet.data import dataset_plugin
+from pytest_cropdet.data import dataset_plugin, inside_archive
 from pytest_cropdet.detectors import Description, load_detector
 from pytest_cropdet.errors import SpecError
+from pytest_cropdet.files import is_url
 from pytest_cropdet.plugin.configuration import FIXTURES, WITHOUT_TRUTH, choices, given, marked, setting
 from pytest_cropdet.plugin.option_values import parse_description, read
 from pytest_cropdet.plugin.options import OPTIONS, option
@@ -20,7 +21,9 @@ from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 __all__ = ["check_marker", "check_options"]
 
 _FACTORY = re.compile(r"[\w.]+:\w+")
-_IS_THERE = {"file": Path.is_file, "folder": Path.is_dir, "file or folder": Path.exists}
+_IS_THERE = {"file": Path.is_file, "folder": Path.is_dir, "file or folder": Path.exists} | {
+    "folder or archive": lambda path: path.is_dir() or (path.is_file() and inside_archive(str(path)) is not None),
+}
 
 
 def check_options(config: pytest.Config) -> None:
@@ -87,5 +90,7 @@ def _check_places(config: pytest.Config) -> None:
 
 
 def _check_there(said: str, path: Any, what: str) -> None:
+    if is_url(path) or (what == "file or folder" and path is not None and inside_archive(str(path)) is not None):
+        return  # what is there, loading finds
     if path is not None and not _IS_THERE[what](Path(path)):
         raise SpecError(f"{said}{path}: no such {what}")

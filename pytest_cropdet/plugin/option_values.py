@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cropdet.errors import SpecError
+from pytest_cropdet.files import is_url
 from pytest_cropdet.plugin.options import CHECKS, NOT_FOR_MARKERS, OPTIONS, Option, option
 from pytest_cropdet.settings import BY_CATEGORY, name_lists
 from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
@@ -50,6 +51,7 @@ class Named:
 
 _PATHS = re.compile("PATH|FILE|DIR")  # of a metavar
 _PLUGINS = {"model": "pytest_cropdet.detectors", "data": "pytest_cropdet.datasets"}  # groups of entry points
+_MAY_BE_URLS = ("data", "images", "train_data")  # of fsspec
 _NAME = re.compile(r"([A-Za-z0-9_.-]+)=(.+)", re.DOTALL)
 
 
@@ -77,6 +79,8 @@ def _short_name(spec: str) -> str:
     kind, _, rest = spec.partition(":")
     if kind in SERVED_KINDS:
         return _model_name(rest)
+    if is_url(spec):
+        spec = spec.partition("?")[0].rstrip("/")
     path = Path(rest if kind in DETECTOR_KINDS else spec)
     generic = ("saved_model", "instances", "annotations", "model", "frozen_inference_graph")
     stem = path.name.split(":")[-1] if ":" in path.name or path.suffix == "" else path.stem
@@ -192,6 +196,8 @@ def parse_description(values: Sequence[str], model: str, models: Sequence[str]) 
 def resolve_paths(name: str, value: Any, base: Path) -> Any:
     """Return an option's value with its paths made absolute, as seen from ``base``; other values as they are."""
     each = option(name)
+    if name in _MAY_BE_URLS and is_url(value):
+        return value
     holds_paths = name == "detector" or _PATHS.search(each.metavar)
     if value is None or not holds_paths or (each.kind == "string" and value in ("", "off")):
         return value
@@ -205,6 +211,8 @@ def _resolve_spec(text: str, base: Path, name: str) -> str:
         key, _, file = text.partition("=")
         is_file = key.rpartition(":")[2] in ("labels", "anchors") and "," not in file
         return f"{key}={base / file}" if is_file and (base / file).exists() else text
+    if name in _MAY_BE_URLS and is_url(text):
+        return text
     given = _NAME.fullmatch(text)
     if given and not (base / text).exists():
         return f"{given.group(1)}={_resolve_spec(given.group(2), base, name)}"

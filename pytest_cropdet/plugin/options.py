@@ -48,14 +48,20 @@ _OF_TESTS = (
         "where the baseline has other images: refuse it, or compare those in common",
         ("all", "common"),
     ),
-    Option("data", "lines", (), "[NAME=]PATH", "data set: COCO, VOC, YOLO, TFRecord or CSV, or a plug-in's name"),
+    Option(
+        "data",
+        "lines",
+        (),
+        "[NAME=]PATH",
+        "data set: COCO, VOC, YOLO, TFRecord, CSV; a path, archive, URL, or a plug-in's name",
+    ),
     Option(
         "images",
         "path",
         None,
         "DIR",
-        "folder of the pictures (default: beside the JSON, or images/ there)",
-        reads="folder",
+        "folder of the pictures, a zip or tar, or a URL (default: beside the JSON, or images/ there)",
+        reads="folder or archive",
     ),
     Option(
         "data_labels",

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from pytest_cropdet.data import Dataset, ImageFolder, as_dataset, load_dataset, name_layout, refuse_warnings
+from pytest_cropdet.data import Dataset, as_dataset, load_dataset, load_images, name_layout, refuse_warnings
 from pytest_cropdet.detectors import DetectorHandle, OpenConventionsError, load_detector
 from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.files import is_url, shown_url
 from pytest_cropdet.inference import BatchKeys, Cache
 from pytest_cropdet.plugin.configuration import WITHOUT_TRUTH, Chosen, choices, folder_of, missing, setting
 from pytest_cropdet.plugin.option_values import read
@@ -119,10 +120,10 @@ def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:
     chosen = _chosen(config, "cropdet_dataset", "data", wanted)
     with warnings_stay_warnings():
         if chosen.said[:1] == WITHOUT_TRUTH:
-            folder = ImageFolder(Path(chosen.spec))
+            images = load_images(chosen.spec)
             if chosen.said != WITHOUT_TRUTH:
-                refuse_warnings(folder)
-            return folder
+                refuse_warnings(images)
+            return images
         said: dict[str, Any] = dict(chosen.said)
         return load_dataset(chosen.spec, **said)
 
@@ -130,7 +131,9 @@ def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:
 def layouts(config: pytest.Config) -> list[str]:
     """Return a line for each configured data set that is recognised: its name and its format."""
     named = [(each.spec, name_layout(each.spec)) for each in choices(config, "data") if each.said[:1] != WITHOUT_TRUTH]
-    return [f"data {spec}: {layout}" for spec, layout in named if layout is not None]
+    return [
+        f"data {shown_url(spec) if is_url(spec) else spec}: {layout}" for spec, layout in named if layout is not None
+    ]
 
 
 def dataset_of(item: pytest.Item) -> Dataset:

@@ -136,11 +136,15 @@ def test_strict_data_is_for_a_data_set_of_the_tests_own_and_for_images_alone_too
     assert without_tracebacks(result)
 
 
-def test_strict_data_stops_at_an_image_without_annotation_that_is_odd(project, said, tmp_path, without_tracebacks):
+@pytest.mark.parametrize("packed", [False, True])
+def test_strict_data_stops_at_an_image_without_annotation_that_is_odd(
+    project, said, tmp_path, without_tracebacks, packed
+):
     folder = tmp_path / "images"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(with_exif(encoded(quadrants(32, 32), ".jpg"), 3))
-    flags = [f"--cropdet-images={folder}", "--cropdet-strict-data", "--cropdet-undecided=pass", QUICK]
+    place = shutil.make_archive(str(tmp_path / "packed"), "zip", folder) if packed else folder
+    flags = [f"--cropdet-images={place}", "--cropdet-strict-data", "--cropdet-undecided=pass", QUICK]
     result = project.pytest("--pyargs", "pytest_cropdet.suite", "--cropdet-model=fakes:perfect", *flags)
     assert result.ret == 1
     assert "a data warning is an error with --cropdet-strict-data:" in said(result)

@@ -6,7 +6,7 @@ Coordinates are taken as they are: edges in pixels, from the left and top of the
 import csv
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ from pytest_cropdet.data.category_files import CategoryIds, decode_text, read_ca
 from pytest_cropdet.data.coco_truth import DataErrors
 from pytest_cropdet.data.image_files import IMAGE_ENDINGS, files_ending, image_size, leads_out, list_names
 from pytest_cropdet.data.image_lookup import ImageLookup, refuse_shared
+from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import refuse_special
@@ -69,29 +70,44 @@ class CsvLayout:
         """The name of the format."""
         return f"CSV, {self.path.name}{'' if self.classes is None else f' with {self.classes.name}'}"
 
-    def read(self, images: Path | None, errors: DataErrors, labels: CategoryIds | None) -> TableDataset:
+    def read(
+        self,
+        images: Path | None,
+        errors: DataErrors,
+        labels: CategoryIds | None,
+        store: StoredImages | None = None,
+    ) -> TableDataset:
         """Read every row and return the data set."""
         if labels is None and self.classes is not None:
             labels = read_category_file(self.classes)
         rows, columns = _table(self.path)
         folders = [self.path.parent, self.path.parent / "images"] if images is None else [images]
+        if images is not None and store is not None:
+            folders = list(dict.fromkeys((images, store.root)))
         table = TruthTable(self.path, "row")
-        reader = _Rows(table, columns, folders, ImageLookup(self.path, images))
+        reader = _Rows(table, columns, folders, ImageLookup(self.path, images, store), store)
         for number, row in rows:
             reader.read(number, row)
         reader.refuse_missing()
         table.refuse_normalised()
         categories = table.settle_names(labels)
-        return table.dataset(self.layout, categories, errors, named_only=labels is None)
+        return table.dataset(self.layout, categories, errors, fetch=store, named_only=labels is None)
 
 
 class _Rows:
     """Reads rows into images and objects; the file of an image is sought once."""
 
     def __init__(
-        self, table: TruthTable, columns: dict[str, int], folders: Sequence[Path], lookup: ImageLookup
+        self,
+        table: TruthTable,
+        columns: dict[str, int],
+        folders: Sequence[Path],
+        lookup: ImageLookup,
+        store: StoredImages | None,
     ) -> None:
-        self.table, self.folders, self.lookup = table, folders, lookup
+        self.table, self.folders, self.lookup, self.store = table, folders, lookup, store
+        self._there: Callable[[Path], bool] = _there if store is None else store.exists
+        self._measured: Callable[[Path], tuple[int, int]] = image_size if store is None else store.size
         self.missing: dict[str, None] = {}
         self._images: dict[str, int] = {}
         self._files: dict[str, Path] = {}
@@ -140,7 +156,7 @@ class _Rows:
             if file is None:
                 self.missing[name] = None
                 return None
-            image = self._images[name] = self.table.add_image(name, size or image_size(file), str(file))
+            image = self._images[name] = self.table.add_image(name, size or self._measured(file), str(file))
             self._files[name] = file
             self._sides[image] = sides
         known = (self.table.sizes[2 * image], self.table.sizes[2 * image + 1])
@@ -157,9 +173,12 @@ class _Rows:
             self.lookup.refuse_leading_out(list(self.missing))
             every = len(self.missing) + len(self._images)
             raise DataError(
-                f"{self.table.path}: missing in {' and '.join(map(str, self.folders))}: {list_names(self.missing)} (of "
+                f"{self.table.path}: missing in {self._sought()}: {list_names(self.missing)} (of "
                 f"{every:,} images); name the folder: --cropdet-images DIR"
             )
+
+    def _sought(self) -> str:
+        return " and ".join(map(str, self.folders)) if self.store is None else self.store.source.shown
 
     def _size(self, texts: tuple[str, str], number: int) -> tuple[int, int] | None:
         if not any(texts) or texts == ("0", "0"):
@@ -174,7 +193,7 @@ class _Rows:
     def _file(self, name: str, number: int) -> Path | None:
         """Return the file of an image; a path from the root of a disk is taken, as RetinaNet's rows have them."""
         plain = Path(name.replace("\\", "/"))
-        if plain.is_absolute() and _there(plain):
+        if plain.is_absolute() and self._there(plain):
             return plain
         found = next((file for folder in self.folders if (file := self.lookup.find(folder, name)) is not None), None)
         if found is not None:
@@ -188,7 +207,7 @@ class _Rows:
             return None
         if not plain.suffix:
             for folder, ending in product(self.folders, IMAGE_ENDINGS):
-                if _there(folder / f"{plain}{ending}"):
+                if self._there(folder / f"{plain}{ending}"):
                     return folder / f"{plain}{ending}"
         found = next((file for folder in self.folders if (file := self.lookup.similar(folder, name)) is not None), None)
         if found is not None:

@@ -17,6 +17,7 @@ import numpy as np
 from pytest_cropdet.data.category_files import CategoryIds, read_category_file
 from pytest_cropdet.data.coco_truth import DataErrors
 from pytest_cropdet.data.image_files import list_names, size_of_bytes
+from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.data.images import LARGEST_UNCHECKED_IMAGE
 from pytest_cropdet.data.readers.tf_example import parse_example
 from pytest_cropdet.data.readers.tfrecord_file import RecordFile, is_record_file
@@ -74,7 +75,13 @@ class TfRecordLayout:
         many = f"{len(self.files)} files" if len(self.files) > 1 else self.files[0].name
         return f"TFRecord, {many}{'' if self.label_map is None else f' with {self.label_map.name}'}"
 
-    def read(self, images: Path | None, errors: DataErrors, labels: CategoryIds | None) -> TableDataset:
+    def read(
+        self,
+        images: Path | None,
+        errors: DataErrors,
+        labels: CategoryIds | None,
+        store: StoredImages | None = None,
+    ) -> TableDataset:
         """Read every record, checksums checked, and return the data set."""
         if images is not None:
             raise DataError(f"{self.path}: a TFRecord contains its images; leave out --cropdet-images")

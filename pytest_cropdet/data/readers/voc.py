@@ -13,6 +13,7 @@ from pytest_cropdet.data.category_files import CategoryIds, decode_text
 from pytest_cropdet.data.coco_json import as_flag
 from pytest_cropdet.data.coco_truth import DataErrors
 from pytest_cropdet.data.image_files import IMAGE_ENDINGS, ImageNames, image_size, leads_out, list_names
+from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.data.optional import import_extra
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
 from pytest_cropdet.errors import DataError
@@ -71,10 +72,16 @@ class VocLayout:
         """The name of the format, with the list that chooses the images."""
         return f"Pascal VOC, {'every XML' if self.split is None else f'{self.split.parent.name}/{self.split.name}'}"
 
-    def read(self, images: Path | None, errors: DataErrors, labels: CategoryIds | None) -> TableDataset:
+    def read(
+        self,
+        images: Path | None,
+        errors: DataErrors,
+        labels: CategoryIds | None,
+        store: StoredImages | None = None,
+    ) -> TableDataset:
         """Read every XML and return the data set."""
         parse = import_extra("defusedxml.ElementTree", "Pascal VOC")
-        files = ImageNames(self.images if images is None else images)
+        files = ImageNames(self.images if images is None else images, None if store is None else store.paths_below)
         table = TruthTable(self.path)
         missing: list[str] = []
         for stem, path in self._annotations():
@@ -83,18 +90,20 @@ class VocLayout:
             if file is None:
                 missing.append(f"{stem} ({_text(root, 'filename') or 'no filename'})")
                 continue
-            image = table.add_image(files.name_of(file), _size(root, path) or image_size(file), str(file))
+            size = _size(root, path) or (image_size(file) if store is None else store.size(file))
+            image = table.add_image(files.name_of(file), size, str(file))
             for number, element in enumerate(root.findall("object"), 1):
                 _read_object(element, table, image, number)
         if missing:
+            sought = files.folder if store is None else store.source.shown
             raise DataError(
-                f"{self.path}: no image in {files.folder} for {list_names(missing)} (of "
+                f"{self.path}: no image in {sought} for {list_names(missing)} (of "
                 f"{len(missing) + len(table.names)} XML files); name the folder: --cropdet-images DIR"
             )
         table.refuse_normalised(origin=1.0)
         categories = table.settle_names(labels)
         self._count_extra(files, table)
-        return table.dataset(self.layout, categories, errors, named_only=labels is None)
+        return table.dataset(self.layout, categories, errors, fetch=store, named_only=labels is None)
 
     def _annotations(self) -> Sequence[tuple[str, Path]]:
         """Return the stem and the path of each XML; lists name images with or without an ending, in any case."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_cropdet.data.category_files import CategoryIds, decode_text
 from pytest_cropdet.data.coco_truth import DataErrors
 from pytest_cropdet.data.image_files import IMAGE_ENDINGS, files_ending, image_paths, image_size, leads_out, list_names
+from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.data.readers.yolo_lines import YoloLines
 from pytest_cropdet.data.readers.yolo_yaml import SPLITS, YoloYaml
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
@@ -63,14 +64,25 @@ class YoloDataLayout:
             return f"YOLO, {self.yaml.name}, {_split_of(yaml)}"
         return f"YOLO, the list {self.listed.name}" if self.listed is not None else "YOLO, images and labels"
 
-    def read(self, images: Path | None, errors: DataErrors, labels: CategoryIds | None) -> TableDataset:
+    def read(
+        self,
+        images: Path | None,
+        errors: DataErrors,
+        labels: CategoryIds | None,
+        store: StoredImages | None = None,
+    ) -> TableDataset:
         """Read the size of every image and every label file, and return the data set."""
         yaml = None if self.yaml is None else YoloYaml.read(self.yaml)
+        if images is not None and store is not None:
+            raise DataError(
+                f"{self.path}: the label files of YOLO are beside its images, so {store.source.shown} cannot be used "
+                "for images alone; name the whole set: --cropdet-data with an archive or a URL of both"
+            )
         if images is not None:
             roots = [images]
         else:
             roots = [self.listed or self.folder or self.path] if yaml is None else yaml.folders_of(_split_of(yaml))
-        files = list(dict.fromkeys(file for root in roots for file in _images_in(root)))
+        files = list(dict.fromkeys(file for root in roots for file in _images_in(root, store)))
         if not files:
             raise DataError(f"{self.path}: no image in {list_names(map(str, roots))} ({', '.join(IMAGE_ENDINGS)})")
         names = self._categories(yaml, roots) if labels is None else labels.names
@@ -80,8 +92,11 @@ class YoloDataLayout:
         labels_of = {file: _label_of(file) for file in files}
         texts = _label_files(labels_of.values())
         others = _in_lower_case(texts.keys() - labels_of.values())
+        if store is not None:
+            store.measure(files)
         for file, text in labels_of.items():
-            image = table.add_image(file[common:].replace(os.sep, "/"), image_size(Path(file)), file)
+            size = image_size(Path(file)) if store is None else store.size(file)
+            image = table.add_image(file[common:].replace(os.sep, "/"), size, file)
             if text not in texts and text.lower() in others:
                 text = others.pop(text.lower())  # noqa: PLW2901
                 table.found.add("other_image_name", f"image {table.names[image]}: {os.path.split(text)[1]}", image)
@@ -95,9 +110,9 @@ class YoloDataLayout:
             )
         whole = all(root.is_dir() for root in roots)  # a list leaves out some on purpose
         for place, unused in enumerate(_unused(texts) if whole else []):
-            table.found.add("annotation_without_image", unused, place)
+            table.found.add("annotation_without_image", unused if store is None else store.shown(unused), place)
         categories = lines.finish()
-        return table.dataset(self.layout, categories, errors)
+        return table.dataset(self.layout, categories, errors, fetch=store)
 
     def _categories(self, yaml: YoloYaml | None, roots: Sequence[Path]) -> Mapping[int, str] | None:
         """Return the names by number, ``None`` where no file has them."""
@@ -123,11 +138,11 @@ def _split_of(yaml: YoloYaml) -> str:
     )
 
 
-def _images_in(place: Path) -> list[str]:
+def _images_in(place: Path, store: StoredImages | None) -> list[str]:
     """Return the images of a folder, or those that a list names, below the list's folder or absolute."""
     place = Path(os.path.abspath(place))  # noqa: PTH100  (links stay, because labels are beside what is named)
     if place.is_dir():
-        return image_paths(place)
+        return image_paths(place) if store is None else store.paths_below(place)
     files = []
     for number, line in enumerate(decode_text(place, "the list of images").splitlines(), 1):
         name = line.strip().replace("\\", "/")
