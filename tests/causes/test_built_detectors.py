@@ -215,4 +215,12 @@ def test_in_context_a_detection_that_lies_mostly_outside_is_ignored_only_if_the_
             (0, 1, elsewhere, False),
         ]
     )
-    assert _count_new(context, whole, np.zeros(len(context), bool)).stray.tolist() == [True, False, False, True, False, False, False]
+    assert _count_new(context, whole, np.zeros(len(context), bool)).stray.tolist() == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
