@@ -95,6 +95,7 @@ def test_centernet_loses_on_crops_and_the_gate_says_so(gate):
     )
     assert parallel.ret == 1
     assert second["model_calls"] == 0
+    assert second["settings"].pop("verify") is not first["settings"].pop("verify")  # all that was asked for differently
     assert settled(second) == settled(first)
 
 
