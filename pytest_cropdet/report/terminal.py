@@ -237,7 +237,9 @@ def ranking_summary(reporter: pytest.TerminalReporter, rankings: Sequence[Mappin
         return
     width = reporter.config.get_terminal_writer().fullwidth
     for each in rankings:
-        reporter.section(f"ranking of {len(each['models'])} models: {one_line(each['name'])}")
+        count = len(each["models"])
+        title = f"ranking of {count} models" if count > 1 else "no ranking of models"
+        reporter.section(f"{title}: {one_line(each['name'])}")
         for line in ranking_table(each, width):
             reporter.write_line(line)
 
