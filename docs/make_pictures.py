@@ -89,7 +89,7 @@ def draw_compare() -> None:
 
 
 def draw_causes() -> None:
-    """Draw the pictures of docs/causes.md, of the gate that `make demo` runs, and print its table of labels."""
+    """Draw the pictures of docs/causes.md, of the gate on `fixtures/scenes`, and print its table of labels."""
     detector = load_detector(MODELS / "saved_model", labels=MODELS / "labels.txt")
     gate = run(detector, load_dataset(ROOT / "fixtures" / "scenes"), crops="random:keep=0.3-0.9,per_image=2")
     gate.plot.steps().savefig(IMAGES / "steps.png", dpi=90)
