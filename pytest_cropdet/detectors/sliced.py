@@ -68,11 +68,18 @@ class Sliced(DetectorHandle):
         self.most = most
         if most is not None and most < 1:
             raise SpecError(f"most must be 1 or more detections, not {most!r}")
-        settings = sliced_settings(self)
-        text = ",".join(f"{key}={value}" for key, value in settings.items())
         super().__init__(
-            f"sliced:{text}:{self.inner.name}", lambda: _SlicedAdapter(self), Description(), None, self.inner.threads
+            f"sliced:{self.settings}:{self.inner.name}",
+            lambda: _SlicedAdapter(self),
+            Description(),
+            None,
+            self.inner.threads,
         )
+
+    @property
+    def settings(self) -> str:
+        """The settings as a spec writes them: ``size=320,overlap=0.2,merge=nms,iou=0.5``."""
+        return ",".join(f"{key}={value}" for key, value in sliced_settings(self).items())
 
     @property
     def memory(self) -> Memory | None:
