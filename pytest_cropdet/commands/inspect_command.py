@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cropdet.commands.command import Command, UsageMistake, Write
-from pytest_cropdet.commands.model_and_data import described, open_dataset
+from pytest_cropdet.commands.model_and_data import described, given_dataset
 
 if TYPE_CHECKING:
     pass
@@ -59,7 +59,7 @@ def _run(arguments: argparse.Namespace, write: Write) -> int:
 
 
 def _inspect(arguments: argparse.Namespace, given: dict[str, str], write: Write) -> int:
-    dataset = None if arguments.data is None else open_dataset(arguments.data, arguments.images)
+    dataset = None if arguments.data is None else given_dataset(arguments.data, arguments.images)
     if arguments.model is None and dataset is not None:
         from pytest_cropdet.commands.inspect_dataset import inspect_dataset
 

@@ -7,7 +7,7 @@ from pytest_cropdet.commands.command import UsageMistake, nearest
 if TYPE_CHECKING:
     from pytest_cropdet.data import Dataset
 
-__all__ = ["described", "open_dataset"]
+__all__ = ["described", "given_dataset"]
 
 
 def described(values: list[str]) -> dict[str, str]:
@@ -33,7 +33,7 @@ def described(values: list[str]) -> dict[str, str]:
     return found
 
 
-def open_dataset(path: str, images: str | None) -> "Dataset":
+def given_dataset(path: str, images: str | None) -> "Dataset":
     """Return the data set of ``--data`` and ``--images``."""
     from pytest_cropdet.data import load_dataset
 

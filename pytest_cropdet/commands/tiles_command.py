@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cropdet.commands.command import AMISS, OK, Command, UsageMistake, Write
-from pytest_cropdet.commands.model_and_data import described, open_dataset
+from pytest_cropdet.commands.model_and_data import described, given_dataset
 
 if TYPE_CHECKING:
     from pytest_cropdet.comparison import TileSearch
@@ -64,7 +64,7 @@ def _compare(arguments: argparse.Namespace, write: Write) -> int:
 
     given = described(arguments.detector)
     cells = _cells(arguments, given)
-    dataset = open_dataset(arguments.data, arguments.images)
+    dataset = given_dataset(arguments.data, arguments.images)
     samples = choose_samples(dataset, arguments.sample_images, arguments.seed)
     cache = None if arguments.cache == "off" else Cache(Path(arguments.cache))
     try:
