@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pytest_cropdet.figures.canvas import calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,11 +32,15 @@ def draw_tiles(rows: Sequence[tuple[str, float, float, bool, bool]], whole_ap: f
     if front:
         calls_of, ap_of = [calls for calls, _, _ in front], [ap for _, ap, _ in front]
         axes.plot(calls_of, ap_of, color="#bb5566", marker="o", label="no other has more mAP for as few calls")
+    at_point: dict[tuple[float, float], list[str]] = {}
     for calls, ap, name in front:
-        short = ",".join(part for part in name.split(",") if part.startswith(("size", "overlap", "merge")))
-        axes.annotate(short, (calls, ap), textcoords="offset points", xytext=(6, 5), fontsize=7)
-    axes.set_xlabel("images sent to the detector per image")
-    axes.set_ylabel("mAP (IoU 0.50:0.95), uncut objects")
+        parts = [part for part in name.split(",") if part.startswith(("size", "overlap", "merge"))]
+        at_point.setdefault((calls, ap), []).append(",".join(parts))
+    for point, (first, *others_there) in at_point.items():
+        text = f"{first} (and {len(others_there)} more)" if others_there else first
+        axes.annotate(text, point, textcoords="offset points", xytext=(6, 5), fontsize=7)
+    axes.set_xlabel("images sent to the detector per image", fontsize=FONT)
+    axes.set_ylabel("mAP (IoU 0.50:0.95), uncut objects", fontsize=FONT)
     calm(axes, "Sliced inference: accuracy against cost")
     axes.margins(x=0.18, y=0.12)
     axes.legend(fontsize=7, loc="best")
