@@ -5,10 +5,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_cropdet.commands.command import Command, UsageMistake, Write, nearest
+from pytest_cropdet.commands.command import Command, UsageMistake, Write
+from pytest_cropdet.commands.model_and_data import described, given_dataset
 
 if TYPE_CHECKING:
-    from pytest_cropdet.data import Dataset
+    pass
 
 __all__ = ["INSPECT"]
 
@@ -58,7 +59,7 @@ def _run(arguments: argparse.Namespace, write: Write) -> int:
 
 
 def _inspect(arguments: argparse.Namespace, given: dict[str, str], write: Write) -> int:
-    dataset = None if arguments.data is None else _open(arguments.data, arguments.images)
+    dataset = None if arguments.data is None else given_dataset(arguments.data, arguments.images)
     if arguments.model is None and dataset is not None:
         from pytest_cropdet.commands.inspect_dataset import inspect_dataset
 
@@ -86,35 +87,7 @@ def _check(arguments: argparse.Namespace) -> dict[str, str]:
             continue
         if option == "image" or inside_archive(value) is None:
             raise UsageMistake(f"--{option}={value}: there is no such file or folder")
-    return _described(arguments.detector)
-
-
-def _described(values: list[str]) -> dict[str, str]:
-    from dataclasses import fields
-
-    from pytest_cropdet.detectors import Description
-    from pytest_cropdet.errors import DetectorError
-
-    known = [field.name for field in fields(Description)]
-    found: dict[str, str] = {}
-    for value in values:
-        key, equals, text = value.partition("=")
-        if not equals or not text:
-            raise UsageMistake(f"--detector={value}: must be KEY=VALUE")
-        if key not in known:
-            raise UsageMistake(f"--detector={value}: there is no convention {key!r}{nearest(key, known)}")
-        found[key] = text
-    try:
-        Description.of(**found)
-    except DetectorError as error:
-        raise UsageMistake(f"--detector {error}") from error
-    return found
-
-
-def _open(path: str, images: str | None) -> "Dataset":
-    from pytest_cropdet.data import load_dataset
-
-    return load_dataset(path, images)
+    return described(arguments.detector)
 
 
 INSPECT = Command(

@@ -21,6 +21,7 @@ from pytest_cropdet.detectors.protocol import Detector
 from pytest_cropdet.detectors.provenance import Origin, facts_of, origins
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 from pytest_cropdet.detectors.resize_rule import ResizeRule
+from pytest_cropdet.detectors.sliced import Sliced, read_sliced_spec
 
 __all__ = [
     "NO_ANCHORS",
@@ -37,6 +38,7 @@ __all__ = [
     "PreparedImage",
     "Profile",
     "ResizeRule",
+    "Sliced",
     "alternatives",
     "as_detector",
     "as_handle",
@@ -50,6 +52,7 @@ __all__ = [
     "overlaps",
     "possible_readings",
     "read_anchors",
+    "read_sliced_spec",
     "rounding_hint",
     "suppress",
     "workers_note",

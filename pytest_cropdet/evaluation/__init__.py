@@ -70,7 +70,7 @@ from pytest_cropdet.evaluation.operating_point import (
 from pytest_cropdet.evaluation.paired_test import sign_flip_p
 from pytest_cropdet.evaluation.pairing import STATES, Pair, PlacedDetection, State, make_pairs
 from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio_of_sums, resampled_ratio
-from pytest_cropdet.evaluation.whole_images import whole_image_ap
+from pytest_cropdet.evaluation.whole_images import whole_image_ap, whole_image_matches
 
 __all__ = [
     "ALL_AREAS",
@@ -142,5 +142,6 @@ __all__ = [
     "subtract",
     "unchecked",
     "whole_image_ap",
+    "whole_image_matches",
     "z_score",
 ]

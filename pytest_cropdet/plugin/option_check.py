@@ -32,7 +32,7 @@ def check_options(config: pytest.Config) -> None:
     for model in (*choices(config, "model"), *choices(config, "against")):
         Description.of(**dict(model.said))
         kind = model.spec.partition(":")[0]
-        if not _FACTORY.fullmatch(model.spec) or kind in DETECTOR_KINDS or kind in SERVED_KINDS:
+        if not _FACTORY.fullmatch(model.spec) or kind in {*DETECTOR_KINDS, *SERVED_KINDS, "sliced"}:
             load_detector(model.spec)
     for each in choices(config, "data"):
         is_pattern = any(letter in each.spec for letter in "*?[")  # what it fits, loading finds

@@ -76,7 +76,9 @@ def named_specs(values: Sequence[str], what: str) -> list[Named]:
 
 
 def _short_name(spec: str) -> str:
-    kind, _, rest = spec.partition(":")
+    kind, colon, rest = spec.partition(":")
+    if kind == "sliced" and colon:
+        return f"{_short_name(_inner_model(rest))}-sliced"
     if kind in SERVED_KINDS:
         return _model_name(rest)
     if is_url(spec):
@@ -85,6 +87,13 @@ def _short_name(spec: str) -> str:
     generic = ("saved_model", "instances", "annotations", "model", "frozen_inference_graph")
     stem = path.name.split(":")[-1] if ":" in path.name or path.suffix == "" else path.stem
     return path.parent.name if stem in generic and path.parent.name else stem
+
+
+def _inner_model(rest: str) -> str:
+    """Return the model that a spec slices, given what follows ``sliced:``."""
+    from pytest_cropdet.detectors import read_sliced_spec
+
+    return read_sliced_spec(rest)[1]
 
 
 def _model_name(url: str) -> str:
@@ -217,6 +226,9 @@ def _resolve_spec(text: str, base: Path, name: str) -> str:
     if given and not (base / text).exists():
         return f"{given.group(1)}={_resolve_spec(given.group(2), base, name)}"
     kind, colon, rest = text.partition(":")
+    if colon and kind == "sliced" and name in ("model", "against"):
+        model = _inner_model(rest)
+        return f"{text.removesuffix(model)}{_resolve_spec(model, base, name)}"
     if colon and kind in DETECTOR_KINDS:
         return f"{kind}:{base / Path(rest).expanduser()}"
     path = base / Path(text).expanduser()
