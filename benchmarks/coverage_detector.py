@@ -109,7 +109,9 @@ class Population:
         for side in self.sides:
             found, at = _taken(side.image, crops, len(self.unit))
             tables.append(
-                Detected(at, side.category[found], side.boxes[found], side.score[found], side.area[found], side.stray[found])
+                Detected(
+                    at, side.category[found], side.boxes[found], side.score[found], side.area[found], side.stray[found]
+                )
             )
         tight = None if truth.tight is None else truth.tight[rows]
         columns = (truth.category, truth.boxes, truth.area, truth.crowd, truth.ignored)
@@ -149,9 +151,7 @@ def populate(folder: Path, dataset: Dataset, model: str) -> Population:
     pairing = reconcile(detector.categories, dataset.categories, list(dataset.categories))
     whole = [pairing.translate(found[Picture(sample.id, -1, None)]) for sample in samples]
     places = zip(index.unit, index.rank, index.crops, strict=True)
-    crops = [
-        pairing.translate(found[Picture(index.samples[unit].id, int(rank), crop)]) for unit, rank, crop in places
-    ]
+    crops = [pairing.translate(found[Picture(index.samples[unit].id, int(rank), crop)]) for unit, rank, crop in places]
     sides = (
         build_detected(index, whole, MIN_VISIBILITY, whole=True),
         build_detected(index, crops, MIN_VISIBILITY, whole=False),

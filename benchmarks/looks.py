@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -189,9 +189,11 @@ def unresolved(looks: Looks) -> int:
 def report(images: int) -> Iterator[str]:
     """Yield the tables."""
     yield f"{images:,} images; a verdict on the same images as one look at the end has:\n"
-    yield "| design | looks | out of reach | wrong verdicts of a side at the limit | " + " | ".join(
-        f"decided at {each:.0f}" for each in DISTANCES[1:]
-    ) + " |"
+    yield (
+        "| design | looks | out of reach | wrong verdicts of a side at the limit | "
+        + " | ".join(f"decided at {each:.0f}" for each in DISTANCES[1:])
+        + " |"
+    )
     yield "|:---|" + " ---: |" * (3 + len(DISTANCES[1:]))
     found = {design: work_out(design, images) for design in (FIXED, *DESIGNS)}
     for design, looks in found.items():
