@@ -1,12 +1,12 @@
-"""The rates by which ``--cropdet-dry-run`` says what a run costs: seconds of one core, for pytest_cropdet/gate/costs.py.
+"""The rates by which ``--cropdet-dry-run`` says what a run costs, for pytest_cropdet/gate/costs.py.
 
-    python benchmarks/costs.py             # measures the rates, and prints them as they stand in the module
+    python benchmarks/costs.py             # measures the rates, and prints them as they are in the module
     python benchmarks/costs.py --small     # fewer images, a quick look
-    python benchmarks/costs.py --images 10000000 --crops 4 --ms 5 --calls 8   # measures nothing: what that would cost
+    python benchmarks/costs.py --images 10000000 --crops 4 --ms 5 --calls 8   # measures nothing: what that costs
 
-Everything but the detector is measured: reading and decoding (JPEG files of two sizes, drawn here), cutting and resizing
-to 320 x 320, keeping the answers, and what the gate does with 100 detections in each whole image and crop, once with few
-resamples and once with many. Times are processor times of this process, the least of several turns.
+Rates are seconds of one core, of everything but the detector: reading and decoding (JPEG files of two sizes, drawn
+here), resizing to 320 x 320, keeping the answers, and what the gate does with 100 detections in each whole image and
+crop, once with few resamples and once with many. Times are processor times of this process, the least of several turns.
 """
 
 from __future__ import annotations

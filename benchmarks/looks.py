@@ -19,20 +19,24 @@ from statistics import NormalDist
 
 import numpy as np
 
-from pytest_cropdet.gate.early_stopping import FIRST, LOOK_REPLICATES
+from pytest_cropdet.gate.early_stopping import DESIGNS, FIRST, LOOK_REPLICATES, RESOLVED, resolved_points
 
 ALPHA, POWER = 0.05, 0.9
 DISTANCES = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)  # standard errors of the whole run
-GRID, REACH = 1201, 15.0
-RESOLVED = 10  # replicates that must lie beyond a percentile, or it says little
+GRID, REACH = 2001, 14.0
 NORMAL = NormalDist()
 Spending = Callable[[float], float]
 Floats = np.ndarray
 
 
 def pocock(share: float) -> float:
-    """Return the error spent at a share of the images, as the package does."""
-    return ALPHA * math.log(1 + (math.e - 1) * share)
+    """Return the error spent at a share of the images by ``--cropdet-looks auto``."""
+    return ALPHA * DESIGNS["auto"].spend(share)
+
+
+def often(share: float) -> float:
+    """Return the error spent by ``--cropdet-looks often``: 6 % of it at once, the rest in proportion to the images."""
+    return ALPHA * DESIGNS["often"].spend(share)
 
 
 def obrien_fleming(share: float) -> float:
@@ -55,13 +59,15 @@ class Design:
     """Looks from 50 images on, each ``factor`` times later than the one before, and how the error is spent.
 
     ``futility``: a run ends undecided when the chance of a later verdict, if the drop is what it was found to be, is
-    below this. It only ever stops a run that has no verdict, so it adds no wrong one.
+    below this. It only ever stops a run that has no verdict, so it adds no wrong one. ``resolved``: looks whose level
+    the replicates cannot show are left out.
     """
 
     name: str
     factor: float
     spend: Spending
     futility: float = 0.0
+    resolved: bool = False
 
     def points(self, images: int) -> list[int]:
         """Return after how many images it looks."""
@@ -69,16 +75,20 @@ class Design:
         while math.isfinite(self.factor) and round(point) < images:
             points.append(round(point))
             point *= self.factor
-        return [*points, images]
+        points.append(images)
+        return resolved_points(points, 1 - ALPHA, DESIGNS["often"]) if self.resolved else points
 
 
 FIXED = Design("one look, at the end", math.inf, pocock)
-DESIGNS = (
+COMPARED = (
     Design("Pocock, doubling (`--cropdet-looks auto`)", 2.0, pocock),
     Design("Pocock, factor 1.5", 1.5, pocock),
     Design("Pocock, factor 1.25", 1.25, pocock),
     Design("linear spending, doubling", 2.0, linear),
+    Design("linear spending, factor 1.5", 1.5, linear),
     Design("linear spending, factor 1.25", 1.25, linear),
+    Design("6 % at once, the rest linear, factor 1.5", 1.5, often),
+    Design("6 % at once, the rest linear, factor 1.25 (`--cropdet-looks often`)", 1.25, often, resolved=True),
     Design("spending t^1.5, factor 1.25", 1.25, power_of(1.5)),
     Design("O'Brien-Fleming, doubling", 2.0, obrien_fleming),
     Design("O'Brien-Fleming, factor 1.25", 1.25, obrien_fleming),
@@ -99,18 +109,23 @@ class Looks:
     futile: tuple[float, ...]
     """Below this distance from 0 the run ends undecided."""
 
-    def ends(self, drift: float) -> tuple[float, float, float, float]:
-        """Return the chances of a right, a wrong and no verdict, and the expected share of the images, at a drift."""
+    def ends(self, drift: float) -> tuple[float, float, float, float, float]:
+        """Return the chances of a right, a wrong and no verdict, the share of images and the scoring, at a drift.
+
+        Scoring is in runs: what all looks together score, as a multiple of all images.
+        """
         width = self.grid[1] - self.grid[0]
-        right = wrong = neither = images = 0.0
+        right = wrong = neither = images = scored = so_far = 0.0
         for share, density, boundary, futile in zip(self.shares, self.density, self.boundary, self.futile, strict=True):
             mass = density * np.exp(drift * self.grid - drift * drift * share / 2) * width
             over, under = share_above(self.grid, mass, boundary), share_above(-self.grid[::-1], mass[::-1], boundary)
             beyond = share_above(self.grid, mass, futile) + share_above(-self.grid[::-1], mass[::-1], futile)
             quiet = float(mass.sum()) - (over + under if share == 1 else beyond if futile else float(mass.sum()))
             right, wrong, neither = right + over, wrong + under, neither + quiet
+            so_far += share
             images += share * (over + under + quiet)
-        return right, wrong, neither, images
+            scored += so_far * (over + under + quiet)
+        return right, wrong, neither, images, scored
 
 
 def share_above(grid: Floats, mass: Floats, place: float) -> float:
@@ -195,7 +210,7 @@ def report(images: int) -> Iterator[str]:
         + " |"
     )
     yield "|:---|" + " ---: |" * (3 + len(DISTANCES[1:]))
-    found = {design: work_out(design, images) for design in (FIXED, *DESIGNS)}
+    found = {design: work_out(design, images) for design in (FIXED, *COMPARED)}
     for design, looks in found.items():
         ends = {drift: looks.ends(drift) for drift in DISTANCES}
         decided = " | ".join(f"{ends[drift][0]:.1%}" for drift in DISTANCES[1:])
@@ -206,13 +221,18 @@ def report(images: int) -> Iterator[str]:
     for design, looks in found.items():
         yield f"| {design.name} | {' | '.join(f'{looks.ends(drift)[3]:.0%}' for drift in DISTANCES)} |"
     drift = NORMAL.inv_cdf(1 - ALPHA) + NORMAL.inv_cdf(POWER)
+    yield "\nScoring, as a multiple of one look at the end:\n"
+    yield "| design | " + " | ".join(f"at {each:.0f}" for each in DISTANCES) + " |"
+    yield "|:---|" + " ---: |" * len(DISTANCES)
+    for design, looks in found.items():
+        yield f"| {design.name} | {' | '.join(f'{looks.ends(drift)[4]:.2f}' for drift in DISTANCES)} |"
     yield (
         f"\nAt equal power ({POWER:.0%} at a distance of {drift:.2f} standard errors of a fixed run): images needed at "
         "most and calls expected, relative to the fixed run:\n"
     )
     yield "| design | at most | at the limit | at half the distance | at the distance | at 1.5 times | at twice |"
     yield "|:---|" + " ---: |" * 6
-    for design in DESIGNS:
+    for design in COMPARED:
         most = inflation(design, images)
         looks = work_out(design, round(images * most))
         calls = [looks.ends(times * drift * math.sqrt(most))[3] * most for times in (0.0, 0.5, 1.0, 1.5, 2.0)]

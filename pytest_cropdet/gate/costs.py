@@ -160,8 +160,8 @@ class Cost:
         money = "" if self.price is None else f", {self.price * total / 3600:,.2f} at {self.price:g} per hour"
         if self.call_seconds is None:
             found = [
-                f"time beside the detector, about {duration(total)}: {shares}; --cropdet-assume=ms=30 adds a detector of "
-                "30 ms per call"
+                f"time beside the detector, about {duration(total)}: {shares}; --cropdet-assume=ms=30 adds a "
+                "detector of 30 ms per call"
             ]
         else:
             found = [f"time, about {duration(total)}{money}: {shares}{how}"]
