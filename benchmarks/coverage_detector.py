@@ -2,24 +2,25 @@
 
 python benchmarks/coverage_detector.py              # the table of docs/coverage.md: renders, detects, draws
 python benchmarks/coverage_detector.py --scenes 600 --draws 100   # a smaller population, a quick look
-python benchmarks/coverage_detector.py --bias       # and where the bias comes from
+python benchmarks/coverage_detector.py --bias --draws 100   # and whether a jackknife finds the bias (slow)
 
-Needs TensorFlow or LiteRT, and this checkout's ``fixtures/``. Scenes are rendered and detections kept in ``--folder``
-(by default in the user's cache folder), so a second start only draws. The population is what was rendered: its drop is
-the truth. A draw takes n source images with replacement, as if each were a new one, and is judged by the package's own
-code: categories in five images or more, AP, 1,000 resamples, percentiles.
+Needs TensorFlow or LiteRT, and this checkout's ``fixtures/``. Scenes are rendered into ``--folder`` (by default in the
+user's cache folder); detections and the draws of each size are kept there, so a run that was stopped goes on. The
+population is what was rendered: its drop is the truth. A draw takes n source images with replacement, as if each were
+a new one, and is judged by the package's own code: categories in five images or more, AP, 1,000 resamples, percentiles.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -254,7 +255,10 @@ def row(gates: Sequence[Gate], images: int) -> str:
         f"{truth.mean():.3f}",
         f"{apart.std():.4f}",
         f"{column['error'].mean() / apart.std():.2f}",
+        f"{column['reference'].mean():+.4f}",
+        f"{column['crop'].mean():+.4f}",
         f"{apart.mean():+.4f} +- {apart.std() / math.sqrt(count):.4f}",
+        f"{column['guess'].mean():+.4f}",
         cell(float((column["low"] <= truth).mean()), count, COVERAGE),
         cell(float((column["high"] >= truth).mean()), count, COVERAGE),
         *(cell(outcomes.count(wrong) / count, count, WRONG) for wrong in ("pass", "fail")),
@@ -269,10 +273,7 @@ def bias_row(gates: Sequence[Gate], images: int) -> str:
     mended = column["drop"] - without - truth
     numbers = [
         f"{images}",
-        f"{column['reference'].mean():+.4f}",
-        f"{column['crop'].mean():+.4f}",
         f"{(column['drop'] - truth).mean():+.4f}",
-        f"{column['guess'].mean():+.4f}",
         f"{without.mean():+.4f}",
         f"{mended.mean():+.4f}",
         f"{mended.std() / (column['drop'] - truth).std():.2f}",
@@ -282,7 +283,7 @@ def bias_row(gates: Sequence[Gate], images: int) -> str:
     return " | ".join(numbers)
 
 
-def report(folder: Path, count: int, draws: int, jobs: int, bias: bool) -> Iterator[str]:
+def report(folder: Path, count: int, draws: int, jobs: int, bias: bool, sizes: Sequence[int]) -> Iterator[str]:
     """Yield the lines of docs/coverage.md that are measured."""
     dataset = scenes(folder, count)
     begun = time.perf_counter()
@@ -302,27 +303,32 @@ def report(folder: Path, count: int, draws: int, jobs: int, bias: bool) -> Itera
         )
         found[name] = {}
         with ProcessPoolExecutor(jobs) as pool:
-            for images in SIZES:
+            for images in sizes:
                 judge = partial(gate, population, values, images, bias)
-                found[name][images] = list(pool.map(judge, range(draws), chunksize=10))
+                kept = folder / f"draws_{model}_{count}_{images}_{draws}{'_bias' * bias}.json"
+                if not kept.exists():
+                    rows = [asdict(each) for each in pool.map(judge, range(draws), chunksize=10)]
+                    kept.write_text(json.dumps(rows))
+                found[name][images] = [Gate(**each) for each in json.loads(kept.read_text())]
                 print(f"{name}, {images} images: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
     yield f"\n{draws:,} draws each:\n"
     yield (
-        "| detector | images | categories kept | drop | sd of drop | standard error / sd | bias | lower bound covers "
-        "| upper bound covers | wrong passes at the limit | wrong fails at the limit |"
+        "| detector | images | categories kept | drop | sd of drop | standard error / sd | bias of the reference "
+        "| of the crops | of the drop | bootstrap's guess | lower bound covers | upper bound covers "
+        "| wrong passes at the limit | wrong fails at the limit |"
     )
-    yield "| :--- |" + " ---: |" * 10
-    for name, sizes in found.items():
-        for images, gates in sizes.items():
+    yield "| :--- |" + " ---: |" * 13
+    for name, drawn in found.items():
+        for images, gates in drawn.items():
             yield f"| {name} | {row(gates, images)} |"
     if bias:
         yield (
-            "\n| detector | images | bias of the reference | of the crops | of the drop | bootstrap's guess | "
-            "jackknife's guess | left after the jackknife | its sd / sd of the drop | lower covers | upper covers |"
+            "\n| detector | images | bias of the drop | jackknife's guess | left after the jackknife "
+            "| its sd / sd of the drop | lower bound covers then | upper bound covers then |"
         )
-        yield "| :--- |" + " ---: |" * 10
-        for name, sizes in found.items():
-            for images, gates in sizes.items():
+        yield "| :--- |" + " ---: |" * 7
+        for name, drawn in found.items():
+            for images, gates in drawn.items():
                 yield f"| {name} | {bias_row(gates, images)} |"
 
 
@@ -339,10 +345,11 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=3000)
     parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--bias", action="store_true", help="also the bias of either side, and the jackknife")
+    parser.add_argument("--bias", action="store_true", help="also the jackknife")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="images of a draw")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    for line in report(asked.folder, asked.scenes, asked.draws, asked.jobs, asked.bias):
+    for line in report(asked.folder, asked.scenes, asked.draws, asked.jobs, asked.bias, asked.sizes):
         print(line, flush=True)
 
 

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -205,13 +206,19 @@ class Trial:
 
 
 def try_detector(detector: Any, samples: Sequence[Sample]) -> Trial:
-    """Return what a detector does with the first few pictures; it is loaded before."""
+    """Return what a detector does with the first few pictures; it is loaded before.
+
+    The time is the median: a first call may compile, and takes many times as long as those after it.
+    """
     handle = as_handle(detector)
     handle.load()
     pictures = [sample.image() for sample in samples[:TRIAL_CALLS]]
-    start = time.perf_counter()
-    answers = [handle([picture])[0] for picture in pictures]
-    return Trial((time.perf_counter() - start) / len(pictures), answers, handle.categories, handle.calls_at_once())
+    answers, seconds = list[Detections](), list[float]()
+    for picture in pictures:
+        start = time.perf_counter()
+        answers += handle([picture])
+        seconds.append(time.perf_counter() - start)
+    return Trial(median(seconds), answers, handle.categories, handle.calls_at_once())
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -1,6 +1,7 @@
 """What a run costs is counted before it is started: by part, and up to a verdict."""
 
 import math
+import time
 from dataclasses import fields, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from pytest_cropdet.crops.plan import choose_samples
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.gate import Assumptions, Cost, costs
-from pytest_cropdet.gate.dry_runs import dry_run
+from pytest_cropdet.gate.dry_runs import dry_run, try_detector
 from pytest_cropdet.settings import RunSettings
 from tests.support import made, opinions, same, small_run
 
@@ -130,6 +131,17 @@ class TestDryRun:
         assert (told.cost.distance, told.cost.price) == (0.01, 2)
         assert told.images == 70
         assert "there are 10,000,000" in "\n".join(told.lines())
+
+    def test_a_slow_first_call_is_not_taken_for_the_detectors_speed(self):
+        detector, calls = same(opinions(DATA)), []
+
+        def slow_at_first(images):
+            calls.append(len(images))
+            time.sleep(0.3 if len(calls) == 1 else 0.0)
+            return [detector(images)[0]]
+
+        assert try_detector(slow_at_first, list(DATA)).seconds < 0.1
+        assert calls == [1, 1, 1]
 
     def test_without_assumptions_the_cost_is_left_out(self):
         assert dry_run(DATA, RunSettings(CROPS)).cost is None
