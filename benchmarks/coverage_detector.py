@@ -3,6 +3,7 @@
 python benchmarks/coverage_detector.py              # the table of docs/coverage.md: renders, detects, draws
 python benchmarks/coverage_detector.py --scenes 600 --draws 100   # a smaller population, a quick look
 python benchmarks/coverage_detector.py --bias --draws 100   # and whether a jackknife finds the bias (slow)
+python benchmarks/coverage_detector.py --where --draws 1000  # with which part of AP the bias comes
 
 Needs TensorFlow or LiteRT, and this checkout's ``fixtures/``. Scenes are rendered into ``--folder`` (by default in the
 user's cache folder); detections and the draws of each size are kept there, so a run that was stopped goes on. The
@@ -48,6 +49,7 @@ from pytest_cropdet.evaluation import (  # noqa: E402
     percentile_bounds,
     resample,
 )
+from pytest_cropdet.evaluation.coco.events import category_events  # noqa: E402
 from pytest_cropdet.geometry import Bools, Floats, Ints  # noqa: E402
 from pytest_cropdet.inference import BatchKeys, Cache, Picture, detect_all  # noqa: E402
 
@@ -332,6 +334,55 @@ def report(folder: Path, count: int, draws: int, jobs: int, bias: bool, sizes: S
                 yield f"| {name} | {bias_row(gates, images)} |"
 
 
+def kinds_of_ap(truth: Truth, sides: Sequence[Detected], unit: Ints, categories: Sequence[int]) -> Floats:
+    """Return (2, K, 3) AP of either side by category: the mean precision at the true positives as it is, with the
+    running maximum from the right, and COCO's, which reads the latter at 101 points of recall.
+    """
+    found = []
+    for side in sides:
+        table = match(truth, side, images=len(unit), categories=categories)
+        values = []
+        for events in category_events(table, range(len(categories)), range(len(table.thresholds))):
+            kinds = np.zeros(2)
+            for hits, changes in zip(events.hits, events.changes, strict=True):
+                precision = np.cumsum(hits) / np.maximum(events.counted_before + np.cumsum(changes), 1)
+                highest = np.maximum.accumulate(precision[::-1])[::-1]
+                kinds += precision[hits].sum(), highest[hits].sum()
+            values.append(kinds / (len(table.thresholds) * max(1, len(events.objects))))
+        found.append(np.column_stack([values, average_precision(table).per_category]))
+    return np.array(found)
+
+
+def biases(population: Population, true: Floats, images: int, number: int) -> Floats:
+    """Return (2, 3) how far a draw's mean AP of each kind lies above the population's."""
+    drawn = population.drawn(np.random.default_rng([SEED, images, number]).integers(population.images, size=images))
+    kept = np.isin(population.categories, drawn.kept(population.categories))
+    seen = kinds_of_ap(drawn.truth, drawn.sides, drawn.unit, population.categories)
+    return np.asarray(seen[:, kept].mean(axis=1) - true[:, kept].mean(axis=1))
+
+
+def where(folder: Path, count: int, draws: int, jobs: int, sizes: Sequence[int]) -> Iterator[str]:
+    """Yield how much of the bias comes with the running maximum, and how much with the points of recall."""
+    yield (
+        "| detector | images | AP as | bias of the reference | of the crops | of the drop |\n"
+        "| :--- | ---: | :--- | ---: | ---: | ---: |"
+    )
+    for name, model in DETECTORS.items():
+        population = populate(folder, scenes(folder, count), model)
+        true = kinds_of_ap(population.truth, population.sides, population.unit, population.categories)
+        with ProcessPoolExecutor(jobs) as pool:
+            for images in sizes:
+                found = np.array(list(pool.map(partial(biases, population, true, images), range(draws), chunksize=10)))
+                for place, kind in enumerate(("precision as it is", "running maximum", "COCO")):
+                    drop = found[:, 0, place] - found[:, 1, place]
+                    means = found[:, :, place].mean(axis=0)
+                    error = drop.std() / math.sqrt(draws)
+                    yield (
+                        f"| {name} | {images} | {kind} | {means[0]:+.4f} | {means[1]:+.4f} | {drop.mean():+.4f} "
+                        f"+- {error:.4f} |"
+                    )
+
+
 def default_folder() -> Path:
     """Return where scenes and detections are kept: in the user's cache folder."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -346,9 +397,14 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--bias", action="store_true", help="also the jackknife")
+    parser.add_argument("--where", action="store_true", help="only which part of AP the bias comes with")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="images of a draw")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
+    if asked.where:
+        for line in where(asked.folder, asked.scenes, asked.draws, asked.jobs, asked.sizes):
+            print(line, flush=True)
+        return
     for line in report(asked.folder, asked.scenes, asked.draws, asked.jobs, asked.bias, asked.sizes):
         print(line, flush=True)
 
