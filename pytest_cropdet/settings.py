@@ -240,7 +240,9 @@ class RunSettings:
     )
     replicates: int = row(1000, least=100)
     level: float = row(0.95)
-    looks: Literal["off", "auto"] = row("off", "POLICY", "stop as soon as every stated limit is decided")
+    looks: Literal["off", "auto", "often"] = row(
+        "off", "POLICY", "stop as soon as every stated limit is decided; often looks more times than auto"
+    )
     verify: bool = row(False, "", "recompute the point numbers with pycocotools; fail if they differ")
     explain: Literal["auto", "always", "off"] = row("auto", "WHEN", "say why it dropped: when a gate does not pass")
     fill: tuple[str, ...] = row(

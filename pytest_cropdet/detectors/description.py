@@ -67,7 +67,8 @@ class Description:
     size, as ``WIDTHxHEIGHT``. ``mean``, ``std``: three numbers with commas, in the order of the channels and on the
     scale of ``range``: subtracted from pixels, then divided by. ``interpolation``, ``fill``, ``align``, ``rounding``,
     ``min_side``, ``max_side``, ``pad``: the details of ``resize``, see
-    :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`.
+    :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`. ``provider``: what runs an ONNX file, by its name in ONNX
+    Runtime; the CPU if not given.
     """
 
     boxes: str | None = None
@@ -97,6 +98,7 @@ class Description:
     max_side: int | None = None
     pad: str | None = None
     input: str | None = None
+    provider: str | None = None
     timeout: float | None = field(default=None, repr=False)  # no answer depends on it
 
     def __repr__(self) -> str:
@@ -202,6 +204,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "min_side": ("PIXELS",),
     "max_side": ("PIXELS",),
     "pad": ("max_side", "32"),
+    "provider": ("CUDAExecutionProvider",),
 }
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),

@@ -124,6 +124,8 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
     if description.input in INPUT_FORMS:
         description.refuse("a model file says what it takes", "input")
     description.refuse("a model file answers without a network", "timeout")
+    if kind != "onnx":
+        description.refuse("it chooses what runs an ONNX file, and this is none", "provider")
     if kind == "saved_model" and not (path / "saved_model.pb").is_file():
         raise DetectorError(f"{path} is not a SavedModel: it has no saved_model.pb")
     if kind == "tflite" and not _is_tflite(path):

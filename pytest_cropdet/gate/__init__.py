@@ -3,6 +3,7 @@
 from pytest_cropdet.evaluation import Doubt, GateFailure, Measure, Outcome, Verdict
 from pytest_cropdet.gate.caps import cap_on, noise_score
 from pytest_cropdet.gate.controls import Cap
+from pytest_cropdet.gate.costs import Assumptions, Cost
 from pytest_cropdet.gate.dry_runs import dry_run, try_detector
 from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
 from pytest_cropdet.gate.limits import one_per_limit, verdict_records, worst_verdict
@@ -15,7 +16,9 @@ from pytest_cropdet.gate.runner import Event, Finished, events, run
 from pytest_cropdet.gate.targets import Targets, check_answers, has_truth
 
 __all__ = [
+    "Assumptions",
     "Cap",
+    "Cost",
     "Doubt",
     "Event",
     "Finished",

@@ -33,10 +33,10 @@ def refuse_without_old(settings: RunSettings, against: Any) -> None:
             "max_worse and max_drop_worse limit what changed from an old model; name it: --cropdet-against=MODEL or "
             "--cropdet-baseline=FILE"
         )
-    if against is not None and settings.looks == "auto":
+    if against is not None and settings.looks != "off":
         raise SpecError(
-            "looks=auto stops one model early, but two models are compared on all images; remove --cropdet-looks, or "
-            "the old model"
+            f"looks={settings.looks} stops one model early, but two models are compared on all images; remove "
+            "--cropdet-looks, or the old model"
         )
 
 

@@ -95,7 +95,7 @@ def events(
             f"crops {plan.spec!r}: no window in {len(samples)} images; object and edge take annotated objects "
             "that are no crowds, with sides of at least min_side pixels"
         )
-    looking = settings.looks == "auto" and settings.states_limits
+    looking = settings.looks != "off" and settings.states_limits
     schedule = (scorer.early_looks() if looking else None) or LookSchedule.once(samples, settings.level)
     meter = Meter(handle, keys, "run", len(samples) + len(plan))
     yield meter.start(len(samples), len(plan), paired_by=None if scorer.pairing is None else scorer.pairing.by)
@@ -108,7 +108,7 @@ def events(
         if not start:
             scorer.check_first(parts[0], meter)
         measured = scorer.score(schedule.samples[:point], meter, level)
-        if settings.looks == "auto":
+        if settings.looks != "off":
             drop = measured.drop
             looks.append(Look(point, level, drop.value, drop.low, drop.high, measured.is_decided()))
         if point < len(samples) and measured.is_decided():

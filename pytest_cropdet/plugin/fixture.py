@@ -28,6 +28,7 @@ from pytest_cropdet.plugin.configuration import (
     spec_ids,
     spec_of,
 )
+from pytest_cropdet.plugin.option_values import parse_assumptions
 from pytest_cropdet.plugin.progress import Progress
 from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, warnings_stay_warnings, workers_of
 from pytest_cropdet.plugin.run_records import keep, leave_record
@@ -269,7 +270,8 @@ class Cropdet:
         return draw_plan(crops, samples, settings.seed, folder_of(self._config), file)
 
     def _dry_run(self, settings: RunSettings, item: pytest.Item | None, plan: Plan | None) -> NoReturn:
-        self._skip_dry(dry_run(self.dataset, settings, self.detector, plan).lines(), item)
+        assumed = parse_assumptions(setting(self._config, "assume"))
+        self._skip_dry(dry_run(self.dataset, settings, self.detector, plan, assumed).lines(), item)
 
     def _skip_dry(self, lines: list[str], item: pytest.Item | None) -> NoReturn:
         if item is not None:

@@ -18,6 +18,7 @@ __all__ = [
     "as_mapping",
     "check_type",
     "named_specs",
+    "parse_assumptions",
     "parse_checks",
     "parse_description",
     "parse_limits",
@@ -163,11 +164,20 @@ def read(each: Option, value: Any) -> Any:
         return parse_checks(value)
     if each.name == "workers":
         return parse_workers(value)
+    if each.name == "assume":
+        return parse_assumptions(value)
     if each.name in ("alias", "group"):
         name_lists(f"cropdet_{each.name}", [value] if isinstance(value, str) else value)
     found = words(value) if each.commas else value
     each.check(found)
     return found
+
+
+def parse_assumptions(values: Sequence[str] | str) -> Any:
+    """Return the ``Assumptions`` of a dry run; ``SpecError`` for a key or a number that cannot be."""
+    from pytest_cropdet.gate import Assumptions
+
+    return Assumptions.of(words([values] if isinstance(values, str) else values))
 
 
 def parse_workers(text: str) -> int | None:
