@@ -24,7 +24,7 @@ def test_a_gate_leaves_a_page_and_says_where_plain_and_on_workers(project, worke
         ["  report: .cropdet/report/index.html", "*crop robustness*", "*", "report: .cropdet/report/index.html"]
     )
     html = page_of(project)
-    assert "1 of 2 gates do not pass" in html
+    assert "FAIL: 2 gates: 1 fails, 1 passes</title>" in html
     assert html.index("make-random</bdi></h2>") < html.index("perfect-random</bdi></h2>")
     assert "data:image/jpeg;base64," in html
     assert " --pyargs pytest_cropdet.suite " in html
