@@ -37,7 +37,7 @@ def draw_steps(
     _add_bar(axes, 0, 0.0, whole, GROUP_COLOURS["whole"], f"{whole:.3f}")
     for place, row in enumerate(rows, 1):
         colour = STEP_COLOURS[row.name] if row.distinguishable else UNSURE
-        note = "" if row.distinguishable else "  not distinguishable"
+        note = "" if row.distinguishable else "  no clear effect"
         _add_bar(axes, place, row.before, row.after, colour, f"{-row.lost:+.3f}{note}")
         if row.after_bounds is not None:
             axes.plot(row.after_bounds, [place, place], color="black", linewidth=1.0)

@@ -5,7 +5,15 @@ from typing import Any, Literal
 
 from pytest_cropdet.evaluation import Outcome, Verdict
 
-__all__ = ["RunVerdict", "images_to_decide", "one_per_limit", "verdict_records", "worst", "worst_verdict"]
+__all__ = [
+    "RunVerdict",
+    "images_to_decide",
+    "one_per_limit",
+    "undecided_text",
+    "verdict_records",
+    "worst",
+    "worst_verdict",
+]
 
 RunVerdict = Literal["pass", "fail", "undecided", "none"]
 SEVERITY: Mapping[str, int] = {"fail": 0, "undecided": 1, "pass": 2}
@@ -49,6 +57,13 @@ def images_to_decide(verdict: Verdict, images: int) -> int | None:
     if verdict.outcome != "undecided" or verdict.doubts:
         return None
     return verdict.measure.images_to_decide(verdict.limit, images)
+
+
+def undecided_text(verdict: Verdict, images: int) -> str:
+    """Return why bounds alone leave a verdict open, and what would decide it."""
+    needed = images_to_decide(verdict, images)
+    enough = f": about {needed:,} images (+-30 %) would be enough" if needed else ""
+    return f"the result is too uncertain to decide{enough}; --cropdet-undecided=pass accepts undecided results"
 
 
 def one_per_limit(verdicts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -20,7 +20,7 @@ def chain_section(gate: Record) -> Section | None:
     drawn = waterfall(steps, ends.get("whole"), ends.get("crop"), chain_metric(gate["metric"]))
     blocks: list[Block] = []
     if drawn is not None:
-        legend = (("loss", "lost"), ("gain", "gained"), ("unsure", "not distinguishable from nothing"))
+        legend = (("loss", "lost"), ("gain", "gained"), ("unsure", "no clear effect: the bounds contain 0"))
         blocks.append(Chart(drawn, legend=legend))
     blocks.append(_steps("The steps in numbers", steps, fold=drawn is not None))
     blocks += [Text(f"{note[0].upper()}{note[1:]}.") for note in told.get("notes", ())]
