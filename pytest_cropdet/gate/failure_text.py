@@ -88,9 +88,7 @@ def _why(run: RunFacts, verdict: Verdict) -> list[str]:
     told = [*(f"   {line}" for line in step_lines(causes.chain)), *causes.notes]
     flipped = run.labels.flipped[:MOST_LABELS]
     if flipped:
-        pairs = (
-            f"{each.before} -> {each.after} ({each.count} object{'' if each.count == 1 else 's'})" for each in flipped
-        )
+        pairs = (f"{one.before} -> {one.after} ({one.count} object{'s' * (one.count != 1)})" for one in flipped)
         told.append(f"confused: {', '.join(pairs)}")
     told.extend((run.bias.text or "").splitlines())
     if verdict.outcome != "pass" and verdict.is_judged:
