@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from textwrap import wrap
 from typing import Any
 
-import pytest
-
 from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.report.limit_rows import limit_rows
 
-__all__ = ["WORDS", "narrow_rows", "shows_failures", "whole_image_text"]
+__all__ = ["VERDICT_WORDS", "narrow_rows", "shows_failures", "whole_image_text"]
 
-WORDS = {"pass": "PASS", "fail": "FAIL", "error": "ERROR", "undecided": "UNDECIDED", "none": "MEASURED"}
+VERDICT_WORDS = {"pass": "PASS", "fail": "FAIL", "error": "ERROR", "undecided": "UNDECIDED", "none": "MEASURED"}
 LEAST_WIDTH = 12  # columns into which words are wrapped at the least
 
 
@@ -25,15 +23,14 @@ def narrow_rows(record: Mapping[str, Any], width: int) -> list[str]:
     for row in limit_rows(record):
         bounds = bounds_text(row.low, row.high)
         limit = "" if row.limit is None else f", limit {operators.get(row.measure, '<=')} {digits(row.limit)}"
-        text = f"{WORDS.get(row.verdict, row.verdict)} {row.measure} {digits(row.value)}{bounds}{limit}"
+        text = f"{VERDICT_WORDS.get(row.verdict, row.verdict)} {row.measure} {digits(row.value)}{bounds}{limit}"
         rows.append("\n".join(wrap(f"{text}; {row.gate}", max(LEAST_WIDTH, width), subsequent_indent="  ")))
     return rows
 
 
-def shows_failures(reporter: pytest.TerminalReporter) -> bool:
+def shows_failures(config: object) -> bool:
     """Whether pytest shows the text of each failure: then the steps of a gate are on the terminal already."""
-    style = getattr(getattr(reporter.config, "option", None), "tbstyle", "auto")
-    return style not in ("no", "line")
+    return getattr(getattr(config, "option", None), "tbstyle", "auto") not in ("no", "line")
 
 
 def whole_image_text(record: Mapping[str, Any]) -> str | None:

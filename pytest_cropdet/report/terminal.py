@@ -18,7 +18,7 @@ from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_rows
 from pytest_cropdet.report.model_card import benchmark_lines, model_card
 from pytest_cropdet.report.ranking_lines import ranking_table
 from pytest_cropdet.report.records import MissingResult
-from pytest_cropdet.report.summary_lines import WORDS, narrow_rows, shows_failures, whole_image_text
+from pytest_cropdet.report.summary_lines import VERDICT_WORDS, narrow_rows, shows_failures, whole_image_text
 from pytest_cropdet.terms import PHRASES, one_line
 
 __all__ = ["benchmark_summary", "checks_summary", "ranking_summary", "short_verdict", "table", "write_summary"]
@@ -89,7 +89,7 @@ def _write_gates(
             reporter.write_line(next(shown), **VERDICT_MARKUP[row.verdict])
             for line in _remark(f"{row.measure}: {row.why}" if row.why and row.verdict != "pass" else None, width):
                 reporter.write_line(line)
-        for line in _beneath(record, width, block, reporter.verbosity, shows_failures(reporter)):
+        for line in _beneath(record, width, block, reporter.verbosity, shows_failures(reporter.config)):
             reporter.write_line(line)
         whole = whole_image_text(record)
         for line in _remark(whole if whole not in told_of else None, width):
@@ -179,7 +179,7 @@ def _cells(record: Mapping[str, Any], row: LimitRow) -> tuple[str, ...]:
         change = f"{metric} {digits(row.before)} -> {digits(row.after)}"
         change += "" if row.change == WHOLE_TO_CROP else f" ({row.change})"
     return (
-        WORDS.get(row.verdict, row.verdict),
+        VERDICT_WORDS.get(row.verdict, row.verdict),
         row.name,
         f"{digits(row.value)}{_bounds({'low': row.low, 'high': row.high})}",
         "-" if row.limit is None else digits(row.limit),

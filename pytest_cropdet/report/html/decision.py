@@ -12,7 +12,7 @@ from pytest_cropdet.terms import Record
 
 __all__ = ["Decision", "DecisionRow", "WorstPicture", "decide", "short_name"]
 
-WORDS = {
+PAGE_WORDS = {
     "fail": "FAIL",
     "error": "FAIL",
     "undecided": "UNDECIDED",
@@ -48,7 +48,7 @@ class DecisionRow:
     @property
     def word(self) -> str:
         """The verdict in capitals."""
-        return WORDS.get(self.verdict, "SKIPPED")
+        return PAGE_WORDS.get(self.verdict, "SKIPPED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Decision:
     @property
     def word(self) -> str:
         """The verdict in capitals."""
-        return WORDS.get(self.verdict, "NO RESULT")
+        return PAGE_WORDS.get(self.verdict, "NO RESULT")
 
     @property
     def title(self) -> str:
