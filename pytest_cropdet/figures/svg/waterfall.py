@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_cropdet.figures.rows import StepRow, step_rows
+from pytest_cropdet.figures.style import STEP_COLOURS
 from pytest_cropdet.figures.svg.shapes import (
     Axis,
     Svg,
@@ -57,7 +58,7 @@ def _end(row: int, name: str, value: float, scale: Axis, metric: str) -> list[st
 
 def _step(place: int, row: StepRow, scale: Axis) -> list[str]:
     top, sure = place * STEP_HEIGHT, row.distinguishable
-    kind = ("loss" if row.lost > 0 else "gain") if sure else "unsure"
+    kind = (row.name if row.name in STEP_COLOURS else "loss") if sure else "unsure"
     shown = bounded_text(row.lost, row.low, row.high)
     low, high = row.after_bounds or (None, None)
     return [
