@@ -48,7 +48,9 @@ def per_cent(each, name):
 def test_the_bars_of_a_waterfall_follow_one_another_and_end_at_the_crop():
     chart = waterfall(STEPS, 0.6, 0.46, "mAP")
     scale_of = [
-        (per_cent(each, "x"), per_cent(each, "width")) for kind in ("loss", "gain") for each in rects(chart, kind)
+        (per_cent(each, "x"), per_cent(each, "width"))
+        for kind in ("context", "scale", "position")
+        for each in rects(chart, kind)
     ]
     (context, scale), (position,) = scale_of[:2], scale_of[2:]
     (cut,) = [(per_cent(each, "x"), per_cent(each, "width")) for each in rects(chart, "unsure")]

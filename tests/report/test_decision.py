@@ -203,3 +203,39 @@ def test_hostile_names_on_the_first_screen_are_text(opened, gate, tmp_path):  # 
     assert it.page.locator("td.name").inner_text() == HOSTILE[0]
     assert it.page.locator(".recipe code").inner_text() == HOSTILE[4]
     assert it.page.locator("script").count() == 1
+
+
+def test_printed_are_the_decision_the_causes_and_six_crops_on_four_pages(opened, gate, tmp_path):  # noqa: F811
+    record, left = pictured(gate)
+    left["gallery"].update(entries=left["gallery"]["entries"][:1] * 12, losing=12)
+    it = opened(write_page(tmp_path / "index.html", (record, left), command="pytest"), width=1000)
+    it.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    pages = len(re.findall(rb"/Type\s*/Page[^s]", it.page.pdf(format="A4")))
+    it.page.emulate_media(media="print")
+    assert it.visible("li.crop") == 6
+    assert it.page.locator("table.verdicts").is_visible()
+    assert it.page.locator("#g1-why svg").is_visible()
+    assert it.visible("#g1-where") == it.visible("nav") == 0
+    assert pages <= 4
+
+
+def test_a_cause_has_one_colour_in_waterfall_and_fates(opened, gate, tmp_path):  # noqa: F811
+    it = opened(write_page(tmp_path / "index.html", gate))
+    colour = "each => getComputedStyle(each).fill"
+    clear = [step["name"] for step in gate[0]["steps"] if step["distinguishable"]]
+    assert clear
+    for name in clear:
+        bars = [f"#g1-why .f-{name}", f"#g1-fates .f-{name}"]
+        shown = {it.page.locator(bar).first.evaluate(colour) for bar in bars if it.page.locator(bar).count()}
+        assert len(shown) == 1
+
+
+def test_net_losses_have_bounds_and_the_page_says_that_ap_and_objects_are_two_questions(gate):
+    fates = gate[0]["fates"]
+    for name, net in fates["net"].items():
+        assert net["count"] == fates["lost"][name]["count"] - fates["gained"][name]["count"]
+        assert net["low"] <= net["value"] <= net["high"]
+    html = html_page([gate[0]], [gate[1]])
+    assert "net missed" in html
+    assert "AP lost and objects missed answer two questions" in html
+    assert "net missed" not in html_page([{**gate[0], "fates": {k: v for k, v in fates.items() if k != "net"}}])

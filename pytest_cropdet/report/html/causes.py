@@ -16,8 +16,8 @@ AFTER = {
 }
 TWO_QUESTIONS = (
     "AP lost and objects missed answer two questions. AP averages over all scores and IoU thresholds; an object is "
-    "missed at one score and at IoU 0.5. So objects can be missed in a step without a clear effect on AP. Objects that are "
-    "newly found in the same step make up for some of them: the net says how many remain."
+    "missed at one score and at IoU 0.5. So objects can be missed in a step without a clear effect on AP. Objects that "
+    "are newly found in the same step make up for some of them: the net says how many remain."
 )
 
 __all__ = ["chain_section", "controls_section", "fates_section"]
@@ -34,7 +34,7 @@ def chain_section(gate: Record) -> Section | None:
     blocks: list[Block] = []
     if drawn is not None:
         legend = (*((name, PHRASES[name]) for name in PHRASES), ("unsure", "no clear effect: the bounds contain 0"))
-        blocks.append(Chart(drawn, legend=legend))
+        blocks.append(Chart(drawn, f"{chain_metric(gate['metric'])} from the whole image to the crop", legend))
     blocks.append(_steps("The steps in numbers", steps, fold=drawn is not None))
     blocks += [Text(f"{note[0].upper()}{note[1:]}.") for note in told.get("notes", ())]
     lead = (
