@@ -8,7 +8,7 @@ from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, Text
 from pytest_cropdet.terms import PHRASES, Record
 
 # What has been changed when an object is first missed, by step.
-AFTER = {
+MISSED_AFTER = {
     "context": "context removed",
     "cut": "objects cut",
     "position": "objects moved",
@@ -67,7 +67,9 @@ def fates_section(gate: Record, counts: Mapping[str, int] | None) -> Section | N
     if counts:
         parts = [("found in both", counts["kept"], "kept")]
         if told:
-            parts += [(f"missed after: {AFTER[name]}", each["count"], name) for name, each in told["lost"].items()]
+            parts += [
+                (f"missed after: {MISSED_AFTER[name]}", each["count"], name) for name, each in told["lost"].items()
+            ]
         else:
             parts.append(("missed in the crop", counts["lost"], "loss"))
         parts += [
