@@ -37,8 +37,8 @@ def draw_steps(
     _add_bar(axes, 0, 0.0, whole, GROUP_COLOURS["whole"], f"{whole:.3f}")
     for place, row in enumerate(rows, 1):
         colour = STEP_COLOURS[row.name] if row.distinguishable else UNSURE
-        note = "" if row.distinguishable else "  not distinguishable"
-        _add_bar(axes, place, row.before, row.after, colour, f"{-row.lost:+.3f}{note}")
+        note = "" if row.distinguishable else "  no clear effect"
+        _add_bar(axes, place, row.before, row.after, colour, f"{row.lost:.3f}{note}")
         if row.after_bounds is not None:
             axes.plot(row.after_bounds, [place, place], color="black", linewidth=1.0)
             for bound in reversed(row.after_bounds):
@@ -48,7 +48,7 @@ def draw_steps(
     axes.set_yticks(range(len(names)), names, fontsize=FONT + 1)
     axes.invert_yaxis()
     axes.set_xlim(0.0, 1.25 * max(value for value in ap.values() if value is not None))
-    calm(axes, f"what crops cost, step by step ({metric})")
+    calm(axes, f"{metric} lost by each step (negative: gained)")
     axes.tick_params(axis="y", length=0, labelsize=FONT + 1)
     bounds = "lines: one-sided 95 % bounds from the same resamples of the source images"
     if placebo is not None and placebo["value"] is not None:

@@ -30,7 +30,9 @@ def check_options(config: pytest.Config) -> None:
     """Check what options alone can show: syntax, ranges, paths. ``CropdetError`` says what to mend."""
     _check_values(config)
     for model in (*choices(config, "model"), *choices(config, "against")):
-        Description.of(**dict(model.said))
+        described = Description.of(**dict(model.said))
+        if described.labels is not None and not is_url(str(described.labels)):
+            _check_there("--cropdet-detector labels=", described.labels, "file")
         kind = model.spec.partition(":")[0]
         if not _FACTORY.fullmatch(model.spec) or kind in {*DETECTOR_KINDS, *SERVED_KINDS, "sliced"}:
             load_detector(model.spec)

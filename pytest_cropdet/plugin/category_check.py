@@ -1,0 +1,16 @@
+"""Whether the data set has the categories that options name: known before a detector is loaded."""
+
+import pytest
+
+from pytest_cropdet.data import Dataset, as_dataset, select_categories, with_names
+from pytest_cropdet.plugin.configuration import settings_for
+
+__all__ = ["check_categories"]
+
+
+def check_categories(config: pytest.Config, dataset: Dataset) -> None:
+    """Check the session's categories, and those with a limit of their own; ``SpecError`` names one that is missing."""
+    settings = settings_for(config)
+    wanted = (*settings.categories, *settings.limited_categories)
+    if wanted and getattr(dataset, "has_truth", True):
+        select_categories(wanted, with_names(as_dataset(dataset), settings.alias, settings.group).categories)
