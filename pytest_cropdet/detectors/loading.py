@@ -40,6 +40,12 @@ def load_detector(spec: Any, **description: Any) -> DetectorHandle:
     :class:`~pytest_cropdet.detectors.Description`. ``DetectorError`` says what is missing or wrong.
     """
     known = Description.of(**description)
+    handle = _load(spec, known)
+    handle.source = handle.source or (spec, known)
+    return handle
+
+
+def _load(spec: Any, known: Description) -> DetectorHandle:
     if not isinstance(spec, (str, os.PathLike)):
         return _from_object(spec, known)
     text = str(spec)
