@@ -17,6 +17,7 @@ import pytest
 
 from pytest_cropdet import load_dataset, load_detector, run
 from pytest_cropdet.crops.plan import make_plan
+from pytest_cropdet.data.data_warnings import DataWarning
 from pytest_cropdet.data.samples import GroundTruth, Sample
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle
@@ -76,8 +77,14 @@ def client():
 
 @pytest.fixture
 def all_workers(client):
-    """The client, when all workers are there."""
-    client.wait_for_workers(WORKERS, timeout=SOON)
+    """The client, when all workers are there; Dask gives up one that is killed while it starts."""
+    try:
+        client.wait_for_workers(WORKERS, timeout=5)
+    except TimeoutError:
+        client.cluster.scale(0)
+        wait_until(lambda: not client.nthreads())
+        client.cluster.scale(WORKERS)
+        client.wait_for_workers(WORKERS, timeout=SOON)
     return client
 
 
@@ -117,7 +124,9 @@ def test_verdict_bounds_and_causes_are_those_of_one_process(all_workers, data, t
     there = run(Bright(tmp_path), data, SETTINGS, client=all_workers)
     assert numbers(there) == numbers(here)
     assert there.spent.model_calls == here.spent.model_calls
-    assert set(map(int, (tmp_path / "calls").read_text().split())) <= set(pids(all_workers))
+    calls = [int(pid) for pid in (tmp_path / "calls").read_text().split()]
+    assert sum(pid == os.getpid() for pid in calls) <= 2  # whether the detector repeats itself is tried here
+    assert set(calls) - {os.getpid()} == set(pids(all_workers))
 
 
 def test_the_old_model_runs_on_the_cluster_too(all_workers, data, tmp_path):
@@ -128,7 +137,7 @@ def test_the_old_model_runs_on_the_cluster_too(all_workers, data, tmp_path):
     (old / "calls").unlink()
     there = run(Bright(new), data, settings, against=Bright(old, breaks=99), client=all_workers)
     assert there.comparison.worse.value == here.comparison.worse.value
-    assert str(os.getpid()) not in (old / "calls").read_text()
+    assert sum(int(pid) == os.getpid() for pid in (old / "calls").read_text().split()) <= 2
 
 
 def test_batches_come_in_the_plans_order_and_every_worker_has_a_part(all_workers, data, tmp_path):
@@ -239,21 +248,21 @@ def test_oddities_that_a_worker_sees_in_an_image_reach_the_data_set(all_workers,
     path = tmp_path / "own" / "images" / "001.png"
     cv2.imwrite(str(path), np.full((bright.HEIGHT, bright.WIDTH), 4000, np.uint16))
     detector = on_cluster(as_handle(Bright(tmp_path)), all_workers)
-    list(detect_all(detector, list(data), {sample.id: () for sample in data}))
+    with pytest.warns(DataWarning, match="image 001.png: highest value 4000"):
+        list(detect_all(detector, list(data), {sample.id: () for sample in data}))
     assert [kind for kind, _ in data.warnings.noted("image 001.png")] == ["dark_16_bit"]
 
 
 def test_ctrl_c_keeps_what_has_arrived_and_the_next_run_goes_on_there(all_workers, data, tmp_path):
     def handle():
-        return on_cluster(as_handle(Bright(tmp_path, seconds=0.1)), all_workers)
+        return on_cluster(as_handle(Bright(tmp_path, seconds=0.2)), all_workers)
 
     first = handle()
     keys = BatchKeys.of(Cache(tmp_path), first)
-    timer = threading.Timer(1.0, _thread.interrupt_main)
+    timer = threading.Timer(0.8, _thread.interrupt_main)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        while True:
-            list(detect_all(first, list(data), windows_of(data), keys))
+        list(detect_all(first, list(data), windows_of(data), keys))
     timer.join()
     assert 0 < first.images_sent < 48
     again = handle()
@@ -342,6 +351,7 @@ def started():
                 "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
                 **environment,
             },
+            cwd="/",  # or the package of this tree comes first
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
