@@ -24,27 +24,28 @@ from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.errors import ClusterError, CropdetError, DetectorError, SpecError
 from pytest_cropdet.inference.cache import Cache, unpack
 from pytest_cropdet.inference.cluster_address import close_client, open_client
-from pytest_cropdet.inference.cluster_check import check_workers, recipe_of
+from pytest_cropdet.inference.cluster_check import check_in_time, recipe_of
 from pytest_cropdet.inference.cluster_images import SentImages
 from pytest_cropdet.inference.cluster_tasks import (
-    Found,
-    Order,
-    Recipe,
-    Refused,
-    Shown,
-    Unseen,
+    BatchOrder,
+    DetectorRecipe,
+    ShownPicture,
+    UnseenFile,
+    WorkerFound,
+    WorkerRefused,
+    own_versions,
     run_order,
-    versions,
 )
+from pytest_cropdet.inference.worker_threads import PER_WORKER
 
 __all__ = ["BatchWork", "Cluster", "ClusterAnswer", "on_cluster"]
 
-PER_WORKER = 2  # batches under way: one in hand, and the next
-AHEAD = 8  # times as many may wait for their turn, which are answers without images
+WAITING_TIMES = 8  # times as many may wait for their turn, which are answers without images
 TICK = 0.5  # seconds between looks at what no message reports
 PATIENCE = 60.0  # seconds without a worker, or without the scheduler
-TRIES = 5  # of one batch whose workers or whose scheduler went away
-RETRIES = 2  # by Dask, of a task that raises
+CHECK_SECONDS = 5.0  # for new workers to say whether they can run the detector, while others can
+BATCH_TRIES = 5  # of one batch whose workers or whose scheduler went away
+TASK_RETRIES = 2  # by Dask, of a task that raises
 _GONE = ("cancelled", "lost")
 # of a connection; Python 3.10 has a time-out of asyncio of its own
 _TROUBLE = (OSError, TimeoutError, asyncio.TimeoutError, asyncio.CancelledError, CancelledError)
@@ -56,7 +57,7 @@ Work = TypeVar("Work")
 class BatchWork:
     """A batch to be sent: its pictures, and their samples by id."""
 
-    pictures: tuple[Shown, ...]
+    pictures: tuple[ShownPicture, ...]
     samples: Mapping[str, Sample]
 
 
@@ -98,7 +99,7 @@ class Cluster:
         self.client, self.patience = client, patience
         self.name = name or str(getattr(getattr(client, "scheduler", None), "address", "the cluster"))
         self._checked: WeakKeyDictionary[DetectorHandle, set[str]] = WeakKeyDictionary()
-        self._recipes: WeakKeyDictionary[DetectorHandle, Recipe] = WeakKeyDictionary()
+        self._recipes: WeakKeyDictionary[DetectorHandle, DetectorRecipe] = WeakKeyDictionary()
         self.images = SentImages(client)
 
     @classmethod
@@ -110,7 +111,7 @@ class Cluster:
         """Close the connection, and the processes of ``local:N``."""
         close_client(self.client)
 
-    def recipe(self, detector: DetectorHandle) -> Recipe:
+    def recipe(self, detector: DetectorHandle) -> DetectorRecipe:
         """Return how a worker makes a detector, found once."""
         found = self._recipes.get(detector)
         if found is None:
@@ -124,11 +125,12 @@ class Cluster:
         try:
             there = set(self.client.nthreads())
             checked = self._checked.setdefault(detector, set())
-            if there - checked:
-                checked |= check_workers(self.client, self.name, self.recipe(detector), sorted(there - checked))
+            new, seconds = sorted(there - checked), CHECK_SECONDS if checked else self.patience
+            if new:
+                checked |= check_in_time(self.client, self.name, self.recipe(detector), new, seconds)
         except _TROUBLE:
             return 0
-        return len(there)
+        return len(there) if checked else 0  # one that is not checked yet checks itself before it detects
 
     def run_in_order(
         self,
@@ -163,7 +165,7 @@ class _Session:
     ) -> None:
         self._cluster, self._client, self._detector = cluster, cluster.client, detector
         self._arrived, self._cache = arrived, cache
-        self._versions = versions()
+        self._versions = own_versions()
         self.begun: deque[_Job] = deque()
         self._under_way: dict[Any, _Job] = {}  # by future
         self._unsent: deque[_Job] = deque()
@@ -187,7 +189,7 @@ class _Session:
                     result = future.result(timeout=TICK)
             except (Exception, asyncio.CancelledError):  # noqa: S110  (of what is thrown away)
                 pass
-            self._arrived(job.work, self._answer(job, result) if isinstance(result, Found) else None)
+            self._arrived(job.work, self._answer(job, result) if isinstance(result, WorkerFound) else None)
         try:
             if self._under_way and self._client.status == "running":
                 self._client.cancel(list(self._under_way))
@@ -200,7 +202,7 @@ class _Session:
         self._look()
         room = PER_WORKER * max(1, self._workers)
         busy = len(self._under_way) + len(self._unsent)
-        return self._failed or not self._workers or busy >= room or len(self.begun) >= AHEAD * room
+        return self._failed or not self._workers or busy >= room or len(self.begun) >= WAITING_TIMES * room
 
     def send(self, job: _Job) -> None:
         """Begin a batch."""
@@ -253,10 +255,10 @@ class _Session:
             self._unsent.append(job)
             return
         names = tuple(job.batch.samples)
-        order = Order(self._cluster.recipe(self._detector), self._versions, job.batch.pictures, names)
+        order = BatchOrder(self._cluster.recipe(self._detector), self._versions, job.batch.pictures, names)
         try:
             images = [self._cluster.images.of(each, self._cache) for each in job.batch.samples.values()]
-            future = self._client.submit(run_order, order, *images, pure=False, retries=RETRIES)
+            future = self._client.submit(run_order, order, *images, pure=False, retries=TASK_RETRIES)
         except CropdetError as error:
             self._fail(job, error)
         except _TROUBLE:
@@ -291,18 +293,18 @@ class _Session:
         else:
             self._judge(job, result)
 
-    def _judge(self, job: _Job, result: Found | Unseen | Refused) -> None:
-        if isinstance(result, Unseen):
+    def _judge(self, job: _Job, result: WorkerFound | UnseenFile | WorkerRefused) -> None:
+        if isinstance(result, UnseenFile):
             self._cluster.images.by_bytes = True
             self._submit(job)
-        elif isinstance(result, Refused):
+        elif isinstance(result, WorkerRefused):
             kind = getattr(errors, result.kind, DetectorError)
             self._fail(job, kind(result.text))
         else:
             job.answer, job.images = self._answer(job, result), []
             self._arrived(job.work, job.answer)
 
-    def _answer(self, job: _Job, result: Found) -> ClusterAnswer:
+    def _answer(self, job: _Job, result: WorkerFound) -> ClusterAnswer:
         for name, kind, detail in result.noted:
             file = None if job.batch is None else file_read(job.batch.samples[name])
             if file is not None and file.note is not None:
@@ -313,7 +315,7 @@ class _Session:
         """Send a batch again whose workers, or whose scheduler, went away."""
         job.tries += 1
         is_deadly = type(error).__name__ == "KilledWorker"
-        if job.tries > (1 if is_deadly else TRIES):
+        if job.tries > (1 if is_deadly else BATCH_TRIES):
             why = "every worker that took it died (out of memory?)" if is_deadly else f"{type(error).__name__}: {error}"
             self._fail(job, ClusterError(f"the cluster {self._cluster.name} did not answer {job.labels}: {why}"))
         else:

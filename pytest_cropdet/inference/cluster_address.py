@@ -9,7 +9,7 @@ from pytest_cropdet.errors import ClusterError, SpecError
 
 __all__ = ["check_address", "close_client", "open_client"]
 
-SECONDS = 10.0  # for the scheduler to answer
+SCHEDULER_SECONDS = 10.0  # for the scheduler to answer
 _LOCAL = re.compile(r"local:([1-9]\d*)")
 _ADDRESS = re.compile(r"[a-z]+://\S+|[\w.-]+:\d+")
 
@@ -26,7 +26,7 @@ def check_address(where: str) -> None:
         )
 
 
-def open_client(where: str, seconds: float = SECONDS) -> Any:
+def open_client(where: str, seconds: float = SCHEDULER_SECONDS) -> Any:
     """Return a client of the cluster; ``ClusterError`` says why there is none."""
     check_address(where)
     distributed = _import_distributed()

@@ -1,22 +1,24 @@
 """Before a cluster runs a detector: how its workers make it, and whether each of them can."""
 
 import os
+import queue
+import threading
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 from pytest_cropdet.detectors import DetectorHandle, load_detector
 from pytest_cropdet.errors import ClusterError
-from pytest_cropdet.inference.cluster_tasks import Recipe, examine, versions
+from pytest_cropdet.inference.cluster_tasks import DetectorRecipe, examine_detector, own_versions
 
-__all__ = ["check_workers", "recipe_of"]
+__all__ = ["check_in_time", "check_workers", "recipe_of"]
 
 LARGEST_OBJECT = 1 << 20  # bytes of a pickled detector, which goes with every batch
-SHOWN = 3  # workers that a message names
+SHOWN_WORKERS = 3  # workers that a message names
 _PATHS = ("labels", "anchors")
 
 
-def recipe_of(detector: DetectorHandle) -> Recipe:
+def recipe_of(detector: DetectorHandle) -> DetectorRecipe:
     """Return how a worker makes a detector; ``ClusterError`` where it cannot be sent."""
     import cloudpickle
 
@@ -43,12 +45,32 @@ def recipe_of(detector: DetectorHandle) -> Recipe:
         ) from error
     if len(pickled) > LARGEST_OBJECT:
         raise ClusterError(f"{detector.name} is {len(pickled):,} bytes, too many to go with every batch; {factory}")
-    return Recipe(detector.name, pickled, fingerprint)
+    return DetectorRecipe(detector.name, pickled, fingerprint)
 
 
-def check_workers(client: Any, cluster: str, recipe: Recipe, workers: list[str]) -> set[str]:
+def check_in_time(client: Any, cluster: str, recipe: DetectorRecipe, workers: list[str], seconds: float) -> set[str]:
+    """Return what :func:`check_workers` does, none after ``seconds``: Dask waits long for a dead worker."""
+    box: queue.SimpleQueue[set[str] | BaseException] = queue.SimpleQueue()
+
+    def check() -> None:
+        try:
+            box.put(check_workers(client, cluster, recipe, workers))
+        except BaseException as error:
+            box.put(error)
+
+    threading.Thread(target=check, name="cropdet-check", daemon=True).start()
+    try:
+        found = box.get(timeout=seconds)
+    except queue.Empty:
+        return set()
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def check_workers(client: Any, cluster: str, recipe: DetectorRecipe, workers: list[str]) -> set[str]:
     """Return the workers that answered; ``ClusterError`` names those that cannot run the detector, and says why."""
-    own = dict(versions())
+    own = dict(own_versions())
     here = own["pytest-cropdet"]
     wrong: dict[str, str] = {}
     numbers = client.run(resolve_name, "pytest_cropdet:__version__", workers=workers, on_error="return")
@@ -58,7 +80,7 @@ def check_workers(client: Any, cluster: str, recipe: Recipe, workers: list[str])
         elif isinstance(number, str) and number != here:
             wrong[worker] = f"it has pytest-cropdet {number}, this process {here}; install the same version"
     rest = [worker for worker in workers if isinstance(numbers.get(worker), str) and worker not in wrong]
-    answers = client.run(examine, recipe, workers=rest, on_error="return") if rest else {}
+    answers = client.run(examine_detector, recipe, workers=rest, on_error="return") if rest else {}
     for worker, answer in answers.items():
         if not isinstance(answer, tuple):
             if not isinstance(answer, (OSError, TimeoutError)):  # of a worker that went away
@@ -76,8 +98,8 @@ def check_workers(client: Any, cluster: str, recipe: Recipe, workers: list[str])
         elif problem:
             wrong[worker] = f"{problem} (every worker needs the same files under the same paths)"
     if wrong:
-        lines = [f"{worker}: {why}" for worker, why in list(wrong.items())[:SHOWN]]
-        more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        lines = [f"{worker}: {why}" for worker, why in list(wrong.items())[:SHOWN_WORKERS]]
+        more = f"; and {len(wrong) - SHOWN_WORKERS} more" if len(wrong) > SHOWN_WORKERS else ""
         raise ClusterError(
             f"{len(wrong)} of {len(workers)} workers of the cluster {cluster} cannot run {recipe.name}: "
             f"{'; '.join(lines)}{more}"

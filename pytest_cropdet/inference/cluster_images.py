@@ -1,5 +1,6 @@
 """How the images of a batch reach the workers of a cluster: by path, else once by bytes or pixels for all batches."""
 
+from collections import deque
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -9,6 +10,8 @@ from pytest_cropdet.inference.cluster_tasks import EncodedImage, ImageFile
 from pytest_cropdet.inference.reading import read_sample
 
 __all__ = ["SentImages"]
+
+LATEST = 8  # scattered images that stay on the workers between two batches
 
 
 class SentImages:
@@ -20,6 +23,7 @@ class SentImages:
     def __init__(self, client: Any) -> None:
         self._client = client
         self.by_bytes = False
+        self._latest: deque[Any] = deque(maxlen=LATEST)
         self._scattered: WeakValueDictionary[Sample, Any] = WeakValueDictionary()
 
     def of(self, sample: Sample, cache: Cache | None) -> Any:
@@ -31,7 +35,9 @@ class SentImages:
         if known is not None and known.status == "finished":
             return known
         data: Any = read_sample(sample) if file is None else EncodedImage(file.path, file.size, read_encoded(file.path))
-        self._scattered[sample] = found = self._client.scatter(data, hash=False)
+        found = self._client.scatter(data, hash=False)
+        self._scattered[sample] = found
+        self._latest.append(found)
         return found
 
 

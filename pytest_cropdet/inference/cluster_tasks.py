@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Protocol
 
-import pytest_cropdet
 from pytest_cropdet.data import decode_file, read_encoded
 from pytest_cropdet.detectors import DetectorHandle, load_detector
 from pytest_cropdet.errors import CropdetError
@@ -21,24 +21,24 @@ from pytest_cropdet.inference.cache import file_digest, pack
 from pytest_cropdet.inference.cache_keys import answer_versions
 
 __all__ = [
+    "BatchOrder",
+    "DetectorRecipe",
     "EncodedImage",
-    "Found",
     "ImageFile",
-    "Order",
-    "Recipe",
-    "Refused",
-    "Shown",
-    "Unseen",
-    "examine",
+    "ShownPicture",
+    "UnseenFile",
+    "WorkerFound",
+    "WorkerRefused",
+    "examine_detector",
+    "own_versions",
     "run_order",
-    "versions",
 ]
 
-DETECTORS = 4  # kept open per process: a new model, an old one, and those of the run before
-IMAGES = 4  # decoded images kept per process, because the batches of an image follow one another
+KEPT_DETECTORS = 4  # kept open per process: a new model, an old one, and those of the run before
+KEPT_IMAGES = 4  # decoded images kept per process, because the batches of an image follow one another
 
 
-class Shown(Protocol):
+class ShownPicture(Protocol):
     """A picture of a batch: see :class:`~pytest_cropdet.inference.Picture`."""
 
     @property
@@ -51,7 +51,7 @@ class Shown(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class DetectorRecipe:
     """How a worker makes the detector: what ``load_detector`` is given, pickled, and the fingerprint it must have."""
 
     name: str
@@ -84,17 +84,17 @@ class EncodedImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BatchOrder:
     """A batch for a worker: the detector, the versions that must be the same there, pictures, ids of images."""
 
-    recipe: Recipe
+    recipe: DetectorRecipe
     versions: tuple[tuple[str, str], ...]
-    pictures: tuple[Shown, ...]
+    pictures: tuple[ShownPicture, ...]
     images: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class WorkerFound:
     """What a worker found in a batch, its seconds in the detector, and oddities of images: id, kind, detail."""
 
     packed: bytes
@@ -103,39 +103,39 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class UnseenFile:
     """The worker does not have the files of a batch, or has others under their paths."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class WorkerRefused:
     """The worker cannot do it, and another one could not either: the kind of the error, and its text."""
 
     kind: str
     text: str
 
 
-def versions() -> tuple[tuple[str, str], ...]:
+def own_versions() -> tuple[tuple[str, str], ...]:
     """Return the versions on which answers depend, of this process."""
-    return (("pytest-cropdet", pytest_cropdet.__version__), *answer_versions())
+    return (("pytest-cropdet", str(resolve_name("pytest_cropdet:__version__"))), *answer_versions())
 
 
-def examine(recipe: Recipe) -> tuple[tuple[tuple[str, str], ...], str]:
+def examine_detector(recipe: DetectorRecipe) -> tuple[tuple[tuple[str, str], ...], str]:
     """Return the versions of this process, and why it cannot open the detector ("" if it can); nothing is loaded."""
     try:
         _check_fingerprint(recipe, _make(recipe))
     except Exception as error:
-        return versions(), str(error) if isinstance(error, CropdetError) else f"{type(error).__name__}: {error}"
-    return versions(), ""
+        return own_versions(), str(error) if isinstance(error, CropdetError) else f"{type(error).__name__}: {error}"
+    return own_versions(), ""
 
 
-def run_order(order: Order, *images: ImageFile | EncodedImage | Image) -> Found | Unseen | Refused:
+def run_order(order: BatchOrder, *images: ImageFile | EncodedImage | Image) -> WorkerFound | UnseenFile | WorkerRefused:
     """Return what the detector finds in a batch; ``images``: one for each id in ``order.images``."""
-    own = versions()
+    own = own_versions()
     if own != order.versions:
-        return Refused("ClusterError", f"a worker has {_listed(own)}; this process has {_listed(order.versions)}")
+        return WorkerRefused("ClusterError", f"a worker has {_listed(own)}; this process has {_listed(order.versions)}")
     try:
         opened = _opened(order.recipe)
         pixels: dict[str, Image] = {}
@@ -143,24 +143,24 @@ def run_order(order: Order, *images: ImageFile | EncodedImage | Image) -> Found 
         for name, image in zip(order.images, images, strict=True):
             read = _read(image)
             if read is None:
-                return Unseen(str(getattr(image, "path", name)))
+                return UnseenFile(str(getattr(image, "path", name)))
             pixels[name] = read[0]
             noted += [(name, kind, detail) for kind, detail in read[1]]
         found, seconds = opened.detect(order.pictures, pixels)
     except CropdetError as error:
-        return Refused(type(error).__name__, str(error))
-    return Found(pack(found), seconds, tuple(noted))
+        return WorkerRefused(type(error).__name__, str(error))
+    return WorkerFound(pack(found), seconds, tuple(noted))
 
 
 class _Opened:
     """A detector of this process; its calls follow one another, and pictures are prepared in the meantime."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: DetectorRecipe) -> None:
         self._recipe = recipe
         self._handle: DetectorHandle | None = None
         self._lock = threading.Lock()
 
-    def detect(self, pictures: Sequence[Shown], pixels: dict[str, Image]) -> tuple[list[Any], float]:
+    def detect(self, pictures: Sequence[ShownPicture], pixels: dict[str, Image]) -> tuple[list[Any], float]:
         """Return what is found in pictures, and the seconds of the call."""
         with self._lock:
             if self._handle is None:
@@ -179,24 +179,24 @@ class _Opened:
 _opening = threading.Lock()
 
 
-def _opened(recipe: Recipe) -> _Opened:
+def _opened(recipe: DetectorRecipe) -> _Opened:
     with _opening:  # or two threads open one detector twice
         return _registry(recipe)
 
 
-@lru_cache(maxsize=DETECTORS)
-def _registry(recipe: Recipe) -> _Opened:
+@lru_cache(maxsize=KEPT_DETECTORS)
+def _registry(recipe: DetectorRecipe) -> _Opened:
     return _Opened(recipe)
 
 
-def _make(recipe: Recipe) -> DetectorHandle:
+def _make(recipe: DetectorRecipe) -> DetectorHandle:
     spec, description = pickle.loads(recipe.pickled)  # noqa: S301  (of our own client, which may run any code here)
     handle = load_detector(spec, **description)
     handle.name = recipe.name
     return handle
 
 
-def _check_fingerprint(recipe: Recipe, handle: DetectorHandle) -> None:
+def _check_fingerprint(recipe: DetectorRecipe, handle: DetectorHandle) -> None:
     if recipe.fingerprint is not None and handle.fingerprint not in (None, recipe.fingerprint):
         raise CropdetError(
             f"{recipe.name}: the worker has another file under this path (or other labels or anchors); copy the same "
@@ -227,7 +227,7 @@ def _digest(image: ImageFile) -> str | None:
         return None
 
 
-@lru_cache(maxsize=IMAGES)
+@lru_cache(maxsize=KEPT_IMAGES)
 def _decoded(image: ImageFile) -> tuple[Image, list[tuple[str, str]]]:
     return decode_file(read_encoded(image.path), image.shown, image.size)
 

@@ -43,12 +43,12 @@ class Bright:
     """
 
     batch = 2
-    categories = {1: "bright"}
     name = "bright"
 
     def __init__(self, folder, seconds=0.0, breaks=None, deadly=None):
         self.calls, self.seconds = folder / "calls", seconds
         self.breaks, self.deadly = breaks, deadly
+        self.categories = {1: "bright"}
         self.fingerprint = f"bright {breaks} {deadly}"
 
     def __call__(self, images):
