@@ -1,5 +1,6 @@
 """Where a cluster is: a scheduler's address, the file it wrote, or processes of this machine."""
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -66,6 +67,7 @@ def _local(distributed: Any, count: int) -> Any:
         host="127.0.0.1",
         memory_limit=None,
         dashboard_address=None,
+        silence_logs=logging.ERROR,  # at the end, a worker that is slow to stop is no matter for the user
     )
     return distributed.Client(processes, set_as_default=False)
 
