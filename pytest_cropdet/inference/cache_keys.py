@@ -11,10 +11,17 @@ from pytest_cropdet.detectors import DetectorHandle, Profile
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference.cache import Cache
 
-__all__ = ["BatchKeys"]
+__all__ = ["BatchKeys", "answer_versions"]
 
 ADAPTERS = 2  # raised whenever an adapter prepares pictures or reads answers differently
 RUNTIMES = ("tensorflow", "ai-edge-litert", "numpy", "opencv-python", "opencv-python-headless")
+
+
+def answer_versions() -> tuple[tuple[str, str], ...]:
+    """Return name and version of what answers depend on, in this process: decoder, numpy and runtimes."""
+    packages = [(name, _version(name)) for name in RUNTIMES if not name.startswith("opencv")]
+    named = [(name, found) for name, found in packages if found is not None]
+    return (("adapters", str(ADAPTERS)), ("decoder", decoder_version()), *named)
 
 
 class BatchKeys:

@@ -12,6 +12,7 @@ from pytest_cropdet.data import dataset_plugin, inside_archive
 from pytest_cropdet.detectors import Description, load_detector
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.files import is_url
+from pytest_cropdet.inference import check_address
 from pytest_cropdet.plugin.configuration import FIXTURES, WITHOUT_TRUTH, choices, given, marked, setting
 from pytest_cropdet.plugin.option_values import parse_description, read
 from pytest_cropdet.plugin.options import OPTIONS, option
@@ -43,6 +44,8 @@ def check_options(config: pytest.Config) -> None:
     if not choices(config, "model"):
         parse_description(setting(config, "detector"), "", ())
     _check_places(config)
+    if setting(config, "cluster"):
+        check_address(setting(config, "cluster"))
     if any(setting(config, name) is not None for name in ("history", "history_time", "history_commit")):
         from pytest_cropdet.plugin.history import check_history
 
