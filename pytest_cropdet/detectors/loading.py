@@ -35,8 +35,8 @@ def load_detector(spec: Any, **description: Any) -> DetectorHandle:
     ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``frozen_graph:PATH``, ``onnx:PATH``,
     ``tfserving:URL``, ``kserve:URL``, ``sliced:SETTINGS:MODEL`` (see :class:`~pytest_cropdet.Sliced`),
     ``package.module:factory`` (a function without arguments that returns a detector), the name of an entry point in
-    the group ``pytest_cropdet.detectors``, or a bare path whose kind is recognised. Or a detector itself: any function of a list of images, a Keras model, a ``tf.Module``, or what
-    ``tf.saved_model.load`` returned.
+    the group ``pytest_cropdet.detectors``, or a bare path whose kind is recognised. Or a detector itself: any function
+    of a list of images, a Keras model, a ``tf.Module``, or what ``tf.saved_model.load`` returned.
     ``description``: its conventions where the file does not tell, see
     :class:`~pytest_cropdet.detectors.Description`. ``DetectorError`` says what is missing or wrong.
     """
