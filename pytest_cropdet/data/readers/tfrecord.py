@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ _AREA, _SIZE = "image/object/area", ("image/width", "image/height")
 _ID = ("image/filename", "image/source_id")
 _WANTED = {_IMAGE, *_BOX, _LABEL, _TEXT, _MASK, *_CROWD, *_IGNORED, _AREA, *_SIZE, *_ID}
 _MUCH = 5.0  # which the sum of a box's coordinates never reaches; one that is no number neither
+_AT_ONCE = 8192  # objects
 _SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
 
 
@@ -92,6 +94,7 @@ class TfRecordLayout:
         for number, file in enumerate(records.files):
             for count, (place, content) in enumerate(file, 1):
                 reader.read(content, (number, place), f"{file.path}: record {count}")
+        reader.settle()
         categories, named_only = reader.categories()
         return reader.table.dataset(self.layout, categories, errors, fetch=records, named_only=named_only)
 
@@ -133,6 +136,20 @@ def _check_shards(path: Path, files: Sequence[Path]) -> None:
         raise DataError(f"{path} contains several TFRecords: name one of {list_names(map(str, files))}, or a pattern")
 
 
+@dataclass(frozen=True, slots=True)
+class _RecordObjects:
+    """The objects of a record as it has them: boxes in sides of the image, in four columns."""
+
+    image: int
+    size: tuple[int, int]
+    columns: Sequence[Sequence[float]]
+    kinds: Sequence[_Kind]
+    crowd: Sequence[bool]
+    ignored: Sequence[bool]
+    areas: Sequence[Any]
+    masks: Sequence[Mask | None]
+
+
 @dataclass
 class _Records:
     """Reads records into a table; categories come last, for the records themselves may say how they are numbered."""
@@ -140,6 +157,8 @@ class _Records:
     table: TruthTable
     labels: CategoryIds | None
     _seen: set[str] = field(default_factory=set)
+    _waiting: list[_RecordObjects] = field(default_factory=list)
+    _rows: int = 0  # of those that wait
 
     def read(self, content: bytes, source: tuple[int, int], where: str) -> None:
         """Read one record."""
@@ -165,8 +184,49 @@ class _Records:
         area: Sequence[Any] = features.get(_AREA) or []
         given = area if len(area) == count else [None] * count
         masks = self._masks(features, count, size, where)
-        width, height = size
-        for row, (x0, y0, x1, y1) in enumerate(zip(*columns, strict=True)):
+        objects = _RecordObjects(image, size, columns, kinds, crowd, ignored, given, masks)
+        if any(masks):
+            self.settle()
+            self._read_objects(objects)
+            return
+        self._waiting.append(objects)
+        self._rows += count
+        if self._rows >= _AT_ONCE:
+            self.settle()
+
+    def settle(self) -> None:
+        """Put the objects of the records so far into the table: at once where none is wrong, else one by one."""
+        if self._waiting and not self._read_waiting():
+            for objects in self._waiting:
+                self._read_objects(objects)
+        self._waiting.clear()
+        self._rows = 0
+
+    def _read_waiting(self) -> bool:
+        """Put all waiting objects into the table, or none of them and return False."""
+        each = self._waiting
+        boxes = np.array([list(chain.from_iterable(one.columns[side] for one in each)) for side in range(4)], float).T
+        total = boxes[:, 0] + boxes[:, 1] + boxes[:, 2] + boxes[:, 3]
+        if not ((boxes >= -_SLACK).all() and (boxes <= 1 + _SLACK).all() and (total < _MUCH).all()):
+            return False
+        counts = np.array([len(one.kinds) for one in each])
+        sizes = np.repeat(np.array([one.size for one in each], dtype=np.float64), counts, axis=0)
+        known = self.table.kinds
+        self.table.add_many(
+            np.repeat([one.image for one in each], counts),
+            np.array([known.setdefault(kind, len(known)) for one in each for kind in one.kinds], dtype=np.int64),
+            boxes * np.tile(sizes, 2),
+            np.arange(len(boxes)) - np.repeat(np.cumsum(counts) - counts, counts) + 1,
+            crowd=np.array([flag for one in each for flag in one.crowd], dtype=np.bool_),
+            ignored=np.array([flag for one in each for flag in one.ignored], dtype=np.bool_),
+            area=np.array([np.nan if area is None else area for one in each for area in one.areas], dtype=np.float64),
+        )
+        return True
+
+    def _read_objects(self, objects: "_RecordObjects") -> None:
+        """Put the objects of one record into the table, or what is wrong with them to the faults."""
+        image, (width, height) = objects.image, objects.size
+        for row, (x0, y0, x1, y1) in enumerate(zip(*objects.columns, strict=True)):
             low, high = min(x0, y0, x1, y1), max(x0, y0, x1, y1)
             if not (low >= -_SLACK and high <= 1 + _SLACK and x0 + y0 + x1 + y1 < _MUCH):
                 self.table.faults.add(
@@ -176,13 +236,13 @@ class _Records:
                 continue
             self.table.add(
                 image,
-                self.table.kind(kinds[row]),
+                self.table.kind(objects.kinds[row]),
                 (x0 * width, y0 * height, x1 * width, y1 * height),
                 row + 1,
-                crowd=crowd[row],
-                ignored=ignored[row],
-                area=given[row],
-                mask=masks[row],
+                crowd=objects.crowd[row],
+                ignored=objects.ignored[row],
+                area=objects.areas[row],
+                mask=objects.masks[row],
             )
 
     def _flags(self, features: dict[str, Any], names: Sequence[str], count: int, where: str) -> Sequence[bool]:
@@ -264,8 +324,10 @@ class _Records:
         if count and not labels and not texts:
             raise DataError(f"{where}: its objects have neither {_LABEL} nor {_TEXT}")
         numbers = labels or [None] * count
-        names = [each.decode("utf-8", "replace").strip() for each in texts] or [None] * count
-        return list(zip(numbers, [name or None for name in names], strict=True))
+        if not texts:
+            return [(number, None) for number in numbers]
+        names = [each.decode("utf-8", "replace").strip() or None for each in texts]
+        return list(zip(numbers, names, strict=True))
 
     def _masks(self, features: dict[str, Any], count: int, size: tuple[int, int], where: str) -> list[Mask | None]:
         """Return the masks, each of which is a PNG."""

@@ -182,7 +182,10 @@ def _parsed(path: Path, parse: Any) -> Any:
 
 
 def _text(element: Any, tag: str) -> str:
-    found = element.find(tag)
+    return _stripped(element.find(tag))
+
+
+def _stripped(found: Any) -> str:
     return "" if found is None or found.text is None else str(found.text).strip()
 
 
@@ -225,31 +228,39 @@ def _image_of(stem: str, root: Any, files: ImageNames, table: TruthTable, path: 
 
 def _read_object(element: Any, table: TruthTable, image: int, number: int) -> None:
     """Put an object into the table, or what is wrong with it to the faults."""
-    where, name, box = table.where(image, number), _text(element, "name"), element.find("bndbox")
+    parts = {each.tag: each for each in reversed(element)}  # the first of each tag
+    box = parts.get("bndbox")
     if box is None:
-        turned = element.find("robndbox") is not None
+        turned = "robndbox" in parts
         table.faults.add(
-            f"{where}: an oriented box (robndbox); only upright boxes are read" if turned else f"{where}: no bndbox"
+            f"{table.where(image, number)}: "
+            + ("an oriented box (robndbox); only upright boxes are read" if turned else "no bndbox")
         )
         return
+    name = _stripped(parts.get("name"))
     if not name:
-        table.faults.add(f"{where}: the name of its category is missing")
+        table.faults.add(f"{table.where(image, number)}: the name of its category is missing")
         return
-    difficult = as_flag(_text(element, "difficult") or None)
+    difficult = as_flag(_stripped(parts.get("difficult")) or None)
     if difficult is None:
-        table.faults.add(f"{where}: difficult must be 0 or 1, is {_text(element, 'difficult')[:40]!r}")
+        table.faults.add(
+            f"{table.where(image, number)}: difficult must be 0 or 1, is {_text(element, 'difficult')[:40]!r}"
+        )
         return
-    texts = [_text(box, tag) for tag in _CORNERS]
+    edges = {each.tag: each.text for each in reversed(box)}
+    texts = [(edges.get(tag) or "").strip() for tag in _CORNERS]
     try:
         left, top, right, bottom = map(float, texts)
     except ValueError:
-        table.faults.add(f"{where}: bndbox needs four numbers {' '.join(_CORNERS)}, is {' '.join(texts)[:60]!r}")
+        table.faults.add(
+            f"{table.where(image, number)}: bndbox needs four numbers {' '.join(_CORNERS)}, is {' '.join(texts)[:60]!r}"
+        )
         return
     if right < left or bottom < top:
         table.faults.add(
-            f"{where}: bndbox {' '.join(texts)[:60]} has xmax < xmin or ymax < ymin ({' '.join(_CORNERS)})"
+            f"{table.where(image, number)}: bndbox {' '.join(texts)[:60]} has xmax < xmin or ymax < ymin ({' '.join(_CORNERS)})"
         )
         return
     if left == 0 or top == 0:
-        table.found.add("counts_from_0", where, image)
+        table.found.add("counts_from_0", table.where(image, number), image)
     table.add(image, table.kind(name), (left - 1, top - 1, right, bottom), number, ignored=difficult)
