@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_cropdet.data import GroundTruth, Sample, load_dataset
-from pytest_cropdet.data.readers import tfrecord, yolo_lines
+from pytest_cropdet.data.readers import record_objects, yolo_lines
 from pytest_cropdet.errors import DataError
 from tests.data import writers
 
@@ -88,9 +88,9 @@ def test_objects_of_records(at_once: int, tmp_path_factory: pytest.TempPathFacto
             contents.append(writers.example_of(sample, NAMES))
         (folder / "a.tfrecord").write_bytes(b"".join(map(writers.record, contents)))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(tfrecord, "_AT_ONCE", at_once)
+            patch.setattr(record_objects, "_AT_ONCE", at_once)
             bulk = outcome(folder / "a.tfrecord")
-            patch.setattr(tfrecord._Records, "_read_waiting", lambda _: False)
+            patch.setattr(record_objects.RecordRows, "_read_waiting", lambda _: False)
             assert bulk == outcome(folder / "a.tfrecord")
 
     check()

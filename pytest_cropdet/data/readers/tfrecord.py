@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from pytest_cropdet.data.coco_truth import DataErrors
 from pytest_cropdet.data.image_files import list_names, size_of_bytes
 from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.data.images import LARGEST_UNCHECKED_IMAGE
+from pytest_cropdet.data.readers.record_objects import RecordKind, RecordObjects, RecordRows
 from pytest_cropdet.data.readers.tf_example import parse_example
 from pytest_cropdet.data.readers.tfrecord_file import RecordFile, is_record_file
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
@@ -36,14 +36,10 @@ _IMAGE = "image/encoded"
 _BOX = tuple(f"image/object/bbox/{each}" for each in ("xmin", "ymin", "xmax", "ymax"))
 _LABEL, _TEXT, _MASK = "image/object/class/label", "image/object/class/text", "image/object/mask"
 _Source = tuple[int, int, bytes]  # file, place in it, SHA-256 of the image
-_Kind = tuple[int | None, str | None]  # label and text
 _CROWD, _IGNORED = ("image/object/is_crowd", "image/object/group_of"), ("image/object/difficult",)
 _AREA, _SIZE = "image/object/area", ("image/width", "image/height")
 _ID = ("image/filename", "image/source_id")
 _WANTED = {_IMAGE, *_BOX, _LABEL, _TEXT, _MASK, *_CROWD, *_IGNORED, _AREA, *_SIZE, *_ID}
-_MUCH = 5.0  # which the sum of a box's coordinates never reaches; one that is no number neither
-_AT_ONCE = 8192  # objects
-_SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ class TfRecordLayout:
         for number, file in enumerate(records.files):
             for count, (place, content) in enumerate(file, 1):
                 reader.read(content, (number, place), f"{file.path}: record {count}")
-        reader.settle()
+        reader.objects.settle()
         categories, named_only = reader.categories()
         return reader.table.dataset(self.layout, categories, errors, fetch=records, named_only=named_only)
 
@@ -136,20 +132,6 @@ def _check_shards(path: Path, files: Sequence[Path]) -> None:
         raise DataError(f"{path} contains several TFRecords: name one of {list_names(map(str, files))}, or a pattern")
 
 
-@dataclass(frozen=True, slots=True)
-class _RecordObjects:
-    """The objects of a record as it has them: boxes in sides of the image, in four columns."""
-
-    image: int
-    size: tuple[int, int]
-    columns: Sequence[Sequence[float]]
-    kinds: Sequence[_Kind]
-    crowd: Sequence[bool]
-    ignored: Sequence[bool]
-    areas: Sequence[Any]
-    masks: Sequence[Mask | None]
-
-
 @dataclass
 class _Records:
     """Reads records into a table; categories come last, for the records themselves may say how they are numbered."""
@@ -157,8 +139,9 @@ class _Records:
     table: TruthTable
     labels: CategoryIds | None
     _seen: set[str] = field(default_factory=set)
-    _waiting: list[_RecordObjects] = field(default_factory=list)
-    _rows: int = 0  # of those that wait
+
+    def __post_init__(self) -> None:
+        self.objects = RecordRows(self.table)
 
     def read(self, content: bytes, source: tuple[int, int], where: str) -> None:
         """Read one record."""
@@ -184,70 +167,13 @@ class _Records:
         area: Sequence[Any] = features.get(_AREA) or []
         given = area if len(area) == count else [None] * count
         masks = self._masks(features, count, size, where)
-        objects = _RecordObjects(image, size, columns, kinds, crowd, ignored, given, masks)
-        if any(masks):
-            self.settle()
-            self._read_objects(objects)
-            return
-        self._waiting.append(objects)
-        self._rows += count
-        if self._rows >= _AT_ONCE:
-            self.settle()
-
-    def settle(self) -> None:
-        """Put the objects of the records so far into the table: at once where none is wrong, else one by one."""
-        if self._waiting and not self._read_waiting():
-            for objects in self._waiting:
-                self._read_objects(objects)
-        self._waiting.clear()
-        self._rows = 0
-
-    def _read_waiting(self) -> bool:
-        """Put all waiting objects into the table, or none of them and return False."""
-        each = self._waiting
-        boxes = np.array([list(chain.from_iterable(one.columns[side] for one in each)) for side in range(4)], float).T
-        total = boxes[:, 0] + boxes[:, 1] + boxes[:, 2] + boxes[:, 3]
-        if not ((boxes >= -_SLACK).all() and (boxes <= 1 + _SLACK).all() and (total < _MUCH).all()):
-            return False
-        counts = np.array([len(one.kinds) for one in each])
-        sizes = np.repeat(np.array([one.size for one in each], dtype=np.float64), counts, axis=0)
-        known = self.table.kinds
-        self.table.add_many(
-            np.repeat([one.image for one in each], counts),
-            np.array([known.setdefault(kind, len(known)) for one in each for kind in one.kinds], dtype=np.int64),
-            boxes * np.tile(sizes, 2),
-            np.arange(len(boxes)) - np.repeat(np.cumsum(counts) - counts, counts) + 1,
-            crowd=np.array([flag for one in each for flag in one.crowd], dtype=np.bool_),
-            ignored=np.array([flag for one in each for flag in one.ignored], dtype=np.bool_),
-            area=np.array([np.nan if area is None else area for one in each for area in one.areas], dtype=np.float64),
-        )
-        return True
-
-    def _read_objects(self, objects: "_RecordObjects") -> None:
-        """Put the objects of one record into the table, or what is wrong with them to the faults."""
-        image, (width, height) = objects.image, objects.size
-        for row, (x0, y0, x1, y1) in enumerate(zip(*objects.columns, strict=True)):
-            low, high = min(x0, y0, x1, y1), max(x0, y0, x1, y1)
-            if not (low >= -_SLACK and high <= 1 + _SLACK and x0 + y0 + x1 + y1 < _MUCH):
-                self.table.faults.add(
-                    f"{self.table.where(image, row + 1)}: box {x0:g} {y0:g} {x1:g} {y1:g} is outside of 0 to 1; boxes "
-                    "of a TFRecord are in sides of the image"
-                )
-                continue
-            self.table.add(
-                image,
-                self.table.kind(objects.kinds[row]),
-                (x0 * width, y0 * height, x1 * width, y1 * height),
-                row + 1,
-                crowd=objects.crowd[row],
-                ignored=objects.ignored[row],
-                area=objects.areas[row],
-                mask=objects.masks[row],
-            )
+        self.objects.add(RecordObjects(image, size, columns, kinds, crowd, ignored, given, masks))
 
     def _flags(self, features: dict[str, Any], names: Sequence[str], count: int, where: str) -> Sequence[bool]:
         """Return for each object whether any of several flags is set."""
         there = [self._column(features, name, count, where) for name in names if features.get(name)]
+        if len(there) == 1:
+            return [bool(each) for each in there[0]]
         return [any(row) for row in zip(*there, strict=True)] if there else [False] * count
 
     def categories(self) -> tuple[dict[int, str], bool]:
@@ -258,12 +184,12 @@ class _Records:
             names, ids, made_up = self._own_categories()
         listed = ", ".join(f"{key} {name}" for key, name in list(names.items())[:20])
 
-        def id_of(kind: _Kind) -> int | None:
+        def id_of(kind: RecordKind) -> int | None:
             number, text = kind
             found = number if text is None else ids.get(text)
             return found if found in names else None
 
-        def unknown(kind: _Kind) -> str:
+        def unknown(kind: RecordKind) -> str:
             number, text = kind
             shown = number if text is None else repr(text[:60])
             return f"unknown category {shown}; {'the label map' if self.labels else 'the set'} has {listed}"
@@ -316,7 +242,7 @@ class _Records:
             raise DataError(f"{where}: {name} has {len(values)} values for {count} boxes")
         return values
 
-    def _kinds(self, features: dict[str, Any], count: int, where: str) -> list[_Kind]:
+    def _kinds(self, features: dict[str, Any], count: int, where: str) -> list[RecordKind]:
         labels, texts = features.get(_LABEL) or [], features.get(_TEXT) or []
         for name, values, kind in ((_LABEL, labels, int), (_TEXT, texts, bytes)):
             if values and (len(values) != count or not isinstance(values[0], kind)):
