@@ -118,7 +118,8 @@ def measure(name: str, path: Path) -> dict[str, float]:
     tiny = Path(tempfile.mkdtemp())
     try:  # whatever a reader imports is imported before memory is measured
         (tiny / "set").mkdir()
-        load_dataset(writers.FORMATS[name.split()[0] if name.startswith("coco") else name](tiny / "set", list(samples(2, 2)), NAMES))
+        kind = "coco" if name.startswith("coco") else name
+        load_dataset(writers.FORMATS[kind](tiny / "set", list(samples(2, 2)), NAMES))
     finally:
         subprocess.run(["rm", "-r", str(tiny)], check=True)
     cv2.imdecode = None  # type: ignore[assignment]  # opening decodes nothing

@@ -9,6 +9,7 @@ from pytest_cropdet.data.data_warnings import WARNING_KINDS, DataWarnings, refus
 from pytest_cropdet.data.dataset import Dataset
 from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.data.images import decoder_version, read_image
+from pytest_cropdet.data.label_map import label_map_items
 from pytest_cropdet.data.loading import load_annotations, load_dataset, load_images, name_layout
 from pytest_cropdet.data.painted import PaintedSample, paint
 from pytest_cropdet.data.plugins import dataset_plugin
@@ -49,6 +50,7 @@ __all__ = [
     "detector_names",
     "flatten_inverted",
     "inside_archive",
+    "label_map_items",
     "load_annotations",
     "load_dataset",
     "load_images",

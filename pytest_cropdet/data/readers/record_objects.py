@@ -1,4 +1,4 @@
-"""The objects of TFRecords on their way into a table: thousands are checked at once, and one by one where one is wrong."""
+"""The objects of TFRecords on their way into a table: checked thousands at once, or one by one where one is wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from typing import Any
 from pytest_cropdet.data.category_files import CategoryIds, decode_text
 from pytest_cropdet.data.coco_json import as_flag
 from pytest_cropdet.data.coco_truth import DataErrors
-from pytest_cropdet.data.image_files import IMAGE_ENDINGS, ImageNames, image_size, leads_out, list_names
+from pytest_cropdet.data.image_files import IMAGE_ENDINGS, ImageNames, image_size, leads_out, list_names, spellings
 from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.data.optional import import_extra
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
@@ -214,8 +214,10 @@ def _image_of(stem: str, root: Any, files: ImageNames, table: TruthTable, path: 
     if said is not None and (not own or said in own):
         return said
     if not own:
-        with_stem = files.with_stem(named.rpartition(".")[0]) if named else []
-        alike = with_stem or files.in_any_case(stem)
+        stems = [each.rpartition(".")[0] for each in spellings(named)]
+        with_stem = next((found for each in stems if each and (found := files.with_stem(each))), [])
+        in_any_case = (files.in_any_case(each) for each in (stem, *stems) if each)
+        alike = with_stem or next((found for found in in_any_case if found), [])
         if len(alike) == 1 and not with_stem:
             table.found.add("other_image_name", f"{path.name}: {files.name_of(alike[0])}", len(table.names))
         return alike[0] if len(alike) == 1 else None
@@ -258,7 +260,8 @@ def _read_object(element: Any, table: TruthTable, image: int, number: int) -> No
         return
     if right < left or bottom < top:
         table.faults.add(
-            f"{table.where(image, number)}: bndbox {' '.join(texts)[:60]} has xmax < xmin or ymax < ymin ({' '.join(_CORNERS)})"
+            f"{table.where(image, number)}: bndbox {' '.join(texts)[:60]} has xmax < xmin or ymax < ymin "
+            f"({' '.join(_CORNERS)})"
         )
         return
     if left == 0 or top == 0:

@@ -19,6 +19,7 @@ __all__ = ["YoloLines"]
 _SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
 _LARGEST_TEXT = 8 << 20  # bytes of one label file
 _AT_ONCE = 1024  # label files
+_FACTORS = (1.0, 3.1415926535897931, 11.313708498984761, 41.414213562373095, 97.38905609893065)
 
 
 class YoloLines:
@@ -182,7 +183,7 @@ def _numbers(words: Sequence[str]) -> tuple[float, ...]:
 def _may_repeat(image: NDArray[np.int64], values: NDArray[np.float64]) -> bool:
     """Return False if no image has two equal rows; True if one may have, for the sums of equal rows are equal."""
     sums = image * 7919.7310585786300
-    for column, factor in enumerate((1.0, 3.1415926535897931, 11.313708498984761, 41.414213562373095, 97.38905609893065)):
+    for column, factor in enumerate(_FACTORS):
         sums = sums + values[:, column] * factor
     sums.sort()
     return bool((sums[1:] == sums[:-1]).any())

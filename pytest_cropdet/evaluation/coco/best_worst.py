@@ -48,7 +48,7 @@ def extreme_ap(
                 if crop == before:
                     continue
                 weights[before], weights[crop] = 0.0, 1.0
-                values = pool.changed(before, crop)
+                values = pool.changed(int(before), int(crop))
                 tried = pool.mean(values)
                 if not math.isnan(tried) and (math.isnan(best) or sign * tried > sign * best + 1e-12):
                     best, chosen[place], moved, pool.values = tried, crop, True, values
@@ -80,13 +80,13 @@ class _Pool:
 
     def changed(self, before: int, after: int) -> Floats:
         """Return the AP of each category, (T, K), when the weights of two evaluation images have changed."""
-        values = self.values.copy()
+        values: Floats = self.values.copy()
         self._update(values, self.touched[before] | self.touched[after])
         return values
 
     def mean(self, values: Floats) -> float:
         """Return the mean that is sought, of AP per threshold and category."""
-        return mean_of_defined(values[self.row][:, self.kept])
+        return mean_of_defined(np.asarray(values[self.row][:, self.kept], dtype=np.float64))
 
     def _update(self, values: Floats, places: Iterable[int]) -> None:
         for place in places:
