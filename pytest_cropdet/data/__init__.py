@@ -10,6 +10,7 @@ from pytest_cropdet.data.dataset import Dataset
 from pytest_cropdet.data.file_reads import FileRead, decode_file, file_read, read_encoded
 from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.data.images import decoder_version, read_image
+from pytest_cropdet.data.label_map import label_map_items
 from pytest_cropdet.data.loading import load_annotations, load_dataset, load_images, name_layout
 from pytest_cropdet.data.painted import PaintedSample, paint
 from pytest_cropdet.data.plugins import dataset_plugin
@@ -53,6 +54,7 @@ __all__ = [
     "file_read",
     "flatten_inverted",
     "inside_archive",
+    "label_map_items",
     "load_annotations",
     "load_dataset",
     "load_images",
