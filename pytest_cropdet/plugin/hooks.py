@@ -214,7 +214,7 @@ def cropdet_dataset(request: pytest.FixtureRequest) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def cropdet(request: pytest.FixtureRequest, cropdet_dataset: Dataset, cropdet_detector: DetectorHandle) -> Cropdet:
+def cropdet(request: pytest.FixtureRequest, cropdet_detector: DetectorHandle, cropdet_dataset: Dataset) -> Cropdet:
     """The configured detector on the configured data set: cropdet.run("random:keep=0.5") returns what crops cost."""
     from pytest_cropdet.plugin.fixture import Cropdet
 

@@ -40,7 +40,8 @@ def test_workers_of_this_machine_run_the_detector(project):
     named = ("--cropdet-model=empty:make", f"--cropdet-data={project.data}", f"--cropdet-crops={WINDOWS}")
     project.pytest("test_own.py", *named, "--cropdet-cluster=local:2", "--cropdet-cache=off").assert_outcomes(passed=1)
     calls = (project.path / "calls").read_text().split()
-    assert len(set(calls)) == 3  # two workers, and the session, which tries whether the detector repeats itself
+    assert 2 <= len(set(calls)) <= 3  # the session, which tries whether the detector repeats itself, and its workers:
+    # a worker that starts late on a busy machine may find that the other one has done everything
 
 
 @needs_dask
@@ -62,6 +63,7 @@ def test_it(cropdet):
     assert len(set((project.path / "calls").read_text().split())) == 2
 
 
+@pytest.mark.subprocess  # an earlier test of the process may have imported the real Dask
 def test_without_dask_one_failed_set_up_names_the_line_that_installs_it(project, said):
     project.write(distributed="raise ImportError('there is no Dask')")
     text = said(project.gate("fakes:perfect", "--cropdet-cluster=local:2"))
