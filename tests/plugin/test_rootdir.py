@@ -73,7 +73,7 @@ def test_what_the_plugin_keeps_stays_with_the_project_on_workers_too(project, el
     assert result.ret == 0
     result.stdout.fnmatch_lines([f"cropdet: rootdir is * write --cropdet-data={project.data}"])
     result.stdout.fnmatch_lines(["report: .cropdet/report/index.html"])
-    assert 'class="gallery"' in (elsewhere / ".cropdet" / "report" / "index.html").read_text()
+    assert 'class="gallery only-lost"' in (elsewhere / ".cropdet" / "report" / "index.html").read_text()
     assert not [each for each in project.data.parents if (each / ".cropdet").exists()]
 
 
