@@ -46,17 +46,17 @@ BY_CATEGORY = {  # limits that may be stated for single categories, and the fiel
 WINDOWS = "random:keep=0.3-0.9,per_image=4"
 
 
-def check_share(name: str, value: Any) -> float:
-    """Return a number from 0 to 1; ``SpecError`` when it is none (percent is the usual slip).
+def check_share(name: str, value: Any, least: int = 0) -> float:
+    """Return a number from 0, or ``least``, to 1; ``SpecError`` when it is none (percent is the usual slip).
 
     >>> check_share("cropdet_max_drop", 0.05)
     0.05
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= 1:
+    if not is_number or not least <= value <= 1:
         hint = f" (percent? write {float(value) / 100:g})" if is_number and 1 < value <= 100 else ""
         raise SpecError(
-            f"{name} must lie between 0 and 1, not {f'{float(value):g}' if is_number else repr(value)}{hint}"
+            f"{name} must lie between {least} and 1, not {f'{float(value):g}' if is_number else repr(value)}{hint}"
         )
     return float(value)
 
@@ -93,7 +93,7 @@ class Option:
 
     ``kind`` "lines" may be given several times (one a line in the ini file); with ``commas`` each may name several.
     ``alone``: what it means on the command line without a value; ``None`` where it needs one. Allowed are ``choices``,
-    or with ``share`` numbers from 0 to 1, or numbers from ``least`` on. With PATH, FILE or DIR in the ``metavar`` its
+    or with ``share`` numbers from 0 to 1, with ``signed`` from -1 to 1, or numbers from ``least`` on. With PATH, FILE or DIR in the ``metavar`` its
     values are made absolute. ``reads``: what must be there ("file", "folder"); ``writes``: what is written there.
     """
 
@@ -105,6 +105,7 @@ class Option:
     choices: tuple[str, ...] = ()
     alone: str | None = None
     share: bool = False
+    signed: bool = False
     least: int | None = None
     commas: bool = False
     reads: Literal["", "file", "folder", "file or folder", "folder or archive"] = ""
@@ -131,6 +132,8 @@ class Option:
                 check_choice(name, each, self.choices)
             if self.share:
                 check_share(name, each)
+            if self.signed:
+                check_share(name, each, least=-1)
             if self.least is not None and each < self.least:
                 raise SpecError(f"{name} must be {self.least} or more, not {each}")
         if self.choices and (not several or len(set(several)) < len(several)):

@@ -14,6 +14,7 @@ from pytest_cropdet.comparison.mismatch import common_images, refuse_mismatch
 from pytest_cropdet.comparison.paired_measures import compare_runs
 from pytest_cropdet.comparison.ranking import RankedRun, category_set, needed_replicates, rank_models
 from pytest_cropdet.comparison.result_diff import ResultDiff, diff_results, read_result
+from pytest_cropdet.comparison.sliced_comparison import SlicedComparison, compare_sliced
 from pytest_cropdet.comparison.sliced_gain import SeamCounts, SlicedGain, detect_whole, measure_gain, seam_counts
 from pytest_cropdet.comparison.tile_search import TileCell, TileSearch, search_tiles
 from pytest_cropdet.comparison.trend import Trend, find_trends
@@ -27,6 +28,7 @@ __all__ = [
     "RankedRun",
     "ResultDiff",
     "SeamCounts",
+    "SlicedComparison",
     "SlicedGain",
     "TileCell",
     "TileSearch",
@@ -36,6 +38,7 @@ __all__ = [
     "category_set",
     "common_images",
     "compare_runs",
+    "compare_sliced",
     "detect_whole",
     "diff_results",
     "find_trends",

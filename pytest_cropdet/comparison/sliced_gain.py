@@ -1,6 +1,6 @@
 """Sliced inference against one pass over the whole image: the gain in AP, paired by image, and what AP hides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,21 @@ from pytest_cropdet.evaluation import (
     whole_image_matches,
 )
 from pytest_cropdet.geometry import Boxes, Floats, areas, clip, iou
-from pytest_cropdet.inference import BatchKeys, Cache, detect_all
+from pytest_cropdet.inference import Advanced, BatchKeys, Cache, detect_all
+from pytest_cropdet.settings import Metric
 
-__all__ = ["SeamCounts", "SlicedGain", "WholeAnswers", "detect_whole", "measure_gain", "seam_counts"]
+__all__ = [
+    "SIZES",
+    "SeamCounts",
+    "SlicedGain",
+    "WholeAnswers",
+    "detect_whole",
+    "matches_by_size",
+    "measure_gain",
+    "seam_counts",
+]
 
-_SIZES = ("all", "small", "medium", "large")
+SIZES = ("all", "small", "medium", "large")
 _SCORE = 0.3  # from which a detection counts as a double or as a piece
 _COVERED = 0.75  # share of a detection that lies in an object, from which it is a piece of it
 
@@ -86,18 +96,36 @@ def _known(value: float) -> float | None:
 
 
 def detect_whole(
-    detector: DetectorHandle, dataset: Dataset, samples: Sequence[Sample], cache: Cache | None = None
+    detector: DetectorHandle,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    cache: Cache | None = None,
+    categories: Mapping[int, str] | None = None,
+    watch: Callable[[Advanced], None] = lambda advanced: None,
 ) -> WholeAnswers:
-    """Return what a detector finds in whole images; with a cache nothing is detected twice."""
-    keys = BatchKeys.of(cache, detector)
+    """Return what a detector finds in whole images; with a cache nothing is detected twice.
+
+    ``categories``: those that count, ids with names; all of the data set if not given. ``watch`` is given how far it is
+    after each batch.
+    """
+    counted = dataset.categories if categories is None else categories
+    keys, seconds = BatchKeys.of(cache, detector), detector.seconds
     windows = {sample.id: () for sample in samples}
     found = dict[str, Detections]()
     for batch in detect_all(detector, samples, windows, keys):
         found.update((picture.sample, each) for picture, each in zip(batch.pictures, batch.found, strict=True))
-    mapped: CategoryMap = reconcile(detector.categories, dataset.categories, sorted(dataset.categories))
+        watch(Advanced(len(found), len(samples), detector.seconds - seconds))
+    shown = {int(each) for sample in samples for each in np.unique(sample.truth.categories)}
+    mapped: CategoryMap = reconcile(detector.categories, dataset.categories, sorted(shown & set(counted)))
     answers = [mapped.translate(found[sample.id]) for sample in samples]
-    ranges = {size: COCO_AREA_RANGES[size] for size in _SIZES}
-    return WholeAnswers(samples, answers, whole_image_matches(samples, answers, dataset.categories, ranges))
+    return WholeAnswers(samples, answers, matches_by_size(samples, answers, counted))
+
+
+def matches_by_size(
+    samples: Sequence[Sample], answers: Sequence[Detections], categories: Mapping[int, str]
+) -> Matches:
+    """Return which detection matched which uncut object: of all, and of small, medium and large ones."""
+    return whole_image_matches(samples, answers, categories, {size: COCO_AREA_RANGES[size] for size in SIZES})
 
 
 def measure_gain(
@@ -107,6 +135,7 @@ def measure_gain(
     replicates: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    metric: Metric = "mAP",
 ) -> SlicedGain:
     """Return the gain of sliced inference (``cut``) over one pass (``whole``), both on the same images.
 
@@ -114,9 +143,12 @@ def measure_gain(
     """
     place = np.arange(len(whole.samples))
     ap, gain, kept = {}, {}, np.zeros(0)
-    for size in _SIZES:
-        values = [average_precision(each.matches, area=size).mAP for each in (whole, cut)]
-        draws = resample([whole.matches, cut.matches], place, replicates=replicates, seed=seed, area=size).mean()
+    for size in SIZES:
+        values = [float(getattr(average_precision(each.matches, area=size), metric)) for each in (whole, cut)]
+        tables = [whole.matches, cut.matches]
+        draws = resample(
+            tables, place, replicates=replicates, seed=seed, metrics=(metric,), area=size
+        ).mean(metric)
         ap[size] = (values[0], values[1])
         gain[size] = Bounded.of(values[1] - values[0], draws[1] - draws[0], level)
         kept = draws[1] if size == "all" else kept

@@ -32,6 +32,7 @@ from pytest_cropdet.plugin.option_values import parse_assumptions
 from pytest_cropdet.plugin.progress import Progress
 from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, place, warnings_stay_warnings
 from pytest_cropdet.plugin.run_records import keep, leave_record
+from pytest_cropdet.plugin.sliced_test import ComparesSliced
 from pytest_cropdet.plugin.stash import current_item, kept_runs
 from pytest_cropdet.report import (
     benchmark_properties,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Cropdet"]
 
 
-class Cropdet:
+class Cropdet(ComparesSliced):
     """A detector on a data set, as the fixture ``cropdet`` hands it to a test."""
 
     def __init__(self, config: pytest.Config, detector: Any, dataset: Dataset) -> None:

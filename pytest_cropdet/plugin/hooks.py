@@ -137,12 +137,12 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[
 def _checks(config: pytest.Config) -> tuple[str, ...]:
     """Return the modules of the suite that are asked for; one named on the command line by its file is there anyway.
 
-    With ``--cropdet-benchmark`` the benchmark stands in the gate's place.
+    With ``--cropdet-benchmark`` the benchmark stands in the gate's place; ``--cropdet-sliced`` adds its own.
     """
     from pytest_cropdet.plugin.configuration import setting
     from pytest_cropdet.plugin.option_values import parse_checks
 
-    checks = parse_checks(setting(config, "checks"))
+    checks = (*parse_checks(setting(config, "checks")), *["sliced"] * (setting(config, "sliced") is not None))
     if not setting(config, "benchmark"):
         return checks
     return ("benchmark", *(each for each in checks if each != "gate"))

@@ -164,6 +164,8 @@ def read(each: Option, value: Any) -> Any:
         return parse_checks(value)
     if each.name == "workers":
         return parse_workers(value)
+    if each.name == "sliced":
+        return parse_tiles(value)
     if each.name == "assume":
         return parse_assumptions(value)
     if each.name in ("alias", "group"):
@@ -195,6 +197,26 @@ def parse_workers(text: str) -> int | None:
     if number < 1:
         raise SpecError(f"cropdet_workers must be auto, or a number of 1 or more, not {text!r}")
     return number
+
+
+def parse_tiles(text: str) -> dict[str, Any]:
+    """Return the arguments of ``Sliced`` that ``--cropdet-sliced`` says; ``SpecError`` names a setting that is wrong.
+
+    >>> parse_tiles("size=320,overlap=0.1")
+    {'size': '320', 'overlap': 0.1}
+    """
+    from pytest_cropdet.detectors import Sliced, read_sliced_spec
+
+    if ":" in str(text):
+        raise SpecError(
+            f"cropdet_sliced has settings only, such as size=320,overlap=0.2, not {str(text)!r}; the model is that of "
+            "--cropdet-model"
+        )
+    if "=" not in str(text):
+        raise SpecError(f"cropdet_sliced must be KEY=VALUE, such as size=320,overlap=0.2,merge=nms, not {str(text)!r}")
+    found, _ = read_sliced_spec(f"{text}:model")
+    Sliced(lambda images: [], **found)
+    return found
 
 
 def parse_description(values: Sequence[str], model: str, models: Sequence[str]) -> dict[str, str]:

@@ -89,10 +89,25 @@ _OF_TESTS = (
         reads="file",
     ),
     Option("examples", "int", 100, "N", "windows that the search and the invariants may try, each", least=1),
+    Option(
+        "sliced",
+        "string",
+        None,
+        "SETTINGS",
+        "compare sliced inference with one pass over the whole image: size=320,overlap=0.2,merge=seam",
+    ),
+    Option(
+        "min_gain",
+        "float",
+        None,
+        "X",
+        "smallest allowed AP(sliced) - AP(whole image), -1 to 1 (default: the gain is reported, not judged)",
+        signed=True,
+    ),
     Option("no_shrink", "flag", False, "", "the search stops at the first window that loses an object"),
 )
 _OF_SESSION = (  # which no marker takes
-    Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, invariants, search; several with commas"),
+    Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, invariants, search, sliced; several with commas"),
     Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
     Option(
         "assume",
@@ -180,7 +195,7 @@ _SHOWN = """
     model detector against baseline baseline_images update_baseline data images data_labels data_errors strict_data
     train_data crops max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group
     min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain
-    fill both_orders try_mitigations plan checks examples no_shrink dry_run assume workers cluster cache dir verify
+    fill both_orders try_mitigations plan checks examples no_shrink sliced min_gain dry_run assume workers cluster cache dir verify
     benchmark
     json history history_time history_commit report objects detections
 """
@@ -195,7 +210,7 @@ def in_shown_order(options: Sequence[Option]) -> tuple[Option, ...]:
 OPTIONS = in_shown_order((*_OF_TESTS, *OF_RUNS, *_OF_SESSION))
 NOT_FOR_MARKERS = tuple(each.name for each in _OF_SESSION)
 
-CHECKS = ("gate", "invariants", "search")  # modules of the suite
+CHECKS = ("gate", "invariants", "search", "sliced")  # modules of the suite
 INVARIANTS = (
     "D1-repeatable",
     "D2-alone-as-in-a-batch",

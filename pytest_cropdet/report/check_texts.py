@@ -41,6 +41,8 @@ def checks_text(checks: Sequence[Mapping[str, Any]]) -> str:
 
 def check_text(check: Mapping[str, Any]) -> str:
     """Return why a check fails or was skipped, in one line: what is wrong, then what was measured."""
+    if check["kind"] == "sliced":
+        return str(check["text"])
     name = f"{check.get('invariant')}: "
     numbers, *meaning = (line.strip().removeprefix(name) for line in str(check["reason"]).splitlines())
     if check.get("value") is None or not meaning:

@@ -11,6 +11,7 @@ from pytest_cropdet.report.check_texts import check_text, checks_text, hints_of
 from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_line, limit_rows, note
 from pytest_cropdet.report.ranking_lines import ranking_intro, ranking_rows
 from pytest_cropdet.report.records import MissingResult
+from pytest_cropdet.report.sliced_texts import only_sliced, without_sliced
 from pytest_cropdet.terms import PHRASES, one_line, visible
 
 __all__ = ["annotations", "github_summary"]
@@ -60,6 +61,9 @@ def github_summary(
     found = [Pairing.from_dict(record["pairing"]) for record in told if record.get("pairing")]
     texts = dict.fromkeys(pairing.text for pairing in found if pairing.by == "id" or pairing.notes)
     lines += [line for text in texts for line in ("", f"{_plain(text[0].upper() + text[1:])}.")]
+    for each in only_sliced(checks):
+        lines += ["", f"{SIGNS[each['verdict']]} **{_plain(each['name'])}**: {_plain(each['text'])}"]
+    checks = without_sliced(checks)
     if checks:
         words = checks_text(checks)
         failed = [check for check in checks if check["verdict"] == "fail"]
@@ -93,9 +97,10 @@ def annotations(records: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[s
         level = "error" if stops else "warning"
         found.append(f"::{level} title={title}::{_escaped(chr(10).join(told) or record['verdict'])}")
     for check in checks:
-        if check["verdict"] == "fail":
+        if check["verdict"] in ("fail", "undecided"):
+            level = "warning" if check.get("passes") else "error"
             title = _escaped(f"crop robustness: {check['name']}", more=True)
-            found.append(f"::error title={title}::{_escaped(check_text(check))}")
+            found.append(f"::{level} title={title}::{_escaped(check_text(check))}")
     return found
 
 

@@ -54,7 +54,7 @@ def benchmark_properties(record: Mapping[str, Any]) -> dict[str, Value]:
     return {one_line(f"cropdet.{record['name']}.{name}"): value for name, value in numbers.items() if value is not None}
 
 
-FLAT = ("verdict", "value", "allowed", "score_whole", "score_crop", "visibility", "images", "windows", "calls")
+FLAT = ("verdict", "value", "low", "high", "limit", "allowed", "score_whole", "score_crop", "visibility", "images", "windows", "calls")
 
 
 def check_properties(record: Mapping[str, Any]) -> dict[str, Value]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from pytest_cropdet.figures import bounded_text, number_text
 from pytest_cropdet.report.check_texts import check_text, count_verdicts
+from pytest_cropdet.report.html.sliced import sliced_limit
 from pytest_cropdet.report.limit_rows import LimitRow, limit_rows
+from pytest_cropdet.report.sliced_texts import only_sliced, without_sliced
 from pytest_cropdet.terms import Record
 
 __all__ = ["Decision", "DecisionRow", "WorstPicture", "decide", "short_name"]
@@ -117,8 +119,9 @@ def decide(
     of benchmarks. ``unfinished``: how many tests gave no result; ``origin``: date and commit, in words.
     """
     rows = [row for key, record, _ in gates for row in _gate_rows(key, record)]
+    rows += [_sliced_row(f"s{number}", each) for number, each in enumerate(only_sliced(checks), 1)]
     rows.sort(key=lambda row: ORDER.index(row.verdict) if row.verdict in ORDER else 0)
-    rows += _check_rows(checks)
+    rows += _check_rows(without_sliced(checks))
     records = [record for _, record, _ in gates]
     names, models = _models(records)
     return Decision(
@@ -167,6 +170,12 @@ def _gate_row(key: str, record: Record, row: LimitRow) -> DecisionRow:
         why=row.why or "",
         of="drop" if row.is_drop else "value",
     )
+
+
+def _sliced_row(key: str, record: Record) -> DecisionRow:
+    value, limit, change = sliced_limit(record)
+    images, why = f"{record['images']:,}", record["reason"] or ""
+    return DecisionRow("gate", record["verdict"], record["name"], key, value, limit, change, images, why, "gain")
 
 
 def _check_rows(checks: Sequence[Record]) -> list[DecisionRow]:

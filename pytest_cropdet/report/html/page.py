@@ -25,9 +25,11 @@ from pytest_cropdet.report.html.old_and_new import against_section
 from pytest_cropdet.report.html.ranking import ranking_headline, ranking_numbers, ranking_sections
 from pytest_cropdet.report.html.remedies import remedies
 from pytest_cropdet.report.html.rendering import render_page
+from pytest_cropdet.report.html.sliced import sliced_facts, sliced_sections
 from pytest_cropdet.report.html.verdict_counts import session_text
 from pytest_cropdet.report.limit_rows import drop_verdict, limit_line, note
 from pytest_cropdet.report.records import MissingResult
+from pytest_cropdet.report.sliced_texts import only_sliced, without_sliced
 
 __all__ = ["html_page"]
 
@@ -132,7 +134,8 @@ def html_page(
         count, cost = _affordable(gallery, budget, len(order) - number)
         budget -= cost
         articles.append(_gate(f"g{number}", records[place], gallery, count, command, versions))
-    if checks:
+    articles += [_sliced(f"s{number}", each, command, versions) for number, each in enumerate(only_sliced(checks), 1)]
+    if without_sliced(checks):
         articles.append(_checks("c1", checks, shown, command, versions))
     articles += [_ranking(f"r{number}", each) for number, each in enumerate(rankings, 1)]
     articles += [_benchmark(f"b{number}", each, command, versions) for number, each in enumerate(benchmarks, 1)]
@@ -207,6 +210,8 @@ def _checks(
     versions: Sequence[tuple[str, str]],
 ) -> _Article:
     """Return all invariants and searches of a session; a search that failed stands before the invariants."""
+    pairs = [pair for pair in zip(checks, pictures, strict=True) if pair[0]["kind"] != "sliced"]
+    checks, pictures = [check for check, _ in pairs], [picture for _, picture in pairs]
     count = count_verdicts(checks)
     searches = [(check, each) for check, each in zip(checks, pictures, strict=True) if check["kind"] == "search"]
     searches.sort(key=lambda pair: pair[0]["verdict"] != "fail")
@@ -232,6 +237,18 @@ def _checks(
         facts=(),
         sections=[each for each in sections if each is not None],
         data_warnings=_data_warnings(checks),
+    )
+
+
+def _sliced(key: str, record: Mapping[str, Any], command: str, versions: Sequence[tuple[str, str]]) -> _Article:
+    return _Article(
+        id=key,
+        name=record["name"],
+        verdict=record["verdict"],
+        headline=record["text"],
+        facts=sliced_facts(record),
+        sections=sliced_sections(record, command, versions),
+        data_warnings=_data_warnings([record]),
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 from pytest_cropdet.figures import bounded_text
 from pytest_cropdet.gate import one_per_limit
 from pytest_cropdet.report.check_texts import check_text
+from pytest_cropdet.report.html.sliced import sliced_remedy
 from pytest_cropdet.report.html.blocks import Table, TableCell, bounded_cell, cell, number_cell, sentence
+from pytest_cropdet.report.sliced_texts import only_sliced, without_sliced
 from pytest_cropdet.terms import Record, one_line
 
 __all__ = ["Remedy", "remedies"]
@@ -29,7 +31,9 @@ class Remedy:
 def remedies(gates: Sequence[tuple[str, Record]], checks: Sequence[Record]) -> list[Remedy]:
     """Return what to do about each gate that does not pass (``(id on the page, record)``), then about the checks."""
     found = [_of_gate(key, record) for key, record in gates if record["verdict"] in ("fail", "undecided")]
-    failed = [check for check in checks if check["verdict"] == "fail"]
+    sliced = [(f"s{number}", record) for number, record in enumerate(only_sliced(checks), 1)]
+    found += [Remedy(one_line(record["name"]), key, sliced_remedy(record)) for key, record in sliced]
+    failed = [check for check in without_sliced(checks) if check["verdict"] == "fail"]
     if failed:
         sentences = [sentence(f"{check['name']}: {check_text(check)}") for check in failed[:MOST_CHECKS]]
         more = len(failed) - MOST_CHECKS

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_cropdet.report.check_texts import checks_text
+from pytest_cropdet.report.sliced_texts import only_sliced, sliced_text, without_sliced
 
 __all__ = ["session_text"]
 
@@ -19,8 +20,11 @@ def session_text(
 ) -> str:
     """Return what came of a session in one line: gates (by their ``verdicts``), checks, benchmarks, missing results."""
     parts = _gates(verdicts)
-    if checks:
-        parts.append(checks_text(checks))
+    sliced, others = only_sliced(checks), without_sliced(checks)
+    if sliced:
+        parts.append(sliced_text(sliced))
+    if others:
+        parts.append(checks_text(others))
     ratios = [record["benchmark"]["rpc"]["value"] for record in benchmarks]
     if len(ratios) == 1:
         parts.append("the benchmark has no rPC" if ratios[0] is None else f"crops keep {ratios[0]:.0%} of AP")

@@ -1,0 +1,238 @@
+"""Sliced inference against one pass over the whole image, with a limit on the gain and its verdict."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from pytest_cropdet.comparison.sliced_gain import SlicedGain, WholeAnswers, detect_whole, measure_gain
+from pytest_cropdet.crops import choose_samples
+from pytest_cropdet.data import Dataset, Sample, select_categories, with_names
+from pytest_cropdet.detectors import Sliced
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.evaluation import (
+    Doubt,
+    GateFailure,
+    Measure,
+    ScoredRows,
+    Verdict,
+    bounds_text,
+    digits,
+    object_doubts,
+)
+from pytest_cropdet.inference import Advanced, Cache
+from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.terms import one_line
+
+__all__ = ["SlicedComparison", "compare_sliced"]
+
+_CAPPED = 0.05  # share of whole images with the most detections, from which it is named
+
+
+@dataclass(frozen=True, eq=False)
+class SlicedComparison:
+    """What sliced inference gains over one pass over the whole image, on the uncut objects of the same images.
+
+    ``gain``: AP(sliced) - AP(whole image), a good: ``assert found.gain >= 0.02``. ``numbers``: the same by size of
+    object, and what merging left behind. ``limit``: the smallest allowed gain, ``None`` where none was stated.
+    ``objects``: how many are scored. ``capped``: share of the whole images on which the detector returned as many
+    detections as it can.
+    """
+
+    gain: Measure
+    numbers: SlicedGain
+    limit: float | None
+    metric: str
+    objects: int
+    capped: float
+    whole: WholeAnswers = field(repr=False)
+    cut: WholeAnswers = field(repr=False)
+
+    @property
+    def judged(self) -> Verdict | None:
+        """The verdict on the limit, ``None`` without one."""
+        return None if self.limit is None else self.gain >= self.limit
+
+    @property
+    def verdict(self) -> Literal["pass", "fail", "undecided", "none"]:
+        """``pass``, ``fail`` or ``undecided``; ``none`` where no limit was stated."""
+        judged = self.judged
+        return "none" if judged is None else judged.outcome
+
+    @property
+    def headline(self) -> str:
+        """The verdict and the gain in one line."""
+        judged = self.judged
+        if judged is not None:
+            return judged.line
+        return f"slicing gains {self.gain} {self.metric}; not judged: no --cropdet-min-gain"
+
+    def check(self) -> None:
+        """Raise ``GateFailure`` with the numbers, unless the limit allows the gain; without a limit do nothing."""
+        __tracebackhide__ = True
+        judged = self.judged
+        if judged is not None and not judged.passes:
+            raise GateFailure(self.gain.explain(judged))
+
+    def lines(self) -> list[str]:
+        """Return the numbers in words, a line each."""
+        found, seams = self.numbers, self.numbers.seams
+        before, after = (digits(_known(each)) for each in found.ap["all"])
+        by_size = ", ".join(f"{size} {found.gain[size]}" for size in ("small", "medium", "large"))
+        unheld = f"{seams.unheld} of {seams.objects} objects are in no tile as a whole, {seams.unheld_found} of them"
+        lines = [
+            f"whole image {before} -> sliced {after} {self.metric}   {found.images} images, {self.objects} objects, "
+            f"{found.calls:.1f} images sent per image",
+            f"gain by size of object: {by_size}",
+            f"left by the merge: {_count(seams.doubles, 'double')}, {_count(seams.halves, 'half', 'halves')}; {unheld} "
+            "are found",
+        ]
+        if self.capped >= _CAPPED:
+            lines.append(
+                f"on {self.capped:.0%} of the whole images the detector returned its maximum of detections: part of "
+                "the gain is that tiles have a maximum each"
+            )
+        return [*lines, f"tiles: {found.name}"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as built-in values."""
+        judged, found = self.judged, self.numbers
+        return {
+            "verdict": self.verdict,
+            "passes": judged is None or judged.passes,
+            "value": self.gain.value,
+            "low": self.gain.low,
+            "high": self.gain.high,
+            "level": self.gain.level,
+            "limit": self.limit,
+            "reason": None if judged is None else judged.doubt,
+            "images_to_decide": _to_decide(judged, found.images),
+            "text": one_line(self.headline),
+            "metric": self.metric,
+            "tiles": found.name,
+            "images": found.images,
+            "objects": self.objects,
+            "calls_per_image": found.calls,
+            "capped": self.capped,
+            "lines": [one_line(each) for each in self.lines()],
+            **{key: value for key, value in found.to_dict().items() if key in ("ap", "gain", "seams")},
+        }
+
+
+def compare_sliced(
+    sliced: Sliced,
+    dataset: Dataset,
+    min_gain: float | None = None,
+    cache: Cache | None = None,
+    watch: Callable[[Advanced], None] = lambda advanced: None,
+    **settings: Any,
+) -> SlicedComparison:
+    """Return what sliced inference gains over one pass of the same detector over whole images.
+
+    ``min_gain``: the smallest allowed AP(sliced) - AP(whole image), -1 to 1; ``check()`` fails below it. ``watch`` is
+    given how far it is after each batch. ``settings``: fields of ``RunSettings`` that do not concern crops, such as
+    ``sample_images``, ``seed``, ``metric``, ``categories``, ``undecided``. Images are resampled in pairs. ``SpecError``
+    if the data set has no annotations.
+    """
+    chosen = RunSettings(**settings)
+    if min_gain is not None and not -1 <= min_gain <= 1:
+        raise SpecError(f"cropdet_min_gain must lie between -1 and 1, not {min_gain:g}")
+    if not getattr(dataset, "has_truth", True):
+        raise SpecError(
+            f"the gain of slicing needs annotations, and the data set {dataset.name} has none; give annotated data with "
+            "--cropdet-data"
+        )
+    dataset, samples, names = _scored(dataset, chosen)
+    whole = detect_whole(sliced.inner, dataset, samples, cache, names, watch)
+    cut = detect_whole(sliced, dataset, samples, cache, names, watch)
+    numbers = measure_gain(sliced, cut, whole, chosen.replicates, chosen.seed, chosen.level, chosen.metric)
+    rows = [np.flatnonzero(each.truth.counted) for each in samples]
+    counted = [each.truth.categories[row] for each, row in zip(samples, rows, strict=True)]
+    scored = ScoredRows(
+        np.concatenate([np.zeros(0, np.int64), *counted]), np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    )
+    gain = numbers.gain["all"]
+    measure = Measure(
+        name="gain",
+        value=gain.value,
+        low=gain.low,
+        high=gain.high,
+        level=chosen.level,
+        good=True,
+        phrase="slicing gains",
+        unit=chosen.metric,
+        doubts=(*object_doubts(scored, sorted(names), chosen), *_weak(numbers, chosen)),
+        undecided=chosen.undecided,
+        missing="no annotated object to measure it on",
+    )
+    found = SlicedComparison(
+        measure,
+        numbers,
+        min_gain,
+        chosen.metric,
+        len(scored.category),
+        float(np.mean([each.capped for each in whole.found])) if len(samples) else 0.0,
+        whole,
+        cut,
+    )
+    return replace(found, gain=replace(measure, story=lambda verdict: _story(found, verdict)))
+
+
+def _scored(dataset: Dataset, settings: RunSettings) -> tuple[Dataset, Sequence[Sample], Mapping[int, str]]:
+    """Return the data set under aliases and groups, the images, and the categories that count, by id.
+
+    The truth of the images has these categories alone.
+    """
+    named = with_names(dataset, settings.alias, settings.group)
+    samples = choose_samples(named, settings.sample_images, settings.seed)
+    if not settings.categories:
+        return named, samples, dict(named.categories)
+    ids = select_categories(settings.categories, named.categories)
+    kept = [
+        replace(each, truth=each.truth.take(np.flatnonzero(np.isin(each.truth.categories, ids)))) for each in samples
+    ]
+    return named, kept, {key: named.categories[key] for key in ids}
+
+
+def _weak(numbers: SlicedGain, settings: RunSettings) -> tuple[Doubt, ...]:
+    """Return the doubt about a detector that sees next to nothing either way: it can neither gain nor lose."""
+    draws = numbers.draws[~np.isnan(numbers.draws)]
+    best = max((each for each in numbers.ap["all"] if not np.isnan(each)), default=0.0)
+    surely = float(np.percentile(draws, 100 * (1 - settings.level))) if len(draws) else 0.0
+    if best >= settings.min_ap and max(surely, _known(numbers.ap["all"][0]) or 0.0) >= settings.min_ap:
+        return ()
+    text = (
+        f"the detector is too weak for this test: {settings.metric} is {digits(best)} at best, {settings.min_ap:.3f} is "
+        "needed (cropdet_min_ap); a detector that finds nothing gains and loses nothing"
+    )
+    return (Doubt("blind", text, only_pass=True),)
+
+
+def _to_decide(judged: Verdict | None, images: int) -> int | None:
+    if judged is None or judged.outcome != "undecided" or judged.doubts:
+        return None
+    return judged.measure.images_to_decide(judged.limit, images)
+
+
+def _story(found: SlicedComparison, verdict: Verdict) -> str:
+    """Return a verdict's headline and the numbers it rests on."""
+    lines = [f"{'also' if place else 'undecided'}: {each.text}" for place, each in enumerate(verdict.doubts)]
+    if verdict.outcome == "undecided" and not verdict.doubts:
+        needed = _to_decide(verdict, found.numbers.images)
+        enough = f": about {needed:,} images (+-30 %) would be enough" if needed else ""
+        lines.append(
+            f"the result is too uncertain to decide{enough}; --cropdet-undecided=pass accepts undecided results"
+        )
+    measure = verdict.measure
+    if measure.low is not None and measure.high is not None:
+        lines.append(f"one-sided {100 * measure.level:.4g}% bounds of the gain:{bounds_text(measure.low, measure.high)}")
+    return "\n".join([verdict.headline, *(f"  {one_line(line)}" for line in (*lines, *found.lines()))])
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _count(number: int, word: str, several: str = "") -> str:
+    return f"{number} {word if number == 1 else several or f'{word}s'}"

@@ -1,0 +1,105 @@
+"""Sliced inference against one pass, as a test runs it: what the options say, how far it is, and what is recorded."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from pytest_cropdet.comparison import SlicedComparison, compare_sliced
+from pytest_cropdet.crops import choose_samples
+from pytest_cropdet.data import Dataset
+from pytest_cropdet.detectors import DetectorHandle, Sliced
+from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.plugin.configuration import setting, settings_for
+from pytest_cropdet.plugin.option_values import parse_tiles
+from pytest_cropdet.plugin.progress import Progress
+from pytest_cropdet.plugin.resources import cache_of, place, warnings_stay_warnings
+from pytest_cropdet.plugin.stash import current_item
+from pytest_cropdet.report import sliced_record
+from pytest_cropdet.settings import RunSettings
+
+__all__ = ["ComparesSliced"]
+
+_OF_AP = (  # the settings that do not concern crops
+    *("seed", "sample_images", "metric", "categories", "alias", "group", "undecided", "min_images", "min_ap"),
+    *("min_objects", "replicates", "level"),
+)
+
+
+class ComparesSliced:
+    """The part of the fixture ``cropdet`` that compares sliced inference with one pass over the whole image."""
+
+    if TYPE_CHECKING:
+        _config: pytest.Config
+        detector: DetectorHandle | None
+        dataset: Dataset
+
+        def _leave_check(
+            self, item: pytest.Item | None, what: str, told: Mapping[str, Any], seed: int | None = None
+        ) -> None: ...
+        def _skip_dry(self, lines: list[str], item: pytest.Item | None) -> NoReturn: ...
+        def _name(self, crops: Any, item: pytest.Item | None, what: str | None = None) -> str: ...
+
+    def compare_sliced(
+        self, tiles: str | None = None, *, min_gain: float | None = None, **changes: Any
+    ) -> SlicedComparison:
+        """Return what sliced inference gains over one pass: ``cropdet.compare_sliced("size=320").check()``.
+
+        ``tiles``: settings of :class:`~pytest_cropdet.Sliced` as a spec writes them, those of ``--cropdet-sliced`` if
+        not given. ``min_gain``: the smallest allowed AP(sliced) - AP(whole image), ``--cropdet-min-gain`` if not given.
+        ``changes``: fields of ``RunSettings`` that do not concern crops, over the options.
+        """
+        __tracebackhide__ = True
+        item = self._config.stash.get(current_item, None)
+        try:
+            unknown = sorted(set(changes) - set(_OF_AP))
+            if unknown:
+                raise SpecError(f"cropdet.compare_sliced takes {', '.join(_OF_AP)}; not {', '.join(unknown)}")
+            settings = settings_for(self._config, item, self._name(None, item, "sliced"), **changes)
+            sliced = self._sliced(tiles, item)
+            least = setting(self._config, "min_gain", item) if min_gain is None else min_gain
+            if self.detector is None or setting(self._config, "dry_run"):
+                self._skip_dry(_estimate(sliced, self.dataset, settings), item)
+            with warnings_stay_warnings(), Progress.on(self._config) as progress:
+                found = compare_sliced(
+                    sliced,
+                    self.dataset,
+                    least,
+                    cache_of(self._config),
+                    progress.show,
+                    **{name: getattr(settings, name) for name in _OF_AP},
+                )
+        except CropdetError as error:
+            raise error.with_traceback(None) from error.__cause__
+        self._leave_check(item, "sliced", sliced_record(found), settings.seed)
+        return found
+
+    def _sliced(self, tiles: str | None, item: pytest.Item | None) -> Sliced:
+        """Return the detector that slices, from what a test or the options say."""
+        said = setting(self._config, "sliced", item) if tiles is None else tiles
+        if said is None:
+            raise SpecError("how is the image sliced? Give --cropdet-sliced=SETTINGS, such as size=320,overlap=0.2")
+        given = parse_tiles(said)
+        if isinstance(self.detector, Sliced):
+            raise SpecError(
+                f"{self.detector.name} slices already; give --cropdet-model the model alone: --cropdet-sliced slices it"
+            )
+        if self.detector is None:
+            return Sliced(lambda images: [], **given)
+        sliced = Sliced(self.detector, **given)
+        if self.detector.source is not None and isinstance(self.detector.source[0], str):  # for a cluster's workers
+            sliced.source = (f"sliced:{said}:{self.detector.source[0]}", self.detector.source[1])
+        place(self._config, sliced)
+        return sliced
+
+
+def _estimate(sliced: Sliced, dataset: Dataset, settings: RunSettings) -> list[str]:
+    """Return what a comparison would cost."""
+    samples = choose_samples(dataset, settings.sample_images, settings.seed)
+    calls = sum(len(sliced.tiles(each.width, each.height)) for each in samples)
+    own = not sliced.whole
+    total = calls + (len(samples) if own else 0)
+    return [
+        f"sliced inference, {sliced.settings}: {len(samples)} images, {calls / max(1, len(samples)):.1f} images sent "
+        f"per image; {total} images to send in all, if the cache knows none"
+    ]

@@ -1,0 +1,95 @@
+"""Sliced inference against one pass on the page: a row of the first screen, and an article with its numbers."""
+
+from collections.abc import Sequence
+
+from pytest_cropdet.figures import Bar, bar_chart, bounded_text, number_text
+from pytest_cropdet.report.html.blocks import Block, Chart, Facts, Section, Table, Text, bounded_cell, cell, number_cell
+from pytest_cropdet.report.html.head_and_foot import origin_rows, run_section
+from pytest_cropdet.terms import Record
+
+__all__ = ["sliced_facts", "sliced_limit", "sliced_remedy", "sliced_sections"]
+
+_SIZES = {"all": "all", "small": "small (below 32² px)", "medium": "medium", "large": "large (96² px or more)"}
+
+
+def sliced_limit(record: Record) -> tuple[str, str, str]:
+    """Return the gain, its limit, and AP of both, in words for a row of the first screen."""
+    limit = "-" if record["limit"] is None else f"≥ {record['limit']:.3f}"
+    both = record["ap"]["all"]
+    change = ""
+    if both["whole"] is not None and both["sliced"] is not None:
+        change = f"{record['metric']} {number_text(both['whole'])} → {number_text(both['sliced'])} (sliced)"
+    return bounded_text(record["value"], record["low"], record["high"]), limit, change
+
+
+def sliced_remedy(record: Record) -> list[str]:
+    """Return what to do about a gain that is too small or undecided."""
+    if record["verdict"] == "fail":
+        return ["Compare other tiles: pytest-cropdet tiles MODEL --data DATA. Or send the whole image in one pass."]
+    if record["verdict"] != "undecided":
+        return []
+    if record["reason"]:
+        return [str(record["reason"])]
+    needed = record["images_to_decide"]
+    enough = f" About {needed:,} images would be enough; this run has {record['images']:,}." if needed else ""
+    return [f"The gain is too uncertain to decide.{enough} To accept undecided results, set --cropdet-undecided=pass."]
+
+
+def sliced_facts(record: Record) -> list[tuple[str, str]]:
+    """Return the numbers beside the verdict: ``(words, value)``."""
+    both = record["ap"]["all"]
+    return [
+        ("gain", bounded_text(record["value"], record["low"], record["high"])),
+        (f"{record['metric']}, one pass", "-" if both["whole"] is None else number_text(both["whole"])),
+        (f"{record['metric']}, sliced", "-" if both["sliced"] is None else number_text(both["sliced"])),
+        *([] if record["limit"] is None else [("required", number_text(record["limit"]))]),
+        ("images", f"{record['images']:,}"),
+        ("objects", f"{record['objects']:,}"),
+        ("images sent per image", f"{record['calls_per_image']:.1f}"),
+    ]
+
+
+def sliced_sections(record: Record, command: str, versions: Sequence[tuple[str, str]]) -> list[Section]:
+    """Return the sections of a comparison: the gain by size, what the merge left, and what was run."""
+    made = [(words, value) for words, value in origin_rows(record) if value]
+    rows = [*made, ("tiles", record["tiles"]), ("metric", record["metric"]), ("level of the bounds", record["level"])]
+    return [_by_size(record), _left_behind(record), run_section(rows, command, versions)]
+
+
+def _by_size(record: Record) -> Section:
+    gains = record["gain"]
+    known = [
+        Bar(_SIZES[size], each["value"], each["low"], each["high"], f"{record['images']} images", "gain")
+        for size, each in gains.items()
+        if each["value"] is not None
+    ]
+    bars = [Bar(each.label, each.value, each.low, each.high, each.note, _colour(each)) for each in known]
+    rows = [
+        [cell(_SIZES[size]), number_cell(both["whole"]), number_cell(both["sliced"]), bounded_cell(dict(gains[size]))]
+        for size, both in record["ap"].items()
+    ]
+    blocks: list[Block] = [Chart(bar_chart(f"Gain in {record['metric']} by size of object", bars))] if bars else []
+    head = ("objects", "one pass", "sliced", "gain")
+    lead = "AP of sliced inference minus AP of one pass over the whole image, on the same uncut objects."
+    return Section(
+        "gain", "Gain of slicing", lead, [*blocks, Table(f"{record['metric']} by size", head, rows, open=True)]
+    )
+
+
+def _colour(bar: Bar) -> str:
+    return "gain" if (bar.value or 0.0) >= 0 else "loss"
+
+
+def _left_behind(record: Record) -> Section:
+    seams = record["seams"]
+    items = (
+        ("objects", f"{seams['objects']:,}"),
+        ("doubles", f"{seams['doubles']:,}"),
+        ("halves", f"{seams['halves']:,}"),
+        ("in no tile as a whole", f"{seams['unheld']:,}"),
+        ("found of these", f"{seams['unheld_found']:,}"),
+    )
+    blocks: list[Block] = [Facts(items)]
+    blocks += [Text(f"{each[0].upper()}{each[1:]}.", warn=True) for each in record["lines"] if "its maximum of" in each]
+    lead = "Doubles: further detections of an object. Halves: objects found only as pieces. Scores of 0.3 or more."
+    return Section("left", "What the merge left behind", lead, blocks)
