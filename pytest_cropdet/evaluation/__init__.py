@@ -66,6 +66,7 @@ from pytest_cropdet.evaluation.operating_point import (
     at_half,
     best_f1_score,
     covering_detections,
+    matched_scores,
 )
 from pytest_cropdet.evaluation.paired_test import sign_flip_p
 from pytest_cropdet.evaluation.pairing import STATES, Pair, PlacedDetection, State, make_pairs
@@ -127,6 +128,7 @@ __all__ = [
     "kept_categories",
     "make_pairs",
     "match",
+    "matched_scores",
     "measure_share",
     "none_for_nan",
     "object_doubts",

@@ -1,5 +1,6 @@
 """What the value of an option says: its words, names, limits and paths; one that says nothing is a ``SpecError``."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -221,7 +222,8 @@ def resolve_paths(name: str, value: Any, base: Path) -> Any:
     if value is None or not holds_paths or (each.kind == "string" and value in ("", "off")):
         return value
     if isinstance(value, (str, Path)):
-        return str(base / Path(value).expanduser())
+        slash = "/" if name == "report" and str(value).endswith(("/", os.sep)) else ""  # pictures beside the page
+        return f"{base / Path(value).expanduser()}{slash}"
     return [_resolve_spec(str(one), base, name) for one in value]
 
 

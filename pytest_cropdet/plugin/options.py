@@ -162,7 +162,8 @@ _OF_SESSION = (  # which no marker takes
         "string",
         "",
         "DIR|off",
-        "where the HTML page is written (default: report/ in cropdet_dir)",
+        "where the HTML page is written (default: report/ in cropdet_dir); DIR/ with the slash: pictures of all "
+        "changed crops in files beside it",
         writes="folder",
     ),
     Option("objects", "path", None, "FILE", "write a row for each object in each crop there: .csv or .parquet"),

@@ -30,6 +30,7 @@ from pytest_cropdet.report.html.blocks import (
     cell,
     number_cell,
 )
+from pytest_cropdet.report.html.crop_table import crop_filter
 from pytest_cropdet.terms import Record
 
 __all__ = ["labels_section", "miss_map_section", "shift_section", "where_section"]
@@ -64,7 +65,7 @@ def where_section(gate: Record) -> Section | None:
             which = "that lose most" if len(rows) < len(told_of) else "with objects enough to say"
             caption = f"{title} (the {len(rows)} {which} of {len(shown[name]):,})"
         drawing = [
-            Bar(row["label"], **_bounds(row["lost"]), note=f"{row['objects']:,} objects in {row['images']:,} images")
+            Bar(row["label"], **_bounds(row["lost"]), note=f"{row['objects']:,} objects in {row['images']:,} images", filter=crop_filter(**{name: row["label"]}))
             for row in rows
         ]
         blocks.append(Chart(bar_chart(f"Share of objects lost, net, by {title.lower()}", drawing, scale), caption))
@@ -77,7 +78,7 @@ def where_section(gate: Record) -> Section | None:
     for name, rows in shown.items():
         if rows:
             head = (QUANTITIES[name].lower(), *BIN_COLUMNS[1:])
-            blocks.append(Table(f"{QUANTITIES[name]}: all numbers", head, [_row(row) for row in rows], fold=True))
+            blocks.append(Table(f"{QUANTITIES[name]}: all numbers", head, [_row(row, name) for row in rows], fold=True))
     lead = (
         "Bars are the share of objects found in the whole image less the share found in the crop, with bounds; "
         "charts have one axis, unless they say otherwise, so they can be compared."
@@ -89,7 +90,7 @@ def _bounds(each: Mapping[str, Any]) -> dict[str, Any]:
     return {name: each[name] for name in ("value", "low", "high")}
 
 
-def _row(row: Mapping[str, Any]) -> list[Any]:
+def _row(row: Mapping[str, Any], name: str) -> list[Any]:
     found = list(row["found"].values())
     ends = (found[0], found[-1]) if found else (None, None)
     return [
@@ -98,7 +99,7 @@ def _row(row: Mapping[str, Any]) -> list[Any]:
         cell(int(row["images"])),
         number_cell(ends[0]),
         number_cell(ends[1]),
-        bounded_cell(row["lost"]),
+        bounded_cell(row["lost"]).showing(crop_filter(**{name: row["label"]})),
         number_cell(row["drop"]),
     ]
 
@@ -114,7 +115,7 @@ def _by_category(gate: Record) -> Section | None:
             cell(each["name"]),
             number_cell(each["reference"]),
             number_cell(each["crop"]),
-            bounded_cell({"value": each["drop"], "low": each["low"], "high": each["high"]}),
+            bounded_cell(_bounds({**each, "value": each["drop"]})).showing(crop_filter(category=each["name"])),
             cell(int(each["objects"])),
             cell(int(each["images"])),
             cell(bool(each["in_mean"])),
@@ -141,6 +142,7 @@ def _drops(told: Sequence[Mapping[str, Any]]) -> tuple[list[Bar], str]:
             each["low"],
             each["high"],
             f"{each['objects']:,} objects in {each['images']:,} images",
+            filter=crop_filter(category=each["name"]),
         )
         for each in shown
     ]
@@ -165,7 +167,7 @@ def labels_section(gate: Record) -> Section | None:
     told = gate.get("labels")
     if not told or not (told["flipped"] or told["righted"]):
         return None
-    flipped, righted = (_change_rows(told[name]) for name in ("flipped", "righted"))
+    flipped, righted = _change_rows(told["flipped"], "lost"), _change_rows(told["righted"], "gained")
     head = ("in the whole image", "in the crop", "objects", "for example")
     blocks: list[Block] = []
     if len(flipped) > LONG_TABLE:
@@ -179,9 +181,9 @@ def labels_section(gate: Record) -> Section | None:
     return Section("labels", "Labels that changed", lead, blocks)
 
 
-def _change_rows(changes: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+def _change_rows(changes: Sequence[Mapping[str, Any]], fate: str) -> list[list[Any]]:
     return [
-        [cell(each["from"]), cell(each["to"]), cell(int(each["count"])), cell(_example(each["examples"]))]
+        [cell(each["from"]), cell(each["to"]), cell(int(each["count"])).showing(crop_filter(label=f"{each['from']} → {each['to']}", fate=fate)), cell(_example(each["examples"]))]
         for each in changes
     ]
 
