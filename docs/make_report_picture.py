@@ -1,6 +1,7 @@
 """Takes docs/images/report.png from the page that `make demo` leaves: `python docs/make_report_picture.py`.
 
-Needs the Python package playwright and a chromium. The picture has two views of one page: its first screen, and its gallery.
+Needs the Python package playwright and a chromium. The picture has two views of one page: its first screen, and its
+gallery.
 """
 
 import io

@@ -66,7 +66,7 @@ def _local(distributed: Any, count: int) -> Any:
         processes=True,
         host="127.0.0.1",
         memory_limit=None,
-        dashboard_address=None,
+        dashboard_address=":0",  # any free port: there may be another cluster
         silence_logs=logging.ERROR,  # at the end, a worker that is slow to stop is no matter for the user
     )
     return distributed.Client(processes, set_as_default=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from pytest_cropdet.detectors import DetectorHandle, load_detector
+from pytest_cropdet.detectors import DetectorHandle, load_detector, read_sliced_spec
 from pytest_cropdet.errors import ClusterError
 from pytest_cropdet.inference.cluster_tasks import DetectorRecipe, examine_detector, own_versions
 
@@ -112,6 +112,9 @@ def _absolute(spec: str) -> str:
     kind, colon, rest = spec.partition(":")
     if Path(spec[:4096]).exists():
         return str(Path(spec).absolute())
+    if colon and kind == "sliced":
+        model = read_sliced_spec(rest)[1]
+        return f"{spec.removesuffix(model)}{_absolute(model)}"
     if colon and rest and not rest.startswith("//") and len(rest) < 4096 and Path(rest).exists():
         return f"{kind}:{Path(rest).absolute()}"
     return spec

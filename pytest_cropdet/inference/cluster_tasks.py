@@ -14,11 +14,10 @@ from pkgutil import resolve_name
 from typing import Any, Protocol
 
 from pytest_cropdet.data import decode_file, read_encoded
-from pytest_cropdet.detectors import DetectorHandle, load_detector
+from pytest_cropdet.detectors import DetectorHandle, answer_versions, load_detector
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.geometry import Image
 from pytest_cropdet.inference.cache import file_digest, pack
-from pytest_cropdet.inference.cache_keys import answer_versions
 
 __all__ = [
     "BatchOrder",

@@ -5,7 +5,15 @@ import pytest
 from pytest_cropdet.data import Dataset, as_dataset, select_categories, with_names
 from pytest_cropdet.plugin.configuration import settings_for
 
-__all__ = ["check_categories"]
+__all__ = ["categories_first", "check_categories"]
+
+
+def categories_first(request: pytest.FixtureRequest) -> None:
+    """Open the data set before a detector, where options name categories: one that is missing needs no model."""
+    settings = settings_for(request.config)
+    named = settings.categories or settings.limited_categories
+    if named and "cropdet_dataset" in request.fixturenames:
+        request.getfixturevalue("cropdet_dataset")
 
 
 def check_categories(config: pytest.Config, dataset: Dataset) -> None:

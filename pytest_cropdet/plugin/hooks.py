@@ -197,8 +197,10 @@ def _uses_ours(item: pytest.Item, fixture: str) -> bool:
 @pytest.fixture(scope="session")
 def cropdet_detector(request: pytest.FixtureRequest) -> DetectorHandle | None:
     """The detector named by --cropdet-model: called with RGB images, it answers Detections."""
+    from pytest_cropdet.plugin.category_check import categories_first
     from pytest_cropdet.plugin.resources import open_detector, or_fail
 
+    categories_first(request)
     return or_fail(open_detector, request.config, getattr(request, "param", None))
 
 
@@ -214,7 +216,7 @@ def cropdet_dataset(request: pytest.FixtureRequest) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def cropdet(request: pytest.FixtureRequest, cropdet_dataset: Dataset, cropdet_detector: DetectorHandle) -> Cropdet:
+def cropdet(request: pytest.FixtureRequest, cropdet_detector: DetectorHandle, cropdet_dataset: Dataset) -> Cropdet:
     """The configured detector on the configured data set: cropdet.run("random:keep=0.5") returns what crops cost."""
     from pytest_cropdet.plugin.fixture import Cropdet
 

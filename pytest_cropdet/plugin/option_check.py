@@ -32,8 +32,9 @@ def check_options(config: pytest.Config) -> None:
     _check_values(config)
     for model in (*choices(config, "model"), *choices(config, "against")):
         described = Description.of(**dict(model.said))
-        if described.labels is not None and not is_url(str(described.labels)):
-            _check_there("--cropdet-detector labels=", described.labels, "file")
+        labels = str(described.labels or "")
+        if "," not in labels and ("/" in labels or Path(labels).suffix) and not is_url(labels):  # else it is names
+            _check_there("--cropdet-detector labels=", labels, "file")
         kind = model.spec.partition(":")[0]
         if not _FACTORY.fullmatch(model.spec) or kind in {*DETECTOR_KINDS, *SERVED_KINDS, "sliced"}:
             load_detector(model.spec)

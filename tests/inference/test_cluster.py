@@ -68,7 +68,7 @@ def client():
             threads_per_worker=1,
             host="127.0.0.1",
             memory_limit=None,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=50,
         ) as processes,
         distributed.Client(processes, set_as_default=False) as found,
@@ -427,6 +427,8 @@ def test_paths_are_absolute_for_workers_elsewhere(all_workers, tmp_path, monkeyp
     handle = load_detector("tflite:ssd.tflite", labels="labels.txt")
     cluster = Cluster(all_workers)
     assert cluster.workers(handle) == WORKERS
+    sliced = load_detector("sliced:size=32:tflite:ssd.tflite", labels="labels.txt")
+    assert cluster.workers(sliced) == WORKERS
 
 
 def test_a_detector_that_cannot_be_sent_says_what_to_give(all_workers, tmp_path):

@@ -35,7 +35,8 @@ needs_dask = pytest.mark.skipif(
 @needs_dask
 @pytest.mark.subprocess
 @pytest.mark.slow
-def test_workers_of_this_machine_run_the_detector(project):
+def test_workers_of_this_machine_run_the_detector(project, monkeypatch):
+    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)  # the session is no worker of pytest-xdist
     project.write(empty=TEST, test_own=OWN)
     named = ("--cropdet-model=empty:make", f"--cropdet-data={project.data}", f"--cropdet-crops={WINDOWS}")
     project.pytest("test_own.py", *named, "--cropdet-cluster=local:2", "--cropdet-cache=off").assert_outcomes(passed=1)
@@ -51,7 +52,7 @@ def test_a_client_of_the_test_itself_runs_the_detector(project):
 from distributed import Client, LocalCluster
 
 def test_it(cropdet):
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as processes:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as processes:
         with Client(processes, set_as_default=False) as client:
             assert cropdet.run(replicates=100, client=client).crops == 60
             assert cropdet.detector.cluster is None
@@ -62,6 +63,7 @@ def test_it(cropdet):
     assert len(set((project.path / "calls").read_text().split())) == 2
 
 
+@pytest.mark.subprocess  # an earlier test of the process may have imported the real Dask
 def test_without_dask_one_failed_set_up_names_the_line_that_installs_it(project, said):
     project.write(distributed="raise ImportError('there is no Dask')")
     text = said(project.gate("fakes:perfect", "--cropdet-cluster=local:2"))

@@ -152,7 +152,7 @@ def test_two(cropdet):
     html = page_of(project)
     verdicts = [gate["verdict"] for gate in project.gates]
     assert verdicts[0] == "fail"
-    assert html.count('class="gallery"') == 2
+    assert html.count('class="gallery only-lost"') == 2
     assert [gate["test"] for gate in project.gates] == ["test_own.py::test_two"] * 2
 
 
@@ -178,7 +178,7 @@ def test_one(cropdet):
 """,
     )
     assert project.pytest("test_own.py", workers=2).ret == 0
-    assert 'class="gallery"' in page_of(project)
+    assert 'class="gallery only-lost"' in page_of(project)
     assert left_over(project) == []
 
 
