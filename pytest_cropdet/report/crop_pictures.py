@@ -34,7 +34,7 @@ class PictureSize:
 
 
 def embedded_pictures(read: Any, crop: Crop, sides: tuple[int, int], fill: str | None) -> dict[str, str] | None:
-    """Return ``whole`` and ``crop`` as base64 JPEG, and ``fill`` as a tiny PNG; ``None`` if the image cannot be read."""
+    """Return ``whole`` and ``crop`` as base64 JPEG, ``fill`` as a tiny PNG; ``None`` if the image cannot be read."""
     try:
         image: Image = read()
         found = {"whole": _base64(_jpeg(image, sides[0])), "crop": _base64(_jpeg(crop.of(image), sides[1]))}

@@ -10,12 +10,12 @@ from pytest_cropdet.gate import Run
 from pytest_cropdet.geometry import Ints
 from pytest_cropdet.terms import STEPS
 
-__all__ = ["LETTERS", "MOST_ROWS", "CropOrder", "crop_order", "crop_rows"]
+__all__ = ["MOST_ROWS", "PLACE_LETTERS", "CropOrder", "crop_order", "crop_rows"]
 
 MOST_ROWS = 20_000  # crops of a gate that the table lists, those that lost most
 # place k of a column with few values is its k-th letter, so that a value is one byte; the last one is none
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789*+-"
-NONE = LETTERS[-1]
+PLACE_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789*+-"
+NONE = PLACE_LETTERS[-1]
 
 
 class CropOrder:
@@ -52,8 +52,8 @@ def crop_rows(run: Run, order: CropOrder, changed: ChangedObjects) -> dict[str, 
     Of each crop: ``place`` in the plan, ``file`` (a place in ``files``), ``window`` (left, top, width, height, one
     after the other), ``lost``, ``gained``, ``found`` and ``objects``, how many rows it has in the second part. Of each
     object that it lost or gained: ``category`` and ``label`` (places in ``categories``; the label of the other side,
-    -1 for none), ``annotation`` (its id), ``box`` (four whole pixels of the crop each), ``whole`` and ``crop`` (scores in
-    per cent, -1 for none); as letters ``fate`` (L, G), ``step`` (a place in ``STEPS``) and ``bins``.
+    -1 for none), ``annotation`` (its id), ``box`` (four whole pixels of the crop each), ``whole`` and ``crop`` (scores
+    in per cent, -1 for none); as letters ``fate`` (L, G), ``step`` (a place in ``STEPS``) and ``bins``.
     """
     index, objects, places = run.objects.index, run.objects, order.places[:MOST_ROWS]
     rank = np.full(len(index), -1)
@@ -110,7 +110,7 @@ class _Names:
 
 
 def _letters(places: Ints) -> str:
-    return "".join(LETTERS[place] if place >= 0 else NONE for place in places.tolist())
+    return "".join(PLACE_LETTERS[place] if place >= 0 else NONE for place in places.tolist())
 
 
 def _per_cent(scores: Any) -> list[int]:

@@ -11,7 +11,8 @@ from pytest_cropdet.terms import PHRASES, STEPS
 
 __all__ = ["choose_examples"]
 
-FIRST = ("cause", "category", "label", "size", "fate")  # what must have an example before bins do
+# what must have an example before the next; the last is everything else: bins of distance, visibility, place
+ROUNDS = (("cause", "category"), ("label", "size", "fate"), ())
 _Key = tuple[str, str]
 
 
@@ -20,18 +21,20 @@ def choose_examples(
 ) -> dict[int, list[str]]:
     """Return the crops that show what none of ``shown`` does, and what each is an example of, in words.
 
-    Crop by crop the one that shows most of what is missing, the worst of equal ones; causes, categories, labels and
-    sizes before the bins of the other quantities; at most ``most``. Crops are places in the plan.
+    Crop by crop the one that shows most of what is missing, the worst of equal ones; in the order of ``ROUNDS``, so
+    that few pictures show every cause and category first; at most ``most``. Crops are places in the plan.
     """
     keys = _keys_of_crops(run, changed)
     missing = set().union(*keys.values()).difference(*(keys.get(place, ()) for place in shown)) if keys else set()
     chosen: dict[int, list[str]] = {}
-    for wanted in ({key for key in missing if key[0] in FIRST}, missing):
+    for kinds in ROUNDS:
+        wanted = {key for key in missing if key[0] in kinds or not kinds}
         places = [place for place in order.places.tolist() if keys[place] & wanted]
         while wanted and places and len(chosen) < most:
             best = max(places, key=lambda place: len(keys[place] & wanted))  # the first of equal ones
             found = keys[best] & missing
-            chosen[best] = sorted({_words(key) for key in found if key[0] in FIRST} or {_words(min(found))})
+            named = {_words(key) for key in found if any(key[0] in round_ for round_ in ROUNDS)}
+            chosen[best] = sorted(named or {_words(min(found))})
             missing -= found
             wanted -= found
             places = [place for place in places if keys[place] & wanted]
@@ -44,7 +47,9 @@ def _keys_of_crops(run: Run, changed: ChangedObjects) -> Mapping[int, set[_Key]]
     category = run.objects.truth.category[changed.rows].tolist()
     found: dict[int, set[_Key]] = defaultdict(set)
     bins = {name: (labels, places.tolist()) for name, (labels, places) in changed.bins.items()}
-    columns: Any = zip(image, category, changed.lost.tolist(), changed.step.tolist(), changed.label.tolist(), strict=True)
+    columns: Any = zip(
+        image, category, changed.lost.tolist(), changed.step.tolist(), changed.label.tolist(), strict=True
+    )
     for row, (place, key, lost, step, label) in enumerate(columns):
         own = names.get(key, str(key))
         keys = found[place]

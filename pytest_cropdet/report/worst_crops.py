@@ -14,17 +14,17 @@ from pytest_cropdet.causes import (
 )
 from pytest_cropdet.evaluation import FOUND_IOU, Detected, covering_detections
 from pytest_cropdet.gate import Run
-from pytest_cropdet.geometry import Bools, Crop, iou
+from pytest_cropdet.geometry import Bools, iou
 from pytest_cropdet.report.crop_pictures import PictureSize, embedded_pictures, write_pictures
 from pytest_cropdet.report.crop_rows import crop_order, crop_rows
 from pytest_cropdet.report.example_crops import choose_examples
 from pytest_cropdet.terms import CHAIN, STEPS
 
-__all__ = ["MOST_CROPS", "MOST_EXAMPLES", "MOST_OF_A_PASS", "worst_crop_pictures"]
+__all__ = ["MOST_CROPS", "MOST_EXAMPLE_CROPS", "MOST_OF_A_PASS", "worst_crop_pictures"]
 
 MOST_CROPS = 24  # crops with pictures that lost most
 MOST_OF_A_PASS = 6
-MOST_EXAMPLES = 48  # crops with pictures beside them, one for each cause, category, label change, size and bin
+MOST_EXAMPLE_CROPS = 48  # crops with pictures beside them, one for each cause, category, label change, size and bin
 MOST_BOXES = 60  # detections shown of each rendering, the strongest
 LOWEST = 0.05  # score of a detection that is shown
 
@@ -41,7 +41,7 @@ def worst_crop_pictures(run: Run, beside: Path | None = None, token: str = "") -
     order, changed = crop_order(run)
     most = MOST_OF_A_PASS if run.verdict in ("pass", "none") else MOST_CROPS
     worst = [place for place in order.places[:most].tolist() if order.lost[place]]
-    examples = choose_examples(run, order, changed, worst, MOST_EXAMPLES)
+    examples = choose_examples(run, order, changed, worst, MOST_EXAMPLE_CROPS)
     shown = _Shown(run)
     rows = crop_rows(run, order, changed)
 
@@ -166,7 +166,9 @@ class _Shown:
         sample, crop = objects.index.samples[objects.index.unit[place]], objects.index.crops[place]
         own = slice(rows.start, rows.stop)
         cut = cut_objects(sample.truth, crop, objects.annotation[own], self.run.scored.counted[own])
-        return [_rounded(box) for box in Rendering.of("context", self.fill or "mean", crop, sample.truth.boxes[cut]).boxes]
+        return [
+            _rounded(box) for box in Rendering.of("context", self.fill or "mean", crop, sample.truth.boxes[cut]).boxes
+        ]
 
 
 def _strongest(table: Detected, place: int, lowest: float) -> list[int]:

@@ -1,16 +1,28 @@
 """The table of all crops and the dialog of one, in a real browser: filters, links, keys, and what the address keeps."""
 
+# ruff: noqa: F811 (fixtures of another module)
 from __future__ import annotations
 
 import copy
 
 import pytest
 
-from tests.report.made import lossy, picture, told, without, write_page
+from tests.report.made import lossy, told, varied, without, write_page
 from tests.report.test_browser import BROWSER, browser, opened  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs a chromium: apt-get install chromium")
 OPEN = "#crop-dialog[open]"
+FOLLOW = "to => new Promise(done => { addEventListener('hashchange', done, { once: true }); location.hash = to; })"
+
+
+@pytest.fixture(scope="module")
+def run():
+    return varied()
+
+
+@pytest.fixture(scope="module")
+def gate(run):
+    return told(run)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +82,9 @@ def test_a_file_name_filters_and_what_no_crop_has_is_said(opened, path, gate):
     it = opened(path)
     name = gate[1]["gallery"]["rows"]["files"][3]
     it.page.locator("input[name=file]").fill(name[:3])
-    shown = it.page.locator(".crop-rows tbody td.name").all_inner_texts()
-    assert shown and set(shown) == {name}
+    shown = it.page.locator(".crop-rows tbody td.crop-file").all_inner_texts()
+    assert shown
+    assert set(shown) == {name}
     it.page.locator("input[name=file]").fill("no such file")
     assert count(it) == "No crop is like that."
 
@@ -124,8 +137,7 @@ def test_bars_cells_steps_and_label_changes_are_links_and_every_one_finds_a_crop
         assert it.page.locator(f"{kind}.filter").count() > 0, kind
     links = it.page.eval_on_selector_all("a.filter", "all => [...new Set(all.map(each => each.getAttribute('href')))]")
     for target in links:
-        it.page.evaluate("to => (location.hash = to)", target)
-        it.page.wait_for_function("to => new URLSearchParams(location.hash.split('?')[1]).toString() && true", arg=target)
+        it.page.evaluate(FOLLOW, target)
         assert it.page.locator(".crop-rows tbody tr").count() > 0, target
     it.page.locator("#g1-map svg a.filter").first.click()
     chip = it.page.locator(".chips button")
@@ -211,12 +223,13 @@ def test_the_dialog_shows_five_renderings_and_the_lost_first_with_step_and_score
     assert fates == sorted(fates, key=["lost", "newly found", "found in neither", "found in both", "not scored"].index)
     lost = next(each for each in first["objects"] if each["fate"] == "lost")
     steps = [row.locator("td").nth(2).inner_text() for row in rows.all()]
-    assert {"context": "context lost", "cut": "objects cut", "position": "position"}.get(lost["step"], "scale") in " ".join(
-        steps[: fates.count("lost")]
+    assert {"context": "context lost", "cut": "objects cut", "position": "position"}.get(
+        lost["step"], "scale"
+    ) in " ".join(steps[: fates.count("lost")])
+    assert (
+        f"a score of {score:.3f} or more at IoU 0.5 (the score with the best F1"
+        in it.page.locator(".crop-point").inner_text()
     )
-    assert f"a score of {score:.3f} or more at IoU 0.5 (the score with the best F1" in it.page.locator(
-        ".crop-point"
-    ).inner_text()
 
 
 def test_a_crop_without_a_picture_opens_with_what_it_lost(opened, gate, tmp_path):
@@ -241,7 +254,7 @@ def test_pictures_beside_the_page_are_shown_in_the_dialog(opened, run, gate, tmp
     it.page.wait_for_load_state("networkidle")
     source = it.page.locator(f"{OPEN} .crop-views image").nth(1).get_attribute("href")
     assert (tmp_path / source).is_file()
-    loads = "src => new Promise(done => { const i = new Image(); i.onload = () => done(i.naturalWidth); i.onerror = () => done(0); i.src = src; })"
+    loads = "src => { const i = new Image(); i.src = src; return i.decode().then(() => i.naturalWidth); }"
     assert it.page.evaluate(loads, source) == gallery["rows"]["window"][4 * 7 + 2]
 
 
@@ -289,6 +302,6 @@ def test_names_that_look_like_html_stay_text(opened, gate, tmp_path):
     rows["files"] = [hostile] * len(rows["files"])
     rows["categories"] = [hostile] * len(rows["categories"])
     it = opened(write_page(tmp_path / "index.html", (record, left)))
-    assert it.page.locator(".crop-rows td.name").first.inner_text() == hostile
+    assert it.page.locator(".crop-rows td.crop-file").first.inner_text() == hostile
     it.page.locator(".crop-rows tbody a").first.click()
     assert it.page.locator("#crop-dialog-h").inner_text().startswith(hostile)

@@ -10,11 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_cropdet.report.crop_rows import LETTERS, crop_order, crop_rows
+from pytest_cropdet.report.crop_rows import PLACE_LETTERS, crop_order, crop_rows
 from pytest_cropdet.report.html import html_page
-from pytest_cropdet.report.html.crop_table import shorten
+from pytest_cropdet.report.html.crop_table import shortened
+from tests.report.made import told, varied
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "report.py"
+
+
+@pytest.fixture(scope="module")
+def run():
+    return varied()
+
+
+@pytest.fixture(scope="module")
+def gate(run):
+    return told(run)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +48,7 @@ def test_the_rows_are_the_run_s_objects_that_changed(run, gate):
     assert sum(rows["lost"]) == (changed["fate"] == "lost").sum() == rows["fate"].count("L")
     assert sum(rows["gained"]) == (changed["fate"] == "gained").sum() == rows["fate"].count("G")
     assert sorted(rows["categories"][each] for each in rows["category"]) == sorted(changed["category"])
-    steps = [rows["steps"][LETTERS.index(each)] for each in rows["step"]]
+    steps = [rows["steps"][PLACE_LETTERS.index(each)] for each in rows["step"]]
     assert sorted(steps) == sorted(changed["step"])
     assert sorted(rows["annotation"]) == sorted(changed["object"])
 
@@ -48,13 +59,17 @@ def test_the_bins_are_those_of_the_record(gate):
     for name in ("visibility", "distance_to_cut", "distance_to_border", "size"):
         for place, label in enumerate(rows["labels"][name]):
             (each,) = (bin_ for bin_ in where[name] if bin_["label"] == label)
-            fates = [fate for fate, letter in zip(rows["fate"], rows["bins"][name], strict=True) if letter == LETTERS[place]]
+            fates = [
+                fate
+                for fate, letter in zip(rows["fate"], rows["bins"][name], strict=True)
+                if letter == PLACE_LETTERS[place]
+            ]
             found = list(each["found"].values())
             net = fates.count("L") - fates.count("G")
             assert net == (0 if not each["objects"] else round(each["objects"] * (found[0] - found[-1])))
     lost = np.zeros(64, dtype=int)
     for fate, letter in zip(rows["fate"], rows["bins"]["cell"], strict=True):
-        lost[LETTERS.index(letter)] += fate == "L"
+        lost[PLACE_LETTERS.index(letter)] += fate == "L"
     assert lost.reshape(8, 8).tolist() == where["map"]["lost"]
 
 
@@ -71,7 +86,7 @@ def test_the_worst_crops_come_first_and_only_as_many_as_are_wanted(run, monkeypa
 
 def test_a_shorter_table_is_the_beginning_of_the_longer(gate):
     rows = gate[1]["gallery"]["rows"]
-    short = shorten(rows, 7)
+    short = shortened(rows, 7)
     objects = sum(rows["objects"][:7])
     assert short["place"] == rows["place"][:7]
     assert short["box"] == rows["box"][: 4 * objects]
@@ -80,10 +95,10 @@ def test_a_shorter_table_is_the_beginning_of_the_longer(gate):
 
 
 def test_a_page_of_20_000_crops_is_below_6_mb_and_the_table_of_5_000_below_1_mb(script, gate):
-    page = html_page(*map(lambda each: [each], script.many_crops(gate, 20_000, script.photograph())))
+    page = html_page(*([each] for each in script.many_crops(gate, 20_000, script.photograph())))
     assert len(page.encode()) < script.MOST_BYTES
-    assert 'lost least are left out' in page or len(data_of(page)["gates"][0]["place"]) == 20_000
-    page = html_page(*map(lambda each: [each], script.many_crops(gate, 5_000, script.photograph())))
+    assert "lost least are left out" in page or len(data_of(page)["gates"][0]["place"]) == 20_000
+    page = html_page(*([each] for each in script.many_crops(gate, 5_000, script.photograph())))
     assert len(data_of(page)["gates"][0]["place"]) == 5_000
     assert len(page.partition('id="crops-data">')[2].partition("</script>")[0]) < 1_000_000
 

@@ -26,7 +26,16 @@ from pytest_cropdet.causes.diagnostics.subsets import Subset, Subsets
 from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_SIZES, Matches, Objects, size_classes
 from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints
 
-__all__ = ["MAP_CELLS", "Bin", "Originals", "Where", "bins_of_objects", "distance_to_border", "distance_to_cut", "where"]
+__all__ = [
+    "MAP_CELLS",
+    "Bin",
+    "Originals",
+    "Where",
+    "bins_of_objects",
+    "distance_to_border",
+    "distance_to_cut",
+    "where",
+]
 
 MAP_CELLS = 8  # of the map, along each side
 PIXELS = (0.0, 8.0, 32.0, 128.0)  # a bin each: touching, up to 8, up to 32, up to 128, and more

@@ -1,4 +1,4 @@
-"""The objects that crops lost and gained, a row for each: by whatever charts and tables split them, and their scores."""
+"""The objects that crops lost and gained, a row for each: what charts and tables split them by, and their scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

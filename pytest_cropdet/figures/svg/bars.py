@@ -4,7 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_cropdet.figures.style import shorten
-from pytest_cropdet.figures.svg.shapes import ROW_HEIGHT, Axis, Svg, bounded_text, chart, filtered, line, press_area, rect, text, whisker
+from pytest_cropdet.figures.svg.shapes import (
+    ROW_HEIGHT,
+    Axis,
+    Svg,
+    bounded_text,
+    chart,
+    filtered,
+    line,
+    press_area,
+    rect,
+    text,
+    whisker,
+)
 
 __all__ = ["Bar", "bar_chart", "stacked_bar"]
 
@@ -55,9 +67,7 @@ def _row(row: Bar, top: float, shared: Axis) -> list[str]:
     ]
 
 
-def stacked_bar(
-    title: str, parts: Sequence[tuple[str, int, str]], filters: Mapping[str, str] | None = None
-) -> Svg:
+def stacked_bar(title: str, parts: Sequence[tuple[str, int, str]], filters: Mapping[str, str] | None = None) -> Svg:
     """Return one bar whose parts are ``(name, count, class)``, in proportion.
 
     ``filters``: by class, of the page's table of crops.

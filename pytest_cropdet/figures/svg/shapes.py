@@ -12,7 +12,19 @@ from html import escape
 from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.figures.style import CLASS_COLOURS
 
-__all__ = ["ROW_HEIGHT", "Axis", "Svg", "bounded_text", "chart", "filtered", "line", "number_text", "press_area", "rect", "text"]
+__all__ = [
+    "ROW_HEIGHT",
+    "Axis",
+    "Svg",
+    "bounded_text",
+    "chart",
+    "filtered",
+    "line",
+    "number_text",
+    "press_area",
+    "rect",
+    "text",
+]
 
 ROW_HEIGHT = 40.0  # px of a row: a line of words, and what is drawn below
 LABEL_EDGE = 18.0  # per cent from either side within which a centred label would stick out

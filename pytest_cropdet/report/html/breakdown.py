@@ -65,7 +65,12 @@ def where_section(gate: Record) -> Section | None:
             which = "that lose most" if len(rows) < len(told_of) else "with objects enough to say"
             caption = f"{title} (the {len(rows)} {which} of {len(shown[name]):,})"
         drawing = [
-            Bar(row["label"], **_bounds(row["lost"]), note=f"{row['objects']:,} objects in {row['images']:,} images", filter=crop_filter(**{name: row["label"]}))
+            Bar(
+                row["label"],
+                **_bounds(row["lost"]),
+                note=f"{row['objects']:,} objects in {row['images']:,} images",
+                filter=crop_filter(**{name: row["label"]}),
+            )
             for row in rows
         ]
         blocks.append(Chart(bar_chart(f"Share of objects lost, net, by {title.lower()}", drawing, scale), caption))
@@ -183,7 +188,12 @@ def labels_section(gate: Record) -> Section | None:
 
 def _change_rows(changes: Sequence[Mapping[str, Any]], fate: str) -> list[list[Any]]:
     return [
-        [cell(each["from"]), cell(each["to"]), cell(int(each["count"])).showing(crop_filter(label=f"{each['from']} → {each['to']}", fate=fate)), cell(_example(each["examples"]))]
+        [
+            cell(each["from"]),
+            cell(each["to"]),
+            cell(int(each["count"])).showing(crop_filter(label=f"{each['from']} → {each['to']}", fate=fate)),
+            cell(_example(each["examples"])),
+        ]
         for each in changes
     ]
 

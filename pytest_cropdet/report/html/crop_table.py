@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from pytest_cropdet.report.crop_rows import LETTERS
+from pytest_cropdet.report.crop_rows import PLACE_LETTERS
 from pytest_cropdet.terms import PHRASES, Record
 
-__all__ = ["CropGate", "CropTable", "FirstRow", "crop_filter", "crop_table", "ranked", "shorten"]
+__all__ = ["CropGate", "CropTable", "FirstRow", "crop_filter", "crop_table", "ranked", "shortened"]
 
 FIRST_ROWS = 25
 MOST_LETTERS = 2_000_000  # of JSON on a page
@@ -75,8 +75,8 @@ def crop_table(gates: Sequence[CropGate]) -> CropTable | None:
     known = sum(len(each.gallery["rows"]["place"]) for each in gates)
     share, text = 1.0, ""
     while True:
-        kept = [shorten(each.gallery["rows"], round(share * len(each.gallery["rows"]["place"]))) for each in gates]
-        text = _encoded({"letters": LETTERS, "phrases": PHRASES, "gates": [*map(_gate, gates, kept)]})
+        kept = [shortened(each.gallery["rows"], round(share * len(each.gallery["rows"]["place"]))) for each in gates]
+        text = _encoded({"letters": PLACE_LETTERS, "phrases": PHRASES, "gates": [*map(_gate, gates, kept)]})
         table = len(text) - sum(len(_encoded(_details(each))) for each in gates)
         if table <= MOST_LETTERS or share * known < 1:
             break
@@ -104,7 +104,7 @@ def ranked(gallery: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return {**gallery, **changed}
 
 
-def shorten(rows: Mapping[str, Any], count: int) -> dict[str, Any]:
+def shortened(rows: Mapping[str, Any], count: int) -> dict[str, Any]:
     """Return the table of a gate with its first ``count`` crops alone."""
     objects = sum(rows["objects"][:count])
     cut = {name: rows[name][: count * each] for name, each in PER_CROP.items()}
@@ -166,13 +166,13 @@ def _first(gate: CropGate, rows: Mapping[str, Any], crop: Mapping[str, Any]) -> 
             label = rows["label"][row]
             became = f" → {rows['categories'][label]}" if label >= 0 else ""
             names.append(rows["categories"][rows["category"][row]] + became)
-            step = LETTERS.index(rows["step"][row])
+            step = PLACE_LETTERS.index(rows["step"][row])
             steps += [PHRASES[rows["steps"][step]]] if step < len(rows["steps"]) else []
     return FirstRow(
         target=f"crop-{gate.id}-{crop['place']}" if any(e["place"] == crop["place"] for e in gate.pictured) else "",
         file=rows["files"][crop["file"]],
         gate=gate.name,
-        window=f"{width} × {height} at ({left}, {top})",
+        window=f"{width} × {height} at ({left}, {top})",  # noqa: RUF001
         lost=f"{crop['lost']} of {crop['found']}",
         gained=crop["gained"],
         objects=", ".join(dict.fromkeys(names)),

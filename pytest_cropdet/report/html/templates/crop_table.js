@@ -205,7 +205,7 @@ const crops = (() => {
     const opener = make("a", { href: link(row), dir: "auto" }, file(row));
     const cells = [
       make("td", { class: "thumb" }, image),
-      make("td", { class: "name" }, opener),
+      make("td", { class: "crop-file" }, opener),
       ...(several ? [make("td", { dir: "auto" }, row.gate.name)] : []),
       make("td", { class: "place" }, `${width} × ${height} at (${left}, ${top})`),
       make("td", { class: "n" }, `${row.gate.lost[row.at]} of ${row.gate.found[row.at]}`),
