@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from pytest_cropdet.causes import Explainer, Explanation, try_mitigations
-from pytest_cropdet.crops import Plan, choose_samples
+from pytest_cropdet.crops import Plan, choose_samples, plan_of, read_crops
 from pytest_cropdet.data import Dataset, Sample, as_dataset, with_names
 from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.errors import DataError, SpecError
@@ -33,20 +33,39 @@ Event = Started | Advanced | Finished
 
 
 def run(
-    detector: Any, dataset: Dataset, settings: RunSettings | None = None, *, against: Any = None, **changes: Any
+    detector: Any,
+    dataset: Dataset,
+    settings: RunSettings | None = None,
+    *,
+    crops: Any = None,
+    name: str | None = None,
+    per_image: int | None = None,
+    against: Any = None,
+    **changes: Any,
 ) -> Run:
     """Return what crops cost a detector on a data set.
 
     ``detector``: anything :class:`~pytest_cropdet.Detector` describes. ``dataset``: a
-    :class:`~pytest_cropdet.Dataset`, a list of samples, or a data set of MAITE. ``against``: an older detector, run on
-    the same crops; ``run.comparison`` is what changed. ``changes``: fields of
+    :class:`~pytest_cropdet.Dataset`, a list of samples, or a data set of MAITE. ``crops``: a spec, a family or several
+    of these; a Hypothesis strategy of windows, or a function of a sample that returns one (``per_image`` windows, 4,
+    are drawn); or the windows: a mapping of sample ids to lists of :class:`~pytest_cropdet.Crop`, a function of a
+    sample that returns such a list, or a plan. ``name``: of drawn or given windows in reports. ``against``: an older
+    detector, run on the same crops; ``run.comparison`` is what changed. ``changes``: fields of
     :class:`~pytest_cropdet.settings.RunSettings`. ``run.check()`` judges the limits that they state, and so does
     ``run.verdict``; without a limit compare ``run.drop <= 0.05`` to gate it.
     """
     if not isinstance(settings, RunSettings | None):
         raise SpecError(f"run takes RunSettings as its third argument, not {settings!r}; write crops={settings!r}")
+    settings = replace(settings or RunSettings(), **changes)
+    dataset = as_dataset(dataset)
+    source = read_crops(settings.crops if crops is None else crops, dataset, name, per_image, "drawn")
+    settings = replace(settings, crops=source if isinstance(source, str) else source.spec)
+    samples = choose_samples(dataset, settings.sample_images, settings.seed)
+    plan = plan_of(source, samples, settings.seed, settings.max_crops)
+    if plan is not None:
+        plan = replace(plan, given=True)
     finished: Run | None = None
-    for event in events(detector, dataset, replace(settings or RunSettings(), **changes), against=against):
+    for event in events(detector, dataset, settings, plan, against=against):
         if isinstance(event, Finished):
             finished = event.run
     if finished is None:
