@@ -14,7 +14,15 @@ from pytest_cropdet.inference.cache import Cache
 from pytest_cropdet.inference.cache_keys import BatchKeys
 from pytest_cropdet.inference.image_notes import data_warnings
 from pytest_cropdet.inference.one_image import Windows
-from pytest_cropdet.inference.progress import Advanced, Meter, Spent, Started, estimate_seconds
+from pytest_cropdet.inference.progress import (
+    Advanced,
+    Meter,
+    Spent,
+    Started,
+    duration_text,
+    estimate_seconds,
+    progress_lines,
+)
 
 __all__ = [
     "BATCH_WAIT",
@@ -32,6 +40,8 @@ __all__ = [
     "chunks",
     "data_warnings",
     "detect_all",
+    "duration_text",
     "estimate_seconds",
     "plain_batches",
+    "progress_lines",
 ]

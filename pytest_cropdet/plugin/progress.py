@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_cropdet.gate import Event
-from pytest_cropdet.inference import Advanced, Started, estimate_seconds
+from pytest_cropdet.inference import Advanced, Started, duration_text, estimate_seconds
 from pytest_cropdet.terms import one_line
 
 __all__ = ["Progress"]
@@ -85,7 +85,7 @@ class Progress:
             self._estimated = True
             if left > LONG and self._started is not None:
                 begun, each = self._started, event.model_seconds / event.done
-                calls = f"{begun.calls} detector calls: about {_duration(left)} at {each:.3f} s a call"
+                calls = f"{begun.calls} detector calls: about {duration_text(left)} at {each:.3f} s a call"
                 if begun.task == "explain":
                     self._line(reporter, f"cropdet: to say why, {calls} (--cropdet-explain off leaves that out)")
                 elif begun.task == "old":
@@ -95,7 +95,7 @@ class Progress:
                 else:
                     by_id = "; categories are paired by id" if begun.paired_by == "id" else ""
                     self._line(reporter, f"cropdet: {begun.crops} crops of {begun.images} images, {calls}{by_id}")
-        text = f"cropdet: {event.done} of {event.calls} detector calls, {_duration(left)} left"
+        text = f"cropdet: {event.done} of {event.calls} detector calls, {duration_text(left)} left"
         if self._overwrite and now - self._begun >= SOON:
             if not self._dirty:
                 reporter.ensure_newline()
@@ -116,10 +116,3 @@ class Progress:
         reporter.rewrite("", erase=True)
         reporter.rewrite("")
         self._dirty = False
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
