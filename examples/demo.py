@@ -74,8 +74,8 @@ def main() -> int:
     print(
         f"\ncropdet demo: the plain detector: {result['verdict']}, on purpose. It was trained on whole scenes only;\n"
         "without its surroundings it takes a balloon for a parasail. The same network, tuned with crops:\n"
-        f"{cured['verdict']}. It loses {cured['drop']['value']:.3f} mAP on crops instead of {result['drop']['value']:.3f}; "
-        "the limit is 0.05.\n"
+        f"{cured['verdict']}. It loses {cured['drop']['value']:.3f} mAP on crops instead of "
+        f"{result['drop']['value']:.3f}; the limit is 0.05.\n"
         "\nWhat to look at next:"
     )
     page = FOLDER.parent / "report" / "index.html"

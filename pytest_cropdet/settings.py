@@ -15,6 +15,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pytest_cropdet.errors import SpecError
+from pytest_cropdet.terms import did_you_mean
 
 __all__ = [
     "BY_CATEGORY",
@@ -63,7 +64,7 @@ def check_share(name: str, value: Any) -> float:
 def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:
     """Refuse a word that is not among those allowed; ``SpecError`` names them."""
     if value not in allowed:
-        raise SpecError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+        raise SpecError(f"{name} must be one of {', '.join(allowed)}, not {value!r}{did_you_mean(value, allowed)}")
 
 
 def name_lists(name: str, values: Sequence[str]) -> dict[str, tuple[str, ...]]:

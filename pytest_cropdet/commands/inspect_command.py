@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cropdet.commands.command import Command, UsageMistake, Write
-from pytest_cropdet.commands.model_and_data import described, given_dataset
+from pytest_cropdet.commands.model_and_data import add_data_and_conventions, described, given_dataset
 
 if TYPE_CHECKING:
     pass
@@ -23,22 +23,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="a model file or folder, kind:PATH, package.module:factory, or an entry point, as in --cropdet-model",
     )
-    parser.add_argument(
-        "--data",
-        "--cropdet-data",
-        metavar="PATH",
-        help="a data set, as pytest's option of that name; with a model: measure its conventions",
+    add_data_and_conventions(
+        parser, "a data set, as pytest's option of that name; with a model: measure its conventions"
     )
-    parser.add_argument("--images", "--cropdet-images", metavar="DIR", help="the folder, archive or URL of the images")
     parser.add_argument("--image", metavar="FILE", help="run the model on this image and draw what it finds")
-    parser.add_argument(
-        "--detector",
-        "--cropdet-detector",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="a convention of the model, as pytest's option of that name; may be given several times",
-    )
     parser.add_argument(
         "-o", "--output", metavar="DIR", default=None, help="the folder for pictures (.cropdet/inspect if not given)"
     )

@@ -1,5 +1,6 @@
 """The model's conventions and the data set, as commands are given them."""
 
+import argparse
 from typing import TYPE_CHECKING
 
 from pytest_cropdet.commands.command import UsageMistake, nearest
@@ -7,7 +8,21 @@ from pytest_cropdet.commands.command import UsageMistake, nearest
 if TYPE_CHECKING:
     from pytest_cropdet.data import Dataset
 
-__all__ = ["described", "given_dataset"]
+__all__ = ["add_data_and_conventions", "described", "given_dataset"]
+
+
+def add_data_and_conventions(parser: argparse.ArgumentParser, data: str, required: bool = False) -> None:
+    """Add ``--data``, whose help is given, ``--images`` and ``--detector``, under pytest's names, too."""
+    parser.add_argument("--data", "--cropdet-data", metavar="PATH", required=required, help=data)
+    parser.add_argument("--images", "--cropdet-images", metavar="DIR", help="the folder, archive or URL of the images")
+    parser.add_argument(
+        "--detector",
+        "--cropdet-detector",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a convention of the model, as pytest's option of that name; may be given several times",
+    )
 
 
 def described(values: list[str]) -> dict[str, str]:

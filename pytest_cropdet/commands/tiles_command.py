@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cropdet.commands.command import AMISS, OK, Command, UsageMistake, Write
-from pytest_cropdet.commands.model_and_data import described, given_dataset
+from pytest_cropdet.commands.model_and_data import add_data_and_conventions, described, given_dataset
 
 if TYPE_CHECKING:
     from pytest_cropdet.comparison import TileSearch
@@ -22,16 +22,7 @@ _SIZES, _OVERLAPS, _MERGES = "256,320,448,640", "0,0.2,0.4", "nms"
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model that sees the tiles, as in --cropdet-model")
-    parser.add_argument("--data", "--cropdet-data", metavar="PATH", required=True, help="an annotated data set")
-    parser.add_argument("--images", "--cropdet-images", metavar="DIR", help="the folder, archive or URL of the images")
-    parser.add_argument(
-        "--detector",
-        "--cropdet-detector",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="a convention of the model, as pytest's option of that name; may be given several times",
-    )
+    add_data_and_conventions(parser, "an annotated data set", required=True)
     parser.add_argument(
         "--sizes", metavar="LIST", default=_SIZES, help=f"tile sides: pixels, shares, or WIDTHxHEIGHT ({_SIZES})"
     )

@@ -8,14 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from pytest_cropdet.comparison.sliced_gain import SlicedGain, WholeAnswers, detect_whole, measure_gain
 from pytest_cropdet.crops import shuffled
 from pytest_cropdet.data import Dataset, Sample
 from pytest_cropdet.detectors import Sliced
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.evaluation import digits, percentile_bounds
+from pytest_cropdet.evaluation import bounds_of, digits
 from pytest_cropdet.inference import Cache
 
 __all__ = ["TileCell", "TileSearch", "search_tiles"]
@@ -159,7 +157,8 @@ def _cell(
 def _is_worse(cell: TileCell, best: TileCell, level: float = _HOPELESS) -> bool:
     """Return whether a cell is surely worse, by the paired difference in the same resamples."""
     differences = cell.gain.draws - best.gain.draws
-    return bool(percentile_bounds(differences[~np.isnan(differences)], level)[1] < 0)
+    high = bounds_of(differences, level)[1]
+    return high is not None and high < 0
 
 
 def _cheap(candidates: Sequence[TileCell]) -> list[TileCell]:

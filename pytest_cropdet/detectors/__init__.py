@@ -22,8 +22,10 @@ from pytest_cropdet.detectors.provenance import Origin, facts_of, origins
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 from pytest_cropdet.detectors.resize_rule import ResizeRule
 from pytest_cropdet.detectors.sliced import Sliced, read_sliced_spec
+from pytest_cropdet.detectors.versions import ADAPTERS, answer_versions, runtime_versions
 
 __all__ = [
+    "ADAPTERS",
     "NO_ANCHORS",
     "Anchors",
     "AnswerReading",
@@ -40,6 +42,7 @@ __all__ = [
     "ResizeRule",
     "Sliced",
     "alternatives",
+    "answer_versions",
     "as_detector",
     "as_handle",
     "change_convention",
@@ -54,6 +57,7 @@ __all__ = [
     "read_anchors",
     "read_sliced_spec",
     "rounding_hint",
+    "runtime_versions",
     "suppress",
     "workers_note",
     "worth",

@@ -12,6 +12,7 @@ from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.detectors.resize_rule import RESIZE_CHOICES, RESIZE_KEYS, ResizeRule, fill_of, pad_of
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import FORMATS
+from pytest_cropdet.terms import did_you_mean
 
 __all__ = [
     "NO_ANCHORS",
@@ -220,7 +221,9 @@ _NUMBERS: Mapping[str, tuple[type, float, float]] = {
 def _parse(key: str, value: Any) -> Any:
     names = [field.name for field in fields(Description)]
     if key not in names:
-        raise DetectorError(f"a detector's description has no {key!r}; it has {', '.join(names)}")
+        raise DetectorError(
+            f"a detector's description has no {key!r}; it has {', '.join(names)}{did_you_mean(key, names)}"
+        )
     if key in _NUMBERS:
         kind, low, high = _NUMBERS[key]
         try:

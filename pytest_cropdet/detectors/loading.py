@@ -34,14 +34,19 @@ def load_detector(spec: Any, **description: Any) -> DetectorHandle:
 
     ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``frozen_graph:PATH``, ``onnx:PATH``,
     ``tfserving:URL``, ``kserve:URL``, ``sliced:SETTINGS:MODEL`` (see :class:`~pytest_cropdet.Sliced`),
-    ``package.module:factory`` (a function without arguments that returns a
-    detector), the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare path whose kind is
-    recognised. Or a detector itself: any function of a list of images, a Keras model, a ``tf.Module``, or what
-    ``tf.saved_model.load`` returned.
+    ``package.module:factory`` (a function without arguments that returns a detector), the name of an entry point in
+    the group ``pytest_cropdet.detectors``, or a bare path whose kind is recognised. Or a detector itself: any function
+    of a list of images, a Keras model, a ``tf.Module``, or what ``tf.saved_model.load`` returned.
     ``description``: its conventions where the file does not tell, see
     :class:`~pytest_cropdet.detectors.Description`. ``DetectorError`` says what is missing or wrong.
     """
     known = Description.of(**description)
+    handle = _load(spec, known)
+    handle.source = handle.source or (spec, known)
+    return handle
+
+
+def _load(spec: Any, known: Description) -> DetectorHandle:
     if not isinstance(spec, (str, os.PathLike)):
         return _from_object(spec, known)
     text = str(spec)
@@ -49,7 +54,7 @@ def load_detector(spec: Any, **description: Any) -> DetectorHandle:
     if colon and kind in DETECTOR_KINDS:
         return _from_path(kind, Path(rest), known)
     if colon and kind == "sliced":
-        return _sliced(rest, description)
+        return _sliced(rest, known)
     if colon and kind in SERVED_KINDS:
         return _from_url(kind, rest, known)
     path = Path(text)
@@ -68,10 +73,10 @@ def load_detector(spec: Any, **description: Any) -> DetectorHandle:
     raise DetectorError(f"no detector {text!r}: neither an existing path nor one of {kinds}, package.module:factory")
 
 
-def _sliced(rest: str, description: dict[str, Any]) -> DetectorHandle:
+def _sliced(rest: str, known: Description) -> DetectorHandle:
     """Return a sliced detector; what is said of the model is said of the one that sees the tiles."""
     settings, model = read_sliced_spec(rest)
-    return Sliced(load_detector(model, **description), **settings)
+    return Sliced(_load(model, known), **settings)
 
 
 def _from_url(kind: str, url: str, description: Description) -> DetectorHandle:

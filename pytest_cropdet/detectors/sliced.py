@@ -15,6 +15,7 @@ from pytest_cropdet.detectors.handle import DetectorHandle, Memory, as_handle
 from pytest_cropdet.detectors.merges import Pieces, Rule, merge_pieces
 from pytest_cropdet.detectors.resize import Frame, PreparedImage
 from pytest_cropdet.detectors.tiles import Tile, TileGrid, inner_ends, tile_size
+from pytest_cropdet.detectors.versions import answer_versions
 from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.geometry import Crop, Image, clip
 
@@ -264,7 +265,7 @@ def _detect(inner: DetectorHandle, pixels: Sequence[Image], names: Sequence[str]
     get, put = getattr(memory, "get", None), getattr(memory, "put", None)
     if get is None or put is None or fingerprint is None:
         return inner.answer([inner.adapter.prepare(each) for each in pixels], names)
-    digest = hashlib.sha256(f"tiles 1 {fingerprint}".encode())
+    digest = hashlib.sha256(f"tiles 1 {fingerprint} {answer_versions()}".encode())
     for each in pixels:
         digest.update(f"\0{each.shape}".encode())
         digest.update(np.ascontiguousarray(each).data)

@@ -9,6 +9,7 @@ from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
 from pytest_cropdet.gate.limits import one_per_limit, verdict_records, worst_verdict
 from pytest_cropdet.gate.match_records import hash_of_file, match_record
 from pytest_cropdet.gate.measured_data import data_digest
+from pytest_cropdet.gate.old_model import old_on_cluster
 from pytest_cropdet.gate.ranking_entry import ranked_run
 from pytest_cropdet.gate.repeatability import Repeat, check_repeat
 from pytest_cropdet.gate.results import Run
@@ -40,6 +41,7 @@ __all__ = [
     "hash_of_file",
     "match_record",
     "noise_score",
+    "old_on_cluster",
     "one_per_limit",
     "ranked_run",
     "run",

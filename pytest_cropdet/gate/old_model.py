@@ -12,10 +12,10 @@ from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.gate.match_records import hash_of_file, match_record
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.gate.scorer import GateScorer
-from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Spent, Started
+from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Spent, Started, on_cluster
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["OldModel", "PairedImages", "old_model_name", "refuse_without_old"]
+__all__ = ["OldModel", "PairedImages", "old_model_name", "old_on_cluster", "refuse_without_old"]
 
 
 PairedImages = Literal["all", "common", "any"]
@@ -24,6 +24,11 @@ PairedImages = Literal["all", "common", "any"]
 def old_model_name(record: MatchRecord) -> str:
     """Return what messages call an old model: the last two parts of a path, or its name."""
     return f"the old model {'/'.join(record.name.replace(chr(92), '/').split('/')[-2:])}"
+
+
+def old_on_cluster(old: Any, client: Any) -> Any:
+    """Return an old model whose batches run on the cluster of a client; a record, or an earlier run, as it is."""
+    return old if old is None or isinstance(old, Measurements | MatchRecord) else on_cluster(as_handle(old), client)
 
 
 def refuse_without_old(settings: RunSettings, against: Any) -> None:

@@ -15,10 +15,19 @@ from pytest_cropdet.detectors import DetectorHandle, as_handle
 from pytest_cropdet.errors import DataError, DetectorError, SpecError
 from pytest_cropdet.gate.early_stopping import LookSchedule
 from pytest_cropdet.gate.measurements import Look, Measurements
-from pytest_cropdet.gate.old_model import OldModel, PairedImages, refuse_without_old
+from pytest_cropdet.gate.old_model import OldModel, PairedImages, old_on_cluster, refuse_without_old
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.scorer import GateScorer
-from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Started, data_warnings, progress_lines
+from pytest_cropdet.inference import (
+    Advanced,
+    BatchKeys,
+    Cache,
+    Meter,
+    Started,
+    data_warnings,
+    on_cluster,
+    progress_lines,
+)
 from pytest_cropdet.settings import Metric, RunSettings
 
 __all__ = ["Event", "Finished", "Run", "events", "run"]
@@ -44,6 +53,7 @@ def run(
     name: str | None = None,
     per_image: int | None = None,
     against: Any = None,
+    client: Any = None,
     cache: str | Path | None = None,
     progress: Callable[[str], object] | None = None,
     seed: int = SETTING,
@@ -86,12 +96,13 @@ def run(
     of these; a Hypothesis strategy of windows, or a function of a sample that returns one (``per_image`` windows, 4,
     are drawn); or the windows: a mapping of sample ids to lists of :class:`~pytest_cropdet.Crop`, a function of a
     sample that returns such a list, or a plan. ``name``: of drawn or given windows in reports. ``against``: an older
-    detector, run on the same crops; ``run.comparison`` is what changed. The other
-    arguments are the fields of :class:`~pytest_cropdet.settings.RunSettings`. ``run.check()`` judges the limits that
-    they state, and so does ``run.verdict``; without a limit compare ``run.drop <= 0.05`` to gate it.
+    detector, run on the same crops; ``run.comparison`` is what changed. ``client``: a ``dask.distributed.Client`` whose
+    workers run the detectors. The other arguments are the fields of :class:`~pytest_cropdet.settings.RunSettings`.
+    ``run.check()`` and ``run.verdict`` judge the limits that they state. Without a limit compare the result to gate it:
+    ``run.drop <= 0.05``.
 
-    ``cache``: a folder in which detections are kept, so that an equal run does not call the detector again, and also
-    the windows of a strategy with a ``name``; without it nothing is kept. ``progress``: a function such as
+    ``cache``: a folder in which detections are stored, so that an equal run does not call the detector again, and also
+    the windows of a strategy with a ``name``; without it nothing is stored. ``progress``: a function such as
     ``print``, called with a line of text when a part of the run begins and after each batch.
     """
     said = dict(locals())  # before anything else is local
@@ -109,6 +120,9 @@ def run(
     if plan is not None:
         plan = replace(plan, given=True)
     handle = as_handle(detector)
+    if client is not None:
+        handle = on_cluster(handle, client)
+        against = old_on_cluster(against, client)
     kept = None if folder is None else _open_cache(folder, handle)
     show = partial(_show, progress or _silent)
     finished: Run | None = None

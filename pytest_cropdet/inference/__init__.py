@@ -12,6 +12,8 @@ from pytest_cropdet.inference.batches import (
 )
 from pytest_cropdet.inference.cache import Cache
 from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.inference.cluster import Cluster, on_cluster
+from pytest_cropdet.inference.cluster_address import check_address
 from pytest_cropdet.inference.image_notes import data_warnings
 from pytest_cropdet.inference.one_image import Windows
 from pytest_cropdet.inference.progress import (
@@ -31,17 +33,20 @@ __all__ = [
     "BatchKeys",
     "Batches",
     "Cache",
+    "Cluster",
     "Meter",
     "Picture",
     "Spent",
     "Started",
     "View",
     "Windows",
+    "check_address",
     "chunks",
     "data_warnings",
     "detect_all",
     "duration_text",
     "estimate_seconds",
+    "on_cluster",
     "plain_batches",
     "progress_lines",
 ]

@@ -11,7 +11,7 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.files import is_url
 from pytest_cropdet.plugin.options import CHECKS, NOT_FOR_MARKERS, OPTIONS, Option, option
 from pytest_cropdet.settings import BY_CATEGORY, name_lists
-from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS, did_you_mean
 
 __all__ = [
     "Named",
@@ -259,7 +259,10 @@ def as_mapping(values: Mapping[str, Any], unnamed: Sequence[Any] = ()) -> dict[s
     known = [each.name for each in OPTIONS if each.name not in NOT_FOR_MARKERS] + [*BY_CATEGORY.values()]
     unknown = [repr(value) for value in unnamed] + sorted(set(values) - set(known))
     if unknown:
-        raise SpecError(f"the marker cropdet takes {', '.join(f'{name}=' for name in known)} not {', '.join(unknown)}")
+        near = did_you_mean(unknown[0], known)
+        raise SpecError(
+            f"the marker cropdet takes {', '.join(f'{name}=' for name in known)} not {', '.join(unknown)}{near}"
+        )
     return dict(values)
 
 

@@ -120,6 +120,22 @@ def test_a_search_advises_the_tiles_that_gain_and_says_what_is_as_good_for_less(
     assert again.to_dict() == found.to_dict()
 
 
+def test_the_advice_is_measured_on_images_that_chose_nothing(monkeypatch):
+    looked = []
+
+    def noted(detector, dataset, samples, cache=None):
+        looked.append({each.id for each in samples})
+        return detect_whole(detector, dataset, samples, cache)
+
+    monkeypatch.setattr("pytest_cropdet.comparison.tile_search.detect_whole", noted)
+    data = made(count=44)
+    search_tiles([Sliced(NeedsSize(least=12), size=120, overlap=0.4)], data, list(data), replicates=100)
+    *chose, whole, cut = looked
+    assert whole == cut
+    assert len(whole) == 22
+    assert not whole & set.union(*chose)
+
+
 def test_where_nothing_gains_the_advice_says_so():
     data = made(count=44)
     found = search_tiles([Sliced(Blobs(), size=120, overlap=0.4, merge="seam")], data, list(data), replicates=200)

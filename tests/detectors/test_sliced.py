@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pytest_cropdet import Detections, Sliced, load_detector
+from pytest_cropdet import Detections, Sliced, load_dataset, load_detector
 from pytest_cropdet.data import GroundTruth
 from pytest_cropdet.detectors import read_sliced_spec
 from pytest_cropdet.errors import DetectorError, SpecError
@@ -184,3 +184,32 @@ def test_a_spec_names_settings_and_model(tmp_path, monkeypatch):
 def test_what_is_no_spec_is_refused(rest, words):
     with pytest.raises(SpecError, match=words):
         read_sliced_spec(rest)
+
+
+def test_another_version_of_a_runtime_sends_the_tiles_again(tmp_path, monkeypatch):
+    inner, sent = Blobs(fingerprint="blobs"), []
+    for versions in ((("tensorflow", "2.20"),), (("tensorflow", "2.20"),), (("tensorflow", "2.21"),)):
+        monkeypatch.setattr("pytest_cropdet.detectors.sliced.answer_versions", lambda versions=versions: versions)
+        sliced = Sliced(inner, size=120)
+        sliced.memory = Cache(tmp_path)
+        sliced([picture(*BOXES)])
+        sent.append(len(inner.shapes))
+    assert sent[0] == sent[1]
+    assert sent[2] == 2 * sent[0]
+
+
+@pytest.mark.usefixtures("needs_tensorflow")
+def test_several_calls_at_once_change_nothing(pytestconfig, monkeypatch):
+    monkeypatch.setattr("pytest_cropdet.detectors.cores.available_cores", lambda: 2)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
+    fixtures = pytestconfig.rootpath / "fixtures"
+    data = load_dataset(fixtures / "scenes")
+    runs = []
+    for workers in (1, 2):
+        model = f"sliced:size=200,merge=seam:{fixtures / 'models' / 'ssd_nms.tflite'}"
+        sliced = load_detector(model, range="0..255", labels=fixtures / "models" / "labels.txt")
+        sliced.workers = workers
+        assert sliced.calls_at_once() == workers
+        found = run(sliced, data, crops="random:keep=0.8,per_image=1", sample_images=24, replicates=100, explain="off")
+        runs.append((found.ap, found.drop.value, found.drop.low))
+    assert runs[0] == runs[1]

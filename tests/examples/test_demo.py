@@ -19,7 +19,8 @@ def test_the_demo_ends_with_a_fail_a_pass_and_what_to_look_at(tmp_path):
         shutil.copy(ROOT / "examples" / name, tmp_path / "examples")
     for name in ("fixtures", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
-    done = subprocess.run([sys.executable, "examples/demo.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [sys.executable, "examples/demo.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     gates = json.loads((tmp_path / ".cropdet" / "demo" / "result.json").read_text(encoding="utf-8"))["gates"]
     verdicts = {gate["name"]: (gate["verdict"], gate["limit"]) for gate in gates}
