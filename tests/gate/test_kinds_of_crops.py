@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pytest_cropdet import Crop, make_plan
 from pytest_cropdet.crops import parse_spec
 from pytest_cropdet.errors import SpecError
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import run
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.strategies import crops as crops_within
 from tests.support import HEIGHT, WIDTH, loses_cut, made, opinions

@@ -29,13 +29,13 @@ from pytest_cropdet.detectors import load_detector, versions
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle
 from pytest_cropdet.errors import DataError
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import Finished, events
 from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.inference import cache
 from pytest_cropdet.inference import cache_keys as batch_keys
 from pytest_cropdet.inference.cache import Cache, CacheWarning, pack, unpack
 from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.data.pictures import coco, encoded, quadrants, write_set
 
