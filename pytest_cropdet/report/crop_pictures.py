@@ -101,7 +101,7 @@ def _jpeg(image: Image, longest: int) -> bytes:
     height, width = image.shape[:2]
     share = min(1.0, longest / max(height, width))
     size = (max(1, round(width * share)), max(1, round(height * share)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if share < 1 else image
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA) if share < 1 else image, dtype=np.uint8)
     return _encoded(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
 
 

@@ -12,7 +12,7 @@ from pytest_cropdet.terms import PHRASES, STEPS
 __all__ = ["choose_examples"]
 
 # what must have an example before the next; the last is everything else: bins of distance, visibility, place
-ROUNDS = (("cause", "category"), ("label", "size", "fate"), ())
+EXAMPLE_ROUNDS = (("cause", "category"), ("label", "size", "fate"), ())
 _Key = tuple[str, str]
 
 
@@ -21,19 +21,20 @@ def choose_examples(
 ) -> dict[int, list[str]]:
     """Return the crops that show what none of ``shown`` does, and what each is an example of, in words.
 
-    Crop by crop the one that shows most of what is missing, the worst of equal ones; in the order of ``ROUNDS``, so
-    that few pictures show every cause and category first; at most ``most``. Crops are places in the plan.
+    Crop by crop the one that shows most of what is missing, the worst of equal ones; in the order of
+    ``EXAMPLE_ROUNDS``, so that few pictures show every cause and category first; at most ``most``. Crops are places in
+    the plan.
     """
     keys = _keys_of_crops(run, changed)
     missing = set().union(*keys.values()).difference(*(keys.get(place, ()) for place in shown)) if keys else set()
     chosen: dict[int, list[str]] = {}
-    for kinds in ROUNDS:
+    for kinds in EXAMPLE_ROUNDS:
         wanted = {key for key in missing if key[0] in kinds or not kinds}
         places = [place for place in order.places.tolist() if keys[place] & wanted]
         while wanted and places and len(chosen) < most:
             best = max(places, key=lambda place: len(keys[place] & wanted))  # the first of equal ones
             found = keys[best] & missing
-            named = {_words(key) for key in found if any(key[0] in round_ for round_ in ROUNDS)}
+            named = {_words(key) for key in found if any(key[0] in round_ for round_ in EXAMPLE_ROUNDS)}
             chosen[best] = sorted(named or {_words(min(found))})
             missing -= found
             wanted -= found

@@ -4,9 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_cropdet.gate import Run, one_per_limit
+from pytest_cropdet.gate import Run, one_per_limit, run_record
 from pytest_cropdet.report.limit_rows import limit_line
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.terms import RECORD, Value, one_line
 
 __all__ = ["benchmark_properties", "check_properties", "run_properties"]

@@ -17,8 +17,8 @@ from pytest_cropdet.causes.mitigations.mitigation import Mitigation
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation.interval import Bounded
 from pytest_cropdet.evaluation.measure import GateFailure
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import run
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.terms import STEPS
 from tests.causes.built import SIDES, Built, scenes
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from pytest_cropdet import Detections, run_benchmark
 from pytest_cropdet.errors import CannotTell
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.invariants.failures import InteriorObjectLost
 from pytest_cropdet.invariants.outcome import CheckOutcome
 from pytest_cropdet.report.html import html_page
-from pytest_cropdet.report.records import benchmark_record, invariant_record, run_record, search_record
+from pytest_cropdet.report.records import benchmark_record, invariant_record, search_record
 from pytest_cropdet.report.worst_crops import worst_crop_pictures
 from pytest_cropdet.search.dataset_search import search
 from tests.support import (

@@ -229,8 +229,9 @@
     all = event.target.checked;
     draw();
   });
-  dialog.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // of the document: a link to a crop may take the focus out of the dialog when the page has loaded
+  document.addEventListener("keydown", (event) => {
+    if (!dialog.open || event.ctrlKey || event.metaKey || event.altKey) return;
     const key = { ArrowLeft: "previous", ArrowRight: "next", "+": "larger", "=": "larger", "-": "smaller" }[event.key];
     const scrolls = zoom > 1 && event.key.startsWith("Arrow") && event.target === part("views");
     if (!key || scrolls) return;
@@ -242,11 +243,10 @@
   });
   dialog.addEventListener("close", () => {
     if (!current) return;
+    const row = current;
     current = null;
-    const asked = location.hash.includes("?");
-    if (from && !from.startsWith("#crop-")) history.replaceState(null, "", from);
-    else if (asked) crops.back();
-    else history.replaceState(null, "", location.href.split("#")[0]);
+    if (location.hash.includes("?") || from.startsWith("#crops-table")) crops.back(row);
+    else history.replaceState(null, "", from && !from.startsWith("#crop-") ? from : location.href.split("#")[0]);
   });
   addEventListener("resize", () => dialog.open && fit());
 

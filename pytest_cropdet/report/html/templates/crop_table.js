@@ -324,7 +324,15 @@ const crops = (() => {
   return {
     data, make, file, windowOf, labelOf, causeOf, link, pictures, number, follow,
     list: (row) => (shown.includes(row) ? shown : rows),
-    back: () => history.replaceState(null, "", `#crops-table${query(state)}`),
+    // from the dialog to the row of the crop that it showed last, on its page
+    back: (row) => {
+      const page = Math.floor(shown.indexOf(row) / PAGE) + 1;
+      if (page > 1) state.set("page", String(page));
+      else state.delete("page");
+      draw();
+      history.replaceState(null, "", `#crops-table${query(state)}`);
+      [...table.querySelectorAll("tbody a")].find((each) => each.getAttribute("href") === link(row))?.focus();
+    },
     show: null,
   };
 })();
