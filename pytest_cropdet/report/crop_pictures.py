@@ -57,8 +57,7 @@ def write_pictures(
     index = run.objects.index
     name = hashlib.sha256(f"{token}\n{run.name}".encode("utf-8", "backslashreplace")).hexdigest()[:12]
     target = folder / PICTURES / name
-    make_folder(folder / PICTURES)
-    target.mkdir(exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
     for old in target.iterdir():
         if _OWN_PICTURE.fullmatch(old.name):
             old.unlink()
