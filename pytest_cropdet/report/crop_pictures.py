@@ -12,7 +12,6 @@ import numpy as np
 
 from pytest_cropdet.causes import fill_image
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.files import make_folder
 from pytest_cropdet.gate import Run
 from pytest_cropdet.geometry import Crop, Image
 
