@@ -57,7 +57,7 @@ class Drawn:
             )
         if not isinstance(self.name, str) or not WINDOW_NAME.fullmatch(self.name):
             raise SpecError(
-                f"windows of a strategy are kept under a name: give name='around', say (letters, digits, _, - and .), "
+                f"windows of a strategy need a name: give name='around', say (letters, digits, _, - and .), "
                 f"not {self.name!r}"
             )
         if not isinstance(self.per_image, int) or self.per_image < 1:
@@ -129,7 +129,7 @@ def draw_plan(
                     _write(path, source, samples, seed)
         except OSError as error:
             raise SpecError(
-                f"the windows of {source.name!r} cannot be kept in {path.parent} ({error}), and must be, or the next "
+                f"the windows of {source.name!r} cannot be stored in {path.parent} ({error}), and must be, or the next "
                 "run is another one; --cropdet-dir=DIR names another folder"
             ) from error
     mend = "remove it, and its windows are drawn anew"

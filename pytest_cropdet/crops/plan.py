@@ -170,7 +170,7 @@ def _without_severity(given: Mapping[str, str], kind: FamilyKind, spec: str) -> 
         raise SpecError(f"crops {spec!r}: severity={severity}: a whole number from 1 to 5")
     value = by_severity[int(severity) - 1]
     if key in values:
-        raise SpecError(f"crops {spec!r}: severity={severity} stands for {key}={value}; leave one of the two out")
+        raise SpecError(f"crops {spec!r}: severity={severity} means {key}={value}; leave one of the two out")
     return {**values, key: value}
 
 

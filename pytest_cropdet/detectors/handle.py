@@ -240,7 +240,7 @@ class DetectorHandle:
         """Return what :meth:`detect` does, and count nothing; several threads may, as :meth:`calls_at_once` says."""
         adapter = self.adapter
         if len(inputs) > adapter.batch:
-            raise DetectorError(f"{self.name} takes {adapter.batch} images a call, {len(inputs)} were to be sent")
+            raise DetectorError(f"{self.name} takes {adapter.batch} images per call, {len(inputs)} were to be sent")
         try:
             found = adapter.detect(inputs)
         except CropdetError as error:

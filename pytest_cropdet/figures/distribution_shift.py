@@ -30,7 +30,7 @@ def draw_shift(shift: Mapping[str, Any]) -> "Figure":
         _draw_histogram(figure.add_subplot(grid[place]), shift, name)
     _draw_outside(figure.add_subplot(grid[1, 2]), shift)
     figure.suptitle(
-        f"What the model meets: {', '.join(GROUP_NAMES[name] for name in shift['groups'])}",
+        f"Objects at the model input: {', '.join(GROUP_NAMES[name] for name in shift['groups'])}",
         x=0.012,
         ha="left",
         fontsize=FONT + 4,

@@ -141,7 +141,7 @@ def _open_cache(folder: Path, handle: DetectorHandle) -> Cache:
     handle.identify()
     if handle.fingerprint is None:
         raise DetectorError(
-            f"cache={str(folder)!r}: answers of {handle.name} cannot be kept, because it has no fingerprint; write "
+            f"cache={str(folder)!r}: answers of {handle.name} cannot be stored, because it has no fingerprint; write "
             "as_detector(function, fingerprint='v1'), with another text whenever its answers may change, or leave "
             "cache= out"
         )

@@ -114,7 +114,7 @@ def duration_text(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
-_TASKS = {"old": "the old model: ", "explain": "to say why: ", "try": "measures at inference: "}
+_TASKS = {"old": "the old model: ", "explain": "causes: ", "try": "measures at inference: "}
 
 
 def progress_lines(event: object) -> list[str]:

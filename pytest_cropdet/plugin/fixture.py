@@ -309,7 +309,7 @@ class Cropdet:
     def _progress(self, detector: DetectorHandle) -> Iterator[Progress]:
         with warnings_stay_warnings(), Progress.on(self._config) as progress:
             if cache_of(self._config) is not None and detector.fingerprint is None:
-                progress.keeps_nothing(f"{detector.name} has no fingerprint, so its detections are not kept")
+                progress.keeps_nothing(f"{detector.name} has no fingerprint, so its detections are not stored")
             yield progress
 
     def _watch(self, seeking: Iterator[Event]) -> None:

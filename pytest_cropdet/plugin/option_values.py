@@ -39,7 +39,7 @@ def parse_checks(values: Sequence[str]) -> tuple[str, ...]:
     named = [name for name in words(values) if name]
     for name in named:
         if name not in CHECKS:
-            raise SpecError(f"cropdet_checks {name!r}: the suite has {', '.join(CHECKS)}")
+            raise SpecError(f"cropdet_checks {name!r}: unknown check; choose from {', '.join(CHECKS)}")
     return tuple(name for name in CHECKS if name in named)
 
 

@@ -60,7 +60,7 @@ _OF_TESTS = (
         "path",
         None,
         "DIR",
-        "folder of the pictures, a zip or tar, or a URL (default: beside the JSON, or images/ there)",
+        "folder of the images, a zip or tar, or a URL (default: next to the JSON, or images/ there)",
         reads="folder or archive",
     ),
     Option(
@@ -76,7 +76,7 @@ _OF_TESTS = (
         "string",
         "fail",
         "POLICY",
-        "what is done about boxes that stick out of their image: refuse the data set, or clip them",
+        "boxes that reach outside their image: fail refuses the data set, clip clips them",
         ("fail", "clip"),
     ),
     Option("strict_data", "flag", False, "", "every data warning is an error: the data set is refused"),
@@ -93,7 +93,7 @@ _OF_TESTS = (
 )
 _OF_SESSION = (  # which no marker takes
     Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, invariants, search; several with commas"),
-    Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
+    Option("dry_run", "flag", False, "", "estimate cost and precision of a run; nothing is gated"),
     Option(
         "assume",
         "lines",
@@ -116,8 +116,8 @@ _OF_SESSION = (  # which no marker takes
         "ADDRESS",
         "Dask cluster that runs the detector: tcp://SCHEDULER:8786, the scheduler's file, or local:N processes",
     ),
-    Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
-    Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),
+    Option("cache", "string", "", "DIR|off", "where detections are stored from run to run (default: in cropdet_dir)"),
+    Option("dir", "path", None, "DIR", "folder for everything that is stored (default: .cropdet in the rootdir)"),
     Option(
         "benchmark",
         "string",

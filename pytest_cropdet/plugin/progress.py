@@ -29,7 +29,7 @@ class Progress:
         self._begun = self._last = time.monotonic()
         self._started: Started | None = None
         self._advanced: Advanced | None = None
-        self._goes_on = "they are kept, and the next run goes on from there"
+        self._goes_on = "they are stored, and the next run goes on from there"
         self._estimated = False
         self._dirty = False
         self._painted = 0.0
@@ -87,9 +87,11 @@ class Progress:
             self._estimated = True
             if left > LONG and self._started is not None:
                 begun, each = self._started, event.model_seconds / event.done
-                calls = f"{begun.calls} detector calls: about {duration_text(left)} at {each:.3f} s a call"
+                calls = f"{begun.calls} detector calls: about {duration_text(left)} at {each:.3f} s per call"
                 if begun.task == "explain":
-                    self._line(reporter, f"cropdet: to say why, {calls} (--cropdet-explain off leaves that out)")
+                    self._line(
+                        reporter, f"cropdet: to find the causes, {calls} (--cropdet-explain off leaves that out)"
+                    )
                 elif begun.task == "old":
                     self._line(reporter, f"cropdet: the old model on the same crops, {calls}")
                 elif begun.task == "try":

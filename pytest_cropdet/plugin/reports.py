@@ -252,7 +252,7 @@ def _write_page(config: pytest.Config, told: _Told, written: WrittenReports) -> 
         bare = sum("gallery" not in each for each in told.left)
         if bare:
             written.trouble.append(
-                f"the report has no pictures of {bare} of {len(told.left)} gates: they were not kept"
+                f"the report has no pictures of {bare} of {len(told.left)} gates: they were not stored"
             )
 
 
@@ -268,7 +268,7 @@ def _write_objects(config: pytest.Config, told: _Told, written: WrittenReports) 
     else:
         bare = sum("objects" not in each for each in told.left)
         if bare:
-            written.trouble.append(f"{target} has no objects of {bare} of {len(told.left)} gates: they were not kept")
+            written.trouble.append(f"{target} has no objects of {bare} of {len(told.left)} gates: they were not stored")
 
 
 def _write_summary(told: _Told, written: WrittenReports) -> None:

@@ -203,7 +203,7 @@ def test_a_fixed_batch_gets_no_more_images_than_it_takes_and_no_fewer(save: Save
     answers = detector([image] * 5)
     assert [len(found) for found in answers] == [2] * 5
     assert all(away(found, box, (211, 157)) < 1.5 for found in answers)
-    assert f"the file takes {batch} images a call" in refusal(path, **LIST, batch=batch + 1)
+    assert f"the file takes {batch} images per call" in refusal(path, **LIST, batch=batch + 1)
 
 
 def test_a_model_that_answers_one_row_for_two_images_is_refused(save: Save) -> None:

@@ -154,7 +154,7 @@ def test_an_answer_does_not_depend_on_what_else_is_in_the_batch(model):
 
 
 def test_more_images_a_call_than_the_signature_takes_are_refused(model):
-    with pytest.raises(DetectorError, match="batch=2: the signature takes 1 images a call"):
+    with pytest.raises(DetectorError, match="batch=2: the signature takes 1 images per call"):
         load_detector(model(), batch=2).load()
 
 
@@ -213,7 +213,7 @@ def test_the_number_of_rows_is_the_most_a_model_finds(model):
         ),
         ({"shape": FIXED}, {"resize": "inside"}, "resize=inside: its input is fixed at 96 x 64 pixels"),
         ({}, {"resize": "letterbox"}, "resize=letterbox: the model takes images of any size"),
-        ({}, {"range": "0..1"}, r"range=0\.\.1: its input is uint8, which holds 0\.\.255"),
+        ({}, {"range": "0..1"}, r"range=0\.\.1: its input is uint8, so pixels are 0\.\.255"),
         ({"drop": "detection_scores"}, {}, "its outputs are .*, and not the detection_boxes, detection_scores"),
         ({"more": True}, {}, "the signature takes .*threshold.*; a detector takes one tensor of images"),
         ({"signature": "serve train"}, {}, "needs a signature 'serving_default'; it has serve, train"),

@@ -312,7 +312,7 @@ def test_a_fixed_batch_is_filled_up_and_an_open_one_is_one_or_as_the_user_says(m
         assert away(found, box, size, "stretch") < 1.5
         assert len(found) == 2
     if batch is not None:
-        with pytest.raises(DetectorError, match="batch=4: the file takes 3 images a call"):
+        with pytest.raises(DetectorError, match="batch=4: the file takes 3 images per call"):
             open_api(path, batch=4).load()
         return
     four = open_api(path, batch=4)

@@ -137,5 +137,5 @@ def test_a_folder_of_pictures_is_a_data_set_without_truth(tmp_path):
 
 
 def test_a_folder_without_pictures_is_named(tmp_path):
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="contains no images"):
         ImageFolder(tmp_path)

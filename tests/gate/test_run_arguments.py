@@ -130,6 +130,6 @@ class TestProgress:
     def test_what_is_done_for_causes_later_is_shown_too(self):
         lines = []
         found = ran(counted()[0], progress=lines.append)
-        assert not any(line.startswith("to say why: ") for line in lines)
+        assert not any(line.startswith("causes: ") for line in lines)
         assert found.steps
-        assert lines[-1].startswith("to say why: ")
+        assert lines[-1].startswith("causes: ")

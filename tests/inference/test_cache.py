@@ -542,7 +542,7 @@ def test_a_folder_that_cannot_be_written_still_gives_what_it_holds(filled, tmp_p
     known, said = use(tmp_path / "kept", filled / "picture.png")
     assert known == 40
     assert len(said) == 1
-    assert "nothing more is kept" in said[0]
+    assert "nothing more is stored" in said[0]
 
 
 def test_two_that_find_the_same_damage_set_it_aside_once(filled, tmp_path):

@@ -125,7 +125,7 @@ def invariant(verdict, name="D6-interior-object-found", value=None, allowed=0.2,
     what, text = "share of objects that are not found", f"{value} > {allowed}: share of objects that are not found"
     errors = {"pass": None, "fail": InteriorObjectLost(f"{text}\n  {name}: An object is not found."), "skip": None}
     if verdict == "skip":
-        judged = CheckOutcome(name, "skip", error=CannotTell("only 3 objects to tell by"))
+        judged = CheckOutcome(name, "skip", error=CannotTell("only 3 confident objects"))
     else:
         judged = CheckOutcome(name, verdict, value, allowed, what, errors[verdict], hint)
     return {"name": name, "test": f"t.py::test[{name}]", **MADE, **invariant_record(judged), **more}

@@ -95,7 +95,7 @@ class AnchorReport:
             lines.append(f"have an anchor at IoU {level:g}: {whole} in whole images, {crop} in crops")
         whole, crop = self.strides["whole"], self.strides["crop"]
         lines.append(f"strides to the best anchor's centre: {whole} in whole images, {crop} in crops")
-        lines.append(f"odds of being lost, anchor gone against anchor kept: ratio {self.lost_with_anchor}")
+        lines.append(f"odds of being lost, anchor gone against anchor present: ratio {self.lost_with_anchor}")
         return "\n".join(lines)
 
 

@@ -137,7 +137,7 @@ class TensorFlowAdapter:
         if "range" in self._call.conventions:
             given.refuse("the model has a preprocessor, which scales pixels itself", "mean", "std")
         if shape[0] is not None and given.batch is not None and given.batch > shape[0]:
-            raise DetectorError(f"batch={given.batch}: the signature takes {shape[0]} images a call")
+            raise DetectorError(f"batch={given.batch}: the signature takes {shape[0]} images per call")
         if self.fixed_input:
             size = f"{self._input_size[1]} x {self._input_size[0]}"
             given.require(
@@ -171,7 +171,7 @@ class TensorFlowAdapter:
                 f"its input {self._call.name!r} is {self._dtype}, and the signature does not say in which range",
             )
         elif self._dtype == np.uint8 and given.range not in (None, "0..255"):
-            raise DetectorError(f"range={given.range}: its input is uint8, which holds 0..255")
+            raise DetectorError(f"range={given.range}: its input is uint8, so pixels are 0..255")
         given.statistics()
         return given.filled(
             boxes="yxyx",

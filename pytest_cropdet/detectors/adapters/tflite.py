@@ -265,7 +265,7 @@ def _decide(given: Description, graph: Graph, image: Input) -> Description:
             "units=input for boxes in pixels of the input"
         )
     if given.batch is not None and given.batch > image.batch:
-        raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images a call")
+        raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images per call")
     if graph.follows_the_api() and not graph.is_postprocessed():
         given.require(
             "first_category",

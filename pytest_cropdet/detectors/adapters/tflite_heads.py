@@ -149,7 +149,7 @@ def _anchor_head(
             "decoded boxes name the classes too, or write a package.module:factory"
         )
     if given.boxes != "yxyx":
-        raise DetectorError(f"boxes={given.boxes}: raw heads hold ty tx th tw, decoded here; leave boxes= away")
+        raise DetectorError(f"boxes={given.boxes}: raw heads are ty tx th tw, decoded here; leave boxes= away")
     anchors = _anchors(graph, boxes[1], given, known.constants)
     nms_iou = given.require("nms_iou", "raw heads find an object many times; duplicates go above a certain IoU")
     inside = graph.activation_of(pair[1])

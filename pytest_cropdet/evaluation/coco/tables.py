@@ -61,10 +61,10 @@ def _settle(table: Any, types: Mapping[str, tuple[type, tuple[int, ...]]], rows:
             wanted = ", ".join([rows, *map(str, tail)])
             raise ValueError(f"{type(table).__name__}.{name} has shape {np.shape(given)}, expected ({wanted})")
         if kind is np.int64 and array.size and array.dtype.kind not in "iu":
-            raise ValueError(f"{type(table).__name__}.{name} must hold integers, not {array.dtype}")
+            raise ValueError(f"{type(table).__name__}.{name} must contain integers, not {array.dtype}")
         array = array.astype(kind, copy=False)
         if kind is np.float64 and not np.isfinite(array).all():
-            raise ValueError(f"{type(table).__name__}.{name} holds a number that is not finite")
+            raise ValueError(f"{type(table).__name__}.{name} contains a number that is not finite")
         if length is None:
             length = len(array)
         elif len(array) != length:

@@ -62,7 +62,7 @@ def where_section(gate: Record) -> Section | None:
             continue
         caption = title = QUANTITIES[name]
         if len(rows) < len(shown[name]):
-            which = "that lose most" if len(rows) < len(told_of) else "with objects enough to say"
+            which = "that lose most" if len(rows) < len(told_of) else "with enough objects"
             caption = f"{title} (the {len(rows)} {which} of {len(shown[name]):,})"
         drawing = [
             Bar(
@@ -86,7 +86,7 @@ def where_section(gate: Record) -> Section | None:
             blocks.append(Table(f"{QUANTITIES[name]}: all numbers", head, [_row(row, name) for row in rows], fold=True))
     lead = (
         "Bars are the share of objects found in the whole image less the share found in the crop, with bounds; "
-        "charts have one axis, unless they say otherwise, so they can be compared."
+        "charts use the same scale unless noted, so they can be compared."
     )
     return Section("where", "Where it dropped", lead, blocks, small=True)
 
@@ -162,7 +162,7 @@ def miss_map_section(gate: Record) -> Section | None:
     drawn = heat_map("Per cent of the objects lost, by place in the window", cells["lost"], cells["found"])
     lead = (
         "Of the objects found in the whole image, how many per cent are lost in the crop, by where their centre lies "
-        "in the window; the upper left is that of the window. Empty: fewer than 5 objects."
+        "in the window. Empty: fewer than 5 objects."
     )
     return Section("map", "Map of misses", lead, [Chart(drawn)])
 
@@ -182,7 +182,7 @@ def labels_section(gate: Record) -> Section | None:
         blocks.append(Table("Right in the whole image, another label in the crop", head, flipped))
     if righted:
         blocks.append(Table("Another label in the whole image, right in the crop", head, righted, fold=bool(flipped)))
-    lead = "Objects that are found in both, but not as the same thing."
+    lead = "Objects found in image and crop, but with different labels."
     return Section("labels", "Labels that changed", lead, blocks)
 
 
@@ -228,7 +228,7 @@ def shift_section(gate: Record) -> Section | None:
     blocks.append(Table("Wasserstein distances", head, rows, fold=True))
     blocks += [Text(f"{note[0].upper()}{note[1:].rstrip('.')}.") for note in told["notes"] if note]
     lead = "Sizes, shapes and places of objects as they reach the model: whole images against crops."
-    return Section("shift", "What the model meets", lead, blocks, small=True)
+    return Section("shift", "Object size, shape and position at the model input", lead, blocks, small=True)
 
 
 def _ends(name: str, edges: Sequence[float], counts: Mapping[str, Sequence[int]]) -> str:
