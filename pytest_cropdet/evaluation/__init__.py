@@ -47,6 +47,7 @@ from pytest_cropdet.evaluation.data_support import (
     object_doubts,
     speaks_for,
 )
+from pytest_cropdet.evaluation.detected_blocks import DetectedBlocks, DetectedTables, match_blocks
 from pytest_cropdet.evaluation.interval import (
     Bounded,
     Interval,
@@ -88,6 +89,8 @@ __all__ = [
     "Bounded",
     "CropIndex",
     "Detected",
+    "DetectedBlocks",
+    "DetectedTables",
     "Doubt",
     "GateFailure",
     "HiddenNumbers",
@@ -127,6 +130,7 @@ __all__ = [
     "kept_categories",
     "make_pairs",
     "match",
+    "match_blocks",
     "measure_share",
     "none_for_nan",
     "object_doubts",

@@ -24,9 +24,11 @@ __all__ = [
     "covering_detections",
     "found_objects",
     "matched_scores",
+    "scores_of",
 ]
 
 FOUND_IOU = 0.5
+IMAGES_AT_ONCE = 256
 FATES = ("kept", "lost", "gained", "missed")
 
 
@@ -44,12 +46,16 @@ class OperatingPoint:
 
     @classmethod
     def of(
-        cls, objects: Objects, matches: Mapping[str, Matches], detected: Mapping[str, Detected], score: float
+        cls, objects: Objects, matches: Mapping[str, Matches], detected: Mapping[str, Detected] | None, score: float
     ) -> "OperatingPoint":
-        """Return what is found from ``score`` on, over the categories that were matched."""
+        """Return what is found from ``score`` on, over the categories that were matched.
+
+        ``detected``: ``None`` where the match tables have the scores.
+        """
         counted = np.asarray(objects.scored & np.isin(objects.truth.category, matches["crop"].categories))
         ends = ("reference", "crop")
-        scores = {name: matched_scores(matches[name], detected[name], len(objects.truth)) for name in ends}
+        tables = dict.fromkeys(ends) if detected is None else detected
+        scores = {name: matched_scores(matches[name], tables[name], len(objects.truth)) for name in ends}
         return cls(score, counted, scores)
 
     @property
@@ -95,13 +101,22 @@ def found_objects(matches: Matches, detected: Detected, score: float, objects: i
     return np.asarray(matched_scores(matches, detected, objects) >= score)
 
 
-def matched_scores(matches: Matches, detected: Detected, objects: int) -> NDArray[np.float64]:
+def matched_scores(matches: Matches, detected: Detected | None, objects: int) -> NDArray[np.float64]:
     """Return (objects,): the score of the detection that matches each object at IoU 0.5, -1 for none."""
     rows = matches.truth_of()[at_half(matches)]
     hit = rows >= 0
     scores = np.full(objects, -1.0)
-    np.maximum.at(scores, rows[hit], detected.score[matches.rows[hit]])
+    np.maximum.at(scores, rows[hit], scores_of(matches, detected)[hit])
     return scores
+
+
+def scores_of(matches: Matches, detected: Detected | None) -> NDArray[np.float64]:
+    """Return (D,) the score of each kept detection: of the match table, or else of the detections."""
+    if matches.score is not None:
+        return matches.score
+    if detected is None:
+        raise ValueError("a match table without scores needs the detections that it is of")
+    return np.asarray(detected.score[matches.rows])
 
 
 def covering_detections(objects: Objects, detected: Detected, rows: Bools, score: float) -> Ints:
@@ -127,25 +142,37 @@ def best_f1_score(samples: Sequence[Sample], whole: Sequence[Detections], catego
 
     Of equal ones the highest; 0.5 where nothing can be matched.
     """
-    frames = tuple(Crop(0, 0, sample.width, sample.height) for sample in samples)
-    count = np.arange(len(samples))
-    index = CropIndex(tuple(samples), frames, count, np.zeros_like(count))
-    objects = build_objects(index, min_visibility=0.0)
-    detected = build_detected(index, whole, 0.0, whole=True)
-    matches = match(objects.truth, detected, images=len(index), categories=list(categories), beyond=True)
-    half = at_half(matches)
-    rows, ignored = matches.truth_of()[half], matches.ignored()[half]
-    scores = detected.score[matches.rows]
-    order = np.argsort(-scores[~ignored], kind="stable")
-    right = (rows >= 0)[~ignored][order]
-    ranked = scores[~ignored][order]
-    positives = int((objects.scored & np.isin(objects.truth.category, list(categories))).sum())
+    parts = [
+        _right_or_wrong(samples[start : start + IMAGES_AT_ONCE], whole[start : start + IMAGES_AT_ONCE], categories)
+        for start in range(0, len(samples), IMAGES_AT_ONCE)
+    ]
+    scores = np.concatenate([np.zeros(0), *(score for score, _, _ in parts)])
+    order = np.argsort(-scores, kind="stable")
+    right = np.concatenate([np.zeros(0, dtype=bool), *(some for _, some, _ in parts)])[order]
+    ranked = scores[order]
+    positives = sum(count for _, _, count in parts)
     if not right.any():
         return 0.5
     true = np.cumsum(right)
     f1 = 2 * true / (np.arange(1, len(true) + 1) + positives)
     last_of_score = np.append(ranked[1:] != ranked[:-1], True)
     return float(ranked[int(np.argmax(np.where(last_of_score, f1, -1.0)))])
+
+
+def _right_or_wrong(
+    samples: Sequence[Sample], whole: Sequence[Detections], categories: Sequence[int]
+) -> tuple[NDArray[np.float64], Bools, int]:
+    """Return the scores of what counts in whole images, whether each is right at IoU 0.5, and the number of objects."""
+    frames = tuple(Crop(0, 0, sample.width, sample.height) for sample in samples)
+    count = np.arange(len(samples))
+    index = CropIndex(tuple(samples), frames, count, np.zeros_like(count))
+    objects = build_objects(index, min_visibility=0.0)
+    detected = build_detected(index, list(whole), 0.0, whole=True)
+    matches = match(objects.truth, detected, images=len(index), categories=list(categories), beyond=True)
+    half = at_half(matches)
+    rows, counts = matches.truth_of()[half], ~matches.ignored()[half]
+    positives = int((objects.scored & np.isin(objects.truth.category, list(categories))).sum())
+    return scores_of(matches, detected)[counts], np.asarray(rows >= 0)[counts], positives
 
 
 def at_half(matches: Matches) -> int:
