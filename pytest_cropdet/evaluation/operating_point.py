@@ -103,10 +103,10 @@ def found_objects(matches: Matches, detected: Detected, score: float, objects: i
 
 def matched_scores(matches: Matches, detected: Detected | None, objects: int) -> NDArray[np.float64]:
     """Return (objects,): the score of the detection that matches each object at IoU 0.5, -1 for none."""
-    rows = matches.truth_of()[at_half(matches)]
+    rows = matches.matched[matches.area_index("all"), at_half(matches)]
     hit = rows >= 0
     scores = np.full(objects, -1.0)
-    np.maximum.at(scores, rows[hit], scores_of(matches, detected)[hit])
+    np.maximum.at(scores, rows[hit], scores_of(matches, detected)[matches.contenders[hit]])
     return scores
 
 

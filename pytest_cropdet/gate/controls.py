@@ -172,6 +172,8 @@ def _floor(objects: Objects, mean: Any) -> float | None:
 
 
 def _ignored(matches: Matches) -> dict[str, int]:
-    half = at_half(matches)
-    ignored, matched = matches.ignored()[half], matches.truth_of()[half] >= 0
-    return {"absorbed": int((ignored & matched).sum()), "stray": int((ignored & ~matched).sum())}
+    area, half = matches.area_index("all"), at_half(matches)
+    matched = matches.matched[area, half]
+    hit = matched[matched >= 0]
+    stray = matches.outside[area].sum() - matches.outside[area, matches.contenders[matched >= 0]].sum()
+    return {"absorbed": int((~matches.scored[area, hit]).sum()), "stray": int(stray)}

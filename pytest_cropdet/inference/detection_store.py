@@ -8,6 +8,7 @@ float64, so that what is read is what was written, to the last bit. Up to 4 MiB 
 import struct
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Generic, TypeVar, overload
 
@@ -31,6 +32,7 @@ class _File:
 
     def __init__(self) -> None:
         self._stream = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - lives as long as this
+        weakref.finalize(self, self._stream.close)
         self._lock, self._end = threading.Lock(), 0
 
     def append(self, found: Detections) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -232,11 +233,13 @@ class Matches:
     @cached_property
     def rank_of_row(self) -> Ints:
         """(D,) how many detections of its image and category stand before each kept detection."""
-        key = self.image + self.images * np.repeat(np.arange(len(self.categories)), np.diff(self.starts))
-        order = np.argsort(key, kind="stable")
-        _, first, count = np.unique(key[order], return_index=True, return_counts=True)
-        rank = np.empty(len(key), dtype=np.int64)
-        rank[order] = np.arange(len(key)) - np.repeat(first, count)
+        rank = np.empty(len(self.rows), dtype=self.rows.dtype)
+        for start, stop in pairwise(self.starts.tolist()):  # a category at a time bounds the memory
+            order = np.argsort(self.image[start:stop], kind="stable")
+            image = self.image[start:stop][order]
+            first = np.flatnonzero(np.append(True, image[1:] != image[:-1])[: len(image)])
+            count = np.diff(np.append(first, len(image)))
+            rank[start:stop][order] = np.arange(len(image)) - np.repeat(first, count)
         return rank
 
     def first(self, max_detections: int) -> Matches:
