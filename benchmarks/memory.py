@@ -1,4 +1,4 @@
-"""How memory grows with the number of source images: a whole gate with a simulated detector, each size in a new process.
+"""How memory grows with the number of source images: a gate with a simulated detector, each size in a new process.
 
     python benchmarks/memory.py                             # 500, 5,000 and 20,000 images: the table of docs/speed.md
     python benchmarks/memory.py --images 500 2000           # other sizes
@@ -80,7 +80,9 @@ class Simulated:
         rng = np.random.default_rng([number, left, top, width])
         boxes, categories = objects_of(number)
         boxes = np.clip(boxes - [left, top, left, top], 0, [width, height, width, height])
-        seen = ((boxes[:, 2:] - boxes[:, :2]) > 2).all(axis=1) & (rng.random(len(boxes)) < (0.85 if left + top else 0.9))
+        seen = ((boxes[:, 2:] - boxes[:, :2]) > 2).all(axis=1) & (
+            rng.random(len(boxes)) < (0.85 if left + top else 0.9)
+        )
         near, named = boxes[seen] + rng.normal(0, 2, (int(seen.sum()), 4)), categories[seen]
         near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
         rest = DETECTIONS - len(near)

@@ -8,6 +8,7 @@ Public modules: `coco.pycocotools_check`, which imports pycocotools' evaluator.
 0.9
 """
 
+from pytest_cropdet.evaluation.block_matching import match_blocks
 from pytest_cropdet.evaluation.coco.average_precision import (
     IOU_OF,
     RECALL_POINTS,
@@ -47,7 +48,13 @@ from pytest_cropdet.evaluation.data_support import (
     object_doubts,
     speaks_for,
 )
-from pytest_cropdet.evaluation.detected_blocks import DetectedBlocks, DetectedTables, match_blocks
+from pytest_cropdet.evaluation.detected_blocks import (
+    Blocks,
+    ChangedBlocks,
+    DetectedBlocks,
+    DetectedTables,
+    blocks_of,
+)
 from pytest_cropdet.evaluation.interval import (
     Bounded,
     Interval,
@@ -70,7 +77,14 @@ from pytest_cropdet.evaluation.operating_point import (
 )
 from pytest_cropdet.evaluation.paired_test import sign_flip_p
 from pytest_cropdet.evaluation.pairing import STATES, Pair, PlacedDetection, State, make_pairs
-from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio_of_sums, resampled_ratio
+from pytest_cropdet.evaluation.ratios import (
+    bounded_ratio,
+    divide,
+    draw_units,
+    drawn_sums,
+    ratio_of_sums,
+    resampled_ratio,
+)
 from pytest_cropdet.evaluation.whole_images import whole_image_ap
 
 __all__ = [
@@ -86,7 +100,9 @@ __all__ = [
     "SIDES",
     "STATES",
     "AveragePrecision",
+    "Blocks",
     "Bounded",
+    "ChangedBlocks",
     "CropIndex",
     "Detected",
     "DetectedBlocks",
@@ -113,6 +129,7 @@ __all__ = [
     "at_half",
     "average_precision",
     "best_f1_score",
+    "blocks_of",
     "bounded_ratio",
     "bounds_of",
     "bounds_text",
@@ -125,6 +142,7 @@ __all__ = [
     "digits",
     "divide",
     "draw_units",
+    "drawn_sums",
     "extreme_ap",
     "hidden_numbers",
     "kept_categories",

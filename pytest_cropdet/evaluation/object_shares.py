@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation.coco.tables import Matches
 from pytest_cropdet.evaluation.crop_tables import Objects
-from pytest_cropdet.evaluation.detected_blocks import DetectedBlocks
+from pytest_cropdet.evaluation.detected_blocks import Blocks
 from pytest_cropdet.evaluation.measure import Doubt, Measure, Reading, Undecided
-from pytest_cropdet.evaluation.operating_point import OperatingPoint, at_half, covering_detections, scores_of
-from pytest_cropdet.evaluation.ratios import bounded_ratio, draw_units
+from pytest_cropdet.evaluation.operating_point import OperatingPoint, at_half, covering_detections, kept_scores
+from pytest_cropdet.evaluation.ratios import DRAWS_AT_ONCE, bounded_ratio, draw_units
 from pytest_cropdet.geometry import Bools, Floats
 
 __all__ = ["HiddenNumbers", "Share", "draw_units", "hidden_numbers", "measure_share"]
@@ -136,7 +136,7 @@ def measure_share(
 
 def hidden_numbers(
     objects: Objects,
-    detected: Mapping[str, DetectedBlocks],
+    detected: Mapping[str, Blocks],
     matches: Mapping[str, Matches],
     point: OperatingPoint,
     draws: NDArray[Any],
@@ -243,7 +243,7 @@ def _ratio(over: Any, under: Any) -> float | None:
     return float(over / under) if under else None
 
 
-def _covered(objects: Objects, crop: DetectedBlocks, rows: Bools, score: float) -> Bools:
+def _covered(objects: Objects, crop: Blocks, rows: Bools, score: float) -> Bools:
     """Return (G,) whether a detection of another category, scored ``score`` or more, covers each of ``rows``."""
     looked_at = np.zeros(len(objects.index), dtype=bool)
     looked_at[objects.truth.image[rows]] = True
@@ -254,13 +254,13 @@ def _covered(objects: Objects, crop: DetectedBlocks, rows: Bools, score: float) 
 def _wrong(matches: Matches, score: float) -> NDArray[np.int64]:
     """Return the places in the table of detections at or above ``score`` that are false positives at IoU 0.5."""
     half = at_half(matches)
-    confident = scores_of(matches, None) >= score
+    confident = kept_scores(matches, None) >= score
     false = confident & ~matches.outside[matches.area_index("all")]
     false[matches.contenders] &= matches.matched[matches.area_index("all"), half] < 0
     return np.flatnonzero(false)
 
 
-def _touches_cut(objects: Objects, crop: DetectedBlocks, rows: NDArray[np.int64]) -> Bools:
+def _touches_cut(objects: Objects, crop: Blocks, rows: NDArray[np.int64]) -> Bools:
     """Return which detections reach an edge of their window that is not an edge of the image."""
     index = objects.index
     touching = np.zeros(len(rows), dtype=bool)
@@ -283,5 +283,8 @@ def _sign_flip_p(net: Floats, replicates: int) -> float | None:
     if not len(moved):
         return None
     generator = np.random.Generator(np.random.PCG64([2, len(net)]))
-    signs = generator.integers(0, 2, size=(max(replicates, 1000), len(moved))) * 2 - 1
-    return float((1 + (signs @ moved >= moved.sum()).sum()) / (1 + len(signs)))
+    flips, as_large = max(replicates, 1000), 0
+    for start in range(0, flips, DRAWS_AT_ONCE):
+        signs = generator.integers(0, 2, size=(min(DRAWS_AT_ONCE, flips - start), len(moved))) * 2 - 1
+        as_large += int((signs @ moved >= moved.sum()).sum())
+    return float((1 + as_large) / (1 + flips))

@@ -24,11 +24,11 @@ __all__ = [
     "covering_detections",
     "found_objects",
     "matched_scores",
-    "scores_of",
+    "kept_scores",
 ]
 
 FOUND_IOU = 0.5
-IMAGES_AT_ONCE = 256
+WHOLE_IMAGES_AT_ONCE = 256
 FATES = ("kept", "lost", "gained", "missed")
 
 
@@ -63,7 +63,7 @@ class OperatingPoint:
         """By rendering, (G,) whether an object is found."""
         return {name: np.asarray(self.counted & (each >= self.score)) for name, each in self.scores.items()}
 
-    def found_in(self, matches: Matches, detected: Detected) -> Bools:
+    def found_in(self, matches: Matches, detected: Detected | None) -> Bools:
         """Return (G,) the objects found in any other rendering."""
         return np.asarray(self.counted & found_objects(matches, detected, self.score, len(self.counted)))
 
@@ -96,7 +96,7 @@ class OperatingPoint:
         return [(place, int(lost[place]), int(before[place])) for place in order]
 
 
-def found_objects(matches: Matches, detected: Detected, score: float, objects: int) -> Bools:
+def found_objects(matches: Matches, detected: Detected | None, score: float, objects: int) -> Bools:
     """Return (objects,): matched at IoU 0.5 by a detection of their category that scores ``score`` or more."""
     return np.asarray(matched_scores(matches, detected, objects) >= score)
 
@@ -106,11 +106,11 @@ def matched_scores(matches: Matches, detected: Detected | None, objects: int) ->
     rows = matches.matched[matches.area_index("all"), at_half(matches)]
     hit = rows >= 0
     scores = np.full(objects, -1.0)
-    np.maximum.at(scores, rows[hit], scores_of(matches, detected)[matches.contenders[hit]])
+    np.maximum.at(scores, rows[hit], kept_scores(matches, detected)[matches.contenders[hit]])
     return scores
 
 
-def scores_of(matches: Matches, detected: Detected | None) -> NDArray[np.float64]:
+def kept_scores(matches: Matches, detected: Detected | None) -> NDArray[np.float64]:
     """Return (D,) the score of each kept detection: of the match table, or else of the detections."""
     if matches.score is not None:
         return matches.score
@@ -143,8 +143,8 @@ def best_f1_score(samples: Sequence[Sample], whole: Sequence[Detections], catego
     Of equal ones the highest; 0.5 where nothing can be matched.
     """
     parts = [
-        _right_or_wrong(samples[start : start + IMAGES_AT_ONCE], whole[start : start + IMAGES_AT_ONCE], categories)
-        for start in range(0, len(samples), IMAGES_AT_ONCE)
+        _right_or_wrong(samples[start : start + WHOLE_IMAGES_AT_ONCE], whole[start : start + WHOLE_IMAGES_AT_ONCE], categories)
+        for start in range(0, len(samples), WHOLE_IMAGES_AT_ONCE)
     ]
     scores = np.concatenate([np.zeros(0), *(score for score, _, _ in parts)])
     order = np.argsort(-scores, kind="stable")
@@ -172,7 +172,7 @@ def _right_or_wrong(
     half = at_half(matches)
     rows, counts = matches.truth_of()[half], ~matches.ignored()[half]
     positives = int((objects.scored & np.isin(objects.truth.category, list(categories))).sum())
-    return scores_of(matches, detected)[counts], np.asarray(rows >= 0)[counts], positives
+    return kept_scores(matches, detected)[counts], np.asarray(rows >= 0)[counts], positives
 
 
 def at_half(matches: Matches) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pytest_cropdet.evaluation.interval import Bounded
 from pytest_cropdet.geometry import Floats
 
-__all__ = ["bounded_ratio", "divide", "draw_units", "drawn_sums", "ratio_of_sums", "resampled_ratio"]
+__all__ = ["DRAWS_AT_ONCE", "bounded_ratio", "divide", "draw_units", "drawn_sums", "ratio_of_sums", "resampled_ratio"]
 
 DRAWS_AT_ONCE = 64  # resamples; bounds the memory of a step
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_cropdet.evaluation import (
+    Blocks,
     Detected,
-    DetectedBlocks,
     Matches,
     Objects,
     Truth,
@@ -87,7 +87,7 @@ def cap_of(
 
 def controls(
     objects: Objects,
-    detected: Mapping[str, DetectedBlocks],
+    detected: Mapping[str, Blocks],
     matches: Mapping[str, Matches],
     kept: Bools,
     iou: float | None,
@@ -112,7 +112,7 @@ def controls(
     strict = {
         name: of(table if table.far is None else replace(table, outside=table.far)) for name, table in matches.items()
     }
-    equal = matches["crop"].only(_among_equal(matches["crop"], detected))
+    equal = replace(matches["crop"], score=None, far=None).only(_among_equal(matches["crop"], detected))
     reference = of(matches["reference"])
     return {
         "without_stray": subtract(strict["reference"], strict["crop"]),
@@ -122,7 +122,7 @@ def controls(
     }
 
 
-def _among_equal(crop: Matches, detected: Mapping[str, DetectedBlocks]) -> Bools:
+def _among_equal(crop: Matches, detected: Mapping[str, Blocks]) -> Bools:
     """Return (D,) the kept detections of the crops that are among as many of the strongest as the reference has."""
     rows = []
     for (_, _, seen), (first, stop, whole) in zip(

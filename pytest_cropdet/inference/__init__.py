@@ -12,6 +12,7 @@ from pytest_cropdet.inference.batches import (
 )
 from pytest_cropdet.inference.cache import Cache
 from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.inference.detection_store import DetectionStore
 from pytest_cropdet.inference.image_notes import data_warnings
 from pytest_cropdet.inference.one_image import Windows
 from pytest_cropdet.inference.progress import Advanced, Meter, Spent, Started, estimate_seconds
@@ -23,6 +24,7 @@ __all__ = [
     "BatchKeys",
     "Batches",
     "Cache",
+    "DetectionStore",
     "Meter",
     "Picture",
     "Spent",

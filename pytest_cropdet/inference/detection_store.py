@@ -17,7 +17,7 @@ import numpy as np
 from pytest_cropdet.data import Detections
 from pytest_cropdet.errors import CropdetError
 
-__all__ = ["DetectionList", "DetectionStore"]
+__all__ = ["StoredDetections", "DetectionStore"]
 
 IN_MEMORY = 4 << 20  # bytes
 HEAD = struct.Struct("<q?")
@@ -102,35 +102,36 @@ class DetectionStore(MutableMapping[Key, Detections], Generic[Key]):
         keys = ((name(key), place) for key, place in self._places.items())
         return DetectionStore(self._file, {key: place for key, place in keys if key is not None})
 
-    def listed(
-        self, keys: Iterable[Key], change: Callable[[Detections], Detections] | None = None
-    ) -> "DetectionList":
+    def listed(self, keys: Iterable[Key], change: Callable[[Detections], Detections] | None = None) -> "StoredDetections":
         """Return the detections of ``keys`` in their order, each read, and changed, when it is asked for."""
         places = np.fromiter((self._places[key] for key in keys), dtype=np.int64)
-        return DetectionList(self._file, places, change)
+        return StoredDetections(self._file, places, change)
 
 
-class DetectionList(Sequence[Detections]):
+class StoredDetections(Sequence[Detections]):
     """Some detections of a store in an order, each read when it is asked for."""
 
     def __init__(
-        self, file: _File, places: "np.ndarray[tuple[int], np.dtype[np.int64]]", change: Callable[..., Detections] | None
+        self,
+        file: _File,
+        places: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+        change: Callable[..., Detections] | None,
     ) -> None:
         self._file, self._places, self._change = file, places, change
 
     @overload
     def __getitem__(self, place: int) -> Detections: ...
     @overload
-    def __getitem__(self, place: slice) -> "DetectionList": ...
-    def __getitem__(self, place: int | slice) -> "Detections | DetectionList":
+    def __getitem__(self, place: slice) -> "StoredDetections": ...
+    def __getitem__(self, place: int | slice) -> "Detections | StoredDetections":
         if isinstance(place, slice):
-            return DetectionList(self._file, self._places[place], self._change)
+            return StoredDetections(self._file, self._places[place], self._change)
         found = self._file.read(int(self._places[place]))
         return found if self._change is None else self._change(found)
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def changed(self, change: Callable[[Detections], Detections]) -> "DetectionList":
+    def changed(self, change: Callable[[Detections], Detections]) -> "StoredDetections":
         """Return the same detections, each changed when it is asked for."""
-        return DetectionList(self._file, self._places, change)
+        return StoredDetections(self._file, self._places, change)

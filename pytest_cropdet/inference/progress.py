@@ -57,7 +57,8 @@ class Meter:
     """Runs a detector for one task.
 
     ``calls``: images that the task sends in all. ``spent``: what the run cost, to which the task adds. ``found``: the
-    raw detections so far, kept outside of memory. ``done``: images so far, those included that a cache knew; ``seconds``: the detector's.
+    raw detections so far, kept outside of memory. ``done``: images so far, those included that a cache knew;
+    ``seconds``: the detector's.
     """
 
     handle: DetectorHandle

@@ -233,7 +233,7 @@ class Matches:
     @cached_property
     def rank_of_row(self) -> Ints:
         """(D,) how many detections of its image and category stand before each kept detection."""
-        rank = np.empty(len(self.rows), dtype=self.rows.dtype)
+        rank: NDArray[Any] = np.empty(len(self.rows), dtype=np.int32)
         for start, stop in pairwise(self.starts.tolist()):  # a category at a time bounds the memory
             order = np.argsort(self.image[start:stop], kind="stable")
             image = self.image[start:stop][order]
