@@ -9,6 +9,7 @@ Public modules: `coco.pycocotools_check`, which imports pycocotools' evaluator.
 """
 
 from pytest_cropdet.evaluation.block_matching import match_blocks
+from pytest_cropdet.evaluation.block_one_box import OneBoxBlocks, one_box_blocks
 from pytest_cropdet.evaluation.coco.average_precision import (
     IOU_OF,
     RECALL_POINTS,
@@ -20,7 +21,6 @@ from pytest_cropdet.evaluation.coco.average_precision import (
 from pytest_cropdet.evaluation.coco.best_worst import extreme_ap
 from pytest_cropdet.evaluation.coco.bootstrap import Replicates, percentile_bounds, resample
 from pytest_cropdet.evaluation.coco.matching import match
-from pytest_cropdet.evaluation.coco.one_box import OneBox, one_box
 from pytest_cropdet.evaluation.coco.tables import (
     ALL_AREAS,
     COCO_AREA_RANGES,
@@ -114,7 +114,7 @@ __all__ = [
     "Matches",
     "Measure",
     "Objects",
-    "OneBox",
+    "OneBoxBlocks",
     "OperatingPoint",
     "Outcome",
     "Pair",
@@ -152,7 +152,7 @@ __all__ = [
     "measure_share",
     "none_for_nan",
     "object_doubts",
-    "one_box",
+    "one_box_blocks",
     "percentile_bounds",
     "ratio_of_sums",
     "recall",

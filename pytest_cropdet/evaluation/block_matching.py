@@ -16,7 +16,7 @@ from pytest_cropdet.evaluation.coco.tables import Detected, Matches, Truth
 from pytest_cropdet.evaluation.detected_blocks import Blocks
 from pytest_cropdet.geometry import Ints
 
-__all__ = ["match_blocks"]
+__all__ = ["match_blocks", "truth_part"]
 
 FIRST_ROWS = 1 << 16
 
@@ -57,7 +57,7 @@ def match_blocks(truth: Truth, detected: Blocks, *, categories: Sequence[int], m
     bounds = np.searchsorted(truth.image, np.arange(images + 1))
 
     def matched_in(objects: slice, table: Detected, first: int, count: int) -> Matches:
-        part = _part(truth, objects, first)
+        part = truth_part(truth, objects, first)
         return match(part, table, images=count, categories=categories, max_detections=max_detections, beyond=True)
 
     empty = matched_in(slice(0, 0), Detected([], [], [], []), 0, 0)  # type: ignore[arg-type]
@@ -124,7 +124,8 @@ def _given(column: NDArray[Any] | None) -> NDArray[Any]:
     return column
 
 
-def _part(truth: Truth, rows: slice, first: int) -> Truth:
+def truth_part(truth: Truth, rows: slice, first: int) -> Truth:
+    """Return some objects, with their evaluation images counted from ``first``."""
     columns: dict[str, Any] = {
         name: None if getattr(truth, name) is None else getattr(truth, name)[rows]
         for name in Truth.__dataclass_fields__

@@ -23,8 +23,8 @@ __all__ = [
     "best_f1_score",
     "covering_detections",
     "found_objects",
-    "matched_scores",
     "kept_scores",
+    "matched_scores",
 ]
 
 FOUND_IOU = 0.5
@@ -143,18 +143,21 @@ def best_f1_score(samples: Sequence[Sample], whole: Sequence[Detections], catego
     Of equal ones the highest; 0.5 where nothing can be matched.
     """
     parts = [
-        _right_or_wrong(samples[start : start + WHOLE_IMAGES_AT_ONCE], whole[start : start + WHOLE_IMAGES_AT_ONCE], categories)
+        _right_or_wrong(
+            samples[start : start + WHOLE_IMAGES_AT_ONCE], whole[start : start + WHOLE_IMAGES_AT_ONCE], categories
+        )
         for start in range(0, len(samples), WHOLE_IMAGES_AT_ONCE)
     ]
     scores = np.concatenate([np.zeros(0), *(score for score, _, _ in parts)])
     order = np.argsort(-scores, kind="stable")
     right = np.concatenate([np.zeros(0, dtype=bool), *(some for _, some, _ in parts)])[order]
     ranked = scores[order]
+    del scores, order
     positives = sum(count for _, _, count in parts)
     if not right.any():
         return 0.5
-    true = np.cumsum(right)
-    f1 = 2 * true / (np.arange(1, len(true) + 1) + positives)
+    f1 = 2.0 * np.cumsum(right)
+    f1 /= np.arange(1, len(right) + 1) + positives
     last_of_score = np.append(ranked[1:] != ranked[:-1], True)
     return float(ranked[int(np.argmax(np.where(last_of_score, f1, -1.0)))])
 

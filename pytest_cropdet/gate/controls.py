@@ -112,11 +112,12 @@ def controls(
     strict = {
         name: of(table if table.far is None else replace(table, outside=table.far)) for name, table in matches.items()
     }
-    equal = replace(matches["crop"], score=None, far=None).only(_among_equal(matches["crop"], detected))
+    lean = replace(matches["crop"], score=None, far=None)
+    at_equal = of(lean.only(_among_equal(lean, detected)))
     reference = of(matches["reference"])
     return {
         "without_stray": subtract(strict["reference"], strict["crop"]),
-        "equal_boxes": subtract(reference, of(equal)),
+        "equal_boxes": subtract(reference, at_equal),
         "geometric_floor": _floor(objects, mean),
         "ignored": {name: _ignored(table) for name, table in matches.items()},
     }

@@ -89,7 +89,7 @@ def average_precision(
     hit, change = _hits_and_changes(matches, area)
     outside = matches.outside[matches.area_index(area)]
     counted = np.zeros(len(matches.image) + 1)
-    counted[1:] = weight[matches.image]
+    np.take(weight, matches.image, out=counted[1:], mode="clip")  # "raise" would make a copy
     counted[1:][outside] = 0.0
     np.cumsum(counted[1:], out=counted[1:])
     bounds = np.searchsorted(matches.contenders, matches.starts)

@@ -255,12 +255,13 @@ class Matches:
 
         What stands later takes no object from what stands before it, so nothing has to be matched again.
         """
-        before = np.append(0, np.cumsum(kept))
+        before: NDArray[Any] = np.zeros(len(kept) + 1, dtype=np.int32 if len(kept) < 1 << 31 else np.int64)
+        np.cumsum(kept, out=before[1:])
         near = kept[self.contenders]
         return replace(
             self,
             rows=self.rows[kept],
-            starts=before[self.starts],
+            starts=before[self.starts].astype(np.int64),
             image=self.image[kept],
             outside=self.outside[:, kept],
             score=None if self.score is None else self.score[kept],
