@@ -1,8 +1,9 @@
 """Data sets of every format and images with mistakes drawn at random: each is read, or refused by an error of ours.
 
-    python benchmarks/mutate_data.py [--seed N] [--seconds S]
+    python benchmarks/mutate_data.py [--seed N] [--seconds S] [--reader NAME ...]
 
-Prints how many were tried, and each that ended otherwise; exits with 1 if any did. A crash of native code ends the
+Prints how many of each reader were tried, and each that ended otherwise; exits with 1 if any did. Without ``--reader``
+the readers take turns. A crash of native code ends the
 process, so whoever wants to go on afterwards runs it as a child.
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mutate_formats import Mutants
+from mutate_formats import SETS, Mutants
 
 from pytest_cropdet import load_dataset
 from pytest_cropdet.data import load_annotations
@@ -35,6 +36,8 @@ ODD: tuple[Any, ...] = (
     *(float("nan"), float("inf"), {"size": [40, 60], "counts": [0, 2400]}, {"size": [40, 60], "counts": "o"}),
 )
 ENDINGS = (".png", ".jpg", ".bmp", ".tiff", ".webp", ".gif", ".ppm", ".jp2", ".ras")
+READERS = ("coco", *SETS, "records", "images")
+Tried = dict[str, Counter[str]]
 BYTES = (0, 1, 0x7F, 0x80, 0xFF)
 
 
@@ -122,17 +125,18 @@ def pictures() -> dict[str, bytes]:
     return found
 
 
-def attempt(what: str, action: Callable[[], object], tried: Counter[str], wrong: list[str]) -> None:
+def attempt(reader: str, what: str, action: Callable[[], object], tried: Tried, wrong: list[str]) -> None:
     """Do something that may only succeed or raise an error of ours, and count it."""
     begun = time.process_time()  # not of the clock, which others on the machine slow down
     try:
         action()
     except CropdetError:
-        tried["refused"] += 1
+        tried[reader]["refused"] += 1
     except Exception:
+        tried[reader]["neither"] += 1
         wrong.append(f"{what}: {traceback.format_exc(limit=-3)}")
     else:
-        tried["read"] += 1
+        tried[reader]["read"] += 1
     if time.process_time() - begun > 5:
         wrong.append(f"{what}: took {time.process_time() - begun:.0f} s")
 
@@ -149,8 +153,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--reader", action="append", choices=READERS, help="may be given several times; all if not")
     chosen = parser.parse_args()
-    dice, tried, wrong = random.Random(chosen.seed), Counter[str](), list[str]()
+    readers = chosen.reader or READERS
+    dice, wrong = random.Random(chosen.seed), list[str]()
+    tried: Tried = {reader: Counter() for reader in readers}
     warnings.simplefilter("ignore")
     sound, encoded = truth(), pictures()
     end = time.monotonic() + chosen.seconds
@@ -164,23 +171,33 @@ def main() -> int:
         (folder / "formats").mkdir()
         mutants = Mutants(folder / "formats", mutated)
         while time.monotonic() < end:
-            what, action, restore = mutants.one(dice)
-            attempt(what, action, tried, wrong)
-            restore()
-            attempt(*mutants.records(dice, change), tried, wrong)
-            content = sound
-            for _ in range(dice.choice((1, 1, 1, 2, 4))):
-                content = change(content, dice)
-            text = json.dumps(content).encode()
-            path.write_bytes(mutated(text, dice) if dice.random() < 0.1 else text)
-            attempt(f"JSON {json.dumps(content)[:3000]}", lambda: read(path), tried, wrong)
-            name = dice.choice(list(encoded))
-            data, size = mutated(encoded[name], dice), dice.choice((None, (60, 40)))
-            found: list[tuple[str, str]] = []
-            note = lambda kind, detail: found.append((kind, detail))  # noqa: B023, E731
-            attempt(f"{name} {data.hex()[:3000]}", lambda: decode_image(data, name, size, note), tried, wrong)  # noqa: B023
+            reader = min(readers, key=lambda each: sum(tried[each].values()))
+            if reader == "records":
+                attempt(reader, *mutants.records(dice, change), tried, wrong)
+            elif reader == "coco":
+                content = sound
+                for _ in range(dice.choice((1, 1, 1, 2, 4))):
+                    content = change(content, dice)
+                text = json.dumps(content).encode()
+                path.write_bytes(mutated(text, dice) if dice.random() < 0.1 else text)
+                attempt(reader, f"JSON {json.dumps(content)[:3000]}", lambda: read(path), tried, wrong)
+            elif reader == "images":
+                name = dice.choice(list(encoded))
+                data, size = mutated(encoded[name], dice), dice.choice((None, (60, 40)))
+                found: list[tuple[str, str]] = []
+                note = lambda kind, detail: found.append((kind, detail))  # noqa: B023, E731
+                what = f"{name} {data.hex()[:3000]}"
+                attempt(reader, what, lambda: decode_image(data, name, size, note), tried, wrong)  # noqa: B023
+            else:
+                what, action, restore = mutants.one(reader, dice)
+                attempt(reader, what, action, tried, wrong)
+                restore()
     sys.stdout.write("".join(f"{each}\n" for each in wrong[:20]))
-    sys.stdout.write(f"{sum(tried.values()) + len(wrong)} tried: {dict(tried)}, {len(wrong)} neither\n")
+    for reader, counts in tried.items():
+        sys.stdout.write(f"{reader:14} {sum(counts.values()):7,} tried: {dict(counts)}\n")
+    total = sum((Counter(each) for each in tried.values()), Counter[str]())
+    neither = total.pop("neither", 0)
+    sys.stdout.write(f"{sum(total.values()) + neither} tried: {dict(total)}, {len(wrong)} neither\n")
     return 1 if wrong else 0
 
 

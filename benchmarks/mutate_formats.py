@@ -73,6 +73,7 @@ WORDS = (
         "id: 1",
     ),
 )
+SETS = (*(name for name in writers.FORMATS if name != "coco"), "gzip", "polygons")
 TOKENS = re.compile(rb"[\w.+-]+|\s+|[^\w\s]")
 
 
@@ -127,9 +128,9 @@ class Mutants:
         for sample in load_dataset(path):
             sample.image()
 
-    def one(self, dice: random.Random) -> tuple[str, Callable[[], None], Callable[[], None]]:
-        """Change a file; return what was done, what reads the set, and what puts the file back."""
-        name, path, files = dice.choice(self.sets)
+    def one(self, reader: str, dice: random.Random) -> tuple[str, Callable[[], None], Callable[[], None]]:
+        """Change a file of a set; return what was done, what reads the set, and what puts the file back."""
+        name, path, files = next(each for each in self.sets if each[0] == reader)
         file = dice.choice(files)
         sound = file.read_bytes()
         if name == "tfrecord" and file.suffix == ".tfrecord" and dice.random() < 0.8:

@@ -5,7 +5,7 @@
 Writes a set of N images (all of them one small PNG under many names) with N objects each, opens it, and prints seconds
 of the processor and peak memory: of opening, above what the imports take, and again with every sample made once, as a
 run does. For comparison ``parse`` is the time, and the peak memory, that reading and parsing the same files takes
-alone, without any check (JSON, XML, text, CSV; of a TFRecord with its checksums).
+alone, without any check (JSON, XML, text, CSV; of a TFRecord with its checksums and messages).
 """
 
 import argparse
@@ -29,7 +29,7 @@ from tests.data import writers
 NAMES = {1: "cat", 2: "dog", 3: "bird"}
 WIDTH, HEIGHT = 64, 48
 MOST_LINKS = 50_000  # to one file; file systems have limits
-FORMATS = ("coco", "voc", "yolo", "tfrecord", "csv tutorial", "csv retinanet")
+FORMATS = ("coco", "coco polygons", "voc", "yolo", "tfrecord", "csv tutorial", "csv retinanet")
 
 
 def samples(images: int, objects: int) -> Iterator[Sample]:
@@ -57,12 +57,26 @@ def write(name: str, folder: Path, images: int, objects: int) -> Path:
                 os.link(first, place / sample.id)
 
     writers.copy = link
+    if name == "coco polygons":
+        return with_polygons(writers.FORMATS["coco"](folder, list(samples(images, objects)), NAMES))
     return writers.FORMATS[name](folder, list(samples(images, objects)), NAMES)
+
+
+def with_polygons(path: Path) -> Path:
+    """Give each object of a COCO JSON a polygon of eight points, the corners and middles of its box's sides."""
+    content = json.loads(path.read_bytes())
+    for entry in content["annotations"]:
+        x, y, width, height = entry["bbox"]
+        across, down = (x, x + width / 2, x + width), (y, y + height / 2, y + height)
+        ring = ((0, 0), (1, 0), (2, 0), (2, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+        entry["segmentation"] = [[each for i, j in ring for each in (across[i], down[j])]]
+    path.write_text(json.dumps(content))
+    return path
 
 
 def parse(name: str, path: Path) -> None:
     """Read and parse the files, and do nothing with them."""
-    if name == "coco":
+    if name.startswith("coco"):
         json.loads(path.read_bytes())
     elif name == "voc":
         from defusedxml.ElementTree import fromstring
@@ -73,10 +87,11 @@ def parse(name: str, path: Path) -> None:
         for file in sorted((path.parent / "labels" / "val").iterdir()):
             [[float(word) for word in line.split()] for line in file.read_text().splitlines()]
     elif name == "tfrecord":
+        from pytest_cropdet.data.readers.tf_example import parse_example
         from pytest_cropdet.data.readers.tfrecord_file import RecordFile
 
-        for _ in RecordFile(path):
-            pass
+        for _, content in RecordFile(path):
+            parse_example(content, (), "a record")
     else:
         with path.open(newline="") as stream:
             for row in csv.reader(stream):
@@ -103,7 +118,8 @@ def measure(name: str, path: Path) -> dict[str, float]:
     tiny = Path(tempfile.mkdtemp())
     try:  # whatever a reader imports is imported before memory is measured
         (tiny / "set").mkdir()
-        load_dataset(writers.FORMATS[name](tiny / "set", list(samples(2, 2)), NAMES))
+        kind = "coco" if name.startswith("coco") else name
+        load_dataset(writers.FORMATS[kind](tiny / "set", list(samples(2, 2)), NAMES))
     finally:
         subprocess.run(["rm", "-r", str(tiny)], check=True)
     cv2.imdecode = None  # type: ignore[assignment]  # opening decodes nothing

@@ -7,11 +7,14 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from pytest_cropdet import (
     Crop,
     Dataset,
+    Detections,
     Detector,
+    Sample,
     compare,
     draw_anchors,
     find_worst_crop,
@@ -22,6 +25,7 @@ from pytest_cropdet import (
 )
 from pytest_cropdet.augment import Augmentation, Context, Cut, Generic, Matched, Position, Scale
 from pytest_cropdet.commands import main as command
+from pytest_cropdet.geometry import areas, iou
 from pytest_cropdet.search.dataset_search import search
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +35,7 @@ SAMPLE, CROP, SCORE = "scene_0190.jpg", Crop(1, 22, 229, 171), 0.4
 ANCHOR_SAMPLE, ANCHOR_CROP, ANCHOR_BOX = "scene_0216.jpg", Crop(19, 52, 48, 36), (21.0, 48.0, 63.0, 96.0)
 INPUT_SIZE = (320, 240)
 SEARCHED = "scene_0001.jpg"
+SNIPPET_CROP = Crop(60, 16, 200, 150)
 INSPECT_WIDTH = 720
 SMALL = [cv2.IMWRITE_PNG_COMPRESSION, 9]
 
@@ -89,7 +94,7 @@ def draw_compare() -> None:
 
 
 def draw_causes() -> None:
-    """Draw the pictures of docs/causes.md, of the gate that `make demo` runs, and print its table of labels."""
+    """Draw the pictures of docs/causes.md, of the gate on `fixtures/scenes`, and print its table of labels."""
     detector = load_detector(MODELS / "saved_model", labels=MODELS / "labels.txt")
     gate = run(detector, load_dataset(ROOT / "fixtures" / "scenes"), crops="random:keep=0.3-0.9,per_image=2")
     gate.plot.steps().savefig(IMAGES / "steps.png", dpi=90)
@@ -128,6 +133,67 @@ def draw_inspect() -> None:
     cv2.imwrite(str(IMAGES / "inspect.png"), cv2.resize(sheet, size, interpolation=cv2.INTER_AREA), SMALL)
 
 
+def draw_snippets() -> None:
+    """Draw the picture of docs/forum_snippets.md, and print its numbers."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    data = load_dataset(ROOT / "fixtures" / "scenes")
+    sample = next(each for each in data if each.id == SAMPLE)
+    image, boxes, window = sample.image(), sample.truth.boxes, SNIPPET_CROP
+    pixels = image[window.top : window.bottom, window.left : window.right]
+    detector = load_detector(MODELS / "saved_model", labels=MODELS / "labels.txt")
+    (in_crop,) = detector([np.ascontiguousarray(pixels)])
+    found = in_crop.boxes[in_crop.scores >= 0.5]
+    half_moved = boxes - [window.left, window.top, 0, 0]
+    shown = areas(window.into(boxes)) > 0
+    turn = cv2.getRotationMatrix2D((image.shape[1] / 2, image.shape[0] / 2), 15, 1.0)
+    turned = cv2.warpAffine(image, turn, (image.shape[1], image.shape[0]))
+    views = [
+        ("boxes of the crop, drawn as boxes of the image", image, found, window.out_of(found)),
+        ("boxes minus the window's corner", pixels, half_moved[shown], window.into(boxes[shown])),
+        ("rotated by 15 degrees", turned, boxes, _turned_boxes(sample, turn)),
+    ]
+    figure = Figure(figsize=(11.4, 3.1), layout="constrained")
+    for place, (title, shown_pixels, wrong, right) in zip(figure.subplots(1, 3), views, strict=True):
+        place.imshow(shown_pixels)
+        for colour, style, drawn in (("red", "--", wrong), ("lime", "-", right)):
+            for x0, y0, x1, y1 in drawn:
+                edge = (x0 - 0.5, y0 - 0.5)
+                place.add_patch(
+                    Rectangle(edge, x1 - x0, y1 - y0, fill=False, color=colour, linestyle=style, linewidth=1.6)
+                )
+        place.set_title(title, fontsize=9)
+        place.set(xticks=[], yticks=[])
+    figure.savefig(IMAGES / "forum_snippets.png", dpi=75)
+    print("compared without mapping:", np.diag(iou(found, window.out_of(found))).round(2))
+    print("one corner moved:", np.diag(iou(half_moved[shown], window.into(boxes[shown]))).mean().round(2))
+    first = list(data)[:60]
+    kept = np.concatenate([np.diag(iou(each.truth.boxes, _turned_boxes(each, turn))) for each in first])
+    print(f"rotated: mean IoU {kept.mean():.2f}; {(kept < 0.5).mean():.0%} below 0.5")
+    for name, step in (("RGB", 1), ("BGR", -1)):
+        hits = sum(_hits(detector([np.ascontiguousarray(each.image()[..., ::step])])[0], each) for each in first)
+        print(f"{name}: {hits} of {sum(len(each.truth.boxes) for each in first)} objects found")
+
+
+def _turned_boxes(sample: Sample, turn: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the boxes of a sample's objects after a turn of the image, by their masks; 0 where nothing is left."""
+    found = np.zeros((len(sample.truth.boxes), 4))
+    for row, mask in enumerate(sample.truth.masks):
+        moved = cv2.warpAffine(mask.decode().astype(np.uint8), turn, (sample.width, sample.height))
+        ys, xs = np.nonzero(moved)
+        if len(xs):
+            found[row] = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
+    return found
+
+
+def _hits(found: Detections, sample: Sample) -> int:
+    """Return how many objects a detection of their category overlaps by half, with a score of 0.5 or more."""
+    sure = found.scores >= 0.5
+    same = sample.truth.categories[:, None] == found.categories[sure][None]
+    return int(((iou(sample.truth.boxes, found.boxes[sure]) >= 0.5) & same).any(axis=1).sum())
+
+
 def tell_searches(name: str, detector: Detector, data: Dataset, seeds: int) -> None:
     """Print the rows of docs/worst_crop.md: what the search of a data set finds, by seed."""
     for seed in range(seeds):
@@ -144,6 +210,7 @@ def main() -> None:
         "causes": draw_causes,
         "search": draw_search,
         "inspect": draw_inspect,
+        "snippets": draw_snippets,
     }
     for name in sys.argv[1:] or drawn:
         drawn[name]()

@@ -1,6 +1,7 @@
 """Takes docs/images/report.png from the page that `make demo` leaves: `python docs/make_report_picture.py`.
 
-Needs the Python package playwright and a chromium. Two views of one page stand side by side: its head, and its gallery.
+Needs the Python package playwright and a chromium. The picture has two views of one page: its first screen, and its
+gallery.
 """
 
 import io
@@ -23,7 +24,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto((ROOT / ".cropdet" / "report" / "index.html").as_uri())
         views = []
-        for place in ("#g1-verdict", ".gallery"):
+        for place in ("body", ".gallery"):
             page.locator(place).first.evaluate("each => each.scrollIntoView({behavior: 'instant'})")
             views.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
         browser.close()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.data import dataset_from_records as dataset_from_records
     from pytest_cropdet.data import load_dataset as load_dataset
     from pytest_cropdet.detectors import Detector as Detector
+    from pytest_cropdet.detectors import Sliced as Sliced
     from pytest_cropdet.detectors import as_detector as as_detector
     from pytest_cropdet.detectors import load_detector as load_detector
     from pytest_cropdet.detectors import read_anchors as read_anchors
@@ -71,6 +72,7 @@ _HOMES = {
     "Sample": "data",
     "WorstCrop": "search",
     "anchor_report": "causes",
+    "Sliced": "detectors",
     "as_detector": "detectors",
     "best_anchors": "causes",
     "check_remap": "invariants.remap_checks",

@@ -2,7 +2,7 @@
 
 from pytest_cropdet.terms import visible
 
-__all__ = ["CannotTell", "CropdetError", "DataError", "DetectorError", "SpecError", "VerifyError"]
+__all__ = ["CannotTell", "ClusterError", "CropdetError", "DataError", "DetectorError", "SpecError", "VerifyError"]
 
 
 class CropdetError(Exception):
@@ -26,6 +26,10 @@ class VerifyError(CropdetError, ArithmeticError):
 
 class SpecError(CropdetError, ValueError):
     """A crop spec or an option's value does not say what it should."""
+
+
+class ClusterError(CropdetError, RuntimeError):
+    """A cluster cannot be reached, or its workers cannot run the detector."""
 
 
 class CannotTell(CropdetError):  # noqa: N818  (no error: there is nothing to judge)

@@ -15,6 +15,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pytest_cropdet.errors import SpecError
+from pytest_cropdet.terms import did_you_mean
 
 __all__ = [
     "BY_CATEGORY",
@@ -63,7 +64,7 @@ def check_share(name: str, value: Any) -> float:
 def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:
     """Refuse a word that is not among those allowed; ``SpecError`` names them."""
     if value not in allowed:
-        raise SpecError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+        raise SpecError(f"{name} must be one of {', '.join(allowed)}, not {value!r}{did_you_mean(value, allowed)}")
 
 
 def name_lists(name: str, values: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -240,7 +241,9 @@ class RunSettings:
     )
     replicates: int = row(1000, least=100)
     level: float = row(0.95)
-    looks: Literal["off", "auto"] = row("off", "POLICY", "stop as soon as every stated limit is decided")
+    looks: Literal["off", "auto", "often"] = row(
+        "off", "POLICY", "stop as soon as every stated limit is decided; often looks more times than auto"
+    )
     verify: bool = row(False, "", "recompute the point numbers with pycocotools; fail if they differ")
     explain: Literal["auto", "always", "off"] = row("auto", "WHEN", "say why it dropped: when a gate does not pass")
     fill: tuple[str, ...] = row(

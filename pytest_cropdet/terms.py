@@ -5,7 +5,8 @@ read as a command; a bidirectional control turns what follows round; a lone surr
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "TROUBLE",
     "Record",
     "Value",
+    "did_you_mean",
     "encodable",
     "one_line",
     "visible",
@@ -71,6 +73,16 @@ _UNSEEN = re.compile(f"[{_HIDDEN}]")
 _BREAKING = re.compile(f"[\\t\\n{_HIDDEN}]")
 _COMMAND = re.compile(r"\n\s*(?:::|##\[)")
 _SURROGATE = re.compile("[\\ud800-\\udfff]")
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Return a hint at the known word that a mistyped one was likely meant to be, "" where none is near.
+
+    >>> did_you_mean("randum", ["random", "tile"]), did_you_mean("xyz", ["random", "tile"])
+    ('; did you mean random?', '')
+    """
+    close = get_close_matches(str(word), list(known), n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def one_line(text: object) -> str:

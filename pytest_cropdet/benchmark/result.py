@@ -279,7 +279,7 @@ def _notes(scorer: BenchmarkScorer, scores: Sequence[CellScore], cap: Cap) -> It
             " compare a cell with its own reference, not with another cell"
         )
     if cap.binds:
-        yield f"{cap.text}, which crops, with fewer objects each, feel less: the ratio flatters"
+        yield f"{cap.text}: crops have fewer objects each and need fewer boxes, so the ratio looks too good"
     cut = [each.cut for each in scores if each.cut]
     if cut:
         yield (

@@ -59,12 +59,13 @@ class Advice:
     def headline(self) -> str:
         """The advice in one line."""
         if self.why_not is not None:
-            return f"none, because nothing could be judged: {self.why_not}"
-        train = "train with " + ", ".join(recipe.partition("(")[0] for recipe in self.recipes) if self.recipes else ""
+            return f"nothing, because nothing could be judged: {self.why_not}"
+        names = ", ".join(recipe.partition("(")[0] for recipe in self.recipes)
         if self.step is None:
-            return f"no step can be told from 0; more images{f', or {train}' if train else ''}"
-        then = f"; at inference {' or '.join(self.measures)}" if self.measures else ""
-        return f"{train}{then} (run.advice has the code)"
+            crops = f", or train on crops like these ({names})" if names else ""
+            return f"no single cause is clear; use more images{crops}"
+        then = f"; without training: {' or '.join(self.measures)}" if self.measures else ""
+        return f"train with {names} (code: run.advice, report){then}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as built-in values."""
@@ -93,9 +94,9 @@ def advise(causes: Causes, spec: str, trials: Trials | None = None, why_not: str
     costly.sort(key=lambda step: -(step.value or 0.0))
     matched = _matched(spec)
     if not costly:
-        sentences = ["no step costs AP that can be told from 0: more images would narrow the bounds"]
+        sentences = ["no single cause is clear: more images make the bounds narrower"]
         if matched:
-            sentences.append("Matched trains for the gate's own windows, whatever the cause")
+            sentences.append("Matched trains on crops like those of this gate, whatever the cause")
         measures = _measures(spec, None, trials)
         sentences += _at_inference(measures, trials)
         return Advice(None, tuple(sentences), matched, _code(matched), measures, trials)
@@ -103,11 +104,13 @@ def advise(causes: Causes, spec: str, trials: Trials | None = None, why_not: str
     against = [f"{RECIPE_OF_STEP[largest.name]}(weight=2, leave={LEFT_ALONE})"]
     against += [f"{RECIPE_OF_STEP[step.name]}(leave={LEFT_ALONE})" for step in others]
     recipes = (*against, *matched)
-    sentences = [_why(causes, largest), f"against it: training with {RECIPE_OF_STEP[largest.name]}"]
+    sentences = [_why(causes, largest), f"remedy: train with {RECIPE_OF_STEP[largest.name]}"]
     if others:
-        sentences.append(f"less, but distinguishably: {', '.join(map(_shown, others))}")
+        sentences.append(f"smaller, but clear: {', '.join(map(_shown, others))}")
     if matched:
-        sentences.append("Matched draws windows as the gate does; with gated= it refuses the gate's own images")
+        sentences.append(
+            "Matched crops training images as this gate crops test images; gated=... keeps test images out"
+        )
     measures = _measures(spec, largest.name, trials)
     sentences += _at_inference(measures, trials)
     return Advice(largest.name, tuple(sentences), recipes, _code(recipes), measures, trials)
@@ -120,9 +123,9 @@ def _shown(step: Step) -> str:
 def _why(causes: Causes, step: Step) -> str:
     """Return what the largest step is, and how many of the lost objects it loses."""
     counts = {name: int(share.over.sum()) for name, share in causes.fates.lost.items()}
-    told = f"the costliest step is {_shown(step)}: {WHY[step.name]}"
+    told = f"biggest cause by AP: {_shown(step)}; {WHY[step.name]}"
     if counts[step.name]:
-        told += f"; {counts[step.name]} of {sum(counts.values())} lost objects are lost there"
+        told += f"; {counts[step.name]} of the {sum(counts.values())} missed objects were first missed there"
     return told
 
 
@@ -162,11 +165,11 @@ def _measures(spec: str, step: str | None, trials: Trials | None) -> tuple[str, 
 
 def _at_inference(measures: tuple[str, ...], trials: Trials | None) -> list[str]:
     if trials is None:
-        told = [f"at inference, untried: {each}" for each in measures]
-        return [*told, "--cropdet-try-mitigations measures what each wins back"] if told else []
+        told = [f"without training (not measured yet): {each}" for each in measures]
+        return [*told, "--cropdet-try-mitigations measures how much each recovers"] if told else []
     chose, measured = trials.images
     if not trials.tried:
         return [f"no measure at inference was tried: {chose + measured} images cannot be halved"]
     told = [f"measures at inference, chosen on {chose} images and measured on {measured} others:"]
     told += [f"  {'*' if trial.chosen else ' '} {trial}" for trial in trials.tried]
-    return told if trials.chosen else [*told, "none of them won anything that can be told from 0"]
+    return told if trials.chosen else [*told, "none of them recovered anything for sure"]

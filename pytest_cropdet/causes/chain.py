@@ -154,7 +154,7 @@ def step_lines(chain: Chain, width: int = 15) -> list[str]:
     for step in chain.steps:
         value = "undefined" if step.value is None else f"{step.value:+.3f}".replace("+", " ")
         bar = "#" * max(1, round(width * abs(step.value or 0.0) / longest)) if longest else ""
-        shown.append(f"{PHRASES[step.name]:<21} {value}  {bar if step.distinguishable else 'not distinguishable'}")
+        shown.append(f"{PHRASES[step.name]:<21} {value}  {bar if step.distinguishable else 'no clear effect'}")
     return shown
 
 
@@ -177,4 +177,4 @@ def agreeing(chains: Sequence[Chain]) -> list[str]:
 def _value(step: Step) -> str:
     if step.value is None:
         return "undefined"
-    return f"{step.value:.3f}" if step.distinguishable else f"{step.value:.3f} (not distinguishable)"
+    return f"{step.value:.3f}" if step.distinguishable else f"{step.value:.3f} (no clear effect)"

@@ -45,6 +45,13 @@ class Fates:
                 fate: {name: {"count": int(each.over.sum()), **each.bounds()} for name, each in shares.items()}
                 for fate, shares in told.items()
             },
+            "net": {
+                name: {
+                    "count": int(lost.over.sum() - self.gained[name].over.sum()),
+                    **(lost - self.gained[name]).bounds(),
+                }
+                for name, lost in self.lost.items()
+            },
             "by_category": {
                 name: {fate: dict(counts) for fate, counts in each.items()} for name, each in self.by_category.items()
             },

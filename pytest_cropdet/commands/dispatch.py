@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, _Place] = {
     "inspect": _Place(
         "inspect_command", "INSPECT", "how a model is read and what must still be set; what a data set contains"
     ),
+    "tiles": _Place("tiles_command", "TILES", "which tiles for sliced inference: AP gained against detector calls"),
     "trend": _Place("trend_command", "TREND", "the history of gates, drawn; from which commit on a drop is larger"),
     "diff": _Place("diff_command", "DIFF", "two results side by side: what changed"),
     "badge": _Place("badge_command", "BADGE", "a badge of a result, as an SVG file"),

@@ -5,10 +5,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_cropdet.commands.command import Command, UsageMistake, Write, nearest
+from pytest_cropdet.commands.command import Command, UsageMistake, Write
+from pytest_cropdet.commands.model_and_data import add_data_and_conventions, described, given_dataset
 
 if TYPE_CHECKING:
-    from pytest_cropdet.data import Dataset
+    pass
 
 __all__ = ["INSPECT"]
 
@@ -22,22 +23,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="a model file or folder, kind:PATH, package.module:factory, or an entry point, as in --cropdet-model",
     )
-    parser.add_argument(
-        "--data",
-        "--cropdet-data",
-        metavar="PATH",
-        help="a data set, as pytest's option of that name; with a model: measure its conventions",
+    add_data_and_conventions(
+        parser, "a data set, as pytest's option of that name; with a model: measure its conventions"
     )
-    parser.add_argument("--images", "--cropdet-images", metavar="DIR", help="the folder, archive or URL of the images")
     parser.add_argument("--image", metavar="FILE", help="run the model on this image and draw what it finds")
-    parser.add_argument(
-        "--detector",
-        "--cropdet-detector",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="a convention of the model, as pytest's option of that name; may be given several times",
-    )
     parser.add_argument(
         "-o", "--output", metavar="DIR", default=None, help="the folder for pictures (.cropdet/inspect if not given)"
     )
@@ -58,7 +47,7 @@ def _run(arguments: argparse.Namespace, write: Write) -> int:
 
 
 def _inspect(arguments: argparse.Namespace, given: dict[str, str], write: Write) -> int:
-    dataset = None if arguments.data is None else _open(arguments.data, arguments.images)
+    dataset = None if arguments.data is None else given_dataset(arguments.data, arguments.images)
     if arguments.model is None and dataset is not None:
         from pytest_cropdet.commands.inspect_dataset import inspect_dataset
 
@@ -86,35 +75,7 @@ def _check(arguments: argparse.Namespace) -> dict[str, str]:
             continue
         if option == "image" or inside_archive(value) is None:
             raise UsageMistake(f"--{option}={value}: there is no such file or folder")
-    return _described(arguments.detector)
-
-
-def _described(values: list[str]) -> dict[str, str]:
-    from dataclasses import fields
-
-    from pytest_cropdet.detectors import Description
-    from pytest_cropdet.errors import DetectorError
-
-    known = [field.name for field in fields(Description)]
-    found: dict[str, str] = {}
-    for value in values:
-        key, equals, text = value.partition("=")
-        if not equals or not text:
-            raise UsageMistake(f"--detector={value}: must be KEY=VALUE")
-        if key not in known:
-            raise UsageMistake(f"--detector={value}: there is no convention {key!r}{nearest(key, known)}")
-        found[key] = text
-    try:
-        Description.of(**found)
-    except DetectorError as error:
-        raise UsageMistake(f"--detector {error}") from error
-    return found
-
-
-def _open(path: str, images: str | None) -> "Dataset":
-    from pytest_cropdet.data import load_dataset
-
-    return load_dataset(path, images)
+    return described(arguments.detector)
 
 
 INSPECT = Command(

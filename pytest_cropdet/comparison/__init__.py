@@ -14,6 +14,8 @@ from pytest_cropdet.comparison.mismatch import common_images, refuse_mismatch
 from pytest_cropdet.comparison.paired_measures import compare_runs
 from pytest_cropdet.comparison.ranking import RankedRun, category_set, needed_replicates, rank_models
 from pytest_cropdet.comparison.result_diff import ResultDiff, diff_results, read_result
+from pytest_cropdet.comparison.sliced_gain import SeamCounts, SlicedGain, detect_whole, measure_gain, seam_counts
+from pytest_cropdet.comparison.tile_search import TileCell, TileSearch, search_tiles
 from pytest_cropdet.comparison.trend import Trend, find_trends
 
 __all__ = [
@@ -24,15 +26,21 @@ __all__ = [
     "MatchRecord",
     "RankedRun",
     "ResultDiff",
+    "SeamCounts",
+    "SlicedGain",
+    "TileCell",
+    "TileSearch",
     "Trend",
     "append_history",
     "baseline_entry",
     "category_set",
     "common_images",
     "compare_runs",
+    "detect_whole",
     "diff_results",
     "find_trends",
     "history_line",
+    "measure_gain",
     "needed_replicates",
     "rank_models",
     "read_baseline",
@@ -40,5 +48,7 @@ __all__ = [
     "read_result",
     "record_of_entry",
     "refuse_mismatch",
+    "seam_counts",
+    "search_tiles",
     "write_baseline",
 ]

@@ -175,6 +175,11 @@ def _comparable(runs: Sequence[RankedRun]) -> tuple[list[RankedRun], list[tuple[
 def _differs(theirs: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
     """Return in words what keeps a run from being ranked with the others."""
     found = [key for key in shared if theirs.get(key) != shared[key]]
+    if {"images", "level"} <= set(found) <= {"images", "crops", "level", "data"}:
+        return (
+            f"it stopped early: after {theirs['images']} images, not {shared['images']}; --cropdet-looks=off measures "
+            "all models on all images"
+        )
     shown = [f"{key} is {theirs.get(key)}, not {shared[key]}" for key in found if key != "data" or len(found) == 1]
     return f"it was measured on something else: {'; '.join(shown)}"
 

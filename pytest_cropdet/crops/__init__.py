@@ -4,7 +4,7 @@ Public modules: `strategies` and `hypothesis_find`, which import Hypothesis.
 """
 
 from pytest_cropdet.crops.drawn_plan import Drawn, draw_plan, plan_name
-from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, draw_number
+from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, draw_number, side, tile_step
 from pytest_cropdet.crops.plan import (
     Family,
     Plan,
@@ -31,4 +31,6 @@ __all__ = [
     "refuse_many",
     "refuse_without_truth",
     "shuffled",
+    "side",
+    "tile_step",
 ]

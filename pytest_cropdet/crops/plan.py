@@ -13,6 +13,7 @@ from pytest_cropdet.crops.window_counts import MAX_CROPS, count_windows, refuse_
 from pytest_cropdet.data import Sample
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry import Crop
+from pytest_cropdet.terms import did_you_mean
 
 __all__ = [
     "DEFAULT_SPEC",
@@ -115,7 +116,9 @@ def refuse_without_truth(spec: str) -> None:
 def _parse_family(part: str, spec: str) -> Family:
     name, _, rest = part.partition(":")
     if name not in FAMILIES:
-        raise SpecError(f"crops {spec!r}: unknown family {name!r}; known are {', '.join(FAMILIES)}")
+        raise SpecError(
+            f"crops {spec!r}: unknown family {name!r}; known are {', '.join(FAMILIES)}{did_you_mean(name, FAMILIES)}"
+        )
     kind = FAMILIES[name]
     given: dict[str, str] = {}
     for item in filter(None, (item.strip() for item in rest.split(","))):

@@ -7,8 +7,10 @@ from pytest_cropdet.data.crop_rows import crop_detection_rows, crop_object_rows
 from pytest_cropdet.data.cropping import MIN_VISIBILITY, CroppedTruth, crop_detections, crop_truth
 from pytest_cropdet.data.data_warnings import WARNING_KINDS, DataWarnings, refuse_warnings, warnings_of
 from pytest_cropdet.data.dataset import Dataset
+from pytest_cropdet.data.file_reads import FileRead, decode_file, file_read, read_encoded
 from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.data.images import decoder_version, read_image
+from pytest_cropdet.data.label_map import label_map_items
 from pytest_cropdet.data.loading import load_annotations, load_dataset, load_images, name_layout
 from pytest_cropdet.data.painted import PaintedSample, paint
 from pytest_cropdet.data.plugins import dataset_plugin
@@ -33,6 +35,7 @@ __all__ = [
     "DataWarnings",
     "Dataset",
     "Detections",
+    "FileRead",
     "GroundTruth",
     "ImageFolder",
     "PaintedSample",
@@ -45,15 +48,19 @@ __all__ = [
     "crop_truth",
     "dataset_from_records",
     "dataset_plugin",
+    "decode_file",
     "decoder_version",
     "detector_names",
+    "file_read",
     "flatten_inverted",
     "inside_archive",
+    "label_map_items",
     "load_annotations",
     "load_dataset",
     "load_images",
     "name_layout",
     "paint",
+    "read_encoded",
     "read_image",
     "reconcile",
     "refuse_warnings",

@@ -2,20 +2,16 @@
 
 import csv
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from pytest_cropdet.data.label_map import LabelMapError, label_map_items
 from pytest_cropdet.errors import DataError
 from pytest_cropdet.files import is_pointer, refuse_pointer, refuse_special
 
 __all__ = ["CategoryIds", "decode_text", "read_category_file"]
 
 _LARGEST = 16 << 20  # bytes
-_ITEM = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'((?:[^\'\\\n]|\\.)*)\'|#[^\n]*|([\w.+-]+)|([{}:<>,;])')
-_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))|(.))")
-_LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
-_OPEN, _CLOSE = ("{", "<"), ("}", ">")
 
 
 class CategoryIds:
@@ -97,54 +93,11 @@ def _read_table(text: str, found: CategoryIds) -> None:
 
 def _read_label_map(text: str, found: CategoryIds) -> None:
     """Read ``item { name: "..." id: 1 display_name: "..." }``; what else an item has is passed over."""
-    depth, key, item = 0, "", dict[str, str]()
-    place = 0
-    for token in _ITEM.finditer(text):
-        if text[place : token.start()].strip():
-            break
-        place = token.end()
-        double, single, word, sign = token.groups()
-        if sign in _OPEN:
-            depth, key = depth + 1, ""
-            item = {} if depth == 1 else item
-        elif sign in _CLOSE:
-            depth -= 1
-            if depth < 0:
-                break
-            if depth == 0:
-                _add_item(item, found)
-        elif depth == 1 and word and not key:
-            key = word
-        elif depth == 1 and key and sign is None and (double, single, word) != (None, None, None):
-            quoted = double if double is not None else single
-            item[key] = word if quoted is None else _unescaped(quoted)
-            key = ""
-    if depth or text[place:].strip():
-        raise DataError(
-            f"{found.path}: not a label map near {text[place : place + 30].strip()!r}; it has item {{ id: 1 name: a }}"
-        )
-
-
-def _unescaped(quoted: str) -> str:
-    r"""Return a text of protobuf's text format, in which letters beyond ASCII are bytes of UTF-8 in octal.
-
-    >>> _unescaped(r"\303\204, \u00c4 or \'a\'")
-    "Ä, Ä or 'a'"
-    """
-    plain = _ESCAPE.sub(_letter, quoted.encode("utf-8", "surrogatepass"))
-    return plain.decode("utf-8", "replace")
-
-
-def _letter(found: re.Match[bytes]) -> bytes:
-    octal, hexadecimal, short, long, other = found.groups()
-    if octal:
-        return bytes([int(octal, 8) & 255])
-    if hexadecimal:
-        return bytes([int(hexadecimal, 16)])
-    if short or long:
-        number = int(short or long, 16)
-        return chr(number if number < 0x110000 else 0xFFFD).encode("utf-8", "replace")
-    return _LETTERS.get(other, other)
+    try:
+        for item in label_map_items(text):
+            _add_item(dict(item), found)
+    except LabelMapError as error:
+        raise DataError(f"{found.path}: {error}") from None
 
 
 def _add_item(item: Mapping[str, str], found: CategoryIds) -> None:

@@ -103,6 +103,12 @@ class PackedMasks:
             self._starts[row], self._lengths[row] = len(self._codes), len(mask.counts)
             self._codes += mask.counts
 
+    def put_codes(self, rows: NDArray[np.int64], codes: Sequence[bytes]) -> None:
+        """Keep the compressed codes of many objects."""
+        lengths = np.fromiter(map(len, codes), np.int64, len(codes))
+        self._starts[rows], self._lengths[rows] = len(self._codes) + np.cumsum(lengths) - lengths, lengths
+        self._codes += b"".join(codes)
+
     def drop(self, rows: NDArray[np.int64]) -> None:
         """Leave out masks."""
         self._lengths[rows] = 0

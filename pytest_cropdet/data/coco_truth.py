@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.data.coco_columns import PackedMasks, area_column, box_column, flag_column
 from pytest_cropdet.data.coco_json import CocoEntries, as_flag, as_number, shown
+from pytest_cropdet.data.coco_masks import mask_extents, read_masks
 from pytest_cropdet.data.data_warnings import DataWarnings
-from pytest_cropdet.geometry import Mask, areas, boxes_of
+from pytest_cropdet.geometry import areas
 
 __all__ = ["AnnotatedObjects", "DataErrors", "read_objects"]
 
@@ -23,7 +24,6 @@ OVERHANG = 1.0  # px by which rounding lets boxes of published sets stick out; t
 SCALED = 0.1  # share of contradicting masks or areas from which on none can be trusted
 MOSTLY_CROWDS = 0.9  # share of crowds that is nearly all
 TOO_FEW_FOR_A_RULE = 10  # annotations that are too few to call something their rule
-MASKS_AT_ONCE = 4096
 MASK_OVERHANG = 2.0  # px that a mask may stick out of its box, whatever the overlap
 _CLIP = "COCO boxes are x y width height, in pixels; to clip boxes that stick out: --cropdet-data-errors clip"
 
@@ -66,12 +66,10 @@ def read_objects(
     frames = sizes[tables.places(tables.rows[:, 1])]
     boxes, advice = _within(tables, given, frames, errors, found)
     area = areas(boxes) if boxes_only else _areas(tables, boxes, found)
-    masks = PackedMasks(frames)
-    for row in () if boxes_only else [row for row, entry in enumerate(tables.annotations) if entry.get("segmentation")]:
-        masks.put(row, _mask(tables, row, found))
+    masks, extents = (PackedMasks(frames), frames) if boxes_only else read_masks(tables, frames, found)
     tables.faults.refuse(advice)
     if not boxes_only:
-        _check_masks(tables, boxes, masks, found)
+        _check_masks(tables, boxes, masks, extents, found)
         _check_crowds(tables, crowd, found)
         _check_percent(tables, boxes, frames, found)
         inside = (boxes.max(axis=1, initial=0) <= 1) & (boxes % 1 != 0).any(axis=1) & (areas(boxes) > 0)
@@ -220,29 +218,18 @@ def _areas(tables: CocoEntries, boxes: NDArray[np.float64], found: DataWarnings)
     return area
 
 
-def _mask(tables: CocoEntries, row: int, found: DataWarnings) -> Mask | None:
-    """Return the mask of an annotation, if it has one that can be used."""
-    entry = tables.annotations[row]
-    segmentation = entry.get("segmentation")
-    if not segmentation:
-        return None
-    image = tables.images[int(tables.rows[row, 1])]
-    try:
-        mask, left_out = Mask.lenient(segmentation, image.height, image.width)
-    except ValueError as error:
-        tables.faults.add(f"{tables.where(row)}: {error}")
-        return None
-    if left_out:
-        found.add("mask_shape", f"{tables.where(row)}: {left_out}", row)
-    return mask
-
-
-def _check_masks(tables: CocoEntries, boxes: NDArray[np.float64], masks: PackedMasks, found: DataWarnings) -> None:
+def _check_masks(
+    tables: CocoEntries,
+    boxes: NDArray[np.float64],
+    masks: PackedMasks,
+    known: NDArray[np.float64],
+    found: DataWarnings,
+) -> None:
     """Leave out masks that lie elsewhere than their box; all of the set, if they are more than a few."""
     rows = masks.rows
     if not len(rows):
         return
-    extents, own = _extents(masks, rows), boxes[rows]
+    extents, own = mask_extents(masks, rows, known), boxes[rows]
     both = _overlaps(own, extents)
     far = np.concatenate([own[:, :2] - extents[:, :2], extents[:, 2:] - own[:, 2:]], axis=1).max(axis=1) > MASK_OVERHANG
     nothing = areas(extents) == 0  # also of an object that is smaller than a pixel
@@ -254,12 +241,6 @@ def _check_masks(tables: CocoEntries, boxes: NDArray[np.float64], masks: PackedM
         where = f"{tables.where(row)}: mask {ends[0]}, box {ends[1]} (x0 y0 x1 y1)"
         found.add("mask_scale_all" if every else "mask_scale", where, row)
     masks.drop(rows if every else rows[apart])
-
-
-def _extents(masks: PackedMasks, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the tight boxes of masks, some thousands of which are unpacked at a time."""
-    parts = (masks.masks(rows[start : start + MASKS_AT_ONCE].tolist()) for start in range(0, len(rows), MASKS_AT_ONCE))
-    return np.concatenate([boxes_of([mask for mask in part if mask is not None]) for part in parts])
 
 
 def _overlaps(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from struct import Struct
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pytest_cropdet.data.category_files import CategoryIds
 from pytest_cropdet.data.coco import Annotations
@@ -106,6 +106,24 @@ class TruthTable:
         if mask is not None:
             self._masks[len(self._rows) // _OBJECT.size] = mask
         self._rows += _OBJECT.pack(image, category, place, crowd, ignored, nan if area is None else area, *box)
+
+    def add_many(
+        self,
+        image: NDArray[Any],
+        category: NDArray[Any],
+        boxes: NDArray[np.float64],
+        place: NDArray[Any],
+        *,
+        crowd: ArrayLike = False,
+        ignored: ArrayLike = False,
+        area: ArrayLike = nan,
+    ) -> None:
+        """Add objects without masks, one row each; the values of :meth:`add` as columns, ``area`` NaN for none."""
+        rows = np.empty(len(boxes), dtype=_COLUMNS)
+        columns = {"image": image, "category": category, "place": place, "box": boxes}
+        for name, values in {**columns, "crowd": crowd, "ignored": ignored, "area": area}.items():
+            rows[name] = values
+        self._rows += rows.tobytes()
 
     def kind(self, key: Any) -> int:
         """Return a number that stands for a category until :meth:`settle` puts its id in its place."""

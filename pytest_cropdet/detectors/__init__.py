@@ -21,8 +21,11 @@ from pytest_cropdet.detectors.protocol import Detector
 from pytest_cropdet.detectors.provenance import Origin, facts_of, origins
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 from pytest_cropdet.detectors.resize_rule import ResizeRule
+from pytest_cropdet.detectors.sliced import Sliced, read_sliced_spec
+from pytest_cropdet.detectors.versions import ADAPTERS, answer_versions, runtime_versions
 
 __all__ = [
+    "ADAPTERS",
     "NO_ANCHORS",
     "Anchors",
     "AnswerReading",
@@ -37,7 +40,9 @@ __all__ = [
     "PreparedImage",
     "Profile",
     "ResizeRule",
+    "Sliced",
     "alternatives",
+    "answer_versions",
     "as_detector",
     "as_handle",
     "change_convention",
@@ -50,7 +55,9 @@ __all__ = [
     "overlaps",
     "possible_readings",
     "read_anchors",
+    "read_sliced_spec",
     "rounding_hint",
+    "runtime_versions",
     "suppress",
     "workers_note",
     "worth",

@@ -12,6 +12,7 @@ from pytest_cropdet.detectors.label_files import read_labels
 from pytest_cropdet.detectors.resize_rule import RESIZE_CHOICES, RESIZE_KEYS, ResizeRule, fill_of, pad_of
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import FORMATS
+from pytest_cropdet.terms import did_you_mean
 
 __all__ = [
     "NO_ANCHORS",
@@ -67,7 +68,8 @@ class Description:
     size, as ``WIDTHxHEIGHT``. ``mean``, ``std``: three numbers with commas, in the order of the channels and on the
     scale of ``range``: subtracted from pixels, then divided by. ``interpolation``, ``fill``, ``align``, ``rounding``,
     ``min_side``, ``max_side``, ``pad``: the details of ``resize``, see
-    :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`.
+    :class:`~pytest_cropdet.detectors.resize_rule.ResizeRule`. ``provider``: what runs an ONNX file, by its name in ONNX
+    Runtime; the CPU if not given.
     """
 
     boxes: str | None = None
@@ -97,6 +99,7 @@ class Description:
     max_side: int | None = None
     pad: str | None = None
     input: str | None = None
+    provider: str | None = None
     timeout: float | None = field(default=None, repr=False)  # no answer depends on it
 
     def __repr__(self) -> str:
@@ -202,6 +205,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "min_side": ("PIXELS",),
     "max_side": ("PIXELS",),
     "pad": ("max_side", "32"),
+    "provider": ("CUDAExecutionProvider",),
 }
 _NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "first_category": (int, 0, 10_000),
@@ -217,7 +221,9 @@ _NUMBERS: Mapping[str, tuple[type, float, float]] = {
 def _parse(key: str, value: Any) -> Any:
     names = [field.name for field in fields(Description)]
     if key not in names:
-        raise DetectorError(f"a detector's description has no {key!r}; it has {', '.join(names)}")
+        raise DetectorError(
+            f"a detector's description has no {key!r}; it has {', '.join(names)}{did_you_mean(key, names)}"
+        )
     if key in _NUMBERS:
         kind, low, high = _NUMBERS[key]
         try:

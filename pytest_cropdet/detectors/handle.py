@@ -120,6 +120,8 @@ class DetectorHandle:
         self.name = name
         self.workers: int | None = None
         self.threads = threads
+        self.source: tuple[Any, Description] | None = None  # what it was made of, for other processes
+        self.cluster: Any = None  # where batches run, if not here: an inference.Cluster
         self._busy_until = 0.0
         self._fingerprint = fingerprint
         self.seconds = 0.0
@@ -314,6 +316,7 @@ def as_handle(detector: Any) -> DetectorHandle:
     else:
         adapter = CallableAdapter(detector, Description())
     handle = DetectorHandle(name, lambda: adapter, Description(), fingerprint)
+    handle.source = detector, Description()
     handle.load()
     return handle
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_cropdet.data import YAML_ENDINGS, yaml_categories
+from pytest_cropdet.data import YAML_ENDINGS, label_map_items, yaml_categories
 from pytest_cropdet.errors import DataError, DetectorError
 from pytest_cropdet.files import read_file
 from pytest_cropdet.geometry import Floats, Ints
@@ -25,8 +25,6 @@ LARGEST_FILE = 64 << 20  # bytes of a label file that are read
 KEYS = ("names", "id2label", "labels", "categories")  # of a JSON or a dict of metadata that contains names
 SURE = 0.5  # the score from which a detection is no filling
 _NUMBERED = re.compile(r"(\d{1,9})(?:\s*[:,;]\s*|\s+)(\S.*)")
-_TOKENS = re.compile(r'#[^\n]*|"((?:[^"\\\n]|\\.)*)"|\'((?:[^\'\\\n]|\\.)*)\'|([\w.+-]+)|([{}<>:])')
-_ESCAPED = re.compile(r"\\(.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,29 +198,12 @@ def _numbered(lines: Sequence[str], source: str) -> Labels | None:
 
 
 def _label_map(text: str) -> Iterator[tuple[int, str]]:
-    """Yield number and name of each item of a label map, the display name where it has one, in one pass."""
-    depth, key = 0, ""
-    item: dict[str, str] = {}
-    for token in _TOKENS.finditer(text):
-        double, single, word, sign = token.groups()
-        if sign in ("{", "<"):
-            depth, key = depth + 1, ""
-            item = {} if depth == 1 else item
-        elif sign in ("}", ">"):
-            depth -= 1
-            name = item.get("display_name") or item.get("name")
-            if depth == 0 and name and item.get("id", "").isdecimal():
-                yield int(item["id"][:9]), name
-        elif sign is None and depth == 1:
-            quoted = double if double is not None else single
-            value = word if quoted is None else _ESCAPED.sub(r"\1", quoted)
-            if key and value is not None:
-                item.setdefault(key, value)
-                key = ""
-            elif word is not None:
-                key = word
-        elif sign is None:
-            key = ""
+    """Yield number and name of each item of a label map that has both, the display name where it has one."""
+    for pairs in label_map_items(text, strict=False):
+        item = dict(reversed(pairs))  # the first of each key
+        name = item.get("display_name") or item.get("name")
+        if name and item.get("id", "").isdecimal():
+            yield int(item["id"][:9]), name
 
 
 def _json_labels(text: str, source: str) -> Labels:

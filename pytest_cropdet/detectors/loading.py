@@ -17,6 +17,7 @@ from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHa
 from pytest_cropdet.detectors.model_objects import object_name, open_model
 from pytest_cropdet.detectors.open_conventions import load_described
 from pytest_cropdet.detectors.probe import try_out
+from pytest_cropdet.detectors.sliced import Sliced, read_sliced_spec
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_pointer, refuse_special
 from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
@@ -32,20 +33,28 @@ def load_detector(spec: Any, **description: Any) -> DetectorHandle:
     """Return the detector that ``spec`` names; it is loaded on its first call.
 
     ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``frozen_graph:PATH``, ``onnx:PATH``,
-    ``tfserving:URL``, ``kserve:URL``, ``package.module:factory`` (a function without arguments that returns a
-    detector), the name of an entry point in the group ``pytest_cropdet.detectors``, or a bare path whose kind is
-    recognised. Or a detector itself: any function of a list of images, a Keras model, a ``tf.Module``, or what
-    ``tf.saved_model.load`` returned.
+    ``tfserving:URL``, ``kserve:URL``, ``sliced:SETTINGS:MODEL`` (see :class:`~pytest_cropdet.Sliced`),
+    ``package.module:factory`` (a function without arguments that returns a detector), the name of an entry point in
+    the group ``pytest_cropdet.detectors``, or a bare path whose kind is recognised. Or a detector itself: any function
+    of a list of images, a Keras model, a ``tf.Module``, or what ``tf.saved_model.load`` returned.
     ``description``: its conventions where the file does not tell, see
     :class:`~pytest_cropdet.detectors.Description`. ``DetectorError`` says what is missing or wrong.
     """
     known = Description.of(**description)
+    handle = _load(spec, known)
+    handle.source = handle.source or (spec, known)
+    return handle
+
+
+def _load(spec: Any, known: Description) -> DetectorHandle:
     if not isinstance(spec, (str, os.PathLike)):
         return _from_object(spec, known)
     text = str(spec)
     kind, colon, rest = text.partition(":")
     if colon and kind in DETECTOR_KINDS:
         return _from_path(kind, Path(rest), known)
+    if colon and kind == "sliced":
+        return _sliced(rest, known)
     if colon and kind in SERVED_KINDS:
         return _from_url(kind, rest, known)
     path = Path(text)
@@ -62,6 +71,12 @@ def load_detector(spec: Any, **description: Any) -> DetectorHandle:
         raise DetectorError(f"no detector at {text}: the path does not exist")
     kinds = ", ".join([*(f"{name}:PATH" for name in DETECTOR_KINDS), *(f"{name}:URL" for name in SERVED_KINDS)])
     raise DetectorError(f"no detector {text!r}: neither an existing path nor one of {kinds}, package.module:factory")
+
+
+def _sliced(rest: str, known: Description) -> DetectorHandle:
+    """Return a sliced detector; what is said of the model is said of the one that sees the tiles."""
+    settings, model = read_sliced_spec(rest)
+    return Sliced(_load(model, known), **settings)
 
 
 def _from_url(kind: str, url: str, description: Description) -> DetectorHandle:
@@ -114,6 +129,8 @@ def _from_path(kind: str, path: Path, description: Description) -> DetectorHandl
     if description.input in INPUT_FORMS:
         description.refuse("a model file says what it takes", "input")
     description.refuse("a model file answers without a network", "timeout")
+    if kind != "onnx":
+        description.refuse("it chooses what runs an ONNX file, and this is none", "provider")
     if kind == "saved_model" and not (path / "saved_model.pb").is_file():
         raise DetectorError(f"{path} is not a SavedModel: it has no saved_model.pb")
     if kind == "tflite" and not _is_tflite(path):

@@ -75,7 +75,8 @@ def _alone(name: str, memory: Memory | None) -> Iterator[bool]:
 
 def _went_well(kind: str, path: Path, description: Description) -> bool:
     """Return whether the process loaded and called the model; ``False`` if it could not say so for another reason."""
-    task = json.dumps({"kind": kind, "path": str(path), "description": description.known()})
+    known = {key: value for key, value in description.known().items() if key != "provider"}  # it has no GPU
+    task = json.dumps({"kind": kind, "path": str(path), "description": known})
     environment = {**os.environ, SWITCH: "off", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONFAULTHANDLER": ""}
     command = [sys.executable, "-c", START.format(path=[str(Path(entry).absolute()) for entry in sys.path])]
     try:

@@ -9,6 +9,7 @@ from typing import Any
 from pytest_cropdet.detectors.adapters.model_facts import ModelFacts, facts_of_server, read_facts
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.open_conventions import OpenConvention
+from pytest_cropdet.detectors.sliced import read_sliced_spec
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
@@ -72,6 +73,8 @@ def facts_of(spec: str, given: Mapping[str, Any] | None = None) -> ModelFacts:
     ``given``: what the user says of it.
     """
     kind, colon, place = spec.partition(":")
+    if colon and kind == "sliced":
+        return facts_of(read_sliced_spec(place)[1], given)
     known = Description.of(**(given or {}))
     if colon and kind in DETECTOR_KINDS:
         return read_facts(kind, Path(place), known)

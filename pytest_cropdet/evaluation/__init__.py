@@ -85,7 +85,7 @@ from pytest_cropdet.evaluation.ratios import (
     ratio_of_sums,
     resampled_ratio,
 )
-from pytest_cropdet.evaluation.whole_images import whole_image_ap
+from pytest_cropdet.evaluation.whole_images import whole_image_ap, whole_image_matches
 
 __all__ = [
     "ALL_AREAS",
@@ -164,5 +164,6 @@ __all__ = [
     "subtract",
     "unchecked",
     "whole_image_ap",
+    "whole_image_matches",
     "z_score",
 ]

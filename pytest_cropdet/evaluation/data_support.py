@@ -66,7 +66,7 @@ def category_doubts(name: str, images: int) -> tuple[Doubt, ...]:
     """Return the doubts about a single category that is gated by itself."""
     if images >= MIN_IMAGES_PER_CATEGORY:
         return ()
-    text = f"{name} has scored objects in {images} source images, at least {MIN_IMAGES_PER_CATEGORY} are needed"
+    text = f"{name} appears in only {images} images; {MIN_IMAGES_PER_CATEGORY} are needed"
     return (Doubt("images", text),)
 
 

@@ -118,21 +118,22 @@ class Verdict:
 
     @property
     def headline(self) -> str:
-        """One line: value and limit first, so that a narrow terminal still shows them."""
-        measure, sign = self.measure, {"pass": "<=", "fail": ">", "undecided": "?"}
-        if measure.good:
-            sign = {"pass": ">=", "fail": "<", "undecided": "?"}
-        value = digits(measure.value)
-        phrase = one_line(measure.phrase)
-        found = f"{measure.name} is undefined" if measure.value is None else f"{phrase} {value} {measure.unit}"
-        text = f"{value} {sign[self.outcome]} {self.limit:.3f}: {found}"
+        """One line: verdict, value and limit first, so that a narrow terminal still shows them."""
+        measure, value = self.measure, digits(self.measure.value)
+        name, found = one_line(measure.name), f"{one_line(measure.phrase)} {value} {measure.unit}".rstrip()
+        if self.outcome == "undecided":
+            why = "" if self.reason is None else f" ({self.reason})"
+            bounds = bounds_text(measure.low, measure.high)
+            text = f"UNDECIDED {name} {value}{bounds}, limit {self.limit:.3f}{why}"
+            return text if measure.value is None else f"{text}: {found}"
+        sign = {"pass": ">=" if measure.good else "<=", "fail": "<" if measure.good else ">"}[self.outcome]
+        text = f"{self.outcome.upper()} {name} {value} {sign} {self.limit:.3f}: {found}"
         if measure.low is not None and measure.high is not None and measure.value is not None:
             above = measure.value > self.limit
-            text += f" (at {'least' if above else 'most'} {digits(measure.low if above else measure.high)})"
-        text += f"; {'demanded' if measure.good else 'allowed'} {self.limit:.3f}"
-        if self.outcome != "undecided":
-            return text
-        return f"{text}; UNDECIDED" if self.reason is None else f"{text}; UNDECIDED ({self.reason})"
+            side, bound = ("least", measure.low) if above else ("most", measure.high)
+            text += f" ({100 * measure.level:.4g}% sure: at {side} {digits(bound)})"
+        wanted = f"at least {self.limit:.3f} is required" if measure.good else f"the limit is {self.limit:.3f}"
+        return f"{text}; {wanted}"
 
     @property
     def line(self) -> str:
@@ -161,7 +162,7 @@ class Measure(Interval):
     high: float | None = None
     level: float = 0.95
     good: bool = False
-    phrase: str = "crops cost"
+    phrase: str = "crops lose"
     unit: str = "mAP"
     doubts: tuple[Doubt, ...] = ()
     readings: tuple[Reading, ...] = field(default=(), kw_only=True)
@@ -245,9 +246,9 @@ class Measure(Interval):
         surely, margin = (None, 0.0) if self.blind is None else self.blind
         shown = digits(surely)
         text = (
-            f"the reference itself is too weak: {self.strength} on the same objects in {self.seen_in} is at "
-            f"least {shown}, must be above the limit + {margin:g}; a detector that finds nothing has nothing "
-            "to lose"
+            f"the detector is too weak for this test: {self.strength} on the same objects in {self.seen_in} is "
+            f"surely {shown}, more than {limit + margin:.3f} is needed (limit + {margin:g}); a detector that finds "
+            "nothing cannot lose anything"
         )
         return Doubt(
             "blind",

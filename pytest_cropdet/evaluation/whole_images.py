@@ -8,11 +8,11 @@ import numpy as np
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.evaluation.coco.average_precision import AveragePrecision, average_precision
 from pytest_cropdet.evaluation.coco.matching import match
-from pytest_cropdet.evaluation.coco.tables import Detected, Truth
+from pytest_cropdet.evaluation.coco.tables import ALL_AREAS, Detected, Matches, Truth
 from pytest_cropdet.evaluation.crop_tables import CropIndex, unchecked
 from pytest_cropdet.geometry import Crop
 
-__all__ = ["whole_image_ap"]
+__all__ = ["whole_image_ap", "whole_image_matches"]
 
 
 def whole_image_ap(
@@ -21,6 +21,19 @@ def whole_image_ap(
     """Return AP of detections in whole images: the first 100 of each image and category, boxes clipped to the image.
 
     ``found``: one a sample, with the data set's ids; ``categories``: the data set's names by id.
+    """
+    return average_precision(whole_image_matches(samples, found, categories))
+
+
+def whole_image_matches(
+    samples: Sequence[Sample],
+    found: Sequence[Detections],
+    categories: Mapping[int, str],
+    area_ranges: Mapping[str, tuple[float, float]] = ALL_AREAS,
+) -> Matches:
+    """Return which detection in whole images matched which object, by COCO's rules on the uncut objects.
+
+    Arguments as of :func:`whole_image_ap`; ``area_ranges``: names with (low, high) in square pixels.
     """
     truths = [sample.truth for sample in samples]
     empty = np.zeros((0, 4))
@@ -45,4 +58,4 @@ def whole_image_ap(
     frames = tuple(Crop(0, 0, sample.width, sample.height) for sample in samples)
     stray = unchecked(CropIndex(tuple(samples), frames, place, np.zeros_like(place)), detected)
     detected = replace(detected, stray=stray)
-    return average_precision(match(truth, detected, images=len(samples), categories=sorted(categories)))
+    return match(truth, detected, images=len(samples), categories=sorted(categories), area_ranges=area_ranges)

@@ -29,6 +29,7 @@ from pytest_cropdet.figures.svg.shapes import Axis, Svg, bounded_text, number_te
 from pytest_cropdet.figures.svg.trend import trend_chart, trend_legend
 from pytest_cropdet.figures.svg.verdict_axis import verdict_axis
 from pytest_cropdet.figures.svg.waterfall import waterfall
+from pytest_cropdet.figures.tiles import draw_tiles
 from pytest_cropdet.figures.trend import draw_trend
 from pytest_cropdet.figures.trend_panel import TrendPanel, TrendPoint
 
@@ -58,6 +59,7 @@ __all__ = [
     "draw_renderings",
     "draw_shift",
     "draw_steps",
+    "draw_tiles",
     "draw_trend",
     "draw_where",
     "gap_chart",

@@ -31,14 +31,14 @@ def draw_steps(
     rows = step_rows(steps, whole, crop)
     if rows is None or whole is None or crop is None:
         raise CropdetError("the steps are undefined: no category has scored objects in enough images")
-    figure = new_figure(8.0, 3.2)
-    axes = figure.add_axes((0.2, 0.16, 0.77, 0.72))
+    figure = new_figure(8.0, 3.3)
+    axes = figure.add_axes((0.2, 0.2, 0.77, 0.69))
     names = ["whole image", *(row.phrase for row in rows), "crop"]
     _add_bar(axes, 0, 0.0, whole, GROUP_COLOURS["whole"], f"{whole:.3f}")
     for place, row in enumerate(rows, 1):
         colour = STEP_COLOURS[row.name] if row.distinguishable else UNSURE
-        note = "" if row.distinguishable else "  not distinguishable"
-        _add_bar(axes, place, row.before, row.after, colour, f"{-row.lost:+.3f}{note}")
+        note = "" if row.distinguishable else "  no clear effect"
+        _add_bar(axes, place, row.before, row.after, colour, f"{row.lost:.3f}{note}")
         if row.after_bounds is not None:
             axes.plot(row.after_bounds, [place, place], color="black", linewidth=1.0)
             for bound in reversed(row.after_bounds):
@@ -48,12 +48,12 @@ def draw_steps(
     axes.set_yticks(range(len(names)), names, fontsize=FONT + 1)
     axes.invert_yaxis()
     axes.set_xlim(0.0, 1.25 * max(value for value in ap.values() if value is not None))
-    calm(axes, f"what crops cost, step by step ({metric})")
+    calm(axes, f"{metric} lost by each step (negative: gained)")
     axes.tick_params(axis="y", length=0, labelsize=FONT + 1)
     bounds = "lines: one-sided 95 % bounds from the same resamples of the source images"
     if placebo is not None and placebo["value"] is not None:
-        bounds += f"; fill itself costs {placebo['value']:.3f} where no object is near"
-    figure.text(0.2, 0.02, bounds, fontsize=FONT - 1, color=MUTED)
+        bounds += f"\neffect of the fill alone: {placebo['value']:.3f} (background only, no object near)"
+    figure.text(0.2, 0.015, bounds, fontsize=FONT - 1, color=MUTED)
     return figure
 
 

@@ -24,7 +24,6 @@ GREEN, BLUE, SKY, VERMILION = "#009E73", "#0072B2", "#56B4E9", "#D55E00"
 ORANGE, YELLOW, PURPLE = "#E69F00", "#F0E442", "#CC79A7"
 
 MUTED = "#767676"
-STEP_COLOURS = {"context": SKY, "cut": ORANGE, "position": PURPLE, "scale": GREEN}
 GROUP_COLOURS = {"whole": BLUE, "crop": VERMILION, "training": "#333333"}
 # of what the whole image and the crop say of one place, and whether white or black is read on them
 STATE_COLOURS = {
@@ -47,13 +46,16 @@ CLASS_COLOURS = {
     "whole": "#2f6fb0",
     "crop": "#c2570c",
     "training": "#767b84",
-    "context": "#2f6fb0",
-    "cut": "#c2570c",
+    "context": "#1f8fb3",
+    "cut": "#b9770e",
     "position": "#9b4f96",
     "scale": "#8a6d00",
     "kept": "#8a8f98",
     "missed": "#b9bec6",
 }
+
+# a cause has one colour in every drawing
+STEP_COLOURS = {name: CLASS_COLOURS[name] for name in ("context", "cut", "position", "scale")}
 
 GROUP_NAMES = {"whole": "whole images", "crop": "crops", "training": "training"}
 # by what losses are split

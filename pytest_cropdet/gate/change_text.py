@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pytest_cropdet.causes import Step
 from pytest_cropdet.comparison import Against
 from pytest_cropdet.evaluation import Verdict, digits
+from pytest_cropdet.gate.limits import undecided_text
 from pytest_cropdet.terms import PHRASES, one_line
 
 __all__ = ["change_lines", "change_text"]
@@ -21,9 +22,7 @@ def change_lines(found: Against, verdict: Verdict, grown: Sequence[Step] = ()) -
     """Return what a comparison says of a verdict; ``grown``: by how much each step of the chain grew."""
     lines = [f"{'also' if place else 'undecided'}: {each.text}" for place, each in enumerate(verdict.doubts)]
     if verdict.outcome == "undecided" and not verdict.doubts:
-        needed = verdict.measure.images_to_decide(verdict.limit, len(found.new.images))
-        more = f"; about {needed} images (+-30 %) would decide" if needed else ""
-        lines.append(f"undecided: the bounds contain the limit{more} (cropdet_undecided = fail|pass|point)")
+        lines.append(undecided_text(verdict, len(found.new.images)))
     lines.append(found.text)
     lines += [] if found.note is None else [found.note]
     for name, side in (("crops", "crop"), ("whole images", "reference")):

@@ -67,8 +67,8 @@ class Cap:
         if self.agrees:
             most = "of boxes" if self.rows is None else f"of {self.rows} boxes"
             return f"the detector returned its maximum {most} {where}"
-        boxes = "the detector's largest number of" if self.rows is None else f"the detector's {self.rows}"
-        return f"reference limited by {boxes} boxes ({where})"
+        most = "of boxes" if self.rows is None else f"of {self.rows} boxes"
+        return f"the detector returned its maximum {most} {where}, so the comparison is unfair to whole images"
 
 
 def cap_of(

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from pytest_cropdet.data import Dataset, Detections, Sample, reconcile, select_c
 from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.evaluation import MIN_IMAGES_PER_CATEGORY, CropIndex, build_objects
+from pytest_cropdet.gate.costs import SPREAD, Assumptions, Cost, duration
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["DryRun", "Trial", "dry_run", "try_detector"]
 
-SPREAD = (0.14, 0.47)  # standard deviation of a drop times sqrt(images): the range seen in simulation and real data
 ONE_SIDED = 1.645  # normal quantile of a one-sided 95 % bound
 TRIAL_CALLS = 3
 
@@ -28,7 +29,7 @@ class DryRun:
 
     ``most``: objects of a category in one crop; ``crowded``: crops with more than the ``max_detections`` AP counts.
     ``categories``: how the detector's were paired with the data set's, or why they cannot be, in lines; empty without
-    a detector.
+    a detector. ``cost``: where the time goes, and how many images a verdict takes.
     """
 
     spec: str
@@ -47,6 +48,7 @@ class DryRun:
     crowded: int = 0
     max_detections: int = 100
     categories: tuple[str, ...] = ()
+    cost: Cost | None = None
 
     @property
     def calls(self) -> int:
@@ -63,7 +65,7 @@ class DryRun:
     def lines(self) -> list[str]:
         """Return the report, a line each."""
         low, high = self.half_width
-        time_needed = "" if self.seconds is None else f", about {_duration(self.seconds)} of detector time"
+        time_needed = "" if self.seconds is None else f", about {duration(self.seconds)} of detector time"
         found = [
             f"{self.spec}: {self.crops} crops of {self.images} images, {self.calls} detector calls{time_needed}",
             f"  {self.objects} scored objects ({self.distinct_objects} distinct) in {self.images_with_objects} images; "
@@ -75,6 +77,8 @@ class DryRun:
             found.append(f"  in fewer than {MIN_IMAGES_PER_CATEGORY} images, left out: {_some(self.left_out)}")
         found += [f"  {line}" for line in self.categories]
         found.append(f"  bounds to expect: drop +- {low:.3f} to {high:.3f} mAP")
+        if self.cost is not None:
+            found += [f"  {line}" for line in self.cost.lines()]
         return found + [f"  {line}" for line in self.advice()]
 
     def advice(self) -> list[str]:
@@ -100,12 +104,19 @@ class DryRun:
         return found
 
 
-def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan: Plan | None = None) -> DryRun:
+def dry_run(
+    dataset: Dataset,
+    settings: RunSettings,
+    detector: Any = None,
+    plan: Plan | None = None,
+    assumed: Assumptions | None = None,
+) -> DryRun:
     """Return the size of a run; with a detector, its time and the pairing of categories from a few calls.
 
     No other pixel is read.
 
-    ``plan``: windows that settings do not name.
+    ``plan``: windows that settings do not name. ``assumed``: what is not to be measured or counted; with it
+    the report says what the run costs, too.
     """
     if not getattr(dataset, "has_truth", True):
         raise SpecError("a dry run counts annotated objects; give --cropdet-data=PATH")
@@ -147,16 +158,38 @@ def dry_run(dataset: Dataset, settings: RunSettings, detector: Any = None, plan:
         crowded=len(np.unique(crop_of[in_crop > settings.max_detections])),
         max_detections=settings.max_detections,
         categories=paired,
+        cost=None if assumed is None or not samples else _cost(samples, len(index), settings, trial, assumed),
     )
+
+
+def _cost(
+    samples: Sequence[Sample], crops: int, settings: RunSettings, trial: "Trial | None", assumed: Assumptions
+) -> Cost:
+    """Return what the run costs, or one on as many images as are assumed."""
+    measured = None if trial is None else trial.seconds
+    found = Cost(
+        images=len(samples),
+        crops=crops,
+        megapixels=sum(sample.width * sample.height for sample in samples) / len(samples) / 1e6,
+        call_seconds=measured if assumed.ms is None else assumed.ms / 1000,
+        calls_at_once=assumed.calls or (1 if trial is None else trial.calls_at_once),
+        replicates=settings.replicates,
+        distance=assumed.distance,
+        price=assumed.price,
+        least_images=settings.min_images,
+        explains=settings.explain != "off",
+    )
+    return found if assumed.images is None else found.of_images(assumed.images)
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A few calls of a detector: seconds each, its answers, and the names of its categories."""
+    """A few calls of a detector: seconds each, its answers, the names of its categories, and how many run at once."""
 
     seconds: float
     answers: Sequence[Detections]
     names: Mapping[int, str] | None
+    calls_at_once: int = 1
 
     def pairing(self, dataset: Mapping[int, str], needed: Sequence[int]) -> tuple[str, ...]:
         """Return how its categories are paired with a data set's, or why a run would stop, in lines.
@@ -173,19 +206,21 @@ class Trial:
 
 
 def try_detector(detector: Any, samples: Sequence[Sample]) -> Trial:
-    """Return what a detector does with the first few pictures; it is loaded before."""
+    """Return what a detector does with the first few pictures; it is loaded before.
+
+    The time is the median: a first call may compile, and takes many times as long as those after it.
+    """
     handle = as_handle(detector)
     handle.load()
     pictures = [sample.image() for sample in samples[:TRIAL_CALLS]]
-    start = time.perf_counter()
-    answers = [handle([picture])[0] for picture in pictures]
-    return Trial((time.perf_counter() - start) / len(pictures), answers, handle.categories)
+    answers, seconds = list[Detections](), list[float]()
+    for picture in pictures:
+        start = time.perf_counter()
+        answers += handle([picture])
+        seconds.append(time.perf_counter() - start)
+    return Trial(median(seconds), answers, handle.categories, handle.calls_at_once())
 
 
 def _some(names: tuple[str, ...]) -> str:
     shown = ", ".join(names[:8]) or "none"
     return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

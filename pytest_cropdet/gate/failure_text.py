@@ -1,9 +1,10 @@
 """What a verdict says beside its number: what it rests on, why it dropped, where most was lost."""
 
 from pytest_cropdet.causes import step_lines
-from pytest_cropdet.evaluation import Verdict
+from pytest_cropdet.evaluation import Verdict, digits
 from pytest_cropdet.gate.change_text import change_lines
 from pytest_cropdet.gate.facts import RunFacts
+from pytest_cropdet.gate.limits import undecided_text
 from pytest_cropdet.terms import one_line
 
 __all__ = ["tell"]
@@ -23,7 +24,7 @@ def _reasons(run: RunFacts, verdict: Verdict) -> list[str]:
     in_mean = sum(category.in_mean for category in run.categories)
     before, after = (_shown(run.metric_values[name]) for name in ("reference", "crop"))
     rests_on = f"{run.crops} crops of {run.images} images, {run.scored_objects} objects"
-    lines = [f"whole image {before} -> crop {after} {run.settings.metric}   {in_mean} categories, {rests_on}"]
+    lines = [f"whole image {before} -> crop {after} {run.settings.metric}   mean over {in_mean} categories, {rests_on}"]
     measure = verdict.measure
     alone = next((each for each in run.categories if measure.name == f"drop of {each.name}"), None)
     if alone is not None:  # its own numbers, not those of the mean
@@ -31,22 +32,25 @@ def _reasons(run: RunFacts, verdict: Verdict) -> list[str]:
         change = f"{_shown(alone.reference)} -> crop {_shown(alone.crop)} {run.settings.metric}"
         lines = [f"whole image {change}   {of_it}, {run.crops} crops"]
     if measure.low is not None and measure.high is not None:
-        lines.append(f"one-sided {measure.level:.0%} bounds {measure.low:.3f} and {measure.high:.3f}")
+        level = f"one-sided {100 * measure.level:.4g}% bounds of {one_line(measure.name)}"
+        lines.append(f"{level}: {digits(measure.low)} to {digits(measure.high)}")
+    whole = run.whole_images
+    if whole is not None and whole["mAP"] is not None:
+        shown = f"{digits(whole['mAP'])}, AP50 {digits(whole['AP50'])}"
+        lines.append(f"COCO mAP of whole images {shown} (uncut objects; compare it with training)")
     if run.agreement:
         missed, flips = int(run.lost.over.sum()), int(run.flips.over.sum())
         lines = [f"{missed} lost, {flips} of them under another label   {rests_on} (the whole image's detections)"]
     if verdict.doubts:
         lines[:0] = [f"{'also' if place else 'undecided'}: {each.text}" for place, each in enumerate(verdict.doubts)]
     elif verdict.outcome == "undecided":
-        needed = verdict.measure.images_to_decide(verdict.limit, run.images)
-        more = f"; about {needed} images (+-30 %) would decide" if needed else ""
-        lines.insert(0, f"undecided: the bounds hold the limit{more} (cropdet_undecided = fail|pass|point)")
+        lines.insert(0, undecided_text(verdict, run.images))
     lines.extend(_why(run, verdict))
     lines.extend(_caps(run))
     if run.agreement:
         lines.append("no ground truth: this measures agreement with the whole image, not accuracy")
     elif not run.objects.has_masks:
-        lines.append("no masks: cut objects are judged by clipped boxes; one that draws tight boxes loses up to 0.08")
+        lines.append("no masks: a detector that draws tighter boxes around cut objects can lose up to 0.08 for it")
     lost = [category for category in run.categories if category.in_mean and (category.drop or 0) > 0]
     lost.sort(key=lambda category: (-(category.drop or 0), category.name))
     if lost:
@@ -69,7 +73,7 @@ def _caps(run: RunFacts) -> list[str]:
     if run.caps.evaluator.binds and not run.agreement:
         told.append(run.caps.evaluator.text)
     if not told and run.drop.high is not None and run.drop.high < 0:
-        told.append("crops gained: does a limit on the number of boxes starve the whole image?")
+        told.append("crops did better than whole images: does the detector limit the number of boxes?")
     return told
 
 
@@ -84,10 +88,11 @@ def _why(run: RunFacts, verdict: Verdict) -> list[str]:
     told = [*(f"   {line}" for line in step_lines(causes.chain)), *causes.notes]
     flipped = run.labels.flipped[:MOST_LABELS]
     if flipped:
-        told.append("labels changed: " + ", ".join(map(str, flipped)))
+        pairs = (f"{one.before} -> {one.after} ({one.count} object{'s' * (one.count != 1)})" for one in flipped)
+        told.append(f"confused: {', '.join(pairs)}")
     told.extend((run.bias.text or "").splitlines())
     if verdict.outcome != "pass" and verdict.is_judged:
-        told.append(f"advice: {run.advice.headline}")
+        told.append(f"what to try: {run.advice.headline}")
     if explanation.error:  # found after the causes were
         told.append(f"measures at inference were not tried: {explanation.error}")
     return told

@@ -24,6 +24,7 @@ from pytest_cropdet.gate.caps import Caps
 from pytest_cropdet.gate.controls import Cap
 from pytest_cropdet.gate.repeatability import Repeat
 from pytest_cropdet.gate.weakness import Answers
+from pytest_cropdet.gate.whole_images import whole_image_numbers
 from pytest_cropdet.geometry import Crop, Floats
 from pytest_cropdet.settings import RunSettings
 
@@ -181,6 +182,14 @@ class Measurements:
     def metric_values(self) -> Mapping[str, float | None]:
         """``{"reference": ..., "crop": ...}`` of the metric that is gated."""
         return {"mAP": self.ap, "AP50": self.ap50, "AP75": self.ap75}[self.settings.metric]
+
+    @cached_property
+    def whole_images(self) -> Mapping[str, Any] | None:
+        """AP of the whole images by COCO's rules on the uncut truth: the number from training; ``None`` without truth.
+
+        ``mAP``, ``AP50`` and ``AP75``, and the ``images``, ``objects`` and ``categories`` that they rest on.
+        """
+        return whole_image_numbers(self.answers, self.scored.names, self.scored.chosen)
 
     def stated(self) -> list[tuple[Measure, float]]:
         """Return every limit that was stated in the settings, with the measure that it is of."""

@@ -25,7 +25,7 @@ def drop(
     settings: RunSettings,
     doubts: Doubts,
     spread: float | None = None,
-    phrase: str = "crops cost",
+    phrase: str = "crops lose",
     weakness: Weakness = None,
 ) -> Measure:
     """Return AP(reference) - AP(crop); ``replicates``: (2, N), both in the same resamples.
@@ -65,7 +65,7 @@ def category_drop(
     undefined = np.full((2, settings.replicates), np.nan)
     both = replicates.category(category.id, settings.metric) if category.objects else undefined
     own = category_doubts(category.name, category.images)
-    name, phrase = f"drop of {category.name}", f"{category.name}: crops cost"
+    name, phrase = f"drop of {category.name}", f"{category.name}: crops lose"
     found = drop(name, values, both, settings, (*own, *doubts), spread, phrase, weakness)
     if caps is None or not category.objects:
         return found
@@ -132,7 +132,7 @@ def ratio(
     ratios = divide(replicates[1], replicates[0])
     reference = bounds_of(replicates[0], settings.level)[0]
     if before is not None and (reference is None or reference <= settings.min_ap):
-        text = f"the reference itself is too weak for a ratio: its AP must surely be above {settings.min_ap:g}"
+        text = f"the detector is too weak for a ratio: AP of the whole images must surely be above {settings.min_ap:g}"
         text = f"{text} (cropdet_min_ap)" if weakness is None else weakness(f"{text} (cropdet_min_ap)")
         doubts = (*doubts, Doubt("blind", text, only_pass=True, curable=before > settings.min_ap))
     found = _good("ratio", value, ratios, settings, doubts, "AP(crop) / AP(reference) is", "")

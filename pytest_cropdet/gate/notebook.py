@@ -17,7 +17,7 @@ def run_html(run: RunFacts) -> str:
     limit, outcome = (None, "none") if worst is None else (worst["limit"], worst["outcome"])
     gate = {"drop": drop, "limit": limit, "verdict": outcome}
     words = [*dict.fromkeys(verdict.line for verdict in verdicts)]
-    words = words or [f"crops cost {run.drop}: measured, not judged"]
+    words = words or [f"crops lose {run.drop}: measured, not judged"]
     lines = "".join(f"<div>{escape(line)}</div>" for line in words)
     rests_on = f"{run.crops:,} crops of {run.images:,} images, {run.scored_objects:,} objects, seed {run.plan.seed}"
     parts = [f"<b>{escape(run.name or run.plan.spec)}</b>", lines, str(verdict_axis(gate))]

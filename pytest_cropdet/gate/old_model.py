@@ -12,10 +12,10 @@ from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.gate.match_records import hash_of_file, match_record
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.gate.scorer import GateScorer
-from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Spent, Started
+from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Spent, Started, on_cluster
 from pytest_cropdet.settings import RunSettings
 
-__all__ = ["OldModel", "PairedImages", "old_model_name", "refuse_without_old"]
+__all__ = ["OldModel", "PairedImages", "old_model_name", "old_on_cluster", "refuse_without_old"]
 
 
 PairedImages = Literal["all", "common", "any"]
@@ -26,6 +26,11 @@ def old_model_name(record: MatchRecord) -> str:
     return f"the old model {'/'.join(record.name.replace(chr(92), '/').split('/')[-2:])}"
 
 
+def old_on_cluster(old: Any, client: Any) -> Any:
+    """Return an old model whose batches run on the cluster of a client; a record, or an earlier run, as it is."""
+    return old if old is None or isinstance(old, Measurements | MatchRecord) else on_cluster(as_handle(old), client)
+
+
 def refuse_without_old(settings: RunSettings, against: Any) -> None:
     """Raise ``SpecError`` for a limit on changes without an old model, and for one that looks would cut short."""
     if settings.limits_changes and against is None:
@@ -33,10 +38,10 @@ def refuse_without_old(settings: RunSettings, against: Any) -> None:
             "max_worse and max_drop_worse limit what changed from an old model; name it: --cropdet-against=MODEL or "
             "--cropdet-baseline=FILE"
         )
-    if against is not None and settings.looks == "auto":
+    if against is not None and settings.looks != "off":
         raise SpecError(
-            "looks=auto stops one model early, but two models are compared on all images; remove --cropdet-looks, or "
-            "the old model"
+            f"looks={settings.looks} stops one model early, but two models are compared on all images; remove "
+            "--cropdet-looks, or the old model"
         )
 
 

@@ -13,10 +13,10 @@ from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.errors import DataError, SpecError
 from pytest_cropdet.gate.early_stopping import LookSchedule
 from pytest_cropdet.gate.measurements import Look, Measurements
-from pytest_cropdet.gate.old_model import OldModel, PairedImages, refuse_without_old
+from pytest_cropdet.gate.old_model import OldModel, PairedImages, old_on_cluster, refuse_without_old
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.gate.scorer import GateScorer
-from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Started, data_warnings
+from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Started, data_warnings, on_cluster
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["Event", "Finished", "Run", "events", "run"]
@@ -33,19 +33,29 @@ Event = Started | Advanced | Finished
 
 
 def run(
-    detector: Any, dataset: Dataset, settings: RunSettings | None = None, *, against: Any = None, **changes: Any
+    detector: Any,
+    dataset: Dataset,
+    settings: RunSettings | None = None,
+    *,
+    against: Any = None,
+    client: Any = None,
+    **changes: Any,
 ) -> Run:
     """Return what crops cost a detector on a data set.
 
     ``detector``: anything :class:`~pytest_cropdet.Detector` describes. ``dataset``: a
     :class:`~pytest_cropdet.Dataset`, a list of samples, or a data set of MAITE. ``against``: an older detector, run on
-    the same crops; ``run.comparison`` is what changed. ``changes``: fields of
+    the same crops; ``run.comparison`` is what changed. ``client``: a ``dask.distributed.Client`` whose workers run the
+    detectors. ``changes``: fields of
     :class:`~pytest_cropdet.settings.RunSettings`. ``run.check()`` judges the limits that they state, and so does
     ``run.verdict``; without a limit compare ``run.drop <= 0.05`` to gate it.
     """
     if not isinstance(settings, RunSettings | None):
         raise SpecError(f"run takes RunSettings as its third argument, not {settings!r}; write crops={settings!r}")
     finished: Run | None = None
+    if client is not None:
+        detector = on_cluster(as_handle(detector), client)
+        against = old_on_cluster(against, client)
     for event in events(detector, dataset, replace(settings or RunSettings(), **changes), against=against):
         if isinstance(event, Finished):
             finished = event.run
@@ -95,7 +105,7 @@ def events(
             f"crops {plan.spec!r}: no window in {len(samples)} images; object and edge take annotated objects "
             "that are no crowds, with sides of at least min_side pixels"
         )
-    looking = settings.looks == "auto" and settings.states_limits
+    looking = settings.looks != "off" and settings.states_limits
     schedule = (scorer.early_looks() if looking else None) or LookSchedule.once(samples, settings.level)
     meter = Meter(handle, keys, "run", len(samples) + len(plan))
     yield meter.start(len(samples), len(plan), paired_by=None if scorer.pairing is None else scorer.pairing.by)
@@ -108,7 +118,7 @@ def events(
         if not start:
             scorer.check_first(parts[0], meter)
         measured = scorer.score(schedule.samples[:point], meter, level)
-        if settings.looks == "auto":
+        if settings.looks != "off":
             drop = measured.drop
             looks.append(Look(point, level, drop.value, drop.low, drop.high, measured.is_decided()))
         if point < len(samples) and measured.is_decided():

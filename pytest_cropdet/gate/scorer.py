@@ -8,7 +8,7 @@ from pytest_cropdet.crops import Plan, make_plan, refuse_without_truth, shuffled
 from pytest_cropdet.data import CategoryMap, Dataset, Sample, load_annotations, rename_annotations, select_categories
 from pytest_cropdet.detectors import DetectorHandle, describe
 from pytest_cropdet.evaluation import CropIndex, build_objects, kept_categories
-from pytest_cropdet.gate.early_stopping import LOOK_REPLICATES, LookSchedule, early_points, look_levels
+from pytest_cropdet.gate.early_stopping import DESIGNS, LOOK_REPLICATES, LookSchedule, early_points, look_levels
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.gate.repeatability import Repeat
 from pytest_cropdet.gate.summary import summarise
@@ -42,6 +42,7 @@ class GateScorer:
         self._repeat: Repeat | None = None
         self._targets: Targets | None = None  # pseudo-labels are those of detections
         self._kept: list[int] = []
+        self._design = DESIGNS.get(settings.looks, DESIGNS["auto"])  # that of the hint, where there are no looks
         self._points = [len(samples)]
         if has_truth(dataset):
             objects = build_objects(CropIndex.of(self._mixed, self.plan), settings.min_visibility)
@@ -49,7 +50,7 @@ class GateScorer:
             names, limited = dataset.categories, settings.limited_categories
             self._targets = Targets.annotated(handle.categories, names, settings, present, limited)
             self._kept = kept_categories(objects, self._targets.chosen)
-            self._points = early_points(objects, self._kept)
+            self._points = early_points(objects, self._kept, settings.level, self._design)
 
     @property
     def pairing(self) -> CategoryMap | None:
@@ -60,7 +61,9 @@ class GateScorer:
         """Return when to look at a growing part of the samples, ``None`` without ground truth."""
         if self._targets is None:
             return None
-        return LookSchedule(self._mixed, self._points, look_levels(self._points, self.settings.level))
+        return LookSchedule(
+            self._mixed, self._points, look_levels(self._points, self.settings.level, self._design.spend)
+        )
 
     def check_first(self, samples: Sequence[Sample], meter: Meter) -> None:
         """Check what the first answers show: categories that fit, and whether they come out the same twice."""

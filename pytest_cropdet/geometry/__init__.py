@@ -1,4 +1,7 @@
-"""Boxes, masks and windows as arithmetic."""
+"""Boxes, masks and windows as arithmetic.
+
+Public modules: `polygons`, many polygons at once to masks.
+"""
 
 from pytest_cropdet.geometry.arrays import Bools, Corners, Floats, Image, Ints
 from pytest_cropdet.geometry.boxes import (

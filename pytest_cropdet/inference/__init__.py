@@ -12,6 +12,8 @@ from pytest_cropdet.inference.batches import (
 )
 from pytest_cropdet.inference.cache import Cache
 from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.inference.cluster import Cluster, on_cluster
+from pytest_cropdet.inference.cluster_address import check_address
 from pytest_cropdet.inference.detection_store import DetectionStore
 from pytest_cropdet.inference.image_notes import data_warnings
 from pytest_cropdet.inference.one_image import Windows
@@ -24,6 +26,7 @@ __all__ = [
     "BatchKeys",
     "Batches",
     "Cache",
+    "Cluster",
     "DetectionStore",
     "Meter",
     "Picture",
@@ -31,9 +34,11 @@ __all__ = [
     "Started",
     "View",
     "Windows",
+    "check_address",
     "chunks",
     "data_warnings",
     "detect_all",
     "estimate_seconds",
+    "on_cluster",
     "plain_batches",
 ]

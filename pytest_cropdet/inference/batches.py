@@ -5,7 +5,7 @@ samples of equal input shape, then their crops, rank by rank. So the last digits
 batch, are the same in every run, and a crop that keeps everything gets exactly the answer of the whole image.
 
 Where several calls of the detector may run at once, batches go to as many threads. They stay those of the plan and come
-in its order, so nothing but the time depends on the number of threads.
+in its order, so nothing but the time depends on the number of threads, or on the workers of a cluster (``cluster.py``).
 
 With a cache a batch that is known is not computed, and its pictures are not even decoded. A batch that another process
 is about to have is left for the end.
@@ -15,17 +15,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Protocol
 
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle, PreparedImage
-from pytest_cropdet.errors import CropdetError, DataError
 from pytest_cropdet.geometry import Crop, Image
 from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.inference.cluster import BatchWork, Cluster, ClusterAnswer
+from pytest_cropdet.inference.reading import read_sample
 from pytest_cropdet.inference.worker_threads import run_in_order
 
 __all__ = ["Batch", "Batches", "Picture", "View", "chunks", "detect_all", "plain_batches"]
@@ -163,17 +161,20 @@ def detect_all(
             key = None if keys is None else keys.key(shown)
             answer = None if keys is None or key is None else keys.cache.get(key)
             tasks.append(_Task(pictures, key, answer))
-        if any(task.answer is None for task in tasks):
-            images = {sample.id: _read(sample, reading) for sample in chunk}
+        if detector.cluster is None and any(task.answer is None for task in tasks):
+            images = {sample.id: read_sample(sample, reading) for sample in chunk}
             for task in tasks:
                 if task.answer is None:
                     task.images = images
         return tasks
 
     calls = detector.calls_at_once()
-    done = _one_by_one if calls == 1 else _at_once
+    if detector.cluster is None:
+        done = (_one_by_one if calls == 1 else _at_once)(detector, parts, open_chunk, keys, calls)
+    else:
+        done = _on_cluster(detector, parts, open_chunk, keys, by_id)
     later: list[_Task] = []
-    for task, answer in done(detector, parts, open_chunk, keys, calls):
+    for task, answer in done:
         if answer is None:
             task.prepared, task.images = [], {}
             later.append(task)
@@ -259,6 +260,38 @@ def _at_once(
         yield task, task.answer if result is None else result.found
 
 
+def _on_cluster(
+    detector: DetectorHandle,
+    parts: Sequence[Sequence[Sample]],
+    open_chunk: Callable[[Sequence[Sample]], list[_Task]],
+    keys: BatchKeys | None,
+    samples: Mapping[str, Sample],
+) -> _Done:
+    """Yield tasks with their answers, in order: workers of a cluster read, prepare and detect.
+
+    Claims, counts and what the cache is given are this process's affair; an answer is kept as soon as it arrives.
+    """
+
+    def begin(task: _Task) -> BatchWork | None:
+        if not _is_ours(task, keys):
+            return None
+        own = {each.sample: samples[each.sample] for each in task.pictures}
+        return BatchWork(tuple(task.pictures), own)
+
+    def arrived(task: _Task, result: ClusterAnswer | None) -> None:
+        if result is None:
+            _release(task, keys)
+            return
+        now = time.perf_counter()
+        detector.count(now - result.seconds, now, len(task.pictures))
+        _keep(task, keys, result.found)
+
+    cluster: Cluster = detector.cluster
+    cache = None if keys is None else keys.cache
+    for task, result in cluster.run_in_order(detector, parts, open_chunk, begin, arrived, cache):
+        yield task, task.answer if result is None else result.found
+
+
 def _answer(detector: DetectorHandle, task: _Task, keys: BatchKeys | None) -> list[Detections] | None:
     """Return the answer of a batch, known or computed now; ``None`` if another process is about to have it."""
     if not _is_ours(task, keys):
@@ -304,31 +337,14 @@ def _await(
         known = None if keys is None or task.key is None else keys.cache.get(task.key)
         if known is not None:
             return known
-        if keys is None or task.key is None or keys.cache.claim(task.key):
-            task.images = {each.sample: _read(samples[each.sample]) for each in task.pictures}
+        if detector.cluster is not None:
+            ((_, answer),) = _on_cluster(detector, [()], lambda _: [task], keys, samples)
+            if answer is not None:
+                return answer
+        elif keys is None or task.key is None or keys.cache.claim(task.key):
+            task.images = {each.sample: read_sample(samples[each.sample]) for each in task.pictures}
             task.prepare(detector)
             answer = _answer(detector, task, keys)
             if answer is not None:
                 return answer
         time.sleep(BATCH_WAIT)
-
-
-def _read(sample: Sample, reading: AbstractContextManager[Any] | None = None) -> Image:
-    """Return a sample's pixels; a data set of the user's own that fails, or answers with another picture, is named.
-
-    ``reading``: taken for images that are no files, because what reads them may be no affair of several threads.
-    """
-    try:
-        with nullcontext() if reading is None or sample.path is not None else reading:
-            image = sample.image()
-    except CropdetError:
-        raise
-    except Exception as error:
-        raise DataError(f"sample {sample.id}: {type(error).__name__}: {error}") from error
-    shape, kind = getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__)
-    if shape != (sample.height, sample.width, 3) or kind != np.uint8:
-        raise DataError(
-            f"sample {sample.id}: its image has shape {shape} and type {kind}; it should be RGB uint8 of shape "
-            f"(height, width, 3) and {sample.width} x {sample.height} pixels"
-        )
-    return image

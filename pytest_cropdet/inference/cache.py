@@ -25,7 +25,7 @@ from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.files import may_live
 from pytest_cropdet.inference.sqlite import CacheWarning, Database
 
-__all__ = ["Cache", "CacheWarning", "pack", "unpack"]
+__all__ = ["Cache", "CacheWarning", "file_digest", "pack", "unpack"]
 
 FORMAT = 1  # of the file; another one is set aside
 LIMIT = 2 << 30  # bytes of answers, by default
@@ -129,7 +129,7 @@ class Cache:
         )
         if row is not None and _check_sum(*known, row[0]) == row[1]:
             return str(row[0])
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = file_digest(path)
         if time.time() - state.st_mtime > FRESH_SECONDS:
             kept = (*known, found, _check_sum(*known, found))
             self._database.write(lambda db: db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", kept))
@@ -157,6 +157,11 @@ class Cache:
     def close(self) -> None:
         """Close the file; it is opened again when it is needed."""
         self._database.close()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def pack(found: Sequence[Detections]) -> bytes:

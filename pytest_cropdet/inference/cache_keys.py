@@ -3,18 +3,14 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pytest_cropdet.data import Sample, decoder_version
-from pytest_cropdet.detectors import DetectorHandle, Profile
+from pytest_cropdet.detectors import ADAPTERS, DetectorHandle, Profile, runtime_versions
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference.cache import Cache
 
 __all__ = ["BatchKeys"]
-
-ADAPTERS = 2  # raised whenever an adapter prepares pictures or reads answers differently
-RUNTIMES = ("tensorflow", "ai-edge-litert", "numpy", "opencv-python", "opencv-python-headless")
 
 
 class BatchKeys:
@@ -22,8 +18,8 @@ class BatchKeys:
 
     def __init__(self, cache: Cache, fingerprint: str) -> None:
         self.cache = cache
-        runtime = {name: found for name in RUNTIMES if (found := _version(name)) is not None}
-        self._detector = json.dumps([ADAPTERS, fingerprint, decoder_version(), runtime], sort_keys=True)
+        known = [ADAPTERS, fingerprint, decoder_version(), runtime_versions()]
+        self._detector = json.dumps(known, sort_keys=True)
         self._name = hashlib.sha256(self._detector.encode()).hexdigest()
 
     @classmethod
@@ -97,10 +93,3 @@ class BatchKeys:
         """Remember a finding."""
         if name is not None:
             self.cache.remember(name, finding)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

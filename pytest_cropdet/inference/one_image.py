@@ -25,7 +25,7 @@ class Windows:
             sample.width,
             sample.height,
             sample.truth,
-            self.image,
+            sample.read if self.handle.cluster is not None else self.image,
             sample.path,
             checked=sample.checked,
             content=sample.content,

@@ -36,8 +36,9 @@ def stored_record(config: pytest.Config, item: pytest.Item | None, gate: str) ->
             raise SpecError("--cropdet-update-baseline needs the file to write: --cropdet-baseline=FILE")
         return None, ""
     path, updated = Path(given), is_updated(config)
-    if updated and setting(config, "looks", item) == "auto":
-        raise SpecError("a baseline holds all images, but looks=auto may stop before; remove --cropdet-looks")
+    looks = setting(config, "looks", item)
+    if updated and looks != "off":
+        raise SpecError(f"a baseline holds all images, but looks={looks} may stop before; remove --cropdet-looks")
     if choices(config, "against", item):
         if updated:
             return None, ""  # what changed is said of the old model's file

@@ -13,9 +13,9 @@ from pytest_cropdet.crops import Drawn, Plan, choose_samples, draw_plan, plan_na
 from pytest_cropdet.data import Dataset, Sample, as_dataset, refuse_warnings
 from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import CropdetError, SpecError
-from pytest_cropdet.gate import Event, Finished, Run, dry_run, events
+from pytest_cropdet.gate import Event, Finished, Run, dry_run, events, old_on_cluster
 from pytest_cropdet.geometry import Crop
-from pytest_cropdet.inference import data_warnings
+from pytest_cropdet.inference import data_warnings, on_cluster
 from pytest_cropdet.plugin import reports
 from pytest_cropdet.plugin.baselines import is_updated, stored_record
 from pytest_cropdet.plugin.configuration import (
@@ -28,8 +28,9 @@ from pytest_cropdet.plugin.configuration import (
     spec_ids,
     spec_of,
 )
+from pytest_cropdet.plugin.option_values import parse_assumptions
 from pytest_cropdet.plugin.progress import Progress
-from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, warnings_stay_warnings, workers_of
+from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, place, warnings_stay_warnings
 from pytest_cropdet.plugin.run_records import keep, leave_record
 from pytest_cropdet.plugin.stash import current_item, kept_runs
 from pytest_cropdet.report import (
@@ -54,9 +55,7 @@ class Cropdet:
 
     def __init__(self, config: pytest.Config, detector: Any, dataset: Dataset) -> None:
         self._config = config
-        self.detector = None if detector is None else as_handle(detector)
-        if self.detector is not None and self.detector.workers is None:
-            self.detector.workers = workers_of(config)
+        self.detector = None if detector is None else or_fail(place, config, as_handle(detector))
         self.dataset: Dataset = as_dataset(dataset)
         if setting(config, "strict_data"):
             or_fail(refuse_warnings, self.dataset)
@@ -77,7 +76,8 @@ class Cropdet:
         function of a sample that returns one, with the ``name`` it is kept under and ``per_image`` windows (4): it is
         drawn once, and from then on its windows are read (:class:`~pytest_cropdet.Drawn`). ``changes``: any field of
         ``RunSettings``, over the marker, the command line and the ini file. ``against``: an older detector, which
-        is run on the same crops, or an earlier run on them; that of ``--cropdet-against`` if not given.
+        is run on the same crops, or an earlier run on them; that of ``--cropdet-against`` if not given. ``client``: a
+        ``dask.distributed.Client`` whose workers run the detector, as an argument after these.
 
         A limit that is stated, here or there, is an assertion: what the test does not compare itself is judged when
         the test ends, and ``run.check()`` judges it at once. Without a limit compare the result to gate it:
@@ -91,13 +91,14 @@ class Cropdet:
         crops: Any,
         name: str | None,
         per_image: int | None,
-        changes: Mapping[str, Any],
+        changes: dict[str, Any],
         against: Any,
         gates: bool = False,
     ) -> Run:
         """Run; with ``gates`` the mean has a limit, if only by default."""
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
+        client = changes.pop("client", None)
         unknown = sorted(set(changes) - set(RunSettings.__dataclass_fields__))
         if unknown:
             raise SpecError(
@@ -124,9 +125,10 @@ class Cropdet:
                 reports.begin(self._config, item.nodeid, place, called)
             if is_updated(self._config):
                 settings = without_change_limits(settings)
+            against = against if client is None else old_on_cluster(against, client)
             old, old_name = (against, "") if against is not None else self._old(item, called)
             told = {"against": old, "old_name": old_name, "name": called, "pair": self._pair(item)}
-            run = self._finish(settings, self.detector, plan, told)
+            run = self._finish(settings, on_cluster(self.detector, client), plan, told)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
         if item is not None:
@@ -269,7 +271,8 @@ class Cropdet:
         return draw_plan(crops, samples, settings.seed, folder_of(self._config), file)
 
     def _dry_run(self, settings: RunSettings, item: pytest.Item | None, plan: Plan | None) -> NoReturn:
-        self._skip_dry(dry_run(self.dataset, settings, self.detector, plan).lines(), item)
+        assumed = parse_assumptions(setting(self._config, "assume"))
+        self._skip_dry(dry_run(self.dataset, settings, self.detector, plan, assumed).lines(), item)
 
     def _skip_dry(self, lines: list[str], item: pytest.Item | None) -> NoReturn:
         if item is not None:

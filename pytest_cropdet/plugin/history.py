@@ -14,8 +14,9 @@ from pytest_cropdet.comparison import append_history, history_line
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.plugin.configuration import setting
 
-__all__ = ["check_history", "write_history"]
+__all__ = ["check_history", "session_origin", "write_history"]
 
+SHORT_COMMIT = 12  # letters of a commit that are shown
 GIT_SECONDS = 20.0  # after which git is given up
 
 
@@ -60,6 +61,21 @@ def write_history(config: pytest.Config, gates: Sequence[Mapping[str, Any]]) -> 
         return [], [f"--cropdet-history {given} could not be written: {error}"]
     count = f"{len(lines)} line{'' if len(lines) == 1 else 's'}"
     return [f"history {given}: {count} appended; pytest-cropdet trend draws it"], []
+
+
+def session_origin(config: pytest.Config) -> list[tuple[str, str]]:
+    """Return date and commit of a session, in words: those of its history where it has one, else now and git's."""
+    stamp = config.stash.get(_stamp, None)
+    if stamp is not None:
+        when, commit, dirty = stamp.when, stamp.commit, stamp.dirty
+    else:
+        when = datetime.now(timezone.utc)
+        commit = (_git(config.rootpath, "rev-parse", "HEAD") or "").strip()
+        dirty = _is_dirty(config.rootpath, config.rootpath) if commit else None
+    found = [("date", when.strftime("%Y-%m-%d %H:%M %Z").strip())]
+    if commit:
+        found.append(("commit", f"{commit[:SHORT_COMMIT]}{' with changes' if dirty else ''}"))
+    return found
 
 
 def _stamp_of(config: pytest.Config, history: Path) -> _Stamp:

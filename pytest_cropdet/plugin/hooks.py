@@ -27,22 +27,16 @@ OURS = ("cropdet", "cropdet_detector", "cropdet_dataset", "cropdet_crops")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    from pytest_cropdet.plugin.options import OPTIONS, ini_type
+    from pytest_cropdet.plugin.option_help import add_options
 
-    group = parser.getgroup("cropdet", "crop robustness of object detectors (pytest-cropdet)")
-    types = {"int": int, "float": float}
-    for each in OPTIONS:
-        shared = {"dest": f"cropdet_{each.name}", "metavar": each.metavar, "help": each.help, "default": None}
-        if each.kind == "flag":
-            del shared["metavar"]
-            group.addoption(each.flag, action="store_true", **shared)
-        elif each.kind == "lines":
-            group.addoption(each.flag, action="append", **shared)
-        else:
-            if each.alone is not None:
-                shared |= {"nargs": "?", "const": each.alone}
-            group.addoption(each.flag, type=types.get(each.kind, str), choices=each.choices or None, **shared)
-        parser.addini(f"cropdet_{each.name}", each.help, type=ini_type(each), default=None)
+    add_options(parser)
+
+
+def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> None:
+    if any(word.startswith("--cropdet") for word in args):
+        from pytest_cropdet.plugin.option_help import hint_at_options
+
+        hint_at_options(parser, args)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,8 +52,20 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         if in_use(config):
             _check(config, on_worker)
+        if not on_worker:
+            _check_keys(config)
     except CropdetError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _check_keys(config: pytest.Config) -> None:
+    """Check the keys of the ini file that are ours; pytest 9 has them under another name than those before."""
+    keys = getattr(config, "_inicfg", None)
+    ours = [key for key in (config.inicfg if keys is None else keys) if key.startswith("cropdet_")]
+    if ours:
+        from pytest_cropdet.plugin.option_help import check_ini_keys
+
+        check_ini_keys(ours, str(config.inipath))
 
 
 def _check(config: pytest.Config, on_worker: bool) -> None:
@@ -191,17 +197,22 @@ def _uses_ours(item: pytest.Item, fixture: str) -> bool:
 @pytest.fixture(scope="session")
 def cropdet_detector(request: pytest.FixtureRequest) -> DetectorHandle | None:
     """The detector named by --cropdet-model: called with RGB images, it answers Detections."""
+    from pytest_cropdet.plugin.category_check import categories_first
     from pytest_cropdet.plugin.resources import open_detector, or_fail
 
+    categories_first(request)
     return or_fail(open_detector, request.config, getattr(request, "param", None))
 
 
 @pytest.fixture(scope="session")
 def cropdet_dataset(request: pytest.FixtureRequest) -> Dataset:
     """The data set named by --cropdet-data: a sequence of samples, no pixel read before it is asked for."""
+    from pytest_cropdet.plugin.category_check import check_categories
     from pytest_cropdet.plugin.resources import open_dataset, or_fail
 
-    return or_fail(open_dataset, request.config, getattr(request, "param", None))
+    dataset: Dataset = or_fail(open_dataset, request.config, getattr(request, "param", None))
+    or_fail(check_categories, request.config, dataset)
+    return dataset
 
 
 @pytest.fixture(scope="session")

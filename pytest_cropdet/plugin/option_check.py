@@ -12,6 +12,7 @@ from pytest_cropdet.data import dataset_plugin, inside_archive
 from pytest_cropdet.detectors import Description, load_detector
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.files import is_url
+from pytest_cropdet.inference import check_address
 from pytest_cropdet.plugin.configuration import FIXTURES, WITHOUT_TRUTH, choices, given, marked, setting
 from pytest_cropdet.plugin.option_values import parse_description, read
 from pytest_cropdet.plugin.options import OPTIONS, option
@@ -30,9 +31,12 @@ def check_options(config: pytest.Config) -> None:
     """Check what options alone can show: syntax, ranges, paths. ``CropdetError`` says what to mend."""
     _check_values(config)
     for model in (*choices(config, "model"), *choices(config, "against")):
-        Description.of(**dict(model.said))
+        described = Description.of(**dict(model.said))
+        labels = str(described.labels or "")
+        if "," not in labels and ("/" in labels or Path(labels).suffix) and not is_url(labels):  # else it is names
+            _check_there("--cropdet-detector labels=", labels, "file")
         kind = model.spec.partition(":")[0]
-        if not _FACTORY.fullmatch(model.spec) or kind in DETECTOR_KINDS or kind in SERVED_KINDS:
+        if not _FACTORY.fullmatch(model.spec) or kind in {*DETECTOR_KINDS, *SERVED_KINDS, "sliced"}:
             load_detector(model.spec)
     for each in choices(config, "data"):
         is_pattern = any(letter in each.spec for letter in "*?[")  # what it fits, loading finds
@@ -41,6 +45,8 @@ def check_options(config: pytest.Config) -> None:
     if not choices(config, "model"):
         parse_description(setting(config, "detector"), "", ())
     _check_places(config)
+    if setting(config, "cluster"):
+        check_address(setting(config, "cluster"))
     if any(setting(config, name) is not None for name in ("history", "history_time", "history_commit")):
         from pytest_cropdet.plugin.history import check_history
 

@@ -11,13 +11,14 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.files import is_url
 from pytest_cropdet.plugin.options import CHECKS, NOT_FOR_MARKERS, OPTIONS, Option, option
 from pytest_cropdet.settings import BY_CATEGORY, name_lists
-from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS, did_you_mean
 
 __all__ = [
     "Named",
     "as_mapping",
     "check_type",
     "named_specs",
+    "parse_assumptions",
     "parse_checks",
     "parse_description",
     "parse_limits",
@@ -76,7 +77,9 @@ def named_specs(values: Sequence[str], what: str) -> list[Named]:
 
 
 def _short_name(spec: str) -> str:
-    kind, _, rest = spec.partition(":")
+    kind, colon, rest = spec.partition(":")
+    if kind == "sliced" and colon:
+        return f"{_short_name(_inner_model(rest))}-sliced"
     if kind in SERVED_KINDS:
         return _model_name(rest)
     if is_url(spec):
@@ -85,6 +88,13 @@ def _short_name(spec: str) -> str:
     generic = ("saved_model", "instances", "annotations", "model", "frozen_inference_graph")
     stem = path.name.split(":")[-1] if ":" in path.name or path.suffix == "" else path.stem
     return path.parent.name if stem in generic and path.parent.name else stem
+
+
+def _inner_model(rest: str) -> str:
+    """Return the model that a spec slices, given what follows ``sliced:``."""
+    from pytest_cropdet.detectors import read_sliced_spec
+
+    return read_sliced_spec(rest)[1]
 
 
 def _model_name(url: str) -> str:
@@ -154,11 +164,20 @@ def read(each: Option, value: Any) -> Any:
         return parse_checks(value)
     if each.name == "workers":
         return parse_workers(value)
+    if each.name == "assume":
+        return parse_assumptions(value)
     if each.name in ("alias", "group"):
         name_lists(f"cropdet_{each.name}", [value] if isinstance(value, str) else value)
     found = words(value) if each.commas else value
     each.check(found)
     return found
+
+
+def parse_assumptions(values: Sequence[str] | str) -> Any:
+    """Return the ``Assumptions`` of a dry run; ``SpecError`` for a key or a number that cannot be."""
+    from pytest_cropdet.gate import Assumptions
+
+    return Assumptions.of(words([values] if isinstance(values, str) else values))
 
 
 def parse_workers(text: str) -> int | None:
@@ -217,6 +236,9 @@ def _resolve_spec(text: str, base: Path, name: str) -> str:
     if given and not (base / text).exists():
         return f"{given.group(1)}={_resolve_spec(given.group(2), base, name)}"
     kind, colon, rest = text.partition(":")
+    if colon and kind == "sliced" and name in ("model", "against"):
+        model = _inner_model(rest)
+        return f"{text.removesuffix(model)}{_resolve_spec(model, base, name)}"
     if colon and kind in DETECTOR_KINDS:
         return f"{kind}:{base / Path(rest).expanduser()}"
     path = base / Path(text).expanduser()
@@ -237,7 +259,10 @@ def as_mapping(values: Mapping[str, Any], unnamed: Sequence[Any] = ()) -> dict[s
     known = [each.name for each in OPTIONS if each.name not in NOT_FOR_MARKERS] + [*BY_CATEGORY.values()]
     unknown = [repr(value) for value in unnamed] + sorted(set(values) - set(known))
     if unknown:
-        raise SpecError(f"the marker cropdet takes {', '.join(f'{name}=' for name in known)} not {', '.join(unknown)}")
+        near = did_you_mean(unknown[0], known)
+        raise SpecError(
+            f"the marker cropdet takes {', '.join(f'{name}=' for name in known)} not {', '.join(unknown)}{near}"
+        )
     return dict(values)
 
 

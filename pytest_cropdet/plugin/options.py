@@ -95,11 +95,26 @@ _OF_SESSION = (  # which no marker takes
     Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, invariants, search; several with commas"),
     Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
     Option(
+        "assume",
+        "lines",
+        (),
+        "KEY=NUMBER",
+        "what a dry run assumes: ms= per call, images=, calls= at once, distance= to the limit, price= per hour",
+        commas=True,
+    ),
+    Option(
         "workers",
         "string",
         "auto",
         "auto|N",
         "calls of a TFLite or ONNX detector at once, each on cores of its own (auto: as many as the cores allow)",
+    ),
+    Option(
+        "cluster",
+        "string",
+        None,
+        "ADDRESS",
+        "Dask cluster that runs the detector: tcp://SCHEDULER:8786, the scheduler's file, or local:N processes",
     ),
     Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
     Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),
@@ -165,8 +180,9 @@ _SHOWN = """
     model detector against baseline baseline_images update_baseline data images data_labels data_errors strict_data
     train_data crops max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group
     min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain
-    fill both_orders try_mitigations plan checks examples no_shrink dry_run workers cache dir verify benchmark json
-    history history_time history_commit report objects detections
+    fill both_orders try_mitigations plan checks examples no_shrink dry_run assume workers cluster cache dir verify
+    benchmark
+    json history history_time history_commit report objects detections
 """
 
 

@@ -15,6 +15,7 @@ __all__ = ["Progress"]
 
 EVERY = 30.0  # seconds between lines where no line can be overwritten
 LONG = 20.0  # seconds from which an estimate is worth a line of its own
+REPAINT = 0.2  # seconds at the least between two states of the line
 SOON = 1.0  # seconds a run may take before a line appears on a terminal
 
 
@@ -31,6 +32,7 @@ class Progress:
         self._goes_on = "they are kept, and the next run goes on from there"
         self._estimated = False
         self._dirty = False
+        self._painted = 0.0
 
     @classmethod
     def on(cls, config: pytest.Config) -> "Progress":
@@ -95,12 +97,16 @@ class Progress:
                 else:
                     by_id = "; categories are paired by id" if begun.paired_by == "id" else ""
                     self._line(reporter, f"cropdet: {begun.crops} crops of {begun.images} images, {calls}{by_id}")
-        text = f"cropdet: {event.done} of {event.calls} detector calls, {_duration(left)} left"
+        share = 100 * event.done // max(1, event.calls)
+        text = f"cropdet: {share}%, {event.done} of {event.calls} detector calls, {_duration(left)} left"
         if self._overwrite and now - self._begun >= SOON:
+            if self._dirty and now - self._painted < REPAINT and event.done < event.calls:
+                return
+            self._painted = now
             if not self._dirty:
                 reporter.ensure_newline()
                 self._dirty = True
-            reporter.rewrite(text, erase=True)
+            reporter.rewrite(text[: _width(reporter)], erase=True)
         elif not self._overwrite and now - self._last >= EVERY:
             self._last = now
             self._line(reporter, text)
@@ -116,6 +122,12 @@ class Progress:
         reporter.rewrite("", erase=True)
         reporter.rewrite("")
         self._dirty = False
+
+
+def _width(reporter: pytest.TerminalReporter) -> int | None:
+    """Return how many letters a line that overwrites itself may have, ``None`` where that is not known."""
+    writer = getattr(reporter, "_tw", None)
+    return None if writer is None else max(20, writer.fullwidth - 1)
 
 
 def _duration(seconds: float) -> str:

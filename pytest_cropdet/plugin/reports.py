@@ -24,6 +24,7 @@ from pytest_cropdet.files import make_folder, write_whole
 from pytest_cropdet.gate import Run
 from pytest_cropdet.plugin.baselines import entry_of, is_updated, update_baseline
 from pytest_cropdet.plugin.configuration import folder_of, setting
+from pytest_cropdet.plugin.history import session_origin
 from pytest_cropdet.plugin.stash import Findings, session_token
 from pytest_cropdet.report import (
     MissingResult,
@@ -225,6 +226,7 @@ def _write_page(config: pytest.Config, told: _Told, written: WrittenReports) -> 
             checks=told.checks,
             pictures=told.pictures,
             rankings=told.rankings,
+            origin=visible(session_origin(config)),
         )
         if not setting(config, "report"):
             make_folder(folder_of(config))

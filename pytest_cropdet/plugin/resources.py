@@ -10,9 +10,9 @@ import pytest
 
 from pytest_cropdet.data import Dataset, as_dataset, load_dataset, load_images, name_layout, refuse_warnings
 from pytest_cropdet.detectors import DetectorHandle, OpenConventionsError, load_detector
-from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.errors import ClusterError, CropdetError, SpecError
 from pytest_cropdet.files import is_url, shown_url
-from pytest_cropdet.inference import BatchKeys, Cache
+from pytest_cropdet.inference import BatchKeys, Cache, Cluster
 from pytest_cropdet.plugin.configuration import WITHOUT_TRUTH, Chosen, choices, folder_of, missing, setting
 from pytest_cropdet.plugin.option_values import read
 from pytest_cropdet.plugin.options import option
@@ -26,13 +26,14 @@ __all__ = [
     "open_detector",
     "open_old_model",
     "or_fail",
+    "place",
     "warnings_stay_warnings",
-    "workers_of",
 ]
 
 T = TypeVar("T")
 
 the_cache = pytest.StashKey[Cache | None]()
+the_cluster = pytest.StashKey[Cluster | str]()  # or why there is none, so that it is sought once
 opened_models = pytest.StashKey[dict[Chosen, DetectorHandle]]()
 opened_data = pytest.StashKey[dict[str, Dataset]]()
 
@@ -84,8 +85,7 @@ def open_old_model(config: pytest.Config, item: pytest.Item | None) -> tuple[Det
 def _open(config: pytest.Config, chosen: Chosen) -> DetectorHandle:
     """Return a detector, loaded unless the cache knows all of it."""
     with warnings_stay_warnings():
-        detector = load_detector(chosen.spec, **dict(chosen.said))
-        detector.workers = workers_of(config)
+        detector = place(config, load_detector(chosen.spec, **dict(chosen.said)))
         keys = BatchKeys.of(cache_of(config), detector)
         if keys is None or not keys.recall_profile(detector):
             _load(config, chosen, detector)
@@ -113,6 +113,15 @@ def workers_of(config: pytest.Config) -> int | None:
     """Return how many calls of a detector may run at once, ``None`` for as many as the cores allow."""
     found: int | None = read(option("workers"), setting(config, "workers"))
     return found
+
+
+def place(config: pytest.Config, detector: DetectorHandle) -> DetectorHandle:
+    """Return a detector with the workers or the cluster of the session, where it has none of its own."""
+    if detector.workers is None:
+        detector.workers = workers_of(config)
+    if detector.cluster is None:
+        detector.cluster = cluster_of(config)
+    return detector
 
 
 def open_dataset(config: pytest.Config, wanted: Any = None) -> Dataset:
@@ -164,6 +173,24 @@ def cache_of(config: pytest.Config) -> Cache | None:
         given = setting(config, "cache")
         config.stash[the_cache] = None if given == "off" else Cache(Path(given) if given else folder_of(config))
     return config.stash[the_cache]
+
+
+def cluster_of(config: pytest.Config) -> Cluster | None:
+    """Return the cluster of the session, connected once; ``None`` where none is configured, and in a dry run."""
+    given = setting(config, "cluster")
+    if not given or setting(config, "dry_run"):
+        return None
+    if the_cluster not in config.stash:
+        try:
+            found = config.stash[the_cluster] = Cluster.open(given)
+        except ClusterError as error:
+            config.stash[the_cluster] = str(error)
+        else:
+            config.add_cleanup(found.close)
+    known = config.stash[the_cluster]
+    if isinstance(known, str):
+        raise ClusterError(known)
+    return known
 
 
 def clear_cache(config: pytest.Config) -> None:

@@ -124,7 +124,7 @@ def _ranking(ranking: Mapping[str, Any]) -> list[str]:
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    return digits(step["value"]) if step["distinguishable"] else "not distinguishable"
+    return digits(step["value"]) if step["distinguishable"] else "no clear effect"
 
 
 def _with_bounds(each: Mapping[str, Any]) -> str:

@@ -25,7 +25,9 @@ def run_properties(run: Run, test: str, place: int, trouble: str | None = None) 
     whole = json.dumps([place, {**told, "test": test}], allow_nan=False)
     limits: dict[str, list[str]] = {}
     for each in one_per_limit(told["verdicts"]):
-        limits.setdefault(f"limit.{each['measure']}", []).append(one_line(f"{each['outcome']}: {limit_line(each)}"))
+        limits.setdefault(f"limit.{each['measure']}", []).append(
+            one_line(f"{each['outcome']}: {_bare(limit_line(each))}")
+        )
     flat = {
         "verdict": told["verdict"],
         "drop": told["drop"]["value"],
@@ -39,6 +41,11 @@ def run_properties(run: Run, test: str, place: int, trouble: str | None = None) 
         key: value if isinstance(value, str) else float(value) for key, value in flat.items() if value is not None
     }
     return [(RECORD, whole), *((one_line(f"cropdet.{run.name}.{key}"), value) for key, value in built_in.items())]
+
+
+def _bare(line: str) -> str:
+    """Return a limit's line without the verdict that it begins with."""
+    return line.partition(" ")[2] if line.startswith(("PASS ", "FAIL ", "UNDECIDED ")) else line
 
 
 def benchmark_properties(record: Mapping[str, Any]) -> dict[str, Value]:

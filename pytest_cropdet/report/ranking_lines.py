@@ -81,7 +81,7 @@ def ranking_table(ranking: Mapping[str, Any], width: int) -> list[str]:
     """Return a ranking in lines, none longer than ``width`` where that has room for its numbers; long names are cut."""
     metric, pairs = ranking.get("metric", "AP"), len(ranking["pairs"])
     lines = wrap(_sentence(ranking_intro(ranking)), width)
-    if ranking["models"]:
+    if len(ranking["models"]) > 1:
         rows = [(rank, _cut(name), *numbers) for rank, name, *numbers in ranking_rows(ranking)]
         lines += _aligned([_HEAD, *rows], 2)
     if pairs:

@@ -34,7 +34,7 @@ RECORD_SCHEMA = 1
 
 def run_record(run: Run) -> dict[str, Any]:
     """Return a run as built-in values, ready for JSON; what is undefined is ``None``."""
-    verdicts = verdict_records(run.all_verdicts)
+    verdicts = verdict_records(run.all_verdicts, run.images)
     drop = worst_verdict({"verdicts": verdicts}, run.drop.name)
     deciding = [each for each in verdicts if each["outcome"] == run.verdict]
     causes = run.explanation.causes
@@ -57,6 +57,7 @@ def run_record(run: Run) -> dict[str, Any]:
         "ap": dict(run.ap),
         "ap50": dict(run.ap50),
         "ap75": dict(run.ap75),
+        "whole_images": None if run.whole_images is None else dict(run.whole_images),
         "images": run.images,
         "crops": run.crops,
         "objects": run.scored_objects,

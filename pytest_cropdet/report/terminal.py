@@ -18,6 +18,7 @@ from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_rows
 from pytest_cropdet.report.model_card import benchmark_lines, model_card
 from pytest_cropdet.report.ranking_lines import ranking_table
 from pytest_cropdet.report.records import MissingResult
+from pytest_cropdet.report.summary_lines import VERDICT_WORDS, narrow_rows, shows_failures, whole_image_text
 from pytest_cropdet.terms import PHRASES, one_line
 
 __all__ = ["benchmark_summary", "checks_summary", "ranking_summary", "short_verdict", "table", "write_summary"]
@@ -34,7 +35,8 @@ MIXED = ("verdict", "gate", "value", "limit", *SUMMARY_COLUMNS[4:])  # where a l
 RIGHT = (False, False, False, True, False, True, True, True)  # the columns whose cells end in line
 NEEDED = 4  # columns that are shown however narrow the terminal is
 LEAST_NAME = 8  # letters of a gate's name that are left in a narrow terminal
-VALUE_AND_LIMIT = re.compile(r"(-?\d\.\d{3}|undefined) (<=|>=|[<>?]) \d\.\d{3}(?=: )")
+# The beginning of a failure: its verdict, what is measured, value and limit.
+VALUE_AND_LIMIT = re.compile(r"(?:FAIL |(?=UNDECIDED )).*?(?:[<>]=? -?\d\.\d{3}|, limit -?\d\.\d{3})(?=[:\s]|$)")
 BAR_LETTERS = 20
 MOST_CATEGORIES = 8  # with -v
 
@@ -55,20 +57,11 @@ def write_summary(
             reporter.write_line(line)
     if reporter.verbosity < 0 or not (records or unfinished or page):
         return
-    reporter.section(f"crop robustness{paired_by(records)}")
     writer = reporter.config.get_terminal_writer()
     width, block = writer.fullwidth, _block(writer)
-    head, *lines = table(records, width)
-    if records:
-        reporter.write_line(head)
-    shown = iter(lines)
-    for record in records:
-        for row in limit_rows(record):
-            reporter.write_line(next(shown), **VERDICT_MARKUP[row.verdict])
-            for line in _remark(f"{row.measure}: {row.why}" if row.why and row.verdict != "pass" else None, width):
-                reporter.write_line(line)
-        for line in _beneath(record, width, block, reporter.verbosity):
-            reporter.write_line(line)
+    title = f"crop robustness{paired_by(records)}"
+    reporter.section(title if len(title) + 4 <= width else "crop robustness")
+    _write_gates(reporter, records, width, block)
     for line in _data_lines((*records, *checks), width):
         reporter.write_line(line, yellow=True)
     for line in pairings(records, width):
@@ -77,6 +70,31 @@ def write_summary(
         reporter.write_line(_cut(one_line(f"no result  {each.test}: {each.why}"), width), yellow=True)
     if page is not None:
         reporter.write_line(f"report: {one_line(page)}")
+
+
+def _write_gates(
+    reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]], width: int, block: str
+) -> None:
+    """Write the rows of all gates, and under each what is to be known of it; mAP of whole images once per model."""
+    if not records:
+        return
+    head, *lines = table(records, width)
+    if len(head) > width or any(len(line) > width for line in lines):
+        head, lines = "", [line for record in records for line in narrow_rows(record, width)]
+    if head:
+        reporter.write_line(head)
+    shown, told_of = iter(lines), set[str]()
+    for record in records:
+        for row in limit_rows(record):
+            reporter.write_line(next(shown), **VERDICT_MARKUP[row.verdict])
+            for line in _remark(f"{row.measure}: {row.why}" if row.why and row.verdict != "pass" else None, width):
+                reporter.write_line(line)
+        for line in _beneath(record, width, block, reporter.verbosity, shows_failures(reporter.config)):
+            reporter.write_line(line)
+        whole = whole_image_text(record)
+        for line in _remark(whole if whole not in told_of else None, width):
+            reporter.write_line(line)
+        told_of.add(whole or "")
 
 
 def short_verdict(report: pytest.TestReport, config: pytest.Config) -> str | None:
@@ -91,7 +109,7 @@ def short_verdict(report: pytest.TestReport, config: pytest.Config) -> str | Non
     first, (file, colons, rest) = message.splitlines()[0], report.nodeid.partition("::")
     shown = os.path.relpath(config.rootpath / file, config.invocation_params.dir) + colons + rest
     room = config.get_terminal_writer().fullwidth - len(f"FAILED {shown} - ")
-    return None if room >= min(len(first), len(found.group()) + len("...")) else found.group()
+    return None if room >= min(len(first), len(found.group()) + len("...")) else found.group().removeprefix("FAIL ")
 
 
 def table(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
@@ -144,9 +162,15 @@ def steps(record: Mapping[str, Any], width: int, block: str) -> list[str]:
         value = "undefined" if step["value"] is None else f"{step['value']: .3f}"
         bar = block * max(1, round(most * abs(step["value"] or 0.0) / longest)) if longest else ""
         lines.append(
-            f"    {PHRASES[step['name']]:<21} {value}  {bar if step['distinguishable'] else 'not distinguishable'}"
+            f"    {PHRASES[step['name']]:<21} {value}  {bar if step['distinguishable'] else 'no clear effect'}"
         )
-    return [line[:width] for line in lines]
+    return [line if len(line) <= width else _narrow(line, width) for line in lines]
+
+
+def _narrow(line: str, width: int) -> str:
+    """Return a step's line without its bar, and with its words cut, so that its value still shows."""
+    name, value = line[4:25].rstrip(), line[26:].split(maxsplit=1)[0]
+    return f"  {_cut(name, max(4, width - len(value) - 4))}  {value}"[:width]
 
 
 def _cells(record: Mapping[str, Any], row: LimitRow) -> tuple[str, ...]:
@@ -155,7 +179,7 @@ def _cells(record: Mapping[str, Any], row: LimitRow) -> tuple[str, ...]:
         change = f"{metric} {digits(row.before)} -> {digits(row.after)}"
         change += "" if row.change == WHOLE_TO_CROP else f" ({row.change})"
     return (
-        row.verdict,
+        VERDICT_WORDS.get(row.verdict, row.verdict),
         row.name,
         f"{digits(row.value)}{_bounds({'low': row.low, 'high': row.high})}",
         "-" if row.limit is None else digits(row.limit),
@@ -166,10 +190,14 @@ def _cells(record: Mapping[str, Any], row: LimitRow) -> tuple[str, ...]:
     )
 
 
-def _beneath(record: Mapping[str, Any], width: int, block: str, verbosity: int) -> list[str]:
-    """Return the lines under the rows of a gate: what is to be known of its verdict, steps, categories."""
+def _beneath(record: Mapping[str, Any], width: int, block: str, verbosity: int, failures: bool = False) -> list[str]:
+    """Return the lines under the rows of a gate: what is to be known of its verdict, steps, categories.
+
+    ``failures``: whether pytest shows the texts of failures, which have the steps already.
+    """
     lines = _remark(note(record), width) + [line for text in against_lines(record) for line in _remark(text, width)]
-    if record["verdict"] != "pass" or verbosity > 0:
+    shown_above = failures and record["verdict"] != "pass" and any(not each["passes"] for each in record["verdicts"])
+    if (record["verdict"] != "pass" or verbosity > 0) and not shown_above:
         lines += steps(record, width, block)
     return lines + (_categories(record, width) if verbosity > 0 else [])
 
@@ -237,7 +265,9 @@ def ranking_summary(reporter: pytest.TerminalReporter, rankings: Sequence[Mappin
         return
     width = reporter.config.get_terminal_writer().fullwidth
     for each in rankings:
-        reporter.section(f"ranking of {len(each['models'])} models: {one_line(each['name'])}")
+        count = len(each["models"])
+        title = f"ranking of {count} models" if count > 1 else "no ranking of models"
+        reporter.section(f"{title}: {one_line(each['name'])}")
         for line in ranking_table(each, width):
             reporter.write_line(line)
 

@@ -282,7 +282,7 @@ def test_a_detector_that_finds_nothing_has_no_ratio():
 def test_a_cap_on_boxes_is_noted():
     answers = opinions(DATA)
     found = measured(Fake(lambda number, crop: loses_cut(answers).answer(number, crop), max_detections=1))
-    assert any("the ratio flatters" in note for note in found.notes)
+    assert any("the ratio looks too good" in note for note in found.notes)
 
 
 def test_a_mode_that_there_is_not_is_named():

@@ -59,8 +59,8 @@ def test_each_step_has_its_recipe_and_the_code_makes_it(step):
 def test_the_costliest_step_comes_first_and_only_what_costs_distinguishably_is_advised():
     advice = advise(causes(scale=0.06, context=0.02, cut=-0.09), RANDOM)
     assert [each.partition("(")[0] for each in advice.recipes] == ["Scale", "Context", "Matched"]
-    assert advice.sentences[0].startswith("the costliest step is scale, aspect, frame 0.060 [0.050, 0.070]")
-    assert advice.sentences[0].endswith("; 4 of 10 lost objects are lost there")
+    assert advice.sentences[0].startswith("biggest cause by AP: scale, aspect, frame 0.060 [0.050, 0.070]")
+    assert advice.sentences[0].endswith("; 4 of the 10 missed objects were first missed there")
     assert "context lost 0.020" in advice.sentences[2]
     assert "cut" not in str(advice)
 
@@ -72,7 +72,7 @@ def test_where_no_step_can_be_told_from_0_more_images_or_matched_are_advised():
         assert [type(each).__name__ for each in pasted(advice).recipes] == ["Matched"]
         assert "more images" in advice.sentences[0]
         assert advice.measures == ()
-        assert advice.headline == "no step can be told from 0; more images, or train with Matched"
+        assert advice.headline == "no single cause is clear; use more images, or train on crops like these (Matched)"
 
 
 def test_matched_takes_the_families_of_the_gate_and_none_where_a_strategy_drew():
@@ -115,11 +115,13 @@ def test_measures_that_were_tried_stand_in_for_those_that_were_not():
     advice = advise(causes(context=0.1), RANDOM, tried(chosen=True))
     assert advice.measures == ("widen windows by 64 px",)
     assert "chosen on 40 images and measured on 41 others" in str(advice)
-    assert "  * widen windows by 64 px: won back 0.040 [0.020, 0.060], 1.0 detector calls a crop" in str(advice)
-    assert advice.headline.startswith("train with Context, Matched; at inference widen windows by 64 px")
+    assert "  * widen windows by 64 px: recovers 0.040 [0.020, 0.060], 1.0 detector calls per crop" in str(advice)
+    assert advice.headline.startswith(
+        "train with Context, Matched (code: run.advice, report); without training: widen windows by 64 px"
+    )
     none = advise(causes(context=0.1), RANDOM, tried(chosen=False))
     assert none.measures == ()
-    assert "none of them won anything that can be told from 0" in str(none)
+    assert "none of them recovered anything for sure" in str(none)
     assert "at inference" not in none.headline
 
 
@@ -149,7 +151,8 @@ def test_a_gate_that_fails_says_what_to_do_in_one_line_and_in_its_json(failed):
     with pytest.raises(GateFailure) as failure:
         failed.check()
     (line,) = [line for line in str(failure.value).splitlines() if "advice" in line]
-    assert line.strip().startswith("advice: train with Context, Matched; at inference widen windows by 32 px or ")
+    start = "what to try: train with Context, Matched (code: run.advice, report); without training: widen windows by"
+    assert line.strip().startswith(start)
     told = run_record(failed)["advice"]
     assert (told["step"], told["mitigations"]) == ("context", None)
     assert told == failed.advice.to_dict()

@@ -113,7 +113,7 @@ def test_another_fill_says_the_same_or_it_is_said_how_it_differs():
     assert agreeing([MEAN, same, order, other]) == [
         "with blur fill: the same conclusion",
         "with blur fill: the same steps, the costliest is objects cut",
-        "with gray fill the conclusion differs: context lost 0.020 (not distinguishable), with mean 0.200",
+        "with gray fill the conclusion differs: context lost 0.020 (no clear effect), with mean 0.200",
     ]
     assert agreeing([MEAN]) == []
 
@@ -122,6 +122,6 @@ def test_lines_show_value_and_bar_and_say_what_is_not_distinguishable():
     assert step_lines(MEAN) == [
         "context lost           0.200  ###############",
         "objects cut            0.100  ########",
-        "position               0.010  not distinguishable",
+        "position               0.010  no clear effect",
         "scale, aspect, frame  -0.050  ####",
     ]

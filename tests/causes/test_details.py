@@ -62,7 +62,7 @@ def test_details_need_no_call_and_get_the_steps_once_they_are_known():
 
 def test_the_text_names_labels_that_changed_and_coordinate_mistakes(failed):
     text = failed.explain(failed.judge()[0])
-    assert f"labels changed: red -> green {failed.labels.flipped[0].count}" in text
+    assert f"confused: red -> green ({failed.labels.flipped[0].count} objects)" in text
 
     def shifted(picture, found):
         return type(found)(found.boxes + 2.0, found.scores, found.categories)

@@ -344,6 +344,6 @@ def test_a_detector_that_fails_while_measures_are_tried_leaves_the_causes_and_is
     data = painted_data(images=60)
     result = run(Breaking(border_shy), data, crops=RANDOM, max_drop=0.01, replicates=200, try_mitigations=True)
     told = result.explain(result.judge()[0])
-    assert "advice: train with Position" in told
+    assert "what to try: train with Position" in told
     assert "measures at inference were not tried: " in told
     assert "out of memory" in told

@@ -148,7 +148,7 @@ class TestWhatHappened:
         with pytest.raises(GateFailure) as failure:
             assert weak.against(robust).worse <= 0.01
         text = str(failure.value)
-        assert text.splitlines()[0].endswith("allowed 0.010")
+        assert text.splitlines()[0].endswith("the limit is 0.010")
         assert "the model got worse everywhere" in text
         assert f"{robust.ap['crop']:.3f} -> {weak.ap['crop']:.3f}" in text
         assert "found by the old model alone" in text

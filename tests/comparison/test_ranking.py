@@ -125,6 +125,14 @@ def test_a_model_on_other_crops_is_left_out_and_the_difference_is_named(runs):
     fewer = made_up("few", 0.5, np.zeros(99), images=50)
     ranking = rank_models("", [made_up(name, 0.5, np.zeros(99), images=60) for name in "ab"] + [fewer])
     assert ranking["left_out"] == [{"name": "few", "why": "it was measured on something else: images is 50, not 60"}]
+    stopped = replace(fewer, shared={**fewer.shared, "level": 0.99})
+    ranking = rank_models("", [made_up(name, 0.5, np.zeros(99), images=60) for name in "ab"] + [stopped])
+    assert ranking["left_out"] == [
+        {
+            "name": "few",
+            "why": "it stopped early: after 50 images, not 60; --cropdet-looks=off measures all models on all images",
+        }
+    ]
 
 
 def test_an_undefined_ap_is_left_out():

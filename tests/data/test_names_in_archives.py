@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -146,3 +147,53 @@ def test_an_image_that_is_annotated_as_very_large_is_compared_with_the_archive(t
     (tmp_path / "set" / "instances.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"set\.zip/a\.png is 48 x 32 pixels, its annotation says 10000 x 8000"):
         load_dataset(pack(tmp_path / "set", tmp_path / "set.zip"))
+
+
+SPELLINGS = [("a b.png", "a b.png"), ("a b.png", "a%20b.png"), ("x/a.png", "x\\a.png"), ("A.PNG", "a.png")]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+@pytest.mark.parametrize(
+    ("there", "said"), [*SPELLINGS, ("a.png", "a.jpg"), ("a b.png", "a%20b.jpg"), ("A b.PNG", "a%20b.jpg")]
+)
+def test_an_xml_names_its_image_by_the_same_rules(tmp_path, packed, there, said):
+    place = tmp_path / "set" / "JPEGImages" / there
+    place.parent.mkdir(parents=True)
+    place.write_bytes(encoded(quadrants()))
+    (tmp_path / "set" / "Annotations").mkdir()
+    (tmp_path / "set" / "Annotations" / "1.xml").write_text(
+        f"<annotation><filename>{said}</filename><object><name>cat</name><bndbox><xmin>2</xmin><ymin>2</ymin>"
+        "<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>"
+    )
+    path = pack(tmp_path / "set", tmp_path / "set.zip") if packed else tmp_path / "set"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data = load_dataset(path)
+    np.testing.assert_array_equal(data[0].image(), quadrants())
+    assert data[0].truth.boxes.tolist() == [[1, 1, 9, 9]]
+    odd = ["another name than its annotation says: another case" in str(each.message) for each in caught]
+    assert odd == [True] * (there.lower() != there)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+@pytest.mark.parametrize("there", ["a b.png", "a%20b.png", "x/ä.png", "A.PNG"])
+def test_label_files_of_yolo_are_found_under_odd_names(tmp_path, packed, there):
+    place, label = (tmp_path / "set" / part / there for part in ("images", "labels"))
+    for each in (place, label):
+        each.parent.mkdir(parents=True)
+    place.write_bytes(encoded(quadrants()))
+    label.with_suffix(".txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    data = load_dataset(pack(tmp_path / "set", tmp_path / "set.zip") if packed else tmp_path / "set")
+    np.testing.assert_array_equal(data[0].image(), quadrants())
+    assert (data[0].id, len(data[0].truth), len(data.warnings)) == (place.name, 1, 0)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_a_label_file_in_another_case_is_used_with_a_warning(tmp_path, packed):
+    for part in ("images", "labels"):
+        (tmp_path / "set" / part).mkdir(parents=True)
+    (tmp_path / "set" / "images" / "a.png").write_bytes(encoded(quadrants()))
+    (tmp_path / "set" / "labels" / "A.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    with pytest.warns(DataWarning, match="1 image has another name than its annotation says"):
+        data = load_dataset(pack(tmp_path / "set", tmp_path / "set.zip") if packed else tmp_path / "set")
+    assert len(data[0].truth) == 1

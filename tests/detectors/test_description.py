@@ -230,6 +230,13 @@ def test_a_label_map_has_comments_escapes_and_other_brackets(tmp_path):
     assert labels(tmp_path, "map.pbtxt", text) == {1: "c", 2: "d"}
 
 
+@pytest.mark.parametrize(
+    "text", [r"item { id: 1 name: '\303\204' }", "item { id: 1 id: 2 name: 'Ä' } ) item { id: 3 }"]
+)
+def test_a_label_map_is_read_as_that_of_a_data_set_but_what_is_odd_is_passed_over(tmp_path, text):
+    assert labels(tmp_path, "map.pbtxt", text) == {1: "Ä"}
+
+
 def test_a_description_without_later_keys_is_the_text_that_fingerprints_contain() -> None:
     text = repr(Description.of(range="0..1"))
     assert text.startswith(

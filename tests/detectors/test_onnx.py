@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import pytest
 
 from pytest_cropdet import load_detector
 from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.detectors import probe
+from pytest_cropdet.detectors.adapters import onnx
+from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.errors import DetectorError
 from tests.detectors import onnx_models as models
@@ -582,3 +587,75 @@ def test_an_option_of_another_kind_is_refused_by_name(save: Save) -> None:
     assert "resize=inside" in refusal(path, **LIST | {"resize": "inside"})
     assert "activation=softmax" in refusal(path, **LIST, activation="softmax")
     assert "head=yolo is not used: it says how one table is read" in refusal(path, **LIST, head="yolo")
+
+
+class TestProvider:
+    """What runs a file is the CPU unless the user names another, which must be there."""
+
+    def test_it_is_the_cpu_if_not_given(self, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert used_providers(save(models.detections(Graph())), monkeypatch) == [["CPUExecutionProvider"]]
+
+    def test_one_that_is_named_reaches_the_runtime_and_nothing_falls_back(
+        self, save: Save, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import onnxruntime
+
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["Made", "CPUExecutionProvider"])
+        path = save(models.detections(Graph()))
+        assert used_providers(path, monkeypatch, provider="Made") == [["Made"]]
+
+    def test_one_that_is_not_installed_is_refused_with_those_that_are(self, save: Save) -> None:
+        told = refusal(save(models.detections(Graph())), **LIST, provider="CUDAExecutionProvider")
+        assert "provider=CUDAExecutionProvider: ONNX Runtime " in told
+        assert "CPUExecutionProvider" in told
+        assert "pip install onnxruntime-gpu" in told
+
+    def test_it_is_part_of_the_cache_key_only_if_given(self, save: Save) -> None:
+        path = save(models.detections(Graph()))
+        plain, named = load_detector(path, **LIST), load_detector(path, **LIST, provider="CPUExecutionProvider")
+        assert plain.fingerprint != named.fingerprint
+        assert "provider" not in repr(Description(**LIST))
+
+    def test_a_trial_in_a_process_of_its_own_leaves_it_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """GPUs are hidden from that process, so it would refuse what works here."""
+        tasks = []
+
+        def run(*_: Any, **how: Any) -> Any:
+            tasks.append(json.loads(how["input"]))
+            raise OSError
+
+        monkeypatch.setattr(probe.subprocess, "run", run)
+        probe._went_well("onnx", Path("a.onnx"), Description(provider="CUDAExecutionProvider", threads=2))
+        assert tasks[0]["description"] == {"threads": 2}
+
+    @pytest.mark.parametrize("kind", ["tflite", "keras", "frozen_graph"])
+    def test_other_files_refuse_it(self, tmp_path: Path, kind: str) -> None:
+        file = tmp_path / "model.any"
+        file.write_bytes(b"1234TFL3")
+        with pytest.raises(DetectorError, match="provider=X is not used: it chooses what runs an ONNX file"):
+            load_detector(f"{kind}:{file}", provider="X")
+
+    def test_the_version_of_a_build_for_gpus_counts_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def version(package: str) -> str:
+            if package != "onnxruntime-gpu":
+                raise PackageNotFoundError(package)
+            return "9.9"
+
+        monkeypatch.setattr(onnx, "version", version)
+        assert onnx.runtime_version() == "9.9"
+
+
+def used_providers(path: Path, monkeypatch: pytest.MonkeyPatch, **given: Any) -> list[list[str]]:
+    """Return what sessions were asked to run on; they run on the CPU."""
+    import onnxruntime
+
+    real, asked = onnxruntime.InferenceSession, []
+
+    def session(*args: Any, providers: list[str], enable_fallback: int) -> Any:
+        asked.append(providers)
+        assert enable_fallback == 0
+        return real(*args, providers=["CPUExecutionProvider"], enable_fallback=0)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    load_detector(path, **LIST, **given).load()
+    return asked

@@ -339,28 +339,31 @@ class TestText:
     @pytest.mark.parametrize(
         ("measure", "limit", "start"),
         [
-            (loss(), 0.05, "0.060 ? 0.050: crops cost 0.060 mAP (at least 0.040)"),
-            (loss(), 0.01, "0.060 > 0.010: "),
-            (loss(), 0.10, "0.060 <= 0.100: "),
-            (good(), 0.88, "0.900 ? 0.880: "),
-            (good(), 0.97, "0.900 < 0.970: "),
-            (good(), 0.80, "0.900 >= 0.800: "),
-            (loss(None, None, None), 0.05, "undefined ? 0.050: "),
-            (loss(-0.0003, -0.01, 0.01), 0.05, "0.000 <= 0.050: crops cost 0.000 mAP (at most 0.010)"),
+            (loss(), 0.05, "UNDECIDED drop 0.060 [0.040, 0.080], limit 0.050: crops lose 0.060 mAP"),
+            (loss(), 0.01, "FAIL drop 0.060 > 0.010: crops lose 0.060 mAP (95% sure: at least 0.040)"),
+            (loss(), 0.10, "PASS drop 0.060 <= 0.100: "),
+            (good(), 0.88, "UNDECIDED ratio 0.900 ["),
+            (good(), 0.97, "FAIL ratio 0.900 < 0.970: "),
+            (good(), 0.80, "PASS ratio 0.900 >= 0.800: "),
+            (loss(None, None, None), 0.05, "UNDECIDED drop undefined, limit 0.050 (undefined)"),
+            (
+                loss(-0.0003, -0.01, 0.01),
+                0.05,
+                "PASS drop 0.000 <= 0.050: crops lose 0.000 mAP (95% sure: at most 0.010)",
+            ),
         ],
     )
-    def test_the_headline_starts_with_value_and_limit(self, measure, limit, start):
+    def test_the_headline_starts_with_verdict_value_and_limit(self, measure, limit, start):
         assert measure.judge(limit).headline.startswith(start)
 
-    def test_the_headline_ends_with_what_was_allowed_and_says_when_it_is_undecided(self):
-        assert loss().judge(0.01).headline.endswith("; allowed 0.010")
-        assert loss().judge(0.05).headline.endswith("; allowed 0.050; UNDECIDED")
-        assert good().judge(0.97).headline.endswith("; demanded 0.970")
+    def test_the_headline_ends_with_the_limit(self):
+        assert loss().judge(0.01).headline.endswith("; the limit is 0.010")
+        assert good().judge(0.97).headline.endswith("; at least 0.970 is required")
 
     def test_a_failure_starts_with_the_headline(self):
         with pytest.raises(GateFailure) as caught:
             assert loss() <= 0.01
-        assert str(caught.value).startswith("0.060 > 0.010: crops cost 0.060 mAP")
+        assert str(caught.value).startswith("FAIL drop 0.060 > 0.010: crops lose 0.060 mAP")
 
     def test_a_measure_shows_its_bounds(self):
         assert str(loss()) == "0.060 [0.040, 0.080]"

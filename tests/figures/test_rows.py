@@ -66,3 +66,16 @@ def test_matplotlib_and_svg_show_the_same_steps_and_the_same_categories(gate):
     assert [tick.get_text().strip() for tick in ticks] == re.findall(
         r'<text class="t-plain" x="0[^>]*>([^<]*)', str(svg)
     )
+
+
+def test_the_caption_of_the_steps_fits_the_figure(gate):
+    pytest.importorskip("matplotlib")
+    record = gate[0]
+    figure = draw_steps(record["steps"], record["controls"]["chain"]["ap"], "mAP", {"value": 0.008})
+    figure.canvas.draw()
+    for caption in figure.texts:
+        box = caption.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        assert box.y0 >= 0
+        assert box.y1 < figure.axes[0].get_tightbbox().y0

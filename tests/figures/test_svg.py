@@ -48,7 +48,9 @@ def per_cent(each, name):
 def test_the_bars_of_a_waterfall_follow_one_another_and_end_at_the_crop():
     chart = waterfall(STEPS, 0.6, 0.46, "mAP")
     scale_of = [
-        (per_cent(each, "x"), per_cent(each, "width")) for kind in ("loss", "gain") for each in rects(chart, kind)
+        (per_cent(each, "x"), per_cent(each, "width"))
+        for kind in ("context", "scale", "position")
+        for each in rects(chart, kind)
     ]
     (context, scale), (position,) = scale_of[:2], scale_of[2:]
     (cut,) = [(per_cent(each, "x"), per_cent(each, "width")) for each in rects(chart, "unsure")]
@@ -119,7 +121,7 @@ def test_a_stack_fills_its_width():
 
 def test_a_map_says_nothing_of_cells_with_fewer_than_five():
     chart = heat_map("t", [[1, 4], [0, 5]], [[4, 5], [10, 5]])
-    assert [each.text for each in read(chart).iter(f"{SVG}text")] == ["80", "0", "100"]
+    assert [each.text for each in read(chart).iter(f"{SVG}text")] == ["80", "n=5", "0", "n=10", "100", "n=5"]
     assert read(chart).find(f"{SVG}desc").text == "row 1: - 80; row 2: 0 100"
 
 

@@ -115,7 +115,7 @@ class TestGeometricFloor:
         found = small_run(self.drawing(self.TIGHT), self.data(masked=False), HALVES)
         assert found.ap["crop"] < 0.5
         assert found.controls["geometric_floor"] is None
-        assert "no masks: cut objects are judged by clipped boxes" in found.explain(found.drop.judge(0.0))
+        assert "no masks: a detector that draws tighter boxes" in found.explain(found.drop.judge(0.0))
 
     def test_the_floor_is_what_a_perfect_detector_with_tight_boxes_would_lose_under_clipped_truth(self):
         """Right at IoU 0.5; above it, half of the detections are wrong: precision 1/2 at 51 of 101 recall points."""
@@ -156,7 +156,7 @@ def test_the_cap_shows_the_largest_full_answer_where_the_detector_names_no_maxim
     assert cap_of([True, False, True], [7, 90, 8], None).rows == 8
     assert cap_of([True, False, True], [7, 90, 8], 10).rows == 10
     assert cap_of([], [], None).share == 0
-    assert "the detector's 10 boxes (on 67%" in cap_of([True, False, True], [7, 90, 8], 10).text
+    assert "its maximum of 10 boxes on 67%" in cap_of([True, False, True], [7, 90, 8], 10).text
 
 
 class Marked:

@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 
 from pytest_cropdet.crops.plan import shuffled
 from pytest_cropdet.data.samples import Detections, GroundTruth
-from pytest_cropdet.gate.early_stopping import look_levels, look_points
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.gate.early_stopping import (
+    DESIGNS,
+    LOOK_REPLICATES,
+    RESOLVED,
+    look_levels,
+    look_points,
+    resolved_points,
+)
+from pytest_cropdet.gate.old_model import refuse_without_old
 from pytest_cropdet.report.records import run_record
+from pytest_cropdet.settings import RunSettings
 from tests.support import Data, loses_cut, made, same, sample, small_run
 
 DATA = made(110)
@@ -225,3 +235,64 @@ class TestHint:
         assert looked(same(SHARP), max_drop=0.2).hint is None
         few = Data(DATA.samples[:50])
         assert small_run(same(SHARP), few, ONE_CROP, max_drop=0.2, min_images=30).hint is None
+
+
+class TestOften:
+    """More looks, whose error is spent so that they err as seldom."""
+
+    DESIGN = DESIGNS["often"]
+
+    def test_looks_are_a_quarter_apart(self):
+        assert look_points(200, self.DESIGN) == [50, 62, 78, 98, 122, 153, 191, 200]
+        assert look_points(50, self.DESIGN) == [50]
+
+    @pytest.mark.parametrize("images", [60, 200, 800])
+    def test_all_looks_together_err_as_often_as_one_look_may(self, images):
+        """Walks without drift, seeded: how many cross a boundary, and when."""
+        walks, rng = 400_000, np.random.default_rng(2)
+        points = resolved_points(look_points(images, self.DESIGN), 0.95, self.DESIGN)
+        boundaries = [NormalDist().inv_cdf(level) for level in look_levels(points, 0.95, self.DESIGN.spend)]
+        position, before = np.zeros(walks), 0
+        crossed = np.zeros(walks, bool)
+        for point, boundary in zip(points, boundaries, strict=True):
+            position += math.sqrt(point - before) * rng.standard_normal(walks)
+            crossed |= position / math.sqrt(point) > boundary
+            before = point
+            spent = 0.05 * (0.06 + 0.94 * point / images)
+            assert crossed.mean() == pytest.approx(spent, abs=4 * math.sqrt(0.05 * 0.95 / walks))
+        assert crossed.mean() == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / walks))
+
+    @pytest.mark.parametrize("images", [60, 800, 5000, 100_000])
+    def test_no_look_asks_for_a_level_that_the_replicates_cannot_show(self, images):
+        points = resolved_points(look_points(images, self.DESIGN), 0.95, self.DESIGN)
+        assert points[-1] == images
+        assert points[0] == 50  # a part of the error is there at once
+        levels = look_levels(points, 0.95, self.DESIGN.spend)
+        assert all((1 - level) * LOOK_REPLICATES >= RESOLVED for level in levels)
+
+    def test_more_is_left_for_the_last_look_than_pocock_leaves(self):
+        points = resolved_points(look_points(800, self.DESIGN), 0.95, self.DESIGN)
+        assert look_levels(points, 0.95, self.DESIGN.spend)[-1] < look_levels(points)[-1] - 0.002
+
+    @pytest.mark.slow
+    def test_a_run_looks_at_these_points_and_its_bounds_have_these_levels(self):
+        value = small_run(loses_cut(SHARP), DATA, ONE_CROP).drop.value
+        found = looked(loses_cut(SHARP), max_drop=value, looks="often")
+        points = resolved_points(look_points(110, self.DESIGN), 0.95, self.DESIGN)
+        assert [each.images for each in found.looks] == points
+        assert len(points) > 3
+        assert [each.level for each in found.looks] == look_levels(points, 0.95, self.DESIGN.spend)
+        assert found.drop.value == pytest.approx(value, abs=1e-12)
+        clear = looked(loses_cut(SHARP), max_drop=0.1, looks="often")
+        assert clear.images == points[0]
+        assert clear.spent.spared == 2 * (110 - points[0])
+        assert clear.judge()[0].outcome == "fail"
+
+    def test_looks_as_before_are_those_of_auto(self):
+        """Frozen: the numbers of runs with ``looks=auto`` stay."""
+        frozen = [0.9949067942373956, 0.9940791724577275, 0.9895701675030473, 0.9823521273972735, 0.9727870621686872]
+        assert look_levels([50, 100, 200, 400, 800]) == pytest.approx(frozen, abs=1e-14)
+
+    def test_what_is_compared_is_not_cut_short(self):
+        with pytest.raises(SpecError, match="looks=often stops one model early"):
+            refuse_without_old(RunSettings(looks="often"), same(SHARP))

@@ -78,7 +78,7 @@ class TestOrder:
 
     def test_a_measure_that_is_not_defined_costs_nothing(self):
         verdict = loss(None, None, None).judge(0.1)
-        assert verdict.headline == "undefined ? 0.100: drop is undefined; allowed 0.100; UNDECIDED (undefined)"
+        assert verdict.headline == "UNDECIDED drop undefined, limit 0.100 (undefined)"
 
 
 class TestHandful:
@@ -176,7 +176,7 @@ class TestExplained:
         assert (found.advice.recipes, found.advice.code) == ((), "")
         assert "nothing could be judged: too few images" in str(found.advice)
         told = small_run(loses_cut(opinions(data)), data, max_drop=0.05, min_images=10)
-        assert "advice: " in told.explain(told.judge()[0])
+        assert "what to try: " in told.explain(told.judge()[0])
         assert told.advice.recipes
 
 

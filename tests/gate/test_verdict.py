@@ -128,7 +128,7 @@ class TestDoubts:
         assert [(each.passes, each.reason) for each in found.judge()] == [(False, "blind")] * 2
         assert (found.lost.judge(limit).passes, found.lost.judge(limit).reason) == (False, "blind")
         assert (found.flips.judge(limit).passes, found.flips.judge(limit).reason) == (False, "blind")
-        with pytest.raises(GateFailure, match="finds nothing has nothing to lose"):
+        with pytest.raises(GateFailure, match="finds nothing cannot lose anything"):
             found.check()
 
     def test_a_detector_that_is_blind_to_one_category_passes_no_limit_on_it(self):
@@ -166,7 +166,9 @@ class TestCap:
         assert (found.lost.judge(0.05).passes, found.lost.judge(0.05).reason) == (False, "cap")
         assert found.cap.share == 1.0
         assert found.cap.rows == 10
-        with pytest.raises(GateFailure, match=r"reference limited by the detector's 10 boxes"):
+        with pytest.raises(
+            GateFailure, match=r"its maximum of 10 boxes on 100% of the whole images, so the comparison is unfair"
+        ):
             found.check()
 
     def test_accept_overrides(self):
@@ -217,9 +219,11 @@ class TestCheck:
             found.check()
         text = str(caught.value)
         first = text.splitlines()[0]
-        assert first.startswith(f"{found.drop.value:.3f} > 0.010: crops cost {found.drop.value:.3f} mAP (at least ")
-        assert "demanded 0.900" in text
-        assert "allowed 0.020" in text
+        assert first.startswith(
+            f"FAIL drop {found.drop.value:.3f} > 0.010: crops lose {found.drop.value:.3f} mAP (95% "
+        )
+        assert "at least 0.900 is required" in text
+        assert "the limit is 0.020" in text
 
     def test_a_failure_says_what_the_numbers_rest_on_and_where_it_went_wrong(self):
         found = small_run(loses_cut(OPINIONS), DATA, max_drop=0.01)
@@ -230,13 +234,13 @@ class TestCheck:
         assert f"120 crops of 60 images, {found.scored_objects} objects" in text
         assert "most lost: " in text
         assert f"worst crop: Crop(left={found.worst.crop.left}" in text
-        assert "no masks: cut objects are judged by clipped boxes" in text
+        assert "no masks: a detector that draws tighter boxes" in text
 
     def test_undecided_by_bounds_says_how_many_images_would_decide(self):
         found = small_run(loses_cut(OPINIONS), DATA)
         limit = (found.drop.value + found.drop.high) / 2
         needed = found.drop.images_to_decide(limit, 60)
-        with pytest.raises(GateFailure, match=rf"about {needed} images \(\+-30 %\) would decide"):
+        with pytest.raises(GateFailure, match=rf"about {needed} images \(\+-30 %\) would be enough"):
             assert found.drop <= limit
         assert 180 <= needed <= 300  # half the distance, four times the images
 
@@ -277,14 +281,15 @@ class TestCheck:
         ]
         cat, dog = (found.by_category[name] for name in ("cat", "dog"))
         cost = f"{dog.value:.3f}"
-        assert first == f"{cost} > 0.020: dog: crops cost {cost} mAP (at least {dog.low:.3f}); allowed 0.020"
+        sure = f"(95% sure: at least {dog.low:.3f})"
+        assert first == f"FAIL drop of dog {cost} > 0.020: dog: crops lose {cost} mAP {sure}; the limit is 0.020"
         (numbers,) = (each for each in found.categories if each.name == "dog")
         assert text[0].startswith(f"  whole image {numbers.reference:.3f} -> crop {numbers.crop:.3f} mAP   ")
         assert text[-1] == (
-            f"{cat.value:.3f} ? 0.900: cat: crops cost {cat.value:.3f} mAP (at most {cat.high:.3f}); allowed 0.900; "
-            "UNDECIDED (blind): " + found.by_category["cat"].judge(0.9).doubt
+            f"UNDECIDED drop of cat {cat}, limit 0.900 (blind): cat: crops lose {cat.value:.3f} mAP: "
+            + found.by_category["cat"].judge(0.9).doubt
         )
-        assert text[-2].startswith(f"{found.drop.value:.3f} ? 0.500: crops cost ")
+        assert text[-2].startswith(f"UNDECIDED drop {found.drop}, limit 0.500 (blind): crops lose ")
 
     def test_a_limit_that_is_judged_twice_is_noted_once(self):
         found = small_run(loses_cut(OPINIONS), DATA, max_drop=0.4, min_ap=0.0)

@@ -77,7 +77,7 @@ class TestNames:
         left_out = sum(table[key] >= 60 for found in OPINIONS for key in found.categories.tolist())
         assert text.startswith("names are missing: categories are paired by id, because the detector gives no names; ")
         assert f"{left_out:,} of {total:,} detections on whole images have ids that the data set lacks {lacks}" in text
-        assert text.index("names are missing") < text.index("the reference itself is too weak")
+        assert text.index("names are missing") < text.index("the detector is too weak")
         assert "give the detector an attribute `categories`" in text
 
     def test_ids_that_all_exist_but_mean_other_things_are_recognised_by_where_the_boxes_lie(self):
@@ -121,7 +121,7 @@ class TestNames:
         corner = draw.uniform(0, 60, (60, 4, 2))
         whole = [Detections(np.hstack([each, each + 25]), [0.5] * 4, draw.choice([3, 7, 12], 4)) for each in corner]
         text = cause(same(whole))
-        assert text.startswith("the reference itself is too weak")
+        assert text.startswith("the detector is too weak")
         assert "seem" not in text
 
     def test_ids_that_the_set_lacks_are_named_first_even_where_no_other_reading_helps(self):
@@ -133,7 +133,7 @@ class TestNames:
         assert "seem" not in text
 
     def test_who_returns_nothing_is_told_so(self):
-        assert cause(blind()).startswith("the detector returned no box at all on 60 whole images; the reference")
+        assert cause(blind()).startswith("the detector returned no box at all on 60 whole images; the detector is")
 
 
 BOXES = {

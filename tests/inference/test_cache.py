@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from pytest_cropdet.data.data_warnings import DataWarning
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
-from pytest_cropdet.detectors import load_detector
+from pytest_cropdet.detectors import load_detector, versions
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle
 from pytest_cropdet.errors import DataError
@@ -595,8 +595,8 @@ def test_keys_differ_in_everything_that_can_change_an_answer(tmp_path, store, mo
     }
     for change, (module, name, value) in {
         "decoder": (batch_keys, "decoder_version", lambda: "cv2 99"),
-        "runtime": (batch_keys, "_version", lambda package: "99"),
-        "no runtime": (batch_keys, "_version", lambda package: None),
+        "runtime": (versions, "_version", lambda package: "99"),
+        "no runtime": (versions, "_version", lambda package: None),
         "adapters": (batch_keys, "ADAPTERS", 99),
     }.items():
         with monkeypatch.context() as patch:

@@ -21,7 +21,7 @@ class TestOldModel:
         result = project.gate("fakes:perfect", "--cropdet-against=old=fakes:make", LIMIT)
         result.assert_outcomes(passed=1)
         text = said(result)
-        assert "pass random, worse" in text
+        assert "PASS random, worse" in text
         assert "against old: the model got better on crops: update the baseline?" in text
         gate = project.gates[0]
         assert gate["verdict"] == "pass"

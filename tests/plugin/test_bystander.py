@@ -59,7 +59,7 @@ def test_an_unrelated_project_notices_nothing(project, more):
 
 def test_help_markers_and_fixtures_show_what_there_is(project):
     helped = project.pytest("--help")
-    helped.stdout.fnmatch_lines(["crop robustness of object detectors (pytest-cropdet):", "*--cropdet-model=*"])
+    helped.stdout.fnmatch_lines(["crop robustness of detectors: detector:", "*--cropdet-model=*"])
     project.pytest("--markers").stdout.fnmatch_lines(["@pytest.mark.cropdet(*options): options of pytest-cropdet*"])
     shown = project.pytest("--fixtures").stdout.str()
     for name in ("cropdet", "cropdet_detector", "cropdet_dataset"):

@@ -32,9 +32,9 @@ def test_a_category_and_an_error_text_do_no_harm(project, monkeypatch):
     assert "\u202e" not in text
     assert not [line for line in text.splitlines() if line.strip().startswith("::error::")]
     commands = [line for line in text.splitlines() if line.startswith("::")]
-    assert [line.partition("::0.")[0] for line in commands[:1]] == ["::error title=crop robustness%3A random"]
+    assert [line.partition("::FAIL")[0] for line in commands[:1]] == ["::error title=crop robustness%3A random"]
     assert "the test failed for another reason" in commands[1]
-    assert "red\\n::error::owned\\u202e: crops cost" in text
+    assert "red\\n::error::owned\\u202e: crops lose" in text
     for name in ("summary.md", ".cropdet/report/index.html", "elsewhere.json", "objects.csv"):
         written = (project.path / name).read_text(encoding="utf-8")
         assert "\u202e" not in written or name == "objects.csv"

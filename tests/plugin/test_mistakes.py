@@ -21,6 +21,10 @@ USAGE_ERRORS = {
     "description key": (("--cropdet-detector=unit=pixels",), "a detector's description has no 'unit'"),
     "description of none": (("--cropdet-detector=big:units=pixels",), "no model is called 'big'; there are make"),
     "folder": (("--cropdet-json=.",), "is a folder; name a file"),
+    "family mistyped": (("--cropdet-crops=randum",), "random, tile, object, edge, shift; did you mean random?"),
+    "description key mistyped": (("--cropdet-detector=unit=pixels",), "did you mean units?"),
+    "option mistyped": (("--cropdet-max-dorp=0.05",), "did you mean: --cropdet-max-drop"),
+    "label file": (("--cropdet-detector=labels=none.txt",), "labels=none.txt: no such file"),
 }
 
 
@@ -118,3 +122,32 @@ def test_what_only_loading_shows_is_one_failure_with_the_sentence(project, said,
     assert [gate["name"] for gate in json.loads((project.path / "out.json").read_text())["gates"]] == [
         "perfect-shapes-random"
     ]
+
+
+def test_a_mistyped_key_of_the_ini_file_is_a_usage_error(project, said):
+    project.write(pytest_ini="[pytest]\ncropdet_max_dorp = 0.01\n")
+    result = project.pytest("--pyargs", "pytest_cropdet.suite", "--cropdet-model=fakes:make")
+    assert result.ret == 4
+    assert "there is no key cropdet_max_dorp; did you mean cropdet_max_drop?" in said(result)
+
+
+@pytest.mark.parametrize("option", ["--cropdet-categories=rde", "--cropdet-max-drop=rde=0.1"])
+def test_a_category_that_the_data_lacks_is_named_before_a_detector_is_loaded(project, said, option):
+    project.write(loud="def make():\n    raise RuntimeError('it was loaded')\n")
+    result = project.gate("loud:make", option)
+    assert result.ret == 1
+    assert "the data set has no category 'rde'" in said(result)
+    assert "did you mean 'red'?" in said(result)
+    assert "it was loaded" not in said(result)
+
+
+def test_help_has_groups_values_and_defaults(project, said):
+    text = said(project.pytest("--help"))
+    for title in ("detector", "data", "crops", "limits", "causes", "checks and benchmark", "results"):
+        assert f"crop robustness of detectors: {title}:" in text
+    assert "(default: 0.05)" in text
+    assert "one of auto, always, off (default: auto)" in text
+    assert "seed of windows and resamples (default: 0)" in text
+    limits = text.partition("crop robustness of detectors: limits:")[2].partition("crop robustness of detectors: m")[0]
+    assert "--cropdet-max-drop" in limits
+    assert "--cropdet-model" not in limits

@@ -31,6 +31,8 @@ VALUES = {
     "fill": ("gray", "blur", "mean"),
     "checks": ("gate", "search", "gate,invariants"),
     "workers": ("1", "2", "auto"),
+    "assume": ("ms=1", "ms=2", "ms=3,images=100"),
+    "cluster": ("local:1", "tcp://127.0.0.1:8786", "local:2"),
     "cache": ("off", "cli_model", "ini_model"),
     "dir": ("marker_data", "cli_data", "ini_data"),
     "plan": ("marker_labels.txt", "cli_labels.txt", "ini_labels.txt"),

@@ -122,13 +122,13 @@ def test_a_plain_assert_explains_itself(project, said, monkeypatch):
     result.stdout.fnmatch_lines(
         [
             ">       assert run.drop <= 0.05",
-            "E*0.* > 0.050: crops cost 0.* mAP*; allowed 0.050",
+            "E*FAIL drop 0.* > 0.050: crops lose 0.* mAP*; the limit is 0.050",
             "E*whole image 1.000 -> crop 0.*3 categories*",
             "E*most lost: *red*",
             "E*worst crop: Crop(left=*objects lost",
         ]
     )
-    result.stdout.fnmatch_lines(["FAILED test_own.py::test_explains - 0.* > 0.050*"])
+    result.stdout.fnmatch_lines(["FAILED test_own.py::test_explains - FAIL drop 0.* > 0.050*"])
     result.stdout.fnmatch_lines(["E*TypeError: >= on drop: a loss is gated as `drop <= limit`*"])
     # the record of a run is that of its first test, with the verdicts that later tests gave
     (gate,) = project.gates
@@ -190,10 +190,10 @@ def test_a_limit_that_was_not_stated_is_explained_once_it_has_failed_a_test(proj
     assert [each["name"] for each in steps["test_fails"]] == ["context", "cut", "position", "scale"]
     (fails,) = [gate for gate in project.gates if gate["test"].endswith("test_fails")]
     assert fails["advice"] is not None
-    result.stdout.fnmatch_lines(["E*0.* > 0.050: *", "E*position*0.*#*", "E* advice: *"])
+    result.stdout.fnmatch_lines(["E*FAIL drop 0.* > 0.050: *", "E*position*0.*#*", "E* what to try: *"])
     result.stdout.fnmatch_lines(["E* not explained: ValueError: out of tea"])
     text = said(result)
-    assert text.count("advice: ") == 1
+    assert text.count("what to try: ") == 1
     assert "not known yet" not in text
     assert "INTERNALERROR" not in text
     assert "Why it dropped" in (project.path / "page" / "index.html").read_text()

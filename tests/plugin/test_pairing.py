@@ -27,3 +27,9 @@ def test_by_name_is_said_in_the_summary(project, said):
     text = said(result)
     assert "crop robustness, categories paired by name" in text
     assert project.gates[0]["pairing"]["by"] == "name"
+
+
+def test_names_with_commas_are_no_file_even_if_they_look_like_paths(project, said):
+    result = project.gate("fakes:perfect", "--cropdet-detector=labels=red,green/lime,sky.blue", "--cropdet-report=off")
+    assert "no such file" not in said(result)
+    assert result.ret != 4

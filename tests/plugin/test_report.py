@@ -24,7 +24,7 @@ def test_a_gate_leaves_a_page_and_says_where_plain_and_on_workers(project, worke
         ["  report: .cropdet/report/index.html", "*crop robustness*", "*", "report: .cropdet/report/index.html"]
     )
     html = page_of(project)
-    assert "1 of 2 gates do not pass" in html
+    assert "FAIL: 2 gates: 1 fails, 1 passes</title>" in html
     assert html.index("make-random</bdi></h2>") < html.index("perfect-random</bdi></h2>")
     assert "data:image/jpeg;base64," in html
     assert " --pyargs pytest_cropdet.suite " in html
@@ -124,7 +124,7 @@ def test_two(cropdet):
     html = page_of(project)
     verdicts = [gate["verdict"] for gate in project.gates]
     assert verdicts[0] == "fail"
-    assert html.count('class="gallery"') == 2
+    assert html.count('class="gallery only-lost"') == 2
     assert [gate["test"] for gate in project.gates] == ["test_own.py::test_two"] * 2
 
 
@@ -150,7 +150,7 @@ def test_one(cropdet):
 """,
     )
     assert project.pytest("test_own.py", workers=2).ret == 0
-    assert 'class="gallery"' in page_of(project)
+    assert 'class="gallery only-lost"' in page_of(project)
     assert left_over(project) == []
 
 
@@ -204,18 +204,18 @@ def test_github_gets_one_summary_and_an_annotation_for_what_failed(project, monk
     assert [table.count("\n") for table in tables] == [3, 3]  # gates and ranking: head, line, and a row for each model
     lines = [line for line in result.outlines if line.startswith("::")]
     assert len(lines) == 1
-    assert lines[0].startswith("::error title=crop robustness%3A make-random::0.")
+    assert lines[0].startswith("::error title=crop robustness%3A make-random::FAIL drop 0.")
 
 
 @pytest.mark.subprocess
 def test_no_colour_is_written_where_no_color_says_so_and_only_ascii_where_that_is_all(project, monkeypatch):
     monkeypatch.delenv("PY_COLORS", raising=False)  # which pytester sets
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert "\x1b[31mfail" in project.gate("fakes:make", QUICK).stdout.str()
+    assert "\x1b[31mFAIL" in project.gate("fakes:make", QUICK).stdout.str()
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     monkeypatch.setenv("PYTHONUTF8", "0")
     result = project.gate("fakes:make")
     assert "\x1b[" not in result.stdout.str()
-    result.stdout.fnmatch_lines(["    position * 0.* ##*"])
+    result.stdout.fnmatch_lines(["*position * 0.* ##*"])
     assert "INTERNALERROR" not in result.stdout.str()

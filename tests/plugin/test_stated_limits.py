@@ -122,7 +122,7 @@ def test_check_without_limit(cropdet):
     cropdet.run(W, replicates=100).check()
 
 def test_gate_has_a_limit_by_default(cropdet):
-    with pytest.raises(AssertionError, match="allowed 0.050"):
+    with pytest.raises(AssertionError, match="the limit is 0.050"):
         cropdet.gate(W)
 
 def test_gate_without_limit(cropdet):
@@ -212,11 +212,13 @@ def test_what_was_stated_and_not_compared_is_judged_at_the_end_of_the_test(proje
     assert verdicts(project) == {test: each for test, (_, each) in WANTED.items() if each}
 
     # the failure: value and limit first, each limit by its name, and why it was judged
-    line = next(each for each in result.outlines if each.startswith("FAILED test_own.py::test_nobody_compares - 0."))
+    line = next(
+        each for each in result.outlines if each.startswith("FAILED test_own.py::test_nobody_compares - FAIL drop 0.")
+    )
     assert "> 0.010" in line
     text = result.stdout.str()
     assert "the test ended without comparing 'random' with its stated limits, so they were checked" in text
-    assert "red: crops cost" in text
+    assert "red: crops lose" in text
     assert "pluggy/_" not in text
 
     # the record of a test that failed otherwise
@@ -233,7 +235,7 @@ def test_what_was_stated_and_not_compared_is_judged_at_the_end_of_the_test(proje
     cases = {name: properties for _, name, properties in project.cases()}
     assert cases["test_no_limit"]["cropdet.random.verdict"] == "none"
     assert cases["test_fails_for_another_reason"]["cropdet.random.verdict"] == "error"
-    assert cases["test_by_category"]["cropdet.random.limit.drop of red"].startswith("fail: 0.")
+    assert cases["test_by_category"]["cropdet.random.limit.drop of red"].startswith("fail: drop of red 0.")
 
     # a tick is for what was judged and passes, in tests that do not fail otherwise
     summary = (project.path / "summary.md").read_text()

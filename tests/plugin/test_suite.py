@@ -23,10 +23,10 @@ def test_a_failing_gate_shows_value_and_limit_in_a_narrow_terminal(project, work
     result = project.gate("fakes:make", workers=workers)
     assert result.ret == 1
     line = next(line for line in result.outlines if line.startswith("FAILED"))
-    assert re.match(rf"FAILED {re.escape(GATE)}\[random\] - 0\.\d{{3}} > 0\.050", line)
+    assert re.match(rf"FAILED drop 0\.\d{{3}} > 0\.050 {re.escape(GATE)}\[random\]", line)
     assert len(line) <= 80
     result.stdout.fnmatch_lines(
-        ["*crops cost 0.??? mAP*; allowed 0.050", "  whole image 1.000 -> crop 0.* 3 categories*"]
+        ["*crops lose 0.??? mAP*; the limit is 0.050", "  whole image 1.000 -> crop 0.* 3 categories*"]
     )
     result.stdout.no_fnmatch_line("*session.py*")
 
@@ -38,11 +38,12 @@ def test_a_long_id_leaves_room_for_value_and_limit_too(project, monkeypatch):
     lines = [line for line in result.outlines if line.startswith("FAILED")]
     assert len(lines) == 2
     assert all(
-        re.match(r"FAILED 0\.\d{3} > 0\.050 pytest_cropdet/suite/gate\.py::test_map_drop", each) for each in lines
+        re.match(r"FAILED drop 0\.\d{3} > 0\.050 pytest_cropdet/suite/gate\.py::test_map_drop", each) for each in lines
     )
     monkeypatch.setenv("COLUMNS", "200")
     wide = project.gate("fakes:make", *crops, "--cropdet-explain=off")
-    wide.stdout.fnmatch_lines([f"FAILED {GATE}[[]random:keep=0.7-0.9,per_image=1] - 0.* > 0.050: crops cost *"])
+    start = f"FAILED {GATE}[[]random:keep=0.7-0.9,per_image=1]"
+    wide.stdout.fnmatch_lines([f"{start} - FAIL drop 0.* > 0.050: crops lose *"])
 
 
 CONFIGURATIONS = {

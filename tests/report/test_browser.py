@@ -83,6 +83,7 @@ def column(page, table, number):
 
 def test_toggles_hide_and_show_the_boxes_of_one_kind(opened, path):
     it = opened(path)
+    it.page.locator("[data-only-lost]").uncheck()
     kinds = ("truth", "reference", "detected")
     before = {kind: it.visible(f".box.{kind}") for kind in kinds}
     assert all(before.values())
@@ -98,9 +99,12 @@ def test_lost_only_leaves_the_lost_objects_and_what_was_found_on_them(opened, pa
     it = opened(path)
     lost = it.page.locator(".box.truth.lost").count()
     assert 0 < lost < it.page.locator(".box.truth").count()
-    it.page.locator("[data-only-lost]").check()
+    assert it.page.locator("[data-only-lost]").is_checked()  # as the page opens
+    assert it.visible(".controls .key") == it.page.locator(".controls .key").count() == 4  # each layer keeps its key
     assert it.visible(".box.truth") == it.visible(".box.truth.lost") == lost
     assert it.visible(".box.reference") == it.visible(".box.reference.of-lost") > 0
+    it.page.locator("[data-only-lost]").uncheck()
+    assert it.visible(".box.truth") == it.page.locator(".box.truth").count()
 
 
 def test_large_pictures_take_the_whole_width(opened, path):
@@ -114,6 +118,8 @@ def test_the_slider_shows_boxes_from_a_score_on_and_begins_at_the_operating_poin
     it = opened(path)
     scores = it.page.eval_on_selector_all("[data-score]", "all => all.map(each => Number(each.dataset.score))")
     point = gate[1]["gallery"]["score"]
+
+    it.page.locator("[data-only-lost]").uncheck()
 
     def shown():
         return it.visible("[data-score]")
@@ -161,9 +167,10 @@ def test_everything_can_be_reached_and_used_with_the_keyboard_alone(opened, path
     it.page.keyboard.press("Space")
     assert it.visible(".box.truth") == 0
     summary = it.page.locator("main summary").first
+    was = summary.evaluate("each => each.parentElement.open")
     summary.focus()
     it.page.keyboard.press("Enter")
-    assert summary.evaluate("each => each.parentElement.open")
+    assert summary.evaluate("each => each.parentElement.open") is not was
 
 
 def test_without_scripts_everything_can_be_read(opened, path):

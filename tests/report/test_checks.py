@@ -206,8 +206,8 @@ def test_everything_on_one_page_failures_first_benchmarks_last(gate, benchmarked
     html = html_page(
         [passed], [gate[1]], [MissingResult("t.py::a", "did not run")], benchmarks=[benchmarked], checks=[lost]
     )
-    assert re.findall(r"<bdi>([\w-]+)</bdi></h2>", html) == ["Checks", "random", "benchmark"]
-    assert re.search(r"<h1>The gate passes, the check fails, crops keep \d+% of AP, 1 without result</h1>", html)
+    assert re.findall(r"<bdi>([\w-]+)</bdi></h2>", html) == ["random", "Checks", "benchmark"]
+    assert re.search(r"</span> The gate passes, the check fails, crops keep \d+% of AP, 1 without result</h1>", html)
     assert html.index("<bdi>Checks</bdi></summary>") < html.index("<bdi>benchmark</bdi></summary>")
     read = Checked(html)
     assert len(read.ids) == len(set(read.ids))

@@ -42,7 +42,7 @@ def test_an_annotation_stands_in_one_line_and_is_an_error_only_where_the_gate_st
     record = copy.deepcopy(gate[0])
     record["name"] = "a:b,c%"
     (line,) = annotations([record, {**record, "verdict": "pass"}])
-    assert line.startswith("::error title=crop robustness%3A a%3Ab%2Cc%25::0.")
+    assert line.startswith("::error title=crop robustness%3A a%3Ab%2Cc%25::FAIL drop 0.")
     assert "> 0.050" in line
     for verdict in record["verdicts"]:
         verdict.update(outcome="undecided", passes=True, text="line\nbreak")

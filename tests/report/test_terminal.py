@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from types import SimpleNamespace
 
 import pytest
 from _pytest._io import TerminalWriter
@@ -47,7 +48,7 @@ def test_no_line_is_longer_than_the_terminal_and_verdict_and_drop_always_show(ga
         reporter, several(gate), [MissingResult("t.py::test_long" + "x" * 200, "did not run")], "r/index.html"
     )
     assert max(map(len, reporter.lines)) <= width
-    rows = [line for line in reporter.lines if line.startswith(("pass", "fail"))]
+    rows = [line for line in reporter.lines if line.startswith(("PASS", "FAIL"))]
     assert [f"{gate[0]['drop']['value']:.3f} [" in row for row in rows] == [True, True]
     assert reporter.lines[-1] == "report: r/index.html"
 
@@ -71,13 +72,15 @@ def test_a_wide_terminal_shows_all_columns_and_a_narrow_one_the_first_four(gate)
     assert table([gate[0]], 45)[0].split() == ["verdict", "gate", "drop", "allowed"]
 
 
-def test_bars_stand_under_what_did_not_pass_and_under_all_with_v(gate):
-    def bars(verbosity):
+def test_bars_are_shown_once_and_of_what_passes_with_v(gate):
+    def bars(verbosity, style="auto"):
         reporter = Reporter(verbosity=verbosity)
+        reporter.option = SimpleNamespace(tbstyle=style)
         write_summary(reporter, several(gate))
         return sum("objects cut" in line for line in reporter.lines)
 
-    assert (bars(0), bars(1), bars(-1)) == (1, 2, 0)
+    assert (bars(0), bars(1), bars(-1)) == (0, 1, 0)  # the text of a failure, further up, has its bars
+    assert (bars(0, "no"), bars(1, "no"), bars(-1, "no")) == (1, 2, 0)
 
 
 def test_q_writes_nothing(gate):
@@ -89,6 +92,7 @@ def test_q_writes_nothing(gate):
 @pytest.mark.parametrize(("encoding", "block"), [("utf-8", "█"), ("ascii", "#"), ("cp1252", "#"), ("cp437", "█")])
 def test_bars_are_blocks_where_the_encoding_has_them(gate, encoding, block):
     reporter = Reporter(encoding=encoding)
+    reporter.option = SimpleNamespace(tbstyle="no")
     write_summary(reporter, [gate[0]])
     assert block * 4 in "\n".join(reporter.lines)
 
@@ -97,8 +101,8 @@ def test_verdicts_are_coloured_only_where_pytest_colours(gate):
     reporter = Reporter(colour=True)
     write_summary(reporter, several(gate))
     text = reporter.bytes.getvalue().decode()
-    assert "\x1b[32mpass" in text
-    assert "\x1b[31mfail" in text
+    assert "\x1b[32mPASS" in text
+    assert "\x1b[31mFAIL" in text
     plain = Reporter()
     write_summary(plain, several(gate))
     assert b"\x1b" not in plain.bytes.getvalue()
@@ -114,7 +118,32 @@ def test_a_step_that_is_not_distinguishable_has_no_bar_and_undefined_ones_are_sa
     ]
     lines = steps(record, 80, "#")
     assert lines[0] == f"    {'context lost':<21}  0.200  " + "#" * 20
-    assert lines[1] == f"    {'objects cut':<21}  0.050  not distinguishable"
+    assert lines[1] == f"    {'objects cut':<21}  0.050  no clear effect"
     assert "undefined" in lines[2]
     assert lines[3] == f"    {'scale, aspect, frame':<21} -0.100  " + "#" * 10
     assert steps(without(record, "steps"), 80, "#") == []
+
+
+@pytest.mark.parametrize("verdict", ["fail", "undecided", "pass"])
+def test_twenty_five_columns_still_say_verdict_value_and_limit(gate, verdict):
+    reporter = Reporter(25)
+    reporter.option = SimpleNamespace(tbstyle="no")
+    record = {**gate[0], "verdict": verdict, "name": "a-model-with-a-long-name-random"}
+    write_summary(reporter, [record])
+    lines = reporter.lines[1:]
+    assert max(map(len, lines)) <= 25
+    assert lines[0].startswith(f"{verdict.upper()} drop {gate[0]['drop']['value']:.3f}")
+    assert "limit <= 0.050; a-model" in " ".join(" ".join(lines).split())
+    shown = [line for line in lines if line.startswith(("  context", "  scale"))]
+    assert len(shown) == (0 if verdict == "pass" else 2)
+    assert all(line.split()[-1].lstrip("-")[:2] == "0." for line in shown)
+
+
+def test_the_map_of_whole_images_is_said_once_for_each_model(gate):
+    reporter = Reporter(120)
+    other = {**gate[0], "whole_images": {**gate[0]["whole_images"], "mAP": 0.123}}
+    write_summary(reporter, [gate[0], gate[0], other, {**gate[0], "whole_images": None}])
+    told = [line.strip() for line in reporter.lines if "COCO" in line]
+    assert len(told) == 2
+    assert f"whole images {gate[0]['whole_images']['mAP']:.3f}" in told[0]
+    assert "whole images 0.123" in told[1]

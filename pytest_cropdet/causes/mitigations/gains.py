@@ -59,7 +59,7 @@ class MitigationTrial:
         }
 
     def __str__(self) -> str:
-        return f"{self.mitigation}: won back {self.won}, {self.calls:.1f} detector calls a crop"
+        return f"{self.mitigation}: recovers {self.won}, {self.calls:.1f} detector calls per crop"
 
 
 @dataclass(frozen=True, slots=True)

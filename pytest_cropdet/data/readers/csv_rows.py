@@ -270,7 +270,7 @@ def _rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str
     try:
         for row in reader:
             number = reader.line_num
-            if any(cell.strip() for cell in row):
+            if any(map(str.strip, row)):
                 yield number, row
     except csv.Error as error:
         raise DataError(f"{path}: row {number + 1}: {error}") from error

@@ -19,6 +19,7 @@ from pytest_cropdet.data.coco_truth import DataErrors
 from pytest_cropdet.data.image_files import list_names, size_of_bytes
 from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.data.images import LARGEST_UNCHECKED_IMAGE
+from pytest_cropdet.data.readers.record_objects import RecordKind, RecordObjects, RecordRows
 from pytest_cropdet.data.readers.tf_example import parse_example
 from pytest_cropdet.data.readers.tfrecord_file import RecordFile, is_record_file
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
@@ -35,13 +36,10 @@ _IMAGE = "image/encoded"
 _BOX = tuple(f"image/object/bbox/{each}" for each in ("xmin", "ymin", "xmax", "ymax"))
 _LABEL, _TEXT, _MASK = "image/object/class/label", "image/object/class/text", "image/object/mask"
 _Source = tuple[int, int, bytes]  # file, place in it, SHA-256 of the image
-_Kind = tuple[int | None, str | None]  # label and text
 _CROWD, _IGNORED = ("image/object/is_crowd", "image/object/group_of"), ("image/object/difficult",)
 _AREA, _SIZE = "image/object/area", ("image/width", "image/height")
 _ID = ("image/filename", "image/source_id")
 _WANTED = {_IMAGE, *_BOX, _LABEL, _TEXT, _MASK, *_CROWD, *_IGNORED, _AREA, *_SIZE, *_ID}
-_MUCH = 5.0  # which the sum of a box's coordinates never reaches; one that is no number neither
-_SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
 
 
 @dataclass(frozen=True)
@@ -92,6 +90,7 @@ class TfRecordLayout:
         for number, file in enumerate(records.files):
             for count, (place, content) in enumerate(file, 1):
                 reader.read(content, (number, place), f"{file.path}: record {count}")
+        reader.objects.settle()
         categories, named_only = reader.categories()
         return reader.table.dataset(self.layout, categories, errors, fetch=records, named_only=named_only)
 
@@ -141,6 +140,9 @@ class _Records:
     labels: CategoryIds | None
     _seen: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.objects = RecordRows(self.table)
+
     def read(self, content: bytes, source: tuple[int, int], where: str) -> None:
         """Read one record."""
         features, names = parse_example(content, _WANTED, where)
@@ -165,29 +167,13 @@ class _Records:
         area: Sequence[Any] = features.get(_AREA) or []
         given = area if len(area) == count else [None] * count
         masks = self._masks(features, count, size, where)
-        width, height = size
-        for row, (x0, y0, x1, y1) in enumerate(zip(*columns, strict=True)):
-            low, high = min(x0, y0, x1, y1), max(x0, y0, x1, y1)
-            if not (low >= -_SLACK and high <= 1 + _SLACK and x0 + y0 + x1 + y1 < _MUCH):
-                self.table.faults.add(
-                    f"{self.table.where(image, row + 1)}: box {x0:g} {y0:g} {x1:g} {y1:g} is outside of 0 to 1; boxes "
-                    "of a TFRecord are in sides of the image"
-                )
-                continue
-            self.table.add(
-                image,
-                self.table.kind(kinds[row]),
-                (x0 * width, y0 * height, x1 * width, y1 * height),
-                row + 1,
-                crowd=crowd[row],
-                ignored=ignored[row],
-                area=given[row],
-                mask=masks[row],
-            )
+        self.objects.add(RecordObjects(image, size, columns, kinds, crowd, ignored, given, masks))
 
     def _flags(self, features: dict[str, Any], names: Sequence[str], count: int, where: str) -> Sequence[bool]:
         """Return for each object whether any of several flags is set."""
         there = [self._column(features, name, count, where) for name in names if features.get(name)]
+        if len(there) == 1:
+            return [bool(each) for each in there[0]]
         return [any(row) for row in zip(*there, strict=True)] if there else [False] * count
 
     def categories(self) -> tuple[dict[int, str], bool]:
@@ -198,12 +184,12 @@ class _Records:
             names, ids, made_up = self._own_categories()
         listed = ", ".join(f"{key} {name}" for key, name in list(names.items())[:20])
 
-        def id_of(kind: _Kind) -> int | None:
+        def id_of(kind: RecordKind) -> int | None:
             number, text = kind
             found = number if text is None else ids.get(text)
             return found if found in names else None
 
-        def unknown(kind: _Kind) -> str:
+        def unknown(kind: RecordKind) -> str:
             number, text = kind
             shown = number if text is None else repr(text[:60])
             return f"unknown category {shown}; {'the label map' if self.labels else 'the set'} has {listed}"
@@ -256,7 +242,7 @@ class _Records:
             raise DataError(f"{where}: {name} has {len(values)} values for {count} boxes")
         return values
 
-    def _kinds(self, features: dict[str, Any], count: int, where: str) -> list[_Kind]:
+    def _kinds(self, features: dict[str, Any], count: int, where: str) -> list[RecordKind]:
         labels, texts = features.get(_LABEL) or [], features.get(_TEXT) or []
         for name, values, kind in ((_LABEL, labels, int), (_TEXT, texts, bytes)):
             if values and (len(values) != count or not isinstance(values[0], kind)):
@@ -264,8 +250,10 @@ class _Records:
         if count and not labels and not texts:
             raise DataError(f"{where}: its objects have neither {_LABEL} nor {_TEXT}")
         numbers = labels or [None] * count
-        names = [each.decode("utf-8", "replace").strip() for each in texts] or [None] * count
-        return list(zip(numbers, [name or None for name in names], strict=True))
+        if not texts:
+            return [(number, None) for number in numbers]
+        names = [each.decode("utf-8", "replace").strip() or None for each in texts]
+        return list(zip(numbers, names, strict=True))
 
     def _masks(self, features: dict[str, Any], count: int, size: tuple[int, int], where: str) -> list[Mask | None]:
         """Return the masks, each of which is a PNG."""

@@ -12,7 +12,7 @@ from typing import Any
 from pytest_cropdet.data.category_files import CategoryIds, decode_text
 from pytest_cropdet.data.coco_json import as_flag
 from pytest_cropdet.data.coco_truth import DataErrors
-from pytest_cropdet.data.image_files import IMAGE_ENDINGS, ImageNames, image_size, leads_out, list_names
+from pytest_cropdet.data.image_files import IMAGE_ENDINGS, ImageNames, image_size, leads_out, list_names, spellings
 from pytest_cropdet.data.image_stores import StoredImages
 from pytest_cropdet.data.optional import import_extra
 from pytest_cropdet.data.truth_table import TableDataset, TruthTable
@@ -182,7 +182,10 @@ def _parsed(path: Path, parse: Any) -> Any:
 
 
 def _text(element: Any, tag: str) -> str:
-    found = element.find(tag)
+    return _stripped(element.find(tag))
+
+
+def _stripped(found: Any) -> str:
     return "" if found is None or found.text is None else str(found.text).strip()
 
 
@@ -211,8 +214,10 @@ def _image_of(stem: str, root: Any, files: ImageNames, table: TruthTable, path: 
     if said is not None and (not own or said in own):
         return said
     if not own:
-        with_stem = files.with_stem(named.rpartition(".")[0]) if named else []
-        alike = with_stem or files.in_any_case(stem)
+        stems = [each.rpartition(".")[0] for each in spellings(named)]
+        with_stem = next((found for each in stems if each and (found := files.with_stem(each))), [])
+        in_any_case = (files.in_any_case(each) for each in (stem, *stems) if each)
+        alike = with_stem or next((found for found in in_any_case if found), [])
         if len(alike) == 1 and not with_stem:
             table.found.add("other_image_name", f"{path.name}: {files.name_of(alike[0])}", len(table.names))
         return alike[0] if len(alike) == 1 else None
@@ -225,31 +230,40 @@ def _image_of(stem: str, root: Any, files: ImageNames, table: TruthTable, path: 
 
 def _read_object(element: Any, table: TruthTable, image: int, number: int) -> None:
     """Put an object into the table, or what is wrong with it to the faults."""
-    where, name, box = table.where(image, number), _text(element, "name"), element.find("bndbox")
+    parts = {each.tag: each for each in reversed(element)}  # the first of each tag
+    box = parts.get("bndbox")
     if box is None:
-        turned = element.find("robndbox") is not None
+        turned = "robndbox" in parts
         table.faults.add(
-            f"{where}: an oriented box (robndbox); only upright boxes are read" if turned else f"{where}: no bndbox"
+            f"{table.where(image, number)}: "
+            + ("an oriented box (robndbox); only upright boxes are read" if turned else "no bndbox")
         )
         return
+    name = _stripped(parts.get("name"))
     if not name:
-        table.faults.add(f"{where}: the name of its category is missing")
+        table.faults.add(f"{table.where(image, number)}: the name of its category is missing")
         return
-    difficult = as_flag(_text(element, "difficult") or None)
+    difficult = as_flag(_stripped(parts.get("difficult")) or None)
     if difficult is None:
-        table.faults.add(f"{where}: difficult must be 0 or 1, is {_text(element, 'difficult')[:40]!r}")
+        table.faults.add(
+            f"{table.where(image, number)}: difficult must be 0 or 1, is {_text(element, 'difficult')[:40]!r}"
+        )
         return
-    texts = [_text(box, tag) for tag in _CORNERS]
+    edges = {each.tag: each.text for each in reversed(box)}
+    texts = [(edges.get(tag) or "").strip() for tag in _CORNERS]
     try:
         left, top, right, bottom = map(float, texts)
     except ValueError:
-        table.faults.add(f"{where}: bndbox needs four numbers {' '.join(_CORNERS)}, is {' '.join(texts)[:60]!r}")
+        table.faults.add(
+            f"{table.where(image, number)}: bndbox needs four numbers {' '.join(_CORNERS)}, is {' '.join(texts)[:60]!r}"
+        )
         return
     if right < left or bottom < top:
         table.faults.add(
-            f"{where}: bndbox {' '.join(texts)[:60]} has xmax < xmin or ymax < ymin ({' '.join(_CORNERS)})"
+            f"{table.where(image, number)}: bndbox {' '.join(texts)[:60]} has xmax < xmin or ymax < ymin "
+            f"({' '.join(_CORNERS)})"
         )
         return
     if left == 0 or top == 0:
-        table.found.add("counts_from_0", where, image)
+        table.found.add("counts_from_0", table.where(image, number), image)
     table.add(image, table.kind(name), (left - 1, top - 1, right, bottom), number, ignored=difficult)

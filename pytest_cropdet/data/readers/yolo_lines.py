@@ -1,8 +1,12 @@
 """The lines of YOLO's label files: what each is, which its number of values and the data set's YAML decide together."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import isfinite
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pytest_cropdet.data.category_files import decode_text
 from pytest_cropdet.data.readers.yolo_yaml import YoloYaml
@@ -14,6 +18,8 @@ __all__ = ["YoloLines"]
 
 _SLACK = 0.01  # by which a coordinate may leave 0 to 1; by how many pixels a box may, is checked later
 _LARGEST_TEXT = 8 << 20  # bytes of one label file
+_AT_ONCE = 1024  # label files
+_FACTORS = (1.0, 3.1415926535897931, 11.313708498984761, 41.414213562373095, 97.38905609893065)
 
 
 class YoloLines:
@@ -24,6 +30,8 @@ class YoloLines:
         self.keypoints = 0 if yaml is None else yaml.keypoints
         self.task = "" if yaml is None else yaml.task
         self._numbers: set[int] = set()
+        self._waiting: list[tuple[int, str]] = []  # images and the texts of their label files
+        self._letters = 0
         self._four_points = 0  # polygons of four points that are no upright rectangles
         self._others = 0  # lines that are none of these
         self._example = ""
@@ -33,9 +41,54 @@ class YoloLines:
             raise DataError(f"{table.path}: task {self.task[:40]!r} in its YAML; detect, segment and pose are read")
 
     def read(self, image: int, path: Path) -> None:
-        """Read the objects of one image."""
+        """Read the objects of one image; they are in the table when :meth:`finish` has returned."""
+        self._waiting.append((image, decode_text(path, "the label file", _LARGEST_TEXT)))
+        self._letters += len(self._waiting[-1][1])
+        if len(self._waiting) >= _AT_ONCE or self._letters > _LARGEST_TEXT:
+            self._read_waiting()
+
+    def _read_waiting(self) -> None:
+        """Read the label files so far at once where all are boxes without a fault, else line by line."""
+        if not self._read_boxes():
+            for image, text in self._waiting:
+                self._read_lines(image, text)
+        self._waiting.clear()
+        self._letters = 0
+
+    def _read_boxes(self) -> bool:
+        """Put all objects into the table, or none of them and return False."""
+        if self.keypoints or self.task == "pose":
+            return False
+        split = [[line.split() for line in text.splitlines()] for _, text in self._waiting]
+        words = list(chain.from_iterable(split))
+        if set(map(len, words)) != {5}:
+            return False
+        try:
+            values = np.array(list(map(float, chain.from_iterable(words)))).reshape(-1, 5)
+        except ValueError:
+            return False
+        counts = np.fromiter(map(len, split), np.int64, len(split))
+        images = np.fromiter((image for image, _ in self._waiting), np.int64, len(split))
+        with np.errstate(all="ignore"):
+            kinds, number, image = values[:, 0], values[:, 0].astype(np.int64), np.repeat(images, counts)
+            fine = (kinds == number) & (kinds >= 0) & (kinds < 1 << 31) & (values[:, 3:] >= 0).all(axis=1)
+            fine &= (values[:, 1:] >= -_SLACK).all(axis=1) & (values[:, 1:] <= 1 + _SLACK).all(axis=1)
+            known = fine.all() and (self.names is None or set(np.unique(number).tolist()) <= self.names.keys())
+        if not known or _may_repeat(image, values):
+            return False
+        if self.names is None:
+            self._numbers.update(np.unique(number).tolist())
+        self._others += len(values)
+        sides = np.array([(self.table.sizes[2 * one], self.table.sizes[2 * one + 1]) for one, _ in self._waiting])
+        frames, half = sides[np.repeat(np.arange(len(counts)), counts)], values[:, 3:] / 2
+        boxes = np.concatenate([(values[:, 1:3] - half) * frames, (values[:, 1:3] + half) * frames], axis=1)
+        place = np.arange(len(values)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+        self.table.add_many(image, number, boxes, place)
+        return True
+
+    def _read_lines(self, image: int, text: str) -> None:
         seen: set[tuple[float, ...]] = set()
-        for number, line in enumerate(decode_text(path, "the label file", _LARGEST_TEXT).splitlines(), 1):
+        for number, line in enumerate(text.splitlines(), 1):
             words = line.split()
             if not words:
                 continue
@@ -51,6 +104,7 @@ class YoloLines:
 
     def finish(self) -> dict[int, str]:
         """Return the categories; refuse a set of which every line may be an oriented box."""
+        self._read_waiting()
         if self._four_points and not self._others and self.task != "segment":
             raise DataError(
                 f"{self.table.path}: every line has eight coordinates ({self._example}): {_ORIENTED}; if these are "
@@ -124,6 +178,15 @@ def _numbers(words: Sequence[str]) -> tuple[float, ...]:
         if not finite:
             raise ValueError(f"{word[:40]} is not finite")
     raise ValueError("the values are too large")
+
+
+def _may_repeat(image: NDArray[np.int64], values: NDArray[np.float64]) -> bool:
+    """Return False if no image has two equal rows; True if one may have, for the sums of equal rows are equal."""
+    sums = image * 7919.7310585786300
+    for column, factor in enumerate(_FACTORS):
+        sums = sums + values[:, column] * factor
+    sums.sort()
+    return bool((sums[1:] == sums[:-1]).any())
 
 
 def _check_range(values: Sequence[float]) -> None:

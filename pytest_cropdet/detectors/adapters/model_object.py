@@ -17,6 +17,7 @@ __all__ = ["adapt"]
 def adapt(model: Any, name: str, description: Description) -> TensorFlowAdapter:
     """Return the adapter of a model object, warmed up; errors call it ``name``."""
     description.refuse("the model is there already, with the objects that it needs", "custom_objects")
+    description.refuse("it chooses what runs an ONNX file, and this is none", "provider")
     tensorflow = import_tensorflow(description.threads)
     with quiet():
         return warmed_up(name, lambda: _call_of(model, name, tensorflow, description), tensorflow, description)

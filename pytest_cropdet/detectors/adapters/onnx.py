@@ -35,6 +35,8 @@ __all__ = ["OnnxAdapter", "files", "load", "runtime_version", "verify"]
 RESIZES = ("stretch", "letterbox", "keep_aspect")
 WARM_UP = 320  # px a side, of the empty image that a model of any size is tried with
 ERRORS_ONLY = 3  # of what the runtime writes
+CPU = "CPUExecutionProvider"
+RUNTIME_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
 _UNKNOWN = re.compile(  # in errors of the runtime: an operation that it does not know, or cannot run
     r"No Op registered for (?P<a>\S+)|(?P<b>[\w.:]+)\(-?\d+\) is not a registered|implementation for (?P<c>[\w.:]+)\("
 )
@@ -46,11 +48,13 @@ def files(path: Path) -> list[Path]:
 
 
 def runtime_version() -> str:
-    """Return the version of ONNX Runtime, on which the last digits depend."""
-    try:
-        return version("onnxruntime")
-    except PackageNotFoundError:
-        return ""
+    """Return the version of ONNX Runtime, on which the last digits depend; builds for GPUs have other names."""
+    for package in RUNTIME_PACKAGES:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return ""
 
 
 def verify(path: Path) -> None:
@@ -65,10 +69,11 @@ def load(path: Path, description: Description) -> "OnnxAdapter":
     description.refuse("an ONNX file has no signatures", "signature")
     description.refuse("an ONNX file has no objects of Keras", "custom_objects")
     runtime = _import_runtime()
+    _check_provider(runtime, description.provider)
     file = read_onnx(path)
     with quiet():
         try:
-            session = _session(runtime, path, description.threads)
+            session = _session(runtime, path, description)
         except Exception as error:
             unknown = _UNKNOWN.search(str(error))
             if unknown is not None:
@@ -94,15 +99,26 @@ def _import_runtime() -> Any:
     return onnxruntime
 
 
-def _session(runtime: Any, path: Path, threads: int | None) -> Any:
-    options = runtime.SessionOptions()
+def _check_provider(runtime: Any, provider: str | None) -> None:
+    """Refuse a provider that this build of the runtime does not have."""
+    there = runtime.get_available_providers()
+    if provider is not None and provider not in there:
+        raise DetectorError(
+            f"provider={provider}: ONNX Runtime {runtime.__version__} as installed here has {', '.join(there)}; set "
+            "one of them with --cropdet-detector=provider=NAME, or install the build that has it (for CUDA: "
+            "pip install onnxruntime-gpu)"
+        )
+
+
+def _session(runtime: Any, path: Path, description: Description) -> Any:
+    options, threads = runtime.SessionOptions(), description.threads
     options.log_severity_level = ERRORS_ONLY
     if threads is None and int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
         threads = 1
     if threads is not None:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-    return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    return runtime.InferenceSession(str(path), options, providers=[description.provider or CPU], enable_fallback=0)
 
 
 def _tensor(argument: Any) -> Tensor:

@@ -110,7 +110,7 @@ RUNTIME = SimpleNamespace(
 
 def load_served(model: ServedModel, facts: ServedFacts, description: Description) -> TensorFlowAdapter:
     """Return the adapter of a served model, called once."""
-    description.refuse("a served model runs elsewhere", "custom_objects", "threads")
+    description.refuse("a served model runs elsewhere", "custom_objects", "threads", "provider")
     if description.input != "encoded":
         description.refuse("a served model says what it takes, and examples are not sent", "input")
     if len(facts.inputs) != 1:

@@ -14,7 +14,7 @@ LEAST = 0.0005  # share of a group in a bin that is drawn at the ends
 
 
 def heat_map(title: str, lost: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> Svg:
-    """Return the map of ``lost / found`` in per cent, cell by cell; empty where ``found`` is less than 5."""
+    """Return the map of ``lost / found`` in per cent, cell by cell, and ``found``; empty where that is less than 5."""
     shares = loss_shares(lost, found)
     known = [share for row in shares for share in row if share is not None]
     most = max([0.1, *known])
@@ -29,6 +29,10 @@ def heat_map(title: str, lost: Sequence[Sequence[int]], found: Sequence[Sequence
                 shapes.append(
                     f'<text class="t-plain" x="{x * CELL + CELL / 2}" y="{y * CELL + CELL / 2 + 5}" '
                     f'text-anchor="middle" fill="currentColor">{100 * share:.0f}</text>'
+                )
+                shapes.append(
+                    f'<text class="t-plain of" x="{x * CELL + CELL / 2}" y="{y * CELL + CELL - 3}" font-size="9" '
+                    f'text-anchor="middle" fill="currentColor">n={found[y][x]:,}</text>'
                 )
     rows, columns = len(shares), len(shares[0]) if shares else 0
     told = "; ".join(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_cropdet.figures.rows import StepRow, step_rows
+from pytest_cropdet.figures.style import STEP_COLOURS
 from pytest_cropdet.figures.svg.shapes import (
     Axis,
     Svg,
@@ -21,6 +22,7 @@ __all__ = ["waterfall"]
 
 STEP_HEIGHT = 46.0  # px a row: a line of words, and a bar below
 BAR_HEIGHT = 14.0
+AXIS_HEIGHT = 40.0  # px below the rows: a line with ticks, their values, and what they are of
 
 
 def waterfall(steps: Sequence[Mapping[str, Any]], whole: float | None, crop: float | None, metric: str) -> Svg | None:
@@ -38,10 +40,20 @@ def waterfall(steps: Sequence[Mapping[str, Any]], whole: float | None, crop: flo
     for place, row in enumerate(rows, 1):
         shapes += _step(place, row, scale)
     shapes += _end(len(rows) + 1, "crop", crop, scale, metric)
+    shapes += _axis(scale, STEP_HEIGHT * (len(rows) + 2) - 4, metric)
     told = "; ".join(f"{row.phrase} {number_text(row.lost)}" for row in rows)
     title = f"From whole image to crop, {metric} lost by each step"
     description = f"whole image {number_text(whole)}; {told}; crop {number_text(crop)}"
-    return chart(title, description, STEP_HEIGHT * (len(rows) + 2) + 4, shapes)
+    return chart(title, description, STEP_HEIGHT * (len(rows) + 2) + AXIS_HEIGHT, shapes)
+
+
+def _axis(scale: Axis, top: float, metric: str) -> list[str]:
+    """Return an axis with ticks, their values and its title."""
+    shapes = [line(0, top, 100, top, "rule")]
+    for tick in scale.ticks():
+        place = scale.at(tick)
+        shapes += [line(place, top - 3, place, top + 3, "rule"), text(place, top + 18, f"{tick:g}", "muted", "auto")]
+    return [*shapes, text(100, top + 36, f"{metric}, 0 to 1", "muted", "end")]
 
 
 def _end(row: int, name: str, value: float, scale: Axis, metric: str) -> list[str]:
@@ -57,7 +69,7 @@ def _end(row: int, name: str, value: float, scale: Axis, metric: str) -> list[st
 
 def _step(place: int, row: StepRow, scale: Axis) -> list[str]:
     top, sure = place * STEP_HEIGHT, row.distinguishable
-    kind = ("loss" if row.lost > 0 else "gain") if sure else "unsure"
+    kind = (row.name if row.name in STEP_COLOURS else "loss") if sure else "unsure"
     shown = bounded_text(row.lost, row.low, row.high)
     low, high = row.after_bounds or (None, None)
     return [

@@ -118,12 +118,12 @@ def _controls(found: Record) -> Section:
         [
             cell(f"AP lost by {jitter['pixels']:g} px"),
             bounded_cell(jitter["detections"]),
-            cell("every box moved by it"),
+            cell("of this detector, every box moved by it: a smaller drop may be noise of the boxes"),
         ],
         [
             cell(f"AP lost by {jitter['pixels']:g} px, truth"),
             bounded_cell(jitter["truth"]),
-            cell("a detector that finds everything, but for that error; a drop below it says little on these data"),
+            cell("of a perfect detector, for comparison: how strict these data are; no bound for drops of this one"),
         ],
     ]
     lead = "How far the numbers can be trusted."

@@ -45,8 +45,8 @@ def in_short(gate: Record) -> list[tuple[str, str]]:
     lost.sort(key=lambda each: (-each["drop"], each["name"]))
     flipped = (gate.get("labels") or {}).get("flipped", ())[:MOST_NAMED]
     parts = {
-        "What cost most": [f"{PHRASES[step['name']]} {number_text(step['value'])}" for step in sure],
-        "Most lost": [f"{each['name']} {number_text(each['drop'])}" for each in lost[:MOST_NAMED]],
+        "Biggest causes (AP lost)": [f"{PHRASES[step['name']]} {number_text(step['value'])}" for step in sure],
+        "Categories (AP lost)": [f"{each['name']} {number_text(each['drop'])}" for each in lost[:MOST_NAMED]],
         "Labels": [f"{each['from']} → {each['to']} {each['count']}" for each in flipped],
     }
     return [(name, ", ".join(words)) for name, words in parts.items() if words]
@@ -58,7 +58,7 @@ def operating_point_numbers(gate: Record) -> list[tuple[str, str]]:
     found = []
     for name in ("recall", "precision"):
         found.append((name, f"{number_text(point[name]['reference'])} → {number_text(point[name]['crop'])}"))
-    for words, key in (("lost", "lost"), ("gained", "gained"), ("other label", "flips")):
+    for words, key in (("objects missed", "lost"), ("newly found", "gained"), ("other label", "flips")):
         each = hidden[key]
         found.append((words, f"{each['count']:,} ({number_text(each['value'])})"))
     return found

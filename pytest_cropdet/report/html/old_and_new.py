@@ -68,7 +68,7 @@ def _grown(steps: list[Record]) -> Chart:
     legend = (
         ("loss", "costs more than before"),
         ("gain", "costs less"),
-        ("unsure", "not distinguishable from no change"),
+        ("unsure", "no clear change: the bounds contain 0"),
     )
     return Chart(bar_chart("By how much each cause grew", rows), "By how much each cause of the drop grew", legend)
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_cropdet.figures import bounded_text, verdict_axis
+from pytest_cropdet.figures import verdict_axis
 from pytest_cropdet.gate import one_per_limit
 from pytest_cropdet.report.check_texts import checks_text, count_verdicts
 from pytest_cropdet.report.html import breakdown, causes, mistakes
 from pytest_cropdet.report.html.benchmark import benchmark_headline, benchmark_numbers, benchmark_sections
 from pytest_cropdet.report.html.blocks import Section
 from pytest_cropdet.report.html.checks import invariants_section, search_section
+from pytest_cropdet.report.html.decision import decide
 from pytest_cropdet.report.html.head_and_foot import (
     benchmark_rows,
     gate_run_section,
@@ -22,8 +23,10 @@ from pytest_cropdet.report.html.head_and_foot import (
 )
 from pytest_cropdet.report.html.old_and_new import against_section
 from pytest_cropdet.report.html.ranking import ranking_headline, ranking_numbers, ranking_sections
+from pytest_cropdet.report.html.remedies import remedies
 from pytest_cropdet.report.html.rendering import render_page
-from pytest_cropdet.report.limit_rows import LimitRow, drop_verdict, limit_line, limit_rows, note
+from pytest_cropdet.report.html.verdict_counts import session_text
+from pytest_cropdet.report.limit_rows import drop_verdict, limit_line, note
 from pytest_cropdet.report.records import MissingResult
 
 __all__ = ["html_page"]
@@ -70,11 +73,6 @@ class _Gate:
         return [*lines, *filter(None, [note(self.record)])]
 
     @property
-    def limits(self) -> list[tuple[LimitRow, str]]:
-        """A row for each limit, and its value with bounds in words."""
-        return [(row, bounded_text(row.value, row.low, row.high)) for row in limit_rows(self.record)]
-
-    @property
     def parts(self) -> list[tuple[str, str]]:
         """What its navigation lists: ``(id, title)``."""
         crops = [] if self.gallery is None else [("crops", "Worst crops")]
@@ -116,12 +114,14 @@ def html_page(
     checks: Sequence[Mapping[str, Any]] = (),
     pictures: Sequence[str | None] = (),
     rankings: Sequence[Mapping[str, Any]] = (),
+    origin: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the page as HTML, in one file without any address in it.
 
     ``records``, ``benchmarks``, ``checks``, ``rankings``: as in the JSON; failures are shown first. ``left``: what
     each gate left of pictures (its :func:`~pytest_cropdet.report.gallery` under ``gallery``), and ``pictures``: of each
-    check, as base64 PNG, in the same order. ``CropdetError`` if Jinja2 is missing.
+    check, as base64 PNG, in the same order. ``origin``: date and commit, ``(words, value)``.
+    ``CropdetError`` if Jinja2 is missing.
     """
     left = left or [{}] * len(records)
     shown, budget = _within(pictures or [None] * len(checks), MOST_PICTURES)
@@ -134,18 +134,17 @@ def html_page(
         articles.append(_gate(f"g{number}", records[place], gallery, count, command, versions))
     if checks:
         articles.append(_checks("c1", checks, shown, command, versions))
-    articles.sort(key=lambda each: RECORD_ORDER.get(each.verdict, 0))
     articles += [_ranking(f"r{number}", each) for number, each in enumerate(rankings, 1)]
     articles += [_benchmark(f"b{number}", each, command, versions) for number, each in enumerate(benchmarks, 1)]
     gates = [each for each in articles if isinstance(each, _Gate)]
+    counts = session_text([str(record["verdict"]) for record in records], checks, benchmarks, len(unfinished))
+    shown_gates = [(each.id, each.record, each.gallery) for each in gates]
     return render_page(
         "page.html",
         articles=articles,
-        gates=gates,
-        rows=sum(len(each.limits) for each in gates),
-        only_drops=all(row.is_drop for each in gates for row, _ in each.limits),
         unfinished=unfinished,
-        title=_title(records, checks, benchmarks, unfinished),
+        decision=decide(shown_gates, checks, counts, len(unfinished), origin, benchmarks, dict(versions)),
+        remedies=remedies([(each.id, each.record) for each in gates], checks),
     )
 
 
@@ -263,39 +262,3 @@ def _benchmark(key: str, record: Mapping[str, Any], command: str, versions: Sequ
 def _data_warnings(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what is odd in the data, each sentence once."""
     return [*dict.fromkeys(each["text"] for record in records for each in record.get("data_warnings") or ())]
-
-
-def _of_gates(verdicts: Sequence[str]) -> list[str]:
-    """Return in words how many gates pass, and how many runs were not judged."""
-    judged = [verdict for verdict in verdicts if verdict != "none"]
-    failed, rest = len(judged) - judged.count("pass"), len(verdicts) - len(judged)
-    parts = []
-    if len(judged) == 1:
-        words = {"pass": "the gate passes", "fail": "the gate fails", "error": "the gate's test failed"}
-        parts.append(words.get(judged[0], "the gate is undecided"))
-    elif judged:
-        parts.append(f"{failed} of {len(judged)} gates do not pass" if failed else f"all {len(judged)} gates pass")
-    if rest:
-        parts.append("one run measured, not judged" if rest == 1 else f"{rest} runs measured, not judged")
-    return parts
-
-
-def _title(
-    records: Sequence[Mapping[str, Any]],
-    checks: Sequence[Mapping[str, Any]],
-    benchmarks: Sequence[Mapping[str, Any]],
-    unfinished: Sequence[MissingResult],
-) -> str:
-    """Return what came of the session in one line: gates, checks, benchmarks, what gave no result."""
-    total = len(records)
-    parts = _of_gates([str(record["verdict"]) for record in records])
-    if checks:
-        parts.append(checks_text(checks))
-    ratios = [record["benchmark"]["rpc"]["value"] for record in benchmarks]
-    if len(ratios) == 1:
-        parts.append("the benchmark has no rPC" if ratios[0] is None else f"crops keep {ratios[0]:.0%} of AP")
-    elif ratios:
-        parts.append(f"{len(ratios)} benchmarks")
-    if unfinished:
-        parts.append(f"{len(unfinished)} without result")
-    return ", ".join(parts if total or checks or ratios else ["no test came to an end", *parts])

@@ -9,6 +9,9 @@ from pytest_cropdet.errors import CropdetError
 
 __all__ = ["render_page"]
 
+SCRIPTS = ("script.js", "decision.js")
+STYLES = ("style.css", "decision.css")
+
 
 def render_page(template: str, **values: Any) -> str:
     """Return a page from one of the templates; ``CropdetError`` if Jinja2 is missing."""
@@ -23,7 +26,7 @@ def render_page(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script, style = _file("script.js"), _file("style.css")
+    script, style = ("".join(map(_file, names)) for names in (SCRIPTS, STYLES))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     return environment.get_template(template).render(script=script, style=style, policy=policy, **values)
