@@ -17,7 +17,7 @@ import numpy as np
 from pytest_cropdet.data import Detections
 from pytest_cropdet.errors import CropdetError
 
-__all__ = ["StoredDetections", "DetectionStore"]
+__all__ = ["DetectionStore", "StoredDetections"]
 
 IN_MEMORY = 4 << 20  # bytes
 HEAD = struct.Struct("<q?")
@@ -102,7 +102,9 @@ class DetectionStore(MutableMapping[Key, Detections], Generic[Key]):
         keys = ((name(key), place) for key, place in self._places.items())
         return DetectionStore(self._file, {key: place for key, place in keys if key is not None})
 
-    def listed(self, keys: Iterable[Key], change: Callable[[Detections], Detections] | None = None) -> "StoredDetections":
+    def listed(
+        self, keys: Iterable[Key], change: Callable[[Detections], Detections] | None = None
+    ) -> "StoredDetections":
         """Return the detections of ``keys`` in their order, each read, and changed, when it is asked for."""
         places = np.fromiter((self._places[key] for key in keys), dtype=np.int64)
         return StoredDetections(self._file, places, change)
