@@ -17,7 +17,15 @@ from pytest_cropdet.inference.cluster_address import check_address
 from pytest_cropdet.inference.detection_store import DetectionStore
 from pytest_cropdet.inference.image_notes import data_warnings
 from pytest_cropdet.inference.one_image import Windows
-from pytest_cropdet.inference.progress import Advanced, Meter, Spent, Started, estimate_seconds
+from pytest_cropdet.inference.progress import (
+    Advanced,
+    Meter,
+    Spent,
+    Started,
+    duration_text,
+    estimate_seconds,
+    progress_lines,
+)
 
 __all__ = [
     "BATCH_WAIT",
@@ -38,7 +46,9 @@ __all__ = [
     "chunks",
     "data_warnings",
     "detect_all",
+    "duration_text",
     "estimate_seconds",
     "on_cluster",
     "plain_batches",
+    "progress_lines",
 ]

@@ -11,7 +11,7 @@ from pytest_cropdet.inference.batches import Batches, Picture, detect_all
 from pytest_cropdet.inference.cache_keys import BatchKeys
 from pytest_cropdet.inference.detection_store import DetectionStore
 
-__all__ = ["Advanced", "Meter", "Spent", "Started", "estimate_seconds"]
+__all__ = ["Advanced", "Meter", "Spent", "Started", "duration_text", "estimate_seconds", "progress_lines"]
 
 Task = Literal["run", "old", "explain", "try", "benchmark", "search"]  # "old": the model compared with; "try": measures
 
@@ -102,3 +102,33 @@ class Meter:
 def estimate_seconds(event: Advanced) -> float:
     """Return how many seconds the detector still needs, from what it has needed so far."""
     return event.model_seconds / max(1, event.done) * (event.calls - event.done)
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> duration_text(59), duration_text(120), duration_text(7200)
+    ('59 s', '2 min', '2.0 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+_TASKS = {"old": "the old model: ", "explain": "to say why: ", "try": "measures at inference: "}
+
+
+def progress_lines(event: object) -> list[str]:
+    """Return what there is to say of an event, a line for each fact; nothing of one that is no progress.
+
+    >>> progress_lines(Started(2, 8, 10)), progress_lines(Advanced(5, 10, 2.0, "explain"))
+    (['8 crops of 2 images, 10 detector calls'], ['to say why: 5 of 10 detector calls, 2 s left'])
+    """
+    if isinstance(event, Started):
+        begun = f"{event.crops} crops of {event.images} images, {event.calls} detector calls"
+        return [*([] if event.note is None else [event.note]), _TASKS.get(event.task, "") + begun]
+    if isinstance(event, Advanced):
+        left = duration_text(estimate_seconds(event))
+        return [f"{_TASKS.get(event.task, '')}{event.done} of {event.calls} detector calls, {left} left"]
+    return []

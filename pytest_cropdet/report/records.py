@@ -145,8 +145,8 @@ def bounds(measure: Measure) -> dict[str, float | None]:
 
 
 def _windows(run: Run) -> dict[str, list[list[int]]] | None:
-    """Return the windows that a strategy drew, ``left top width height``; others follow from spec and seed."""
-    if run.plan.file is None:
+    """Return windows that were drawn or given, ``left top width height``; others follow from spec and seed."""
+    if run.plan.file is None and not run.plan.given:
         return None
     rows = run.plan.windows.items()
     return {name: [[each.left, each.top, each.width, each.height] for each in crops] for name, crops in rows}

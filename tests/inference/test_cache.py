@@ -810,19 +810,33 @@ def test_a_profile_of_another_version_is_not_recalled(store, kept, monkeypatch):
     assert not BatchKeys(store, "v1").recall_profile(DetectorHandle("x", lambda: None, Description(), "v1"))
 
 
-def test_without_a_fingerprint_or_a_file_nothing_is_kept(tmp_path, store):
+def test_without_a_fingerprint_nothing_is_kept(tmp_path, store):
     path = many(tmp_path / "set")
     anonymous = Painted()
     anonymous.fingerprint = None
     outcome(anonymous, path, store)
     assert not store.path.exists()
-    sample = Sample("a.png", 48, 32, GroundTruth.empty(), quadrants)
-    assert BatchKeys(store, "v1").key([(sample, None, "")]) is None
     assert BatchKeys.of(None, as_handle(Painted())) is None
     assert BatchKeys.of(store, as_handle(anonymous)) is None
 
 
-def test_samples_without_files_are_computed_every_time_and_nothing_is_remembered_of_them(tmp_path, store):
+def test_a_picture_without_a_file_is_known_by_its_pixels_as_they_are_in_each_run(store):
+    def key(pixels):
+        return BatchKeys(store, "v1").key([(Sample("a.png", 48, 32, GroundTruth.empty(), lambda: pixels), None, "")])
+
+    assert key(quadrants()) == key(quadrants())
+    assert key(quadrants()) != key(quadrants()[::-1])
+    assert key(quadrants().reshape(-1, 16, 3)) != key(quadrants())
+
+
+def test_a_picture_without_a_file_that_cannot_be_read_has_no_key(store):
+    def read():
+        raise RuntimeError("gone")
+
+    assert BatchKeys(store, "v1").key([(Sample("a.png", 48, 32, GroundTruth.empty(), read), None, "")]) is None
+
+
+def test_samples_without_files_are_computed_once(tmp_path, store):
     from pytest_cropdet import load_dataset
     from tests.support import Data
 
@@ -833,7 +847,7 @@ def test_samples_without_files_are_computed_every_time_and_nothing_is_remembered
         detector = Painted()
         list(events(detector, Data(samples, loaded.categories), SETTINGS, cache=store))
         counts.append(detector.shown)
-    assert counts == [20, 20]
+    assert counts == [20, 0]
 
 
 def test_a_changed_picture_is_computed_anew_with_the_others_of_its_batch(tmp_path, store):
