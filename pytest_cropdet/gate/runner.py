@@ -252,7 +252,7 @@ def _explain(explainer: Explainer, measured: Measurements, meter: Meter) -> Iter
     """Yield what is done to find the causes and what measures at inference win back, and what was found."""
     yield from explainer.causes(measured.scored)
     if measured.settings.try_mitigations:
-        known = {replace(picture, rank=min(picture.rank, 0)): each for picture, each in meter.found.items()}
+        known = meter.found.renamed(lambda picture: replace(picture, rank=min(picture.rank, 0)))
         yield from try_mitigations(explainer, measured.scored, measured.plan.spec, known)
 
 

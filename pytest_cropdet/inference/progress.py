@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pytest_cropdet.data import Detections, Sample
+from pytest_cropdet.data import Sample
 from pytest_cropdet.detectors import DetectorHandle, workers_note
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference.batches import Batches, Picture, detect_all
 from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.inference.detection_store import DetectionStore
 
 __all__ = ["Advanced", "Meter", "Spent", "Started", "duration_text", "estimate_seconds", "progress_lines"]
 
@@ -56,7 +57,8 @@ class Meter:
     """Runs a detector for one task.
 
     ``calls``: images that the task sends in all. ``spent``: what the run cost, to which the task adds. ``found``: the
-    raw detections so far. ``done``: images so far, those included that a cache knew; ``seconds``: the detector's.
+    raw detections so far, kept outside of memory. ``done``: images so far, those included that a cache knew;
+    ``seconds``: the detector's.
     """
 
     handle: DetectorHandle
@@ -64,7 +66,7 @@ class Meter:
     task: Task
     calls: int
     spent: Spent = field(default_factory=lambda: Spent(0, 0.0))
-    found: dict[Picture, Detections] = field(default_factory=dict)
+    found: DetectionStore[Picture] = field(default_factory=DetectionStore)
     done: int = 0
     seconds: float = 0.0
 
@@ -92,9 +94,9 @@ class Meter:
             yield Advanced(self.done, self.calls, self.seconds, self.task)
             sent, seconds = self.handle.images_sent, self.handle.seconds
 
-    def whole_images(self) -> dict[str, Detections]:
+    def whole_images(self) -> DetectionStore[str]:
         """Return the raw detections of whole images by sample id."""
-        return {picture.sample: each for picture, each in self.found.items() if picture.crop is None}
+        return self.found.renamed(lambda picture: picture.sample if picture.crop is None else None)
 
 
 def estimate_seconds(event: Advanced) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.detectors import Anchors, ResizeRule, frame_of
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.evaluation import Bounded, Interval, Objects, Share, measure_share
+from pytest_cropdet.evaluation import Bounded, Interval, Objects, Share, drawn_sums, measure_share
 from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints, iou
 
 __all__ = ["RECALL_IOU", "AnchorReport", "Fits", "NoAnchors", "OddsRatio", "anchor_report", "best_anchors"]
@@ -237,7 +237,7 @@ def _fits(boxes: Boxes, anchors: Anchors, input_size: tuple[int, int]) -> Fits:
 def _odds_ratio(cells: Floats, draws: NDArray[Any], level: float) -> OddsRatio:
     """Return the ratio from (units, 4) counts, with percentile bounds over resampled units."""
     total = cells.sum(axis=0)
-    odds = Bounded.of(float(_ratio(total[None])[0]), _ratio(draws @ cells), level)
+    odds = Bounded.of(float(_ratio(total[None])[0]), _ratio(drawn_sums(draws, cells)), level)
     a, b, c, d = (int(count) for count in total)
     return OddsRatio(odds.value, odds.low, odds.high, ((a, b), (c, d)))
 
