@@ -123,7 +123,7 @@ def progress_lines(event: object) -> list[str]:
     """Return what there is to say of an event, a line for each fact; nothing of one that is no progress.
 
     >>> progress_lines(Started(2, 8, 10)), progress_lines(Advanced(5, 10, 2.0, "explain"))
-    (['8 crops of 2 images, 10 detector calls'], ['to say why: 5 of 10 detector calls, 2 s left'])
+    (['8 crops of 2 images, 10 detector calls'], ['causes: 5 of 10 detector calls, 2 s left'])
     """
     if isinstance(event, Started):
         begun = f"{event.crops} crops of {event.images} images, {event.calls} detector calls"

@@ -7,7 +7,8 @@ import pytest
 
 from pytest_cropdet.comparison.result_diff import diff_results, read_result
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.report.records import run_record, write_json
+from pytest_cropdet.gate.run_entry import run_record
+from pytest_cropdet.report.records import write_json
 from tests.support import loses_cut, made, opinions, same, small_run
 
 DATA = made(images=30)

@@ -156,7 +156,7 @@ def anchor_report(
     rule = ResizeRule.of(str(resize) if resize is None else resize)
     if rule.resize not in ("stretch", "letterbox", "keep_aspect"):
         raise DetectorError(
-            f"resize={rule.resize}: anchors lie in a fixed input; say stretch, letterbox or keep_aspect"
+            f"resize={rule.resize}: anchors lie in a fixed input; set stretch, letterbox or keep_aspect"
         )
     if anchors.rows[:, 2:].min() > LARGEST_ANCHOR:
         raise DetectorError("the anchors are larger than the input: they are wanted as cy cx h w in 0 to 1 of it")

@@ -184,7 +184,7 @@ class OnnxAdapter:
                 "input"
             )
         if image.batch is not None and given.batch is not None and given.batch > image.batch:
-            raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images a call ({image.tensor})")
+            raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images per call ({image.tensor})")
         return rule
 
     def _decide_input(self, chosen: OnnxOutputs) -> Description:
