@@ -18,14 +18,14 @@ from pytest_cropdet.geometry import Ints
 
 __all__ = ["match_blocks", "truth_part"]
 
-FIRST_ROWS = 1 << 16
+ROWS_FIRST = 1 << 16
 
 
 class _Column:
     """A column that grows; what is not written yet takes no memory."""
 
     def __init__(self, kind: DTypeLike, *tail: int) -> None:
-        self._rows = np.empty((FIRST_ROWS, *tail), dtype=kind)
+        self._rows = np.empty((ROWS_FIRST, *tail), dtype=kind)
         self._count = 0
 
     def __len__(self) -> int:

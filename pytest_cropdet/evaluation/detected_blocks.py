@@ -19,7 +19,7 @@ from pytest_cropdet.geometry import Bools, Ints
 
 __all__ = ["Blocks", "ChangedBlocks", "DetectedBlocks", "DetectedTables", "TableBlocks", "blocks_of"]
 
-IMAGES_AT_ONCE = 128  # source images
+SOURCES_AT_ONCE = 128  # source images
 
 
 class Blocks:
@@ -36,7 +36,7 @@ class Blocks:
 
     def parts(self) -> Iterator[tuple[slice, slice, CropIndex]]:
         """Yield the source images and the crops of each block, and their index."""
-        starts = np.append(np.arange(0, len(self.index.samples), IMAGES_AT_ONCE), len(self.index.samples))
+        starts = np.append(np.arange(0, len(self.index.samples), SOURCES_AT_ONCE), len(self.index.samples))
         crops = np.searchsorted(self.index.unit, starts)
         for (unit, next_unit), (first, stop) in zip(pairwise(starts.tolist()), pairwise(crops.tolist()), strict=True):
             images, rows = slice(unit, next_unit), slice(first, stop)

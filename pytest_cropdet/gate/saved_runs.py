@@ -53,7 +53,7 @@ from pytest_cropdet.gate.repeatability import Repeat
 from pytest_cropdet.gate.saved_values import TreeReader, TreeWriter
 from pytest_cropdet.gate.weakness import Answers
 from pytest_cropdet.geometry import Crop, Image, Mask
-from pytest_cropdet.inference import Spent
+from pytest_cropdet.inference import Spent, StoredDetections
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["SAVED_CLASSES", "read_run", "write_run"]
@@ -91,7 +91,7 @@ NOT_SOUGHT = "its causes were not known when it was saved; read run.causes befor
 def write_run(run: RunFacts, path: Path) -> None:
     """Write a run to ``path``, whole or not at all."""
     special: Mapping[type, Special] = {Explanation: _explained, Sample: _sample, Verdict: _verdict}
-    writer = TreeWriter(SAVED_CLASSES, ("note", "story"), special)
+    writer = TreeWriter(SAVED_CLASSES, ("note", "story"), special, (StoredDetections,))
     tree = {each.name: writer.write(getattr(run, each.name)) for each in fields(run)}
     head = {"what": SAVED_RUN, "schema": RUN_SCHEMA, "run": tree}
     content = io.BytesIO()

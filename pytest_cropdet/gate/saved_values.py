@@ -22,7 +22,8 @@ class TreeWriter:
     """Writes values as a tree of built-in values; their arrays are appended to one flat array per type of number.
 
     ``classes``: the dataclasses it may write. ``dropped``: names of fields in which a function is written as ``None``.
-    ``special``: by class, a function that returns what is written of a value in the place of its fields.
+    ``special``: by class, a function that returns what is written of a value in the place of its fields. ``lists``:
+    classes of sequences whose values are written as those of a list.
     """
 
     def __init__(
@@ -30,10 +31,12 @@ class TreeWriter:
         classes: Sequence[type],
         dropped: Sequence[str] = (),
         special: Mapping[type, Callable[[Any], Mapping[str, Any]]] | None = None,
+        lists: tuple[type[Sequence[Any]], ...] = (),
     ) -> None:
         self._classes = {each: each.__name__ for each in classes}
         self._dropped = {*dropped}
         self._special = special or {}
+        self._lists = lists
         self._places: dict[int, int] = {}
         self._alive: list[Any] = []  # an id is one value's only while that value lives
         self._parts: dict[str, list[NDArray[Any]]] = {}
@@ -74,6 +77,8 @@ class TreeWriter:
             if type(value) is kind:
                 each = sorted(value) if name in ("set", "frozenset") else value
                 return {name: [self.write(one) for one in each]}
+        if isinstance(value, self._lists):
+            return {"list": [self.write(one) for one in value]}
         known, own = self._class_of(value)
         if known is not None:
             return {"class": known, "fields": {key: self._field(key, each) for key, each in own.items()}}

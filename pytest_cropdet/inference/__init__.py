@@ -14,7 +14,7 @@ from pytest_cropdet.inference.cache import Cache
 from pytest_cropdet.inference.cache_keys import BatchKeys
 from pytest_cropdet.inference.cluster import Cluster, on_cluster
 from pytest_cropdet.inference.cluster_address import check_address
-from pytest_cropdet.inference.detection_store import DetectionStore
+from pytest_cropdet.inference.detection_store import DetectionStore, StoredDetections
 from pytest_cropdet.inference.image_notes import data_warnings
 from pytest_cropdet.inference.one_image import Windows
 from pytest_cropdet.inference.progress import (
@@ -40,6 +40,7 @@ __all__ = [
     "Picture",
     "Spent",
     "Started",
+    "StoredDetections",
     "View",
     "Windows",
     "check_address",

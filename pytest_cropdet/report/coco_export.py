@@ -32,7 +32,7 @@ from pytest_cropdet.evaluation import (
     one_box_blocks,
 )
 from pytest_cropdet.gate import Run
-from pytest_cropdet.report.json_pieces import write_json
+from pytest_cropdet.report.json_pieces import write_large_json
 from pytest_cropdet.settings import METRICS
 from pytest_cropdet.terms import encodable
 
@@ -61,11 +61,11 @@ def write_detections(folder: Path, run: Run) -> None:
     for name in {*CHAIN_FILES} - {*renderings}:  # of an earlier run: they would be taken for this one's
         for old in (f"{name}.json", f"truth-{name}.json", f"detections-{name}.json"):
             (target / old).unlink(missing_ok=True)
-    write_json(target / "truth.json", _plain_truth(run))
+    write_large_json(target / "truth.json", _plain_truth(run))
     for name, blocks in renderings.items():
-        write_json(target / f"{name}.json", partial(_results, blocks))
+        write_large_json(target / f"{name}.json", partial(_results, blocks))
         for kind, content in _pair(run, name, blocks).items():
-            write_json(target / f"{kind}-{name}.json", content)
+            write_large_json(target / f"{kind}-{name}.json", content)
 
 
 def folder_name(name: str) -> str:

@@ -9,21 +9,21 @@ from typing import Any
 from pytest_cropdet.files import write_whole
 from pytest_cropdet.terms import encodable
 
-__all__ = ["Rows", "write_json"]
+__all__ = ["JsonRows", "write_large_json"]
 
-Rows = Callable[[], Iterable[dict[str, Any]]]
-ROWS_AT_ONCE = 1000
+JsonRows = Callable[[], Iterable[dict[str, Any]]]
+ROWS_A_PIECE = 1000
 
 
-def write_json(path: Path, content: Mapping[str, Any] | Rows) -> None:
-    """Write a list, or an object, whole or not at all; ``Rows``, also as values of the object, become lists.
+def write_large_json(path: Path, content: Mapping[str, Any] | JsonRows) -> None:
+    """Write a list, or an object, whole or not at all; ``JsonRows``, also as values of the object, become lists.
 
-    Rows are written as they are, so their texts must be :func:`~pytest_cropdet.terms.encodable`.
+    JsonRows are written as they are, so their texts must be :func:`~pytest_cropdet.terms.encodable`.
     """
     write_whole(path, lambda: (piece.encode("ascii") for piece in _pieces(content)))
 
 
-def _pieces(content: Mapping[str, Any] | Rows) -> Iterator[str]:
+def _pieces(content: Mapping[str, Any] | JsonRows) -> Iterator[str]:
     if callable(content):
         yield from _list(content())
         return
@@ -39,7 +39,7 @@ def _pieces(content: Mapping[str, Any] | Rows) -> Iterator[str]:
 
 def _list(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     left, before = iter(rows), "["
-    while some := list(islice(left, ROWS_AT_ONCE)):
+    while some := list(islice(left, ROWS_A_PIECE)):
         yield before + json.dumps(some, allow_nan=False)[1:-1]
         before = ", "
     yield "]" if before == ", " else "[]"

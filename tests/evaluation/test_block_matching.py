@@ -66,7 +66,7 @@ def test_blocks_give_the_bits_of_all_at_once(seed, images, cap, size, whole):
     index, of_images, of_crops = made(seed, images, 12)
     objects = build_objects(index, 0.5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "IMAGES_AT_ONCE", size)
+        patch.setattr(module, "SOURCES_AT_ONCE", size)
         blocks = DetectedBlocks(index, of_images if whole else of_crops, 0.5, whole=whole)
         ours = match_blocks(objects.truth, blocks, categories=IDS, max_detections=cap)
         table, boxes = blocks.table(), one_box_blocks(objects.truth, blocks, categories=IDS, max_detections=cap)
