@@ -51,7 +51,7 @@ def test_a_key_or_value_that_is_not_known_is_named_with_those_that_are(given, se
 
 def test_what_must_be_known_is_asked_for_by_its_option():
     with pytest.raises(
-        DetectorError, match=r"^boxes may be either; say --cropdet-detector units=normalized\|pixels\|input$"
+        DetectorError, match=r"^boxes may be either; set --cropdet-detector units=normalized\|pixels\|input$"
     ):
         Description().require("units", "boxes may be either")
     assert Description(units="input").require("units", "boxes may be either") == "input"

@@ -199,17 +199,17 @@ def test_the_number_of_rows_is_the_most_a_model_finds(model):
         (
             {"shape": FIXED, "dtype": "float32", "name": "images"},
             {"range": "0..1"},
-            r"fixed at 96 x 64 pixels .*; say --cropdet-detector resize=stretch\|letterbox\|keep_aspect",
+            r"fixed at 96 x 64 pixels .*; set --cropdet-detector resize=stretch\|letterbox\|keep_aspect",
         ),
         (
             {"shape": FIXED, "dtype": "float32", "name": "images"},
             {"resize": "stretch"},
-            r"input 'images' is float32, .*; say --cropdet-detector range=0\.\.255\|0\.\.1\|-1\.\.1",
+            r"input 'images' is float32, .*; set --cropdet-detector range=0\.\.255\|0\.\.1\|-1\.\.1",
         ),
         (
             {"shape": BATCHES, "inner": 96, "units": "pixels", "name": "inputs"},
             {},
-            r"'image_info' .*; say --cropdet-detector units=normalized\|pixels\|input",
+            r"'image_info' .*; set --cropdet-detector units=normalized\|pixels\|input",
         ),
         ({"shape": FIXED}, {"resize": "inside"}, "resize=inside: its input is fixed at 96 x 64 pixels"),
         ({}, {"resize": "letterbox"}, "resize=letterbox: the model takes images of any size"),

@@ -277,7 +277,7 @@ def test_with_v_the_terminal_shows_what_was_measured(lost, width):
     assert quiet.lines == []
 
 
-HINT = "objects are found better in another way: say --cropdet-detector resize=letterbox\n  0.4 instead of 0.3 <b>"
+HINT = "objects are found better in another way: set --cropdet-detector resize=letterbox\n  0.4 instead of 0.3 <b>"
 
 
 @pytest.mark.parametrize("width", [40, 200])
