@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -64,3 +65,14 @@ def test_texts_are_found_with_a_mark_for_what_differs(tmp_path):
     (tmp_path / "use.py").write_text('raise Mine(f"{a}{b} is no box" + f": {c}")\nraise Other("not of ours")\n')
     trees = made.trees_of(tmp_path)
     assert [*made.texts(trees, made.families(trees))] == [("use.py", "Mine", "… is no box: …")]
+
+
+def test_the_glossary_is_sorted_and_every_link_to_it_names_a_term():
+    terms = re.findall(r"^## (.+)$", (DOCS / "glossary.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    anchors = {term.lower().replace(",", "").replace(" ", "-") for term in terms}
+    assert terms == sorted(terms, key=str.lower)
+    texts = {page.name: page.read_text(encoding="utf-8") for page in DOCS.glob("*.md")}
+    used = {name: re.findall(r"\]\(glossary\.md#([\w-]+)\)", text) for name, text in texts.items()}
+    used["glossary.md"] = re.findall(r"\]\(#([\w-]+)\)", texts["glossary.md"])
+    assert sum(map(len, used.values())) > 8
+    assert not {name: set(found) - anchors for name, found in used.items() if set(found) - anchors}
