@@ -253,7 +253,7 @@ class RunSettings:
     )
     verify: bool = row(False, "", "recompute the point numbers with pycocotools; fail if they differ")
     explain: Literal["auto", "always", "off"] = row(
-        "auto", "WHEN", "when to analyse causes: auto (a gate does not pass), always, off"
+        "auto", "WHEN", "when to analyse causes; auto: when a gate does not pass"
     )
     fill: tuple[str, ...] = row(
         ("mean",),

@@ -250,7 +250,7 @@ class DetectorHandle:
         if len(found) != len(inputs):
             raise DetectorError(
                 f"{self.name} was given {len(inputs)} images ({_listed(names)}) and answered {len(found)}; "
-                "if it takes one image a call, set --cropdet-detector batch=1"
+                "if it takes one image per call, set --cropdet-detector batch=1"
             )
         return found
 

@@ -65,7 +65,7 @@ def _draw_histogram(axes: "Axes", shift: Mapping[str, Any], name: str) -> None:
         for pair, values in shift["distances"].items()
         if values[name] is not None
     ]
-    unit = f" ({'input px' if shift['unit'] == 'input pixels' else 'picture sides'})" if name == "size" else ""
+    unit = f" ({'input px' if shift['unit'] == 'input pixels' else 'image sides'})" if name == "size" else ""
     calm(axes, SHIFT_NAMES[name] + unit)
     far = "too few objects for a distance"
     if distances:

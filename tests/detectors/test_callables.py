@@ -88,7 +88,7 @@ def test_more_prepared_pictures_than_it_takes_are_refused():
         ([{"boxes": []}], "must return Detections for each image, not a dict with boxes: scores and labels missing"),
         ({"boxes": []}, "must return a list of Detections, one an image, not dict"),
         (["boxes"], "must return Detections for each image, not str; it may return Detections, a dict"),
-        ([], r"was given 1 images \(a\.png\) and answered 0; if it takes one image a call"),
+        ([], r"was given 1 images \(a\.png\) and answered 0; if it takes one image per call"),
         ([find(IMAGE)] * 2, r"was given 1 images \(a\.png\) and answered 2"),
     ],
 )
