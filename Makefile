@@ -69,6 +69,10 @@ dist: $(VENV)/.release
 	$(BIN)/python .ci/release_check.py built dist
 	$(BIN)/python -m twine check --strict dist/*
 
+.PHONY: wheel-test
+wheel-test: dist
+	bash .ci/wheel_test.sh $(BIN)/python dist
+
 $(VENV)/.release: $(VENV)/.base
 	@echo "cropdet: installing build and twine into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine

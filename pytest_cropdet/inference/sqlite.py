@@ -122,6 +122,10 @@ class Database:
                     self._connection.close()
                 self._connection = None
 
+    def __del__(self) -> None:
+        """Close the file of a database that nobody uses any more: Python 3.13 warns of one that is left open."""
+        self.close()
+
     @property
     def _aside(self) -> Path:
         return self.path.with_suffix(".damaged")

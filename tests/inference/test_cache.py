@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import itertools
 import json
@@ -36,6 +37,7 @@ from pytest_cropdet.inference import cache
 from pytest_cropdet.inference import cache_keys as batch_keys
 from pytest_cropdet.inference.cache import Cache, CacheWarning, pack, unpack
 from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.inference.sqlite import Database
 from pytest_cropdet.settings import RunSettings
 from tests.data.pictures import coco, encoded, quadrants, write_set
 
@@ -895,3 +897,14 @@ def test_the_form_of_the_file_has_not_changed_without_a_new_number():
         "name TEXT PRIMARY KEY, value TEXT, check_sum TEXT);",
     ]
     assert json.loads(pack(numbered(1)).partition(b"\n")[0]).keys() == {"rows", "capped"}
+
+
+def test_a_database_that_nobody_uses_any_more_closes_its_file(tmp_path):
+    database = Database(tmp_path / "cache.sqlite", "CREATE TABLE IF NOT EXISTS numbers (number);", 1)
+    database.write(lambda db: db.execute("INSERT INTO numbers VALUES (1)"))
+    connection = database._connection
+    connection.execute("SELECT 1")
+    del database
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
