@@ -23,8 +23,8 @@ RENDERING_TITLES = {
     "crop": "crop",
 }
 PICTURE_HEIGHT = 2.3  # inches of an image
-ROW_HEIGHT = PICTURE_HEIGHT + 0.31  # with its title
-IN_A_ROW, GAP, LEAST_WIDTH = 3, 0.15, 5.0  # images; inches between them; inches that title and legend need
+PANEL_ROW_HEIGHT = PICTURE_HEIGHT + 0.31  # with its title
+IN_A_ROW, PANEL_GAP, LEAST_PANEL_WIDTH = 3, 0.15, 5.0  # images; inches between them; inches that title and legend need
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +54,16 @@ def draw_renderings(crop: Crop, objects: Boxes, seen: Mapping[str, RenderingPane
     names = list(seen)
     lines = [names[start : start + IN_A_ROW] for start in range(0, len(names), IN_A_ROW)]
     widths = {name: PICTURE_HEIGHT * each.pixels.shape[1] / each.pixels.shape[0] for name, each in seen.items()}
-    widest = max(sum(widths[name] + GAP for name in line) for line in lines)
-    figure = new_figure(max(widest + GAP, LEAST_WIDTH), ROW_HEIGHT * len(lines) + 0.64)
+    widest = max(sum(widths[name] + PANEL_GAP for name in line) for line in lines)
+    figure = new_figure(max(widest + PANEL_GAP, LEAST_PANEL_WIDTH), PANEL_ROW_HEIGHT * len(lines) + 0.64)
     wide, high = figure.get_size_inches()
     for place, line in enumerate(lines):
-        left, bottom = GAP, 0.36 + ROW_HEIGHT * (len(lines) - 1 - place)
+        left, bottom = PANEL_GAP, 0.36 + PANEL_ROW_HEIGHT * (len(lines) - 1 - place)
         for name in line:
             axes = figure.add_axes((left / wide, bottom / high, widths[name] / wide, PICTURE_HEIGHT / high))
-            left += widths[name] + GAP
+            left += widths[name] + PANEL_GAP
             _show(axes, seen[name], crop, objects, RENDERING_TITLES.get(name, name))
-    figure.suptitle(title, fontsize=FONT + 2, x=GAP / wide, ha="left")
+    figure.suptitle(title, fontsize=FONT + 2, x=PANEL_GAP / wide, ha="left")
     keys: dict[str, tuple[str, Any]] = {
         "found": (FOUND, "-"),
         "not found": (LOST, "--"),
