@@ -57,5 +57,26 @@ $(VENV)/.demo: $(VENV)/.base
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tensorflow,plot,report]'
 	@touch $@
 
+# Builds what is uploaded and uploads nothing; .github/workflows/release.yml does that for a tag.
+.PHONY: release dist
+release: $(VENV)/.release
+	$(BIN)/python .ci/release_check.py source
+	@$(MAKE) --no-print-directory dist
+
+dist: $(VENV)/.release
+	@rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python .ci/release_check.py built dist
+	$(BIN)/python -m twine check --strict dist/*
+
+.PHONY: wheel-test
+wheel-test: dist
+	bash .ci/wheel_test.sh $(BIN)/python dist
+
+$(VENV)/.release: $(VENV)/.base
+	@echo "cropdet: installing build and twine into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine
+	@touch $@
+
 clean:
 	rm -rf $(VENV) build dist docs/_build .cropdet

@@ -99,7 +99,7 @@ class Quick:
         sys.addaudithook(self.audit)
 
     def audit(self, event: str, arguments: tuple[object, ...]) -> None:
-        if "fc-list" in arguments[:1]:  # Matplotlib looks for fonts, once a machine
+        if arguments[:1] in (("fc-list",), ("lscpu",)):  # Matplotlib looks for fonts, NumPy 1.26 at the processor
             return
         if self.running and event in STARTS_A_PROCESS:
             refuse("starts a process", "subprocess")

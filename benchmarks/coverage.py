@@ -323,7 +323,7 @@ COVERAGE, WRONG = (0.92, 0.98), (0.0, 0.07)
 def fixed_table(repetitions: Sequence[Repetition], drops: Floats) -> Iterator[str]:
     """Yield the table of runs on a fixed number of images."""
     yield (
-        "| images | categories kept | drop | sd of drop | standard error / sd | bias | lower bound covers "
+        "| images | categories in the mean | drop | sd of drop | standard error / sd | bias | lower bound covers "
         "| upper bound covers | wrong passes at the limit | wrong fails at the limit |"
     )
     yield "|" + " ---: |" * 10

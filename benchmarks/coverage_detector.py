@@ -315,9 +315,9 @@ def report(folder: Path, count: int, draws: int, jobs: int, bias: bool, sizes: S
                 print(f"{name}, {images} images: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
     yield f"\n{draws:,} draws each:\n"
     yield (
-        "| detector | images | categories kept | drop | sd of drop | standard error / sd | bias of the reference "
-        "| of the crops | of the drop | bootstrap's guess | lower bound covers | upper bound covers "
-        "| wrong passes at the limit | wrong fails at the limit |"
+        "| detector | images | categories in the mean | drop | sd of drop | standard error / sd "
+        "| bias of the reference | of the crops | of the drop | bootstrap's guess | lower bound covers "
+        "| upper bound covers | wrong passes at the limit | wrong fails at the limit |"
     )
     yield "| :--- |" + " ---: |" * 13
     for name, drawn in found.items():

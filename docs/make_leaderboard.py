@@ -83,7 +83,7 @@ def costs(kept: dict) -> list[str]:
     lines = ["| detector | fingerprint | pictures | computed | detector time | run time |", "|---|---|---|---|---|---|"]
     for row, record in kept.items():
         found, seconds, sent = record["benchmark"], record["seconds"], record["model_calls"]
-        each = f", {1000 * seconds['model'] / sent:.0f} ms a call" if sent else ""
+        each = f", {1000 * seconds['model'] / sent:.0f} ms per call" if sent else ""
         pictures = f"{found['images'] + found['crops']:,} | {sent:,}"
         known = record["detector"]["fingerprint"][:12]
         lines.append(f"| {row} | {known} | {pictures} | {seconds['model']:.0f} s{each} | {seconds['total']:.0f} s |")

@@ -71,7 +71,7 @@ def draw_augment() -> None:
                 place.add_patch(edge)
             place.set_xticks([])
             place.set_yticks([])
-        line[0].set_ylabel(name, fontsize=8)
+        line[0].set_ylabel(name.replace('("', '\n("'), fontsize=9)
     axes[0][0].set_title("the sample", fontsize=9)
     figure.savefig(IMAGES / "augment.png", dpi=60)
 
@@ -98,10 +98,10 @@ def draw_causes() -> None:
     detector = load_detector(MODELS / "saved_model", labels=MODELS / "labels.txt")
     gate = run(detector, load_dataset(ROOT / "fixtures" / "scenes"), crops="random:keep=0.3-0.9,per_image=2")
     gate.plot.steps().savefig(IMAGES / "steps.png", dpi=90)
-    gate.plot.where().savefig(IMAGES / "where.png", dpi=75)
-    gate.plot.shift().savefig(IMAGES / "shift.png", dpi=75)
+    gate.plot.where().savefig(IMAGES / "where.png", dpi=110)
+    gate.plot.shift().savefig(IMAGES / "shift.png", dpi=110)
     without_context = gate.objects.truth.image[gate.causes.fates.lost_at == 0]
-    gate.plot.renderings(int(np.bincount(without_context).argmax())).savefig(IMAGES / "renderings.png", dpi=75)
+    gate.plot.renderings(int(np.bincount(without_context).argmax())).savefig(IMAGES / "renderings.png", dpi=90)
     for change in gate.labels.flipped:
         print(change)
 

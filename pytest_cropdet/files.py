@@ -12,6 +12,7 @@ import socket
 import stat
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -158,13 +159,17 @@ LINKS = 40  # followed at most, as the kernel does
 FIXED = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)  # a file that can be written, not replaced
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes | Callable[[], Iterable[bytes]]) -> None:
     """Write a file whole or not at all, in a folder that is made if need be.
 
     A link stays, and the file that it points to is replaced. A pipe, a terminal or another device is written to. So is
-    a file that cannot be replaced, such as one that is mounted by itself.
+    a file that cannot be replaced, such as one that is mounted by itself. ``content``: a function yields it in pieces.
     """
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    if callable(content):
+        data = content
+    else:
+        whole = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+        data = lambda: [whole]  # noqa: E731 - a name of its own would say nothing
     number = _descriptor(path)
     if number is not None:
         _write_to(number, data)
@@ -174,7 +179,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
         with target.open("wb") as stream:
-            stream.write(data)
+            stream.writelines(data())
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -183,14 +188,14 @@ def write_whole(path: Path, content: str | bytes) -> None:
         if error.errno not in FIXED or not os.access(target, os.W_OK):
             raise
         with target.open("wb") as stream:
-            stream.write(data)
+            stream.writelines(data())
 
 
-def _replace(target: Path, data: bytes) -> None:
+def _replace(target: Path, data: Callable[[], Iterable[bytes]]) -> None:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            stream.writelines(data())
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(target)
     except BaseException:
@@ -213,13 +218,13 @@ def _descriptor(path: Path) -> int | None:
     return None
 
 
-def _write_to(number: int, data: bytes) -> None:
+def _write_to(number: int, data: Callable[[], Iterable[bytes]]) -> None:
     """Write to an open file where it stands: opened once more, a file that output was sent to would be cut."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()
     with os.fdopen(os.dup(number), "wb") as stream:
-        stream.write(data)
+        stream.writelines(data())
 
 
 def _umask() -> int:

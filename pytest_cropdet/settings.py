@@ -93,8 +93,9 @@ class Option:
 
     ``kind`` "lines" may be given several times (one a line in the ini file); with ``commas`` each may name several.
     ``alone``: what it means on the command line without a value; ``None`` where it needs one. Allowed are ``choices``,
-    or with ``share`` numbers from 0 to 1, with ``signed`` from -1 to 1, or numbers from ``least`` on. With PATH, FILE or DIR in the ``metavar`` its
-    values are made absolute. ``reads``: what must be there ("file", "folder"); ``writes``: what is written there.
+    or with ``share`` numbers from 0 to 1, with ``signed`` from -1 to 1, or numbers from ``least`` on. With PATH, FILE
+    or DIR in the ``metavar`` its values are made absolute. ``reads``: what must be there ("file", "folder"); ``writes``:
+    what is written there.
     """
 
     name: str
@@ -188,7 +189,7 @@ class RunSettings:
     seed: int = row(0, "N", "seed of windows and resamples")
     sample_images: int | None = row(None, "N", "use N images of the data set, chosen by the seed", least=1)
     max_crops: int = row(1_000_000, "N", "most crops of one gate; more are refused before any is made", least=1)
-    min_visibility: float = row(0.5, "X", "visible share from which on an object must be found", share=True)
+    min_visibility: float = row(0.5, "X", "an object counts if at least this share of it is visible", share=True)
     metric: Metric = row("mAP", "METRIC", "what is gated")  # noqa: RUF009  (a Literal)
     categories: tuple[str, ...] = row(
         (), "NAME[,NAME]", "categories that count (default: all of the data set)", commas=True
@@ -237,26 +238,35 @@ class RunSettings:
     )
     min_images: int = row(50, "N", "source images needed for a verdict on the mean", least=1)
     min_objects: int = row(30, least=1)
-    min_ap: float = row(0.05, "X", "how far AP(reference) must lie above the limit", share=True)
-    cap: Literal["refuse", "accept"] = row("refuse", "POLICY", "a pass while the detector's cap binds")
+    min_ap: float = row(
+        0.05, "X", "minimum AP(reference) above the limit: the detector needs at least limit + X", share=True
+    )
+    cap: Literal["refuse", "accept"] = row(
+        "refuse", "POLICY", "accept: allow a pass although the detector reached its maximum number of boxes"
+    )
     score_threshold: float | None = row(
-        None, "X", "the score that is acted upon (default: best F1 on whole images)", share=True
+        None,
+        "X",
+        "score from which on a detection counts at the operating point (default: best F1 on whole images)",
+        share=True,
     )
     replicates: int = row(1000, least=100)
     level: float = row(0.95)
     looks: Literal["off", "auto", "often"] = row(
-        "off", "POLICY", "stop as soon as every stated limit is decided; often looks more times than auto"
+        "off", "POLICY", "stop early when the verdict is clear; often checks more times than auto"
     )
     verify: bool = row(False, "", "recompute the point numbers with pycocotools; fail if they differ")
-    explain: Literal["auto", "always", "off"] = row("auto", "WHEN", "say why it dropped: when a gate does not pass")
+    explain: Literal["auto", "always", "off"] = row(
+        "auto", "WHEN", "when to analyse causes; auto: when a gate does not pass"
+    )
     fill: tuple[str, ...] = row(
         ("mean",),
         "FILL",
-        "what stands for taken pixels: mean, blur or gray; more are compared",
+        "fill for removed pixels: mean, blur or gray; give several to compare",
         choices=FILLS,
         commas=True,
     )
-    both_orders: bool = row(False, "", "switch on context and cut in both orders: a detector call a crop more")
+    both_orders: bool = row(False, "", "average both orders of context and cut: one more call per crop")
     max_detections: int = row(100, "N", "detections per image and category that AP counts (COCO: 100)", least=1)
     train_data: str | None = row(
         None,
@@ -265,7 +275,7 @@ class RunSettings:
         kind="path",
         reads="file or folder",
     )
-    try_mitigations: bool = row(False, "", "with the causes, measure what changes at inference win back")
+    try_mitigations: bool = row(False, "", "with the causes, measure how much changes at inference recover")
 
     @property
     def states_limits(self) -> bool:

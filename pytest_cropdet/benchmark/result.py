@@ -141,7 +141,7 @@ def _announcement(plan: BenchmarkPlan, calls: int, seconds: float | None) -> str
     """Return what a benchmark is about to do; ``seconds``: what a picture takes, where that is known."""
     size = f"{plan.crops:,} crops of {len(plan.samples):,} images, {calls:,} detector calls"
     begin = f"{DEFINITION} {plan.mode}: {size}"
-    return begin if seconds is None else f"{begin}: about {seconds * calls / 60:.1f} min at {seconds:.3f} s a call"
+    return begin if seconds is None else f"{begin}: about {seconds * calls / 60:.1f} min at {seconds:.3f} s per call"
 
 
 def _with_objects(samples: Sequence[Sample]) -> set[int]:

@@ -1,6 +1,6 @@
 """What to do about a drop: the training recipe against its largest step, and what may help at inference.
 
-Nothing is advised that the causes do not show. A recipe is named for each step that costs AP distinguishably, the
+Nothing is advised that the causes do not show. A recipe is named for each step that costs AP clearly, the
 costliest first; where none does, more images would tell more, and ``Matched`` trains for the gate's own windows. Where
 nothing could be judged, nothing is advised.
 """

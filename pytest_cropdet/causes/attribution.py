@@ -1,7 +1,7 @@
 """From the detections of the chain's renderings to the causes of a drop: steps, fates, and what other fills say."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,14 +15,18 @@ from pytest_cropdet.data import Detections
 from pytest_cropdet.evaluation import (
     FOUND_IOU,
     IOU_OF,
+    Blocks,
+    CropIndex,
     Detected,
+    DetectedBlocks,
+    DetectedTables,
     HiddenNumbers,
     Matches,
     Objects,
     OperatingPoint,
     average_precision,
-    build_detected,
-    match,
+    blocks_of,
+    match_blocks,
     ratio_of_sums,
     resample,
     resampled_ratio,
@@ -108,23 +112,16 @@ def find_causes(
     objects, index = run.objects, run.objects.index
     categories = run.matches["crop"].categories.tolist()
     ends = {"whole": run.matches["reference"], "crop": run.matches["crop"]}
-    tables, matches = dict[tuple[str, str], Detected](), dict[tuple[str, str], Matches]()
+    most, reference = settings.max_detections, blocks_of(run.detected, "reference", index)
+    tables, matches = dict[tuple[str, str], Blocks](), dict[tuple[str, str], Matches]()
     for key, rows in rendered.items():
-        tables[key] = build_detected(index, rows, settings.min_visibility, frame=detected_in(key[1]))
-        if key[1] == "context":
-            tables[key] = _count_new(tables[key], run.detected["reference"], unchecked(index, tables[key]))
-        matches[key] = match(
-            objects.truth,
-            tables[key],
-            images=len(index),
-            categories=categories,
-            max_detections=settings.max_detections,
-            beyond=True,
-        )
+        seen = DetectedBlocks(index, rows, settings.min_visibility, frame=detected_in(key[1]))
+        tables[key] = _ContextBlocks(seen, reference) if key[1] == "context" else seen
+        matches[key] = match_blocks(objects.truth, tables[key], categories=categories, max_detections=most)
     fills = list(dict.fromkeys(fill for fill, _ in rendered))
     everything: dict[Any, Matches] = {**ends, **matches}
-    detected: dict[Any, Detected] = {"whole": run.detected["reference"], "crop": run.detected["crop"], **tables}
-    numbers = scores_of(run, settings, everything, detected)
+    detected: dict[Any, Blocks] = {"whole": reference, "crop": blocks_of(run.detected, "crop", index), **tables}
+    numbers = scores_of(run, settings, everything, None)
     chains = []
     for fill in fills:
         of_fill = {name: (fill, name) for owner, name in rendered if owner == fill}
@@ -136,11 +133,11 @@ def find_causes(
         chains.append(build_chain(scores, fill, settings.level))
     first = {name: name if name in ends else (fills[0], name) for name in (*CHAIN, "placebo", "hollow")}
     own_keys = {name: key for name, key in first.items() if key in everything}
-    found = {name: run.point.found_in(everything[key], detected[key]) for name, key in own_keys.items()}
+    found = {name: run.point.found_in(everything[key], None) for name, key in own_keys.items()}
     return Causes(
         chains=tuple(chains),
         fates=fates(objects, found, run.counted, run.draws, run.names, settings.level),
-        detected={name: detected[key] for name, key in own_keys.items()},
+        detected=DetectedTables({name: detected[key] for name, key in own_keys.items()}),
         matches={name: everything[key] for name, key in own_keys.items()},
         found=found,
         notes=tuple(agreeing(chains)),
@@ -148,13 +145,31 @@ def find_causes(
 
 
 def scores_of(
-    run: ScoredRun, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
+    run: ScoredRun, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected] | None
 ) -> Scores:
     """Return one number for each match table and the same in every resample, paired: AP, in agreement the share found.
 
-    ``matches`` and ``detected`` have the same keys; in agreement one of them is ``whole``.
+    ``matches`` and ``detected`` have the same keys; in agreement one of them is ``whole``. ``detected``: ``None`` where
+    the match tables have the scores.
     """
     return (_share_found if run.agreement else _average)(run, settings, matches, detected)
+
+
+@dataclass(frozen=True, eq=False)
+class _ContextBlocks(Blocks):
+    """The detections of ``context``, with those counted that are not in the ``reference``."""
+
+    seen: Blocks
+    reference: Blocks
+
+    @property
+    def index(self) -> CropIndex:  # type: ignore[override]
+        return self.seen.index
+
+    def blocks(self) -> Iterator[tuple[int, int, Detected]]:
+        both = zip(self.parts(), self.seen.blocks(), self.reference.blocks(), strict=True)
+        for (_, _, part), (first, stop, table), (_, _, whole) in both:
+            yield first, stop, _count_new(table, whole, unchecked(part, table))
 
 
 def _count_new(table: Detected, whole: Detected, never: Bools) -> Detected:
@@ -166,8 +181,10 @@ def _count_new(table: Detected, whole: Detected, never: Bools) -> Detected:
     so does what is ``never`` counted, as its category is not checked in the image.
     """
     stray = table.stray.copy()
-    for image in np.unique(table.image[stray]):
-        rows, before = np.flatnonzero(table.stray & (table.image == image)), np.flatnonzero(whole.image == image)
+    images = np.unique(table.image[stray])
+    ours, theirs = (np.searchsorted(each.image, [images, images + 1]).T.tolist() for each in (table, whole))
+    for (start, stop), (first, last) in zip(ours, theirs, strict=True):
+        rows, before = start + np.flatnonzero(table.stray[start:stop]), np.arange(first, last)
         same = table.category[rows, None] == whole.category[before]
         stray[rows] = (same & (iou(table.boxes[rows], whole.boxes[before]) >= FOUND_IOU)).any(axis=1)
     stray |= never
@@ -175,7 +192,7 @@ def _count_new(table: Detected, whole: Detected, never: Bools) -> Detected:
 
 
 def _average(
-    run: ScoredRun, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
+    run: ScoredRun, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected] | None
 ) -> Scores:
     """Return the mean AP of each rendering and its replicates, from the draws of the run itself."""
     kept = np.isin(run.matches["crop"].categories, list(run.kept))
@@ -196,7 +213,7 @@ def _average(
 
 
 def _share_found(
-    run: ScoredRun, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected]
+    run: ScoredRun, settings: RunSettings, matches: Mapping[Any, Matches], detected: Mapping[Any, Detected] | None
 ) -> Scores:
     """Return the share of the objects found in the whole image that each rendering still finds, and its replicates.
 
@@ -208,7 +225,8 @@ def _share_found(
         return np.bincount(run.objects.unit[rows], minlength=units).astype(np.float64)
 
     total = per_unit(run.counted)
-    found = {name: run.point.found_in(table, detected[name]) for name, table in matches.items()}
+    tables = dict.fromkeys(matches) if detected is None else detected
+    found = {name: run.point.found_in(table, tables[name]) for name, table in matches.items()}
     over = {name: per_unit(rows & found["whole"]) for name, rows in found.items()}
     return Scores(
         {name: ratio_of_sums(each, total) for name, each in over.items()},

@@ -3,7 +3,7 @@
 Nothing is asked before somebody wants to know: a gate that did not pass, ``explain = always``, or a user.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_cropdet.causes.attribution import Causes, ScoredRun, find_causes, rendered_names
 from pytest_cropdet.causes.renderings import Rendering, cut_objects
-from pytest_cropdet.data import CategoryMap, Detections, Sample
+from pytest_cropdet.data import CategoryMap, Sample
 from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.geometry import Boxes, Crop
 from pytest_cropdet.inference import Advanced, Batches, BatchKeys, Meter, Picture, Spent, Started
@@ -40,18 +40,15 @@ class Explainer:
         yield meter.start(len(index.samples), len(index))
         for part in self.parts:
             yield from meter.detect(part, self.windows, _batches(plan, self.windows))
-        translate: Callable[[Detections], Detections] = (
-            (lambda each: each) if self.categories is None else self.categories.translate
-        )
+        translate = None if self.categories is None else self.categories.translate
         places = [
             (index.samples[unit].id, int(rank), crop)
             for unit, rank, crop in zip(index.unit, index.rank, index.crops, strict=True)
         ]
         rendered = {
-            (fill, name): [
-                translate(meter.found[Picture(sample, rank, crop, plan[sample, rank][place])])
-                for sample, rank, crop in places
-            ]
+            (fill, name): meter.found.listed(
+                (Picture(sample, rank, crop, plan[sample, rank][place]) for sample, rank, crop in places), translate
+            )
             for place, (fill, name) in enumerate(product(self.settings.fill, names))
         }
         yield find_causes(run, self.settings, rendered)

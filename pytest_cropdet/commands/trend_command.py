@@ -14,7 +14,7 @@ __all__ = ["TREND"]
 _MOST_DRAWN = 60  # gates, each with a panel of its own, in one picture
 _MOST_NAMED = 20  # damaged lines that are named one by one
 _CODES = (
-    "exit codes: 0 the history was drawn; 1 with --check: the newest drop of a gate is distinguishably larger than "
+    "exit codes: 0 the history was drawn; 1 with --check: the newest drop of a gate is clearly larger than "
     "before; 2 the command was called wrongly, or the history has no line that can be read"
 )
 
@@ -28,7 +28,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--gate", metavar="NAME", action="append", default=[], help="only this gate; may be given several times"
     )
     parser.add_argument(
-        "--check", action="store_true", help="exit with 1 where the newest drop of a gate is distinguishably larger"
+        "--check", action="store_true", help="exit with 1 where the newest drop of a gate is clearly larger"
     )
 
 

@@ -113,6 +113,8 @@ def subset(table: Matches, crops: Ints, truth: Ints) -> Matches:
         starts=before[table.starts],
         image=crops[table.image[rows]],
         outside=table.outside[:, rows],
+        score=None if table.score is None else table.score[rows],
+        far=None if table.far is None else table.far[:, rows],
         contenders=before[table.contenders[near]],
         rank=table.rank[near],
         matched=truth_place[table.matched[:, :, near]].astype(np.int32),

@@ -167,9 +167,9 @@ def _change(name: str, old: Record, new: Record) -> Iterator[str]:
     if None in (old["low"], old["high"], new["low"], new["high"]):
         yield text
     elif _apart(old, new):
-        yield f"{text}: distinguishably {'larger' if difference > 0 else 'smaller'}"
+        yield f"{text}: clearly {'larger' if difference > 0 else 'smaller'}"
     else:
-        yield f"{text}: not distinguishable, the bounds overlap"
+        yield f"{text}: no clear difference, the bounds overlap"
 
 
 def _apart(old: Record, new: Record) -> bool:

@@ -140,8 +140,8 @@ def compare_sliced(
         raise SpecError(f"cropdet_min_gain must lie between -1 and 1, not {min_gain:g}")
     if not getattr(dataset, "has_truth", True):
         raise SpecError(
-            f"the gain of slicing needs annotations, and the data set {dataset.name} has none; give annotated data with "
-            "--cropdet-data"
+            f"the gain of slicing needs annotations, and the data set {dataset.name} has none; set --cropdet-data to "
+            "annotated data"
         )
     dataset, samples, names = _scored(dataset, chosen)
     whole = detect_whole(sliced.inner, dataset, samples, cache, names, watch)
@@ -203,8 +203,8 @@ def _weak(numbers: SlicedGain, settings: RunSettings) -> tuple[Doubt, ...]:
     if best >= settings.min_ap and max(surely, _known(numbers.ap["all"][0]) or 0.0) >= settings.min_ap:
         return ()
     text = (
-        f"the detector is too weak for this test: {settings.metric} is {digits(best)} at best, {settings.min_ap:.3f} is "
-        "needed (cropdet_min_ap); a detector that finds nothing gains and loses nothing"
+        f"the detector is too weak for this test: {settings.metric} is {digits(best)} at best, {settings.min_ap:.3f} "
+        "is needed (cropdet_min_ap); a detector that finds nothing gains and loses nothing"
     )
     return (Doubt("blind", text, only_pass=True),)
 
@@ -226,7 +226,9 @@ def _story(found: SlicedComparison, verdict: Verdict) -> str:
         )
     measure = verdict.measure
     if measure.low is not None and measure.high is not None:
-        lines.append(f"one-sided {100 * measure.level:.4g}% bounds of the gain:{bounds_text(measure.low, measure.high)}")
+        lines.append(
+            f"one-sided {100 * measure.level:.4g}% bounds of the gain:{bounds_text(measure.low, measure.high)}"
+        )
     return "\n".join([verdict.headline, *(f"  {one_line(line)}" for line in (*lines, *found.lines()))])
 
 

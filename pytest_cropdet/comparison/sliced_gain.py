@@ -121,9 +121,7 @@ def detect_whole(
     return WholeAnswers(samples, answers, matches_by_size(samples, answers, counted))
 
 
-def matches_by_size(
-    samples: Sequence[Sample], answers: Sequence[Detections], categories: Mapping[int, str]
-) -> Matches:
+def matches_by_size(samples: Sequence[Sample], answers: Sequence[Detections], categories: Mapping[int, str]) -> Matches:
     """Return which detection matched which uncut object: of all, and of small, medium and large ones."""
     return whole_image_matches(samples, answers, categories, {size: COCO_AREA_RANGES[size] for size in SIZES})
 
@@ -146,9 +144,7 @@ def measure_gain(
     for size in SIZES:
         values = [float(getattr(average_precision(each.matches, area=size), metric)) for each in (whole, cut)]
         tables = [whole.matches, cut.matches]
-        draws = resample(
-            tables, place, replicates=replicates, seed=seed, metrics=(metric,), area=size
-        ).mean(metric)
+        draws = resample(tables, place, replicates=replicates, seed=seed, metrics=(metric,), area=size).mean(metric)
         ap[size] = (values[0], values[1])
         gain[size] = Bounded.of(values[1] - values[0], draws[1] - draws[0], level)
         kept = draws[1] if size == "all" else kept

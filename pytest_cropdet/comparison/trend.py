@@ -1,7 +1,7 @@
-"""The drop of a gate over time: from which commit on it is distinguishably larger.
+"""The drop of a gate over time: from which commit on it is clearly larger.
 
 Two lines of a history have bounds of their own and no match tables. The rule is that the bounds do not overlap: the
-drop of a later line is distinguishably larger where its lower bound lies above the upper bound of an earlier line of
+drop of a later line is clearly larger where its lower bound lies above the upper bound of an earlier line of
 the same series (same plan, seed, metric, level, rules, images, objects and windows). With one-sided bounds of 95 % and
 independent errors that happens by chance for 1 of 100 pairs of equal drops; on the same images errors are alike, and it
 happens less often. So the rule is careful: a small change that the paired bounds of a baseline show may escape it.
@@ -30,7 +30,7 @@ _CHANGES = {
 
 @dataclass(frozen=True)
 class LargerDrop:
-    """A part of a trend in which the drop is distinguishably larger than in an earlier line.
+    """A part of a trend in which the drop is clearly larger than in an earlier line.
 
     ``first``: the place of its first line among those of the trend; ``than``: of the earlier line; ``until``: of the
     line that ended it, where the drop is no longer larger or something else was measured, ``None`` where none did.
@@ -46,7 +46,7 @@ class Trend:
     """The lines of a gate in the order of time, one for each commit.
 
     ``breaks``: places from which on something else was measured, and what changed: drops on both sides of a break are
-    not compared. ``larger``: where the drop is distinguishably larger than before. ``repeats``: how many lines were
+    not compared. ``larger``: where the drop is clearly larger than before. ``repeats``: how many lines were
     replaced by a later one of the same commit.
     """
 
@@ -58,7 +58,7 @@ class Trend:
 
     @property
     def is_larger_now(self) -> bool:
-        """Whether the drop of the newest line is distinguishably larger than one before it."""
+        """Whether the drop of the newest line is clearly larger than one before it."""
         return bool(self.larger) and self.larger[-1].until is None
 
     @property
@@ -72,12 +72,12 @@ class Trend:
         now = f"the newest drop is {_drop(newest)} at {one_line(newest.called)}"
         if compared == 1:
             return f"{now}; there is nothing before it to compare it with"
-        return f"{now}; no drop is distinguishably larger than one before it in {compared} measurements"
+        return f"{now}; no drop is clearly larger than one before it in {compared} measurements"
 
     def _larger_text(self, part: LargerDrop) -> str:
         first, than = self.lines[part.first], self.lines[part.than]
         text = (
-            f"the drop is distinguishably larger from {one_line(first.called)} on: {_drop(first)}, up from "
+            f"the drop is clearly larger from {one_line(first.called)} on: {_drop(first)}, up from "
             f"{_drop(than)} at {one_line(than.called)}"
         )
         newest = len(self.lines) - 1

@@ -5,6 +5,7 @@ Public modules: `strategies` and `hypothesis_find`, which import Hypothesis.
 
 from pytest_cropdet.crops.drawn_plan import Drawn, draw_plan, plan_name
 from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, draw_number, side, tile_step
+from pytest_cropdet.crops.given_windows import plan_of, read_crops
 from pytest_cropdet.crops.plan import (
     Family,
     Plan,
@@ -28,6 +29,8 @@ __all__ = [
     "make_plan",
     "parse_spec",
     "plan_name",
+    "plan_of",
+    "read_crops",
     "refuse_many",
     "refuse_without_truth",
     "shuffled",

@@ -34,7 +34,7 @@ __all__ = ["Drawn", "draw_plan", "plan_name"]
 SCHEMA = 1
 DRAW_WAIT = 600.0  # seconds for a process of another machine to draw, before this one does it itself
 TRIES = 10  # draws for each window that is wanted
-_NAME = re.compile(r"[\w.-]+")
+WINDOW_NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Drawn:
                 f"{self.strategy!r} draws no windows: a gate takes a spec such as 'random:keep=0.5', a Hypothesis "
                 "strategy of Crop, or a function of a sample that returns one"
             )
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+        if not isinstance(self.name, str) or not WINDOW_NAME.fullmatch(self.name):
             raise SpecError(
-                f"windows of a strategy are kept under a name: give name='around', say (letters, digits, _, - and .), "
+                f"windows of a strategy need a name: give name='around', say (letters, digits, _, - and .), "
                 f"not {self.name!r}"
             )
         if not isinstance(self.per_image, int) or self.per_image < 1:
@@ -129,7 +129,7 @@ def draw_plan(
                     _write(path, source, samples, seed)
         except OSError as error:
             raise SpecError(
-                f"the windows of {source.name!r} cannot be kept in {path.parent} ({error}), and must be, or the next "
+                f"the windows of {source.name!r} cannot be stored in {path.parent} ({error}), and must be, or the next "
                 "run is another one; --cropdet-dir=DIR names another folder"
             ) from error
     mend = "remove it, and its windows are drawn anew"

@@ -6,6 +6,7 @@ Rank k of a sample does not depend on how many ranks are asked for, so asking fo
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, FamilyKind, draw_number
@@ -36,6 +37,12 @@ class Family:
     name: str
     parameters: tuple[tuple[str, Any], ...]
 
+    @property
+    def spec(self) -> str:
+        """The family as text, from which :func:`parse_spec` makes it again."""
+        parameters = ",".join(f"{name}={_text(value)}" for name, value in self.parameters)
+        return f"{self.name}:{parameters}" if parameters else self.name
+
     def windows(self, sample: Sample, seed: int) -> list[Crop]:
         """Return the windows of one sample, rank by rank."""
         return FAMILIES[self.name].windows(sample, seed, **dict(self.parameters))
@@ -45,7 +52,8 @@ class Family:
 class Plan:
     """The windows of a run: ``windows[sample id]`` lists them by rank. Iterating gives every (sample id, crop).
 
-    ``file``: where they were read from, if a strategy drew them.
+    ``file``: where they were read from, if a strategy drew them. ``given``: a caller gave the windows or the strategy,
+    so spec and seed alone do not make them again.
     """
 
     spec: str
@@ -53,6 +61,12 @@ class Plan:
     family: str
     windows: Mapping[str, tuple[Crop, ...]]
     file: str | None = None
+    given: bool = False
+
+    @property
+    def name(self) -> str:
+        """What reports call a gate on these windows."""
+        return self.family
 
     def __len__(self) -> int:
         return sum(len(crops) for crops in self.windows.values())
@@ -113,6 +127,13 @@ def refuse_without_truth(spec: str) -> None:
         )
 
 
+def _text(value: Any) -> str:
+    """Return a parameter as a spec has it: a range with a dash, and no exponents, whose signs would part the spec."""
+    if isinstance(value, tuple):
+        return "-".join(map(_text, value))
+    return format(Decimal(repr(value)), "f")
+
+
 def _parse_family(part: str, spec: str) -> Family:
     name, _, rest = part.partition(":")
     if name not in FAMILIES:
@@ -149,7 +170,7 @@ def _without_severity(given: Mapping[str, str], kind: FamilyKind, spec: str) -> 
         raise SpecError(f"crops {spec!r}: severity={severity}: a whole number from 1 to 5")
     value = by_severity[int(severity) - 1]
     if key in values:
-        raise SpecError(f"crops {spec!r}: severity={severity} stands for {key}={value}; leave one of the two out")
+        raise SpecError(f"crops {spec!r}: severity={severity} means {key}={value}; leave one of the two out")
     return {**values, key: value}
 
 

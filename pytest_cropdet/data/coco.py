@@ -154,7 +154,7 @@ def read_annotations(path: Path) -> Annotations:
         objects = read_objects(tables, DataWarnings(), "clip", boxes_only=True)
     kept = np.flatnonzero(~objects.crowd)
     if not len(kept):
-        raise DataError(f"{path} holds no boxes, so it does not show what a detector was trained on")
+        raise DataError(f"{path} has no boxes, so it does not show what a detector was trained on")
     place = tables.places(objects.image)
     order = kept[np.argsort(place[kept], kind="stable")]
     return Annotations(

@@ -38,7 +38,7 @@ class ImageFolder:
         self._samples = [self._sample(folder, path, place) for place, path in enumerate(files)]
         if not self._samples:
             raise DataError(
-                f"{'the folder ' if store is None else ''}{self.name} holds no pictures ({', '.join(IMAGE_SUFFIXES)})"
+                f"{'the folder ' if store is None else ''}{self.name} contains no images ({', '.join(IMAGE_SUFFIXES)})"
             )
 
     def __len__(self) -> int:

@@ -295,7 +295,7 @@ class TableDataset:
         """Return the boxes of all images as flat columns, without crowds and what is ignored."""
         counted = ~(self._columns["crowd"] | self._columns["ignored"])
         if not counted.any():
-            raise DataError(f"{self.name} holds no boxes, so it does not show what a detector was trained on")
+            raise DataError(f"{self.name} has no boxes, so it does not show what a detector was trained on")
         return Annotations(
             np.array(self._sizes, dtype=np.int64).reshape(-1, 2),
             np.repeat(np.arange(len(self)), np.diff(self._starts))[counted],

@@ -141,7 +141,7 @@ def _checked(rows: NDArray[np.float64], scales: Any, source: str) -> Anchors:
 
 def _check(rows: NDArray[np.float64], factors: NDArray[np.float64], source: str) -> None:
     if rows.ndim != 2 or rows.shape[1] != 4 or not len(rows):
-        raise DetectorError(f"anchors={source}: rows of four numbers, cy cx h w, are wanted; it holds {rows.shape}")
+        raise DetectorError(f"anchors={source}: rows of four numbers, cy cx h w, are needed; it contains {rows.shape}")
     if not np.isfinite(rows).all() or (rows[:, 2:] <= 0).any():
         raise DetectorError(f"anchors={source}: each row is cy cx h w, finite, with h and w above 0")
     if len(rows) >= ENOUGH and (rows[:, 2:] > rows[:, :2]).all():

@@ -154,7 +154,7 @@ class Description:
         value = getattr(self, key)
         if value is None:
             offered = choices or _CHOICES.get(key, ("VALUE",))
-            raise OpenConventionError(f"{why}; say --cropdet-detector {key}={'|'.join(offered)}", key, offered)
+            raise OpenConventionError(f"{why}; set --cropdet-detector {key}={'|'.join(offered)}", key, offered)
         return value
 
     def refuse(self, why: str, *keys: str) -> None:

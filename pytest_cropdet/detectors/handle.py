@@ -240,7 +240,7 @@ class DetectorHandle:
         """Return what :meth:`detect` does, and count nothing; several threads may, as :meth:`calls_at_once` says."""
         adapter = self.adapter
         if len(inputs) > adapter.batch:
-            raise DetectorError(f"{self.name} takes {adapter.batch} images a call, {len(inputs)} were to be sent")
+            raise DetectorError(f"{self.name} takes {adapter.batch} images per call, {len(inputs)} were to be sent")
         try:
             found = adapter.detect(inputs)
         except CropdetError as error:
@@ -250,7 +250,7 @@ class DetectorHandle:
         if len(found) != len(inputs):
             raise DetectorError(
                 f"{self.name} was given {len(inputs)} images ({_listed(names)}) and answered {len(found)}; "
-                "if it takes one image a call, say --cropdet-detector batch=1"
+                "if it takes one image per call, set --cropdet-detector batch=1"
             )
         return found
 

@@ -59,7 +59,7 @@ class Labels:
         """
         names = self._by_own_number(first, proof) if self.own else self._by_place(first, proof)
         if not names:
-            raise DetectorError(f"labels={self.source}: holds no names")
+            raise DetectorError(f"labels={self.source}: contains no names")
         return names
 
     def check(self, numbers: Ints, scores: Floats, first: int) -> None:

@@ -89,7 +89,7 @@ def _recognise(path: Path) -> str:
     if (path / "saved_model.pb").is_file():
         return "saved_model"
     if path.is_dir() and (path / "saved_model" / "saved_model.pb").is_file():
-        raise DetectorError(f"{path} is no detector, but {path / 'saved_model'} is")
+        raise DetectorError(f"{path} is not a detector, but {path / 'saved_model'} is")
     suffix = path.suffix.lower()
     if suffix == ".tflite":
         return "tflite"
@@ -111,7 +111,10 @@ def _recognise(path: Path) -> str:
     if layout is not None:
         raise DetectorError(f"{path} is no detector but a data set ({layout}): name it with --cropdet-data={path}")
     kinds = "; ".join(f"{name}: {what}" for name, what in DETECTOR_KINDS.items())
-    raise DetectorError(f"the kind of {path} is not recognised ({kinds}); for any other write package.module:factory")
+    raise DetectorError(
+        f"the kind of {path} is not recognised ({kinds}); "
+        "for another kind, write a factory and give package.module:factory"
+    )
 
 
 def _from_path(kind: str, path: Path, description: Description) -> DetectorHandle:

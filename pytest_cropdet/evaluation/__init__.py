@@ -8,6 +8,8 @@ Public modules: `coco.pycocotools_check`, which imports pycocotools' evaluator.
 0.9
 """
 
+from pytest_cropdet.evaluation.block_matching import match_blocks
+from pytest_cropdet.evaluation.block_one_box import OneBoxBlocks, one_box_blocks
 from pytest_cropdet.evaluation.coco.average_precision import (
     IOU_OF,
     RECALL_POINTS,
@@ -19,7 +21,6 @@ from pytest_cropdet.evaluation.coco.average_precision import (
 from pytest_cropdet.evaluation.coco.best_worst import extreme_ap
 from pytest_cropdet.evaluation.coco.bootstrap import Replicates, percentile_bounds, resample
 from pytest_cropdet.evaluation.coco.matching import match
-from pytest_cropdet.evaluation.coco.one_box import OneBox, one_box
 from pytest_cropdet.evaluation.coco.tables import (
     ALL_AREAS,
     COCO_AREA_RANGES,
@@ -47,6 +48,13 @@ from pytest_cropdet.evaluation.data_support import (
     object_doubts,
     speaks_for,
 )
+from pytest_cropdet.evaluation.detected_blocks import (
+    Blocks,
+    ChangedBlocks,
+    DetectedBlocks,
+    DetectedTables,
+    blocks_of,
+)
 from pytest_cropdet.evaluation.interval import (
     Bounded,
     Interval,
@@ -66,10 +74,18 @@ from pytest_cropdet.evaluation.operating_point import (
     at_half,
     best_f1_score,
     covering_detections,
+    matched_scores,
 )
 from pytest_cropdet.evaluation.paired_test import sign_flip_p
 from pytest_cropdet.evaluation.pairing import STATES, Pair, PlacedDetection, State, make_pairs
-from pytest_cropdet.evaluation.ratios import bounded_ratio, divide, draw_units, ratio_of_sums, resampled_ratio
+from pytest_cropdet.evaluation.ratios import (
+    bounded_ratio,
+    divide,
+    draw_units,
+    drawn_sums,
+    ratio_of_sums,
+    resampled_ratio,
+)
 from pytest_cropdet.evaluation.whole_images import whole_image_ap, whole_image_matches
 
 __all__ = [
@@ -85,9 +101,13 @@ __all__ = [
     "SIDES",
     "STATES",
     "AveragePrecision",
+    "Blocks",
     "Bounded",
+    "ChangedBlocks",
     "CropIndex",
     "Detected",
+    "DetectedBlocks",
+    "DetectedTables",
     "Doubt",
     "GateFailure",
     "HiddenNumbers",
@@ -95,7 +115,7 @@ __all__ = [
     "Matches",
     "Measure",
     "Objects",
-    "OneBox",
+    "OneBoxBlocks",
     "OperatingPoint",
     "Outcome",
     "Pair",
@@ -110,6 +130,7 @@ __all__ = [
     "at_half",
     "average_precision",
     "best_f1_score",
+    "blocks_of",
     "bounded_ratio",
     "bounds_of",
     "bounds_text",
@@ -122,15 +143,18 @@ __all__ = [
     "digits",
     "divide",
     "draw_units",
+    "drawn_sums",
     "extreme_ap",
     "hidden_numbers",
     "kept_categories",
     "make_pairs",
     "match",
+    "match_blocks",
+    "matched_scores",
     "measure_share",
     "none_for_nan",
     "object_doubts",
-    "one_box",
+    "one_box_blocks",
     "percentile_bounds",
     "ratio_of_sums",
     "recall",

@@ -56,7 +56,7 @@ def data_doubts(scored: ScoredRows, kept: Bools, chosen: Sequence[int], settings
         doubts.append(Doubt("categories", f"{text}, so there is no mean: use more images of each category"))
     share = speaks_for(scored, kept, chosen)["objects"]
     if kept.any() and share < SHARE_OF_OBJECTS:
-        text = f"the {int(kept.sum())} categories with enough images hold {share:.0%} of the scored objects"
+        text = f"the {int(kept.sum())} categories with enough images contain {share:.0%} of the scored objects"
         advice = "a mean must speak for half of them (more images, or --cropdet-categories)"
         doubts.append(Doubt("share", f"{text}; {advice}"))
     return tuple(doubts)

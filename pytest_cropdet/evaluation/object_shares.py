@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation.coco.tables import Detected, Matches
+from pytest_cropdet.evaluation.coco.tables import Matches
 from pytest_cropdet.evaluation.crop_tables import Objects
+from pytest_cropdet.evaluation.detected_blocks import Blocks
 from pytest_cropdet.evaluation.measure import Doubt, Measure, Reading, Undecided
-from pytest_cropdet.evaluation.operating_point import OperatingPoint, at_half, covering_detections
-from pytest_cropdet.evaluation.ratios import bounded_ratio, draw_units
+from pytest_cropdet.evaluation.operating_point import OperatingPoint, at_half, covering_detections, kept_scores
+from pytest_cropdet.evaluation.ratios import DRAWS_AT_ONCE, bounded_ratio, draw_units
 from pytest_cropdet.geometry import Bools, Floats
 
 __all__ = ["HiddenNumbers", "Share", "draw_units", "hidden_numbers", "measure_share"]
@@ -135,7 +136,7 @@ def measure_share(
 
 def hidden_numbers(
     objects: Objects,
-    detected: Mapping[str, Detected],
+    detected: Mapping[str, Blocks],
     matches: Mapping[str, Matches],
     point: OperatingPoint,
     draws: NDArray[Any],
@@ -176,25 +177,25 @@ def hidden_numbers(
         return replace(some, blind=(seen.low, min_recall), strength="recall", reference=seen.value, weakness=weakness)
 
     lost, gained = point.lost, point.gained
-    flips = lost & (covering_detections(objects, detected["crop"], lost, score) >= 0)
+    flips = lost & _covered(objects, detected["crop"], lost, score)
     by_cap = np.zeros(len(lost), dtype=bool) if findable is None else counted & findable & ~found["reference"]
     if by_cap.any():
         lost_then = lost | (by_cap & ~found["crop"])
-        flips_then = lost_then & (covering_detections(objects, detected["crop"], lost_then, score) >= 0)
+        flips_then = lost_then & _covered(objects, detected["crop"], lost_then, score)
         then = {"lost": lost_then, "gained": gained & ~by_cap, "flips": flips_then}
     else:
         then = {}
-    wrong = {name: _wrong(matches[name], detected[name], score) for name in found}
+    wrong = {name: _wrong(matches[name], score) for name in found}
     wrong_by_unit = {
-        name: np.bincount(index.unit[detected[name].image[rows]], minlength=units).astype(float)
-        for name, rows in wrong.items()
+        name: np.bincount(index.unit[matches[name].image[places]], minlength=units).astype(float)
+        for name, places in wrong.items()
     }
     crops = np.bincount(index.unit, minlength=units).astype(np.float64)
-    wrong_new = _wrong(matches["crop"], detected["crop"], score if new_score is None else new_score)
-    at_cut = wrong_new[_touches_cut(objects, detected["crop"], wrong_new)]
+    wrong_new = _wrong(matches["crop"], score if new_score is None else new_score)
+    at_cut = wrong_new[_touches_cut(objects, detected["crop"], matches["crop"].rows[wrong_new])]
 
     def of_crops(name: str, rows: NDArray[np.int64], phrase: str) -> Share:
-        count = np.bincount(index.unit[detected["crop"].image[rows]], minlength=units).astype(np.float64)
+        count = np.bincount(index.unit[matches["crop"].image[rows]], minlength=units).astype(np.float64)
         return ratio_of(name, count, crops, doubts=doubts, undecided=undecided, phrase=phrase, unit="")
 
     right = per_unit(found["crop"])
@@ -242,20 +243,31 @@ def _ratio(over: Any, under: Any) -> float | None:
     return float(over / under) if under else None
 
 
-def _wrong(matches: Matches, detected: Detected, score: float) -> NDArray[np.int64]:
-    """Return rows of detections at or above ``score`` that are false positives at IoU 0.5."""
+def _covered(objects: Objects, crop: Blocks, rows: Bools, score: float) -> Bools:
+    """Return (G,) whether a detection of another category, scored ``score`` or more, covers each of ``rows``."""
+    looked_at = np.zeros(len(objects.index), dtype=bool)
+    looked_at[objects.truth.image[rows]] = True
+    near = crop.chosen(lambda table: looked_at[table.image] & (table.score >= score))
+    return np.asarray(covering_detections(objects, near, rows, score) >= 0)
+
+
+def _wrong(matches: Matches, score: float) -> NDArray[np.int64]:
+    """Return the places in the table of detections at or above ``score`` that are false positives at IoU 0.5."""
     half = at_half(matches)
-    false = (matches.truth_of()[half] < 0) & ~matches.ignored()[half] & (detected.score[matches.rows] >= score)
-    return np.asarray(matches.rows[false], dtype=np.int64)
+    confident = kept_scores(matches, None) >= score
+    false = confident & ~matches.outside[matches.area_index("all")]
+    false[matches.contenders] &= matches.matched[matches.area_index("all"), half] < 0
+    return np.flatnonzero(false)
 
 
-def _touches_cut(objects: Objects, crop: Detected, rows: NDArray[np.int64]) -> Bools:
+def _touches_cut(objects: Objects, crop: Blocks, rows: NDArray[np.int64]) -> Bools:
     """Return which detections reach an edge of their window that is not an edge of the image."""
     index = objects.index
     touching = np.zeros(len(rows), dtype=bool)
-    for place, row in enumerate(rows):
-        window, sample = index.crops[crop.image[row]], index.samples[index.unit[crop.image[row]]]
-        x0, y0, x1, y1 = crop.boxes[row]
+    boxes = crop.rows(rows)
+    for place, (image, box) in enumerate(zip(boxes.image.tolist(), boxes.boxes.tolist(), strict=True)):
+        window, sample = index.crops[image], index.samples[index.unit[image]]
+        x0, y0, x1, y1 = box
         touching[place] = (
             (x0 <= CUT_MARGIN and window.left > 0)
             or (y0 <= CUT_MARGIN and window.top > 0)
@@ -271,5 +283,8 @@ def _sign_flip_p(net: Floats, replicates: int) -> float | None:
     if not len(moved):
         return None
     generator = np.random.Generator(np.random.PCG64([2, len(net)]))
-    signs = generator.integers(0, 2, size=(max(replicates, 1000), len(moved))) * 2 - 1
-    return float((1 + (signs @ moved >= moved.sum()).sum()) / (1 + len(signs)))
+    flips, as_large = max(replicates, 1000), 0
+    for start in range(0, flips, DRAWS_AT_ONCE):
+        signs = generator.integers(0, 2, size=(min(DRAWS_AT_ONCE, flips - start), len(moved))) * 2 - 1
+        as_large += int((signs @ moved >= moved.sum()).sum())
+    return float((1 + as_large) / (1 + flips))

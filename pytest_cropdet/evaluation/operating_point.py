@@ -23,10 +23,12 @@ __all__ = [
     "best_f1_score",
     "covering_detections",
     "found_objects",
+    "kept_scores",
     "matched_scores",
 ]
 
 FOUND_IOU = 0.5
+WHOLE_IMAGES_AT_ONCE = 256
 FATES = ("kept", "lost", "gained", "missed")
 
 
@@ -44,12 +46,16 @@ class OperatingPoint:
 
     @classmethod
     def of(
-        cls, objects: Objects, matches: Mapping[str, Matches], detected: Mapping[str, Detected], score: float
+        cls, objects: Objects, matches: Mapping[str, Matches], detected: Mapping[str, Detected] | None, score: float
     ) -> "OperatingPoint":
-        """Return what is found from ``score`` on, over the categories that were matched."""
+        """Return what is found from ``score`` on, over the categories that were matched.
+
+        ``detected``: ``None`` where the match tables have the scores.
+        """
         counted = np.asarray(objects.scored & np.isin(objects.truth.category, matches["crop"].categories))
         ends = ("reference", "crop")
-        scores = {name: matched_scores(matches[name], detected[name], len(objects.truth)) for name in ends}
+        tables = dict.fromkeys(ends) if detected is None else detected
+        scores = {name: matched_scores(matches[name], tables[name], len(objects.truth)) for name in ends}
         return cls(score, counted, scores)
 
     @property
@@ -57,7 +63,7 @@ class OperatingPoint:
         """By rendering, (G,) whether an object is found."""
         return {name: np.asarray(self.counted & (each >= self.score)) for name, each in self.scores.items()}
 
-    def found_in(self, matches: Matches, detected: Detected) -> Bools:
+    def found_in(self, matches: Matches, detected: Detected | None) -> Bools:
         """Return (G,) the objects found in any other rendering."""
         return np.asarray(self.counted & found_objects(matches, detected, self.score, len(self.counted)))
 
@@ -90,18 +96,27 @@ class OperatingPoint:
         return [(place, int(lost[place]), int(before[place])) for place in order]
 
 
-def found_objects(matches: Matches, detected: Detected, score: float, objects: int) -> Bools:
+def found_objects(matches: Matches, detected: Detected | None, score: float, objects: int) -> Bools:
     """Return (objects,): matched at IoU 0.5 by a detection of their category that scores ``score`` or more."""
     return np.asarray(matched_scores(matches, detected, objects) >= score)
 
 
-def matched_scores(matches: Matches, detected: Detected, objects: int) -> NDArray[np.float64]:
+def matched_scores(matches: Matches, detected: Detected | None, objects: int) -> NDArray[np.float64]:
     """Return (objects,): the score of the detection that matches each object at IoU 0.5, -1 for none."""
-    rows = matches.truth_of()[at_half(matches)]
+    rows = matches.matched[matches.area_index("all"), at_half(matches)]
     hit = rows >= 0
     scores = np.full(objects, -1.0)
-    np.maximum.at(scores, rows[hit], detected.score[matches.rows[hit]])
+    np.maximum.at(scores, rows[hit], kept_scores(matches, detected)[matches.contenders[hit]])
     return scores
+
+
+def kept_scores(matches: Matches, detected: Detected | None) -> NDArray[np.float64]:
+    """Return (D,) the score of each kept detection: of the match table, or else of the detections."""
+    if matches.score is not None:
+        return matches.score
+    if detected is None:
+        raise ValueError("a match table without scores needs the detections that it is of")
+    return np.asarray(detected.score[matches.rows])
 
 
 def covering_detections(objects: Objects, detected: Detected, rows: Bools, score: float) -> Ints:
@@ -127,25 +142,40 @@ def best_f1_score(samples: Sequence[Sample], whole: Sequence[Detections], catego
 
     Of equal ones the highest; 0.5 where nothing can be matched.
     """
+    parts = [
+        _right_or_wrong(
+            samples[start : start + WHOLE_IMAGES_AT_ONCE], whole[start : start + WHOLE_IMAGES_AT_ONCE], categories
+        )
+        for start in range(0, len(samples), WHOLE_IMAGES_AT_ONCE)
+    ]
+    scores = np.concatenate([np.zeros(0), *(score for score, _, _ in parts)])
+    order = np.argsort(-scores, kind="stable")
+    right = np.concatenate([np.zeros(0, dtype=bool), *(some for _, some, _ in parts)])[order]
+    ranked = scores[order]
+    del scores, order
+    positives = sum(count for _, _, count in parts)
+    if not right.any():
+        return 0.5
+    f1 = 2.0 * np.cumsum(right)
+    f1 /= np.arange(1, len(right) + 1) + positives
+    last_of_score = np.append(ranked[1:] != ranked[:-1], True)
+    return float(ranked[int(np.argmax(np.where(last_of_score, f1, -1.0)))])
+
+
+def _right_or_wrong(
+    samples: Sequence[Sample], whole: Sequence[Detections], categories: Sequence[int]
+) -> tuple[NDArray[np.float64], Bools, int]:
+    """Return the scores of what counts in whole images, whether each is right at IoU 0.5, and the number of objects."""
     frames = tuple(Crop(0, 0, sample.width, sample.height) for sample in samples)
     count = np.arange(len(samples))
     index = CropIndex(tuple(samples), frames, count, np.zeros_like(count))
     objects = build_objects(index, min_visibility=0.0)
-    detected = build_detected(index, whole, 0.0, whole=True)
+    detected = build_detected(index, list(whole), 0.0, whole=True)
     matches = match(objects.truth, detected, images=len(index), categories=list(categories), beyond=True)
     half = at_half(matches)
-    rows, ignored = matches.truth_of()[half], matches.ignored()[half]
-    scores = detected.score[matches.rows]
-    order = np.argsort(-scores[~ignored], kind="stable")
-    right = (rows >= 0)[~ignored][order]
-    ranked = scores[~ignored][order]
+    rows, counts = matches.truth_of()[half], ~matches.ignored()[half]
     positives = int((objects.scored & np.isin(objects.truth.category, list(categories))).sum())
-    if not right.any():
-        return 0.5
-    true = np.cumsum(right)
-    f1 = 2 * true / (np.arange(1, len(true) + 1) + positives)
-    last_of_score = np.append(ranked[1:] != ranked[:-1], True)
-    return float(ranked[int(np.argmax(np.where(last_of_score, f1, -1.0)))])
+    return kept_scores(matches, detected)[counts], np.asarray(rows >= 0)[counts], positives
 
 
 def at_half(matches: Matches) -> int:

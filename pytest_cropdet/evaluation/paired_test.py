@@ -10,6 +10,7 @@ __all__ = ["sign_flip_p"]
 
 EXACT = 12  # differences up to which all signs are tried
 FLIPS = 20_000
+FLIPS_AT_ONCE = 100  # bounds the memory of a step
 
 
 def sign_flip_p(gains: Floats) -> float:
@@ -29,5 +30,8 @@ def sign_flip_p(gains: Floats) -> float:
     if len(given) <= EXACT:
         signs = np.array(list(product((1.0, -1.0), repeat=len(given))))
         return float((signs @ given >= least).mean())
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(FLIPS, len(given)))
-    return float(((signs @ given >= least).sum() + 1) / (FLIPS + 1))
+    generator, as_large = np.random.default_rng(0), 0
+    for start in range(0, FLIPS, FLIPS_AT_ONCE):
+        signs = generator.choice([-1.0, 1.0], size=(min(FLIPS_AT_ONCE, FLIPS - start), len(given)))
+        as_large += int((signs @ given >= least).sum())
+    return float((as_large + 1) / (FLIPS + 1))

@@ -11,13 +11,28 @@ from numpy.typing import ArrayLike, NDArray
 from pytest_cropdet.evaluation.interval import Bounded
 from pytest_cropdet.geometry import Floats
 
-__all__ = ["bounded_ratio", "divide", "draw_units", "ratio_of_sums", "resampled_ratio"]
+__all__ = ["DRAWS_AT_ONCE", "bounded_ratio", "divide", "draw_units", "drawn_sums", "ratio_of_sums", "resampled_ratio"]
+
+DRAWS_AT_ONCE = 64  # resamples; bounds the memory of a step
 
 
-def draw_units(units: int, replicates: int, seed: int) -> NDArray[np.int64]:
+def draw_units(units: int, replicates: int, seed: int) -> NDArray[np.unsignedinteger[Any]]:
     """Return (replicates, units) multinomial counts: how often each source image is drawn."""
-    generator = np.random.Generator(np.random.PCG64([seed, 1]))
-    return generator.multinomial(units, np.full(units, 1 / max(units, 1)), size=replicates)
+    generator, share = np.random.Generator(np.random.PCG64([seed, 1])), np.full(units, 1 / max(units, 1))
+    draws = np.empty((replicates, units), dtype=np.uint8)
+    for start in range(0, replicates, DRAWS_AT_ONCE):
+        some = generator.multinomial(units, share, size=min(DRAWS_AT_ONCE, replicates - start))
+        kind = np.promote_types(draws.dtype, np.min_scalar_type(int(some.max(initial=0))))
+        draws = draws.astype(kind, copy=False)  # one byte a count, but for the strangest draws
+        draws[start : start + len(some)] = some
+    return draws
+
+
+def drawn_sums(draws: NDArray[Any], values: Floats) -> Floats:
+    """Return ``draws @ values`` in float64, a block of resamples at a time; values: (units,) or (units, ...)."""
+    given = np.asarray(values, dtype=np.float64)
+    blocks = [draws[start : start + DRAWS_AT_ONCE] @ given for start in range(0, len(draws), DRAWS_AT_ONCE)]
+    return np.concatenate(blocks) if blocks else draws @ given
 
 
 def divide(over: ArrayLike, under: ArrayLike) -> Floats:
@@ -41,7 +56,7 @@ def resampled_ratio(over: Floats, under: Floats, draws: NDArray[Any]) -> Floats:
 
     ``draws``: (N, units) how often each source image is drawn.
     """
-    return divide(draws @ over, draws @ under)
+    return divide(drawn_sums(draws, over), drawn_sums(draws, under))
 
 
 def bounded_ratio(over: Floats, under: Floats, draws: NDArray[Any], level: float) -> Bounded:

@@ -30,7 +30,7 @@ def draw_shift(shift: Mapping[str, Any]) -> "Figure":
         _draw_histogram(figure.add_subplot(grid[place]), shift, name)
     _draw_outside(figure.add_subplot(grid[1, 2]), shift)
     figure.suptitle(
-        f"What the model meets: {', '.join(GROUP_NAMES[name] for name in shift['groups'])}",
+        f"Objects at the model input: {', '.join(GROUP_NAMES[name] for name in shift['groups'])}",
         x=0.012,
         ha="left",
         fontsize=FONT + 4,
@@ -65,7 +65,7 @@ def _draw_histogram(axes: "Axes", shift: Mapping[str, Any], name: str) -> None:
         for pair, values in shift["distances"].items()
         if values[name] is not None
     ]
-    unit = f" ({'input px' if shift['unit'] == 'input pixels' else 'picture sides'})" if name == "size" else ""
+    unit = f" ({'input px' if shift['unit'] == 'input pixels' else 'image sides'})" if name == "size" else ""
     calm(axes, SHIFT_NAMES[name] + unit)
     far = "too few objects for a distance"
     if distances:

@@ -22,7 +22,9 @@ RENDERING_TITLES = {
     "moved": "moved to the corner",
     "crop": "crop",
 }
-PICTURE_HEIGHT = 2.3  # inches of a picture
+PICTURE_HEIGHT = 2.3  # inches of an image
+PANEL_ROW_HEIGHT = PICTURE_HEIGHT + 0.31  # with its title
+IN_A_ROW, PANEL_GAP, LEAST_PANEL_WIDTH = 3, 0.15, 5.0  # images; inches between them; inches that title and legend need
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +45,25 @@ class RenderingPanel:
 
 
 def draw_renderings(crop: Crop, objects: Boxes, seen: Mapping[str, RenderingPanel], title: str) -> "Figure":
-    """Return the pictures of ``seen`` side by side; ``objects``: (k, 4) the scored objects in the window's frame.
+    """Return the images of ``seen``, three in a row; ``objects``: (k, 4) the scored objects in the window's frame.
 
     Solid boxes are detections, right or wrong; a dashed box is an object that was not found.
     """
     from matplotlib.lines import Line2D
 
-    widths = [PICTURE_HEIGHT * each.pixels.shape[1] / each.pixels.shape[0] for each in seen.values()]
-    figure = new_figure(sum(widths) + 0.15 * (len(widths) + 1), PICTURE_HEIGHT + 0.95)
+    names = list(seen)
+    lines = [names[start : start + IN_A_ROW] for start in range(0, len(names), IN_A_ROW)]
+    widths = {name: PICTURE_HEIGHT * each.pixels.shape[1] / each.pixels.shape[0] for name, each in seen.items()}
+    widest = max(sum(widths[name] + PANEL_GAP for name in line) for line in lines)
+    figure = new_figure(max(widest + PANEL_GAP, LEAST_PANEL_WIDTH), PANEL_ROW_HEIGHT * len(lines) + 0.64)
     wide, high = figure.get_size_inches()
-    left = 0.15
-    for (name, each), width in zip(seen.items(), widths, strict=True):
-        axes = figure.add_axes((left / wide, 0.36 / high, width / wide, PICTURE_HEIGHT / high))
-        left += width + 0.15
-        _show(axes, each, crop, objects, RENDERING_TITLES.get(name, name))
-    figure.suptitle(title, fontsize=FONT + 2, x=0.15 / wide, ha="left")
+    for place, line in enumerate(lines):
+        left, bottom = PANEL_GAP, 0.36 + PANEL_ROW_HEIGHT * (len(lines) - 1 - place)
+        for name in line:
+            axes = figure.add_axes((left / wide, bottom / high, widths[name] / wide, PICTURE_HEIGHT / high))
+            left += widths[name] + PANEL_GAP
+            _show(axes, seen[name], crop, objects, RENDERING_TITLES.get(name, name))
+    figure.suptitle(title, fontsize=FONT + 2, x=PANEL_GAP / wide, ha="left")
     keys: dict[str, tuple[str, Any]] = {
         "found": (FOUND, "-"),
         "not found": (LOST, "--"),
@@ -89,13 +95,15 @@ def _show(axes: "Axes", seen: RenderingPanel, crop: Crop, objects: Boxes, title:
         add_box(axes, place, colour, "found" if right else "wrong", width=1.2)
         if not right and place[2] - place[0] > 0.25 * scale:
             text = f"{label} {score:.2f}"
+            at_right = place[0] > 0.6 * seen.pixels.shape[1]  # there the text ends with the box, or it would be cut
             axes.text(
-                place[0],
+                min(place[2], seen.pixels.shape[1]) if at_right else place[0],
                 place[1] - 0.02 * scale,
                 text,
                 fontsize=FONT - 2,
                 color="black",
                 va="bottom",
+                ha="right" if at_right else "left",
                 clip_on=True,
                 parse_math=False,
                 bbox={"boxstyle": "square,pad=0.1", "facecolor": colour, "edgecolor": "none", "alpha": 0.9},

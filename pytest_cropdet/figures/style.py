@@ -73,7 +73,7 @@ SHIFT_NAMES = {
     "aspect": "width / height",
     "x": "place, left to right",
     "y": "place, top to bottom",
-    "objects": "objects a picture",
+    "objects": "objects per image",
 }
 
 
@@ -102,7 +102,7 @@ def chain_metric(metric: str) -> str:
 
 def group_label(name: str, group: Mapping[str, Any]) -> str:
     """Return the words of a group's key: whose objects, how many, in how many pictures."""
-    return f"{GROUP_NAMES.get(name, name)}: {group['objects']:,} objects in {group['pictures']:,} pictures"
+    return f"{GROUP_NAMES.get(name, name)}: {group['objects']:,} objects in {group['pictures']:,} images"
 
 
 def distance_name(pair: str) -> str:

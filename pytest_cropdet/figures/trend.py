@@ -128,5 +128,5 @@ def _add_legend(figure: "Figure", panels: Sequence[TrendPanel]) -> None:
     if any(point.limit is not None for panel in panels for point in panel.points):
         handles.append(Line2D([], [], color="#333333", linestyle=(0, (1, 1)), label="limit"))
     if any(panel.larger for panel in panels):
-        handles.append(Patch(color=VERMILION, alpha=0.2, label="distinguishably larger than before"))
+        handles.append(Patch(color=VERMILION, alpha=0.2, label="clearly larger than before"))
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=FONT)

@@ -26,7 +26,7 @@ class TrendPanel:
     """A gate over time. ``metric``: what the drop is of.
 
     ``breaks``: places from which on something else was measured, and what. ``larger``: places at which a part begins in
-    which the drop is distinguishably larger than before, and at which it ends (``None``: it goes on).
+    which the drop is clearly larger than before, and at which it ends (``None``: it goes on).
     """
 
     title: str

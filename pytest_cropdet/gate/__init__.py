@@ -13,6 +13,7 @@ from pytest_cropdet.gate.old_model import old_on_cluster
 from pytest_cropdet.gate.ranking_entry import ranked_run
 from pytest_cropdet.gate.repeatability import Repeat, check_repeat
 from pytest_cropdet.gate.results import Run
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import Event, Finished, events, run
 from pytest_cropdet.gate.targets import Targets, check_answers, has_truth
 
@@ -45,6 +46,7 @@ __all__ = [
     "one_per_limit",
     "ranked_run",
     "run",
+    "run_record",
     "try_detector",
     "verdict_records",
     "worst_verdict",

@@ -41,6 +41,6 @@ def change_lines(found: Against, verdict: Verdict, grown: Sequence[Step] = ()) -
     if sure:
         lines.append("what grew: " + ", ".join(f"{PHRASES[step.name]} {step}" for step in sure))
     elif grown:
-        lines.append("no single cause grew distinguishably")
+        lines.append("no single cause grew clearly")
     lines.append(f"{len(found.new.unit)} crops of {len(found.new.images)} images, both models on each")
     return lines

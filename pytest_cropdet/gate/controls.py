@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_cropdet.evaluation import Detected, Matches, Objects, Truth, at_half, average_precision, match, subtract
+from pytest_cropdet.evaluation import (
+    Blocks,
+    Detected,
+    Matches,
+    Objects,
+    Truth,
+    at_half,
+    average_precision,
+    match,
+    subtract,
+)
 from pytest_cropdet.geometry import Bools
 
 __all__ = ["CAP_SHARE", "Cap", "cap_of", "controls", "equal_boxes"]
@@ -77,7 +87,7 @@ def cap_of(
 
 def controls(
     objects: Objects,
-    detected: Mapping[str, Detected],
+    detected: Mapping[str, Blocks],
     matches: Mapping[str, Matches],
     kept: Bools,
     iou: float | None,
@@ -92,33 +102,50 @@ def controls(
     """
     categories, images = matches["crop"].categories.tolist(), len(objects.index)
 
-    def mean(truth: Truth, table: Detected) -> float | None:
-        table_of = match(truth, table, images=images, categories=categories, max_detections=max_detections)
-        found = average_precision(table_of)
-        value = found.mean(threshold=iou, categories=kept)
+    def of(table: Matches) -> float | None:
+        value = average_precision(table).mean(threshold=iou, categories=kept)
         return None if math.isnan(value) else value
 
+    def mean(truth: Truth, table: Detected) -> float | None:
+        return of(match(truth, table, images=images, categories=categories, max_detections=max_detections))
+
     strict = {
-        name: mean(objects.truth, replace(table, stray=np.zeros(len(table), bool))) for name, table in detected.items()
+        name: of(table if table.far is None else replace(table, outside=table.far)) for name, table in matches.items()
     }
-    equal = equal_boxes(detected["crop"], detected["reference"], images)
-    reference = mean(objects.truth, detected["reference"])
+    lean = replace(matches["crop"], score=None, far=None)
+    at_equal = of(lean.only(_among_equal(lean, detected)))
+    reference = of(matches["reference"])
     return {
         "without_stray": subtract(strict["reference"], strict["crop"]),
-        "equal_boxes": subtract(reference, mean(objects.truth, equal)),
+        "equal_boxes": subtract(reference, at_equal),
         "geometric_floor": _floor(objects, mean),
         "ignored": {name: _ignored(table) for name, table in matches.items()},
     }
 
 
+def _among_equal(crop: Matches, detected: Mapping[str, Blocks]) -> Bools:
+    """Return (D,) the kept detections of the crops that are among as many of the strongest as the reference has."""
+    rows = []
+    for (_, _, seen), (first, stop, whole) in zip(
+        detected["crop"].blocks(), detected["reference"].blocks(), strict=True
+    ):
+        within = np.zeros(len(seen), dtype=bool)
+        within[_equal_rows(seen, whole, stop - first)] = True
+        rows.append(within)
+    return np.asarray(np.concatenate([np.zeros(0, dtype=bool), *rows])[crop.rows])
+
+
 def equal_boxes(crop: Detected, reference: Detected, images: int) -> Detected:
     """Return the crops' detections, in each crop as many of the strongest as its reference has."""
+    return _rows(crop, _equal_rows(crop, reference, images))
+
+
+def _equal_rows(crop: Detected, reference: Detected, images: int) -> NDArray[np.int64]:
     allowed = np.bincount(reference.image, minlength=images)
     order = np.lexsort((np.arange(len(crop)), -crop.score, crop.image))
     starts = np.searchsorted(crop.image[order], np.arange(images))
     rank = np.arange(len(order)) - starts[crop.image[order]]
-    rows = np.sort(order[rank < allowed[crop.image[order]]])
-    return _rows(crop, rows)
+    return np.sort(order[rank < allowed[crop.image[order]]])
 
 
 def _rows(table: Detected, rows: NDArray[np.int64]) -> Detected:
@@ -146,6 +173,8 @@ def _floor(objects: Objects, mean: Any) -> float | None:
 
 
 def _ignored(matches: Matches) -> dict[str, int]:
-    half = at_half(matches)
-    ignored, matched = matches.ignored()[half], matches.truth_of()[half] >= 0
-    return {"absorbed": int((ignored & matched).sum()), "stray": int((ignored & ~matched).sum())}
+    area, half = matches.area_index("all"), at_half(matches)
+    matched = matches.matched[area, half]
+    hit = matched[matched >= 0]
+    stray = matches.outside[area].sum() - matches.outside[area, matches.contenders[matched >= 0]].sum()
+    return {"absorbed": int((~matches.scored[area, hit]).sum()), "stray": int(stray)}

@@ -91,7 +91,7 @@ class DryRun:
             )
         if self.share_of_objects < 0.5:
             found.append(
-                "undecided for sure: the kept categories hold less than half of the objects: group rare categories "
+                "undecided for sure: the kept categories have less than half of the objects: group rare categories "
                 "(--cropdet-group=NAME=OTHER,OTHER), or name those that matter (--cropdet-categories)"
             )
         if self.crowded:
@@ -100,7 +100,7 @@ class DryRun:
                 f"{self.max_detections} detections: set --cropdet-max-detections={self.most} or more"
             )
         if self.empty_crops > self.crops / 2:
-            found.append("more than half of the crops show no object: larger windows would tell more a call")
+            found.append("more than half of the crops show no object: larger windows would show more per call")
         return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_cropdet.causes import to_frame
@@ -16,6 +17,8 @@ from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.gate.notebook import run_html
 from pytest_cropdet.gate.old_model import old_model_name
 from pytest_cropdet.gate.plots import Plots
+from pytest_cropdet.gate.run_entry import run_record
+from pytest_cropdet.gate.saved_runs import read_run, write_run
 
 __all__ = ["Run"]
 
@@ -97,6 +100,25 @@ class Run(RunFacts):
         """Return the explanation of the worst verdict, and a line for each of the others."""
         first, *others = sorted(verdicts, key=lambda each: (each.passes, each.outcome != "fail"))
         return "\n".join([self.explain(first), *(each.line for each in others)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the run as ``--cropdet-json`` writes it under ``gates``: built-in values, ``None`` where undefined."""
+        return run_record(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the run to a file, match tables included; the detector and pictures are not in it, nor is any pickle.
+
+        Causes are in it where they are known: read ``run.causes`` first, or run with ``explain="always"``.
+        """
+        write_run(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Run":
+        """Return the run that :meth:`save` wrote: equal in each number, verdict and figure; ``DataError`` otherwise.
+
+        It calls no detector. Pictures are read from the same files as before.
+        """
+        return read_run(cls, Path(path))
 
     def named(self, name: str) -> "Run":
         """Return the same run under the name its gate has in reports."""

@@ -78,9 +78,9 @@ class GateScorer:
         samples = targets.samples(samples, whole)
         index = CropIndex.of(samples, self.plan)
         objects = build_objects(index, settings.min_visibility)
-        raw = [whole[sample.id] for sample in samples]
+        raw = whole.listed(sample.id for sample in samples)
         places = zip(index.unit, index.rank, index.crops, strict=True)
-        crops = [meter.found[Picture(index.samples[unit].id, int(rank), crop)] for unit, rank, crop in places]
+        crops = (Picture(index.samples[unit].id, int(rank), crop) for unit, rank, crop in places)
         ids = {name: select_categories([name], targets.names)[0] for name in settings.limited_categories}
         limits: dict[str, Any] = {
             each: {targets.names[ids[name]]: limit for name, limit in getattr(settings, each).items()}
@@ -88,7 +88,7 @@ class GateScorer:
         }
         return summarise(
             objects,
-            {"whole": [*map(targets.translate, raw)], "crop": [*map(targets.translate, crops)]},
+            {"whole": raw.changed(targets.translate), "crop": meter.found.listed(crops, targets.translate)},
             raw,
             self.plan,
             replace(settings, level=level, replicates=replicates, **limits),

@@ -15,6 +15,8 @@ from pytest_cropdet.evaluation import (
     IOU_OF,
     AveragePrecision,
     Detected,
+    DetectedBlocks,
+    DetectedTables,
     Matches,
     Measure,
     Objects,
@@ -22,11 +24,10 @@ from pytest_cropdet.evaluation import (
     ScoredRows,
     average_precision,
     best_f1_score,
-    build_detected,
     data_doubts,
     draw_units,
     hidden_numbers,
-    match,
+    match_blocks,
     object_doubts,
     resample,
     speaks_for,
@@ -71,17 +72,18 @@ def summarise(
     as the detector gave them, ``None`` with ``agreement``.
     """
     index, metric = objects.index, settings.metric
-    detected = {
-        _RENDERINGS[name]: build_detected(index, rows, settings.min_visibility, whole=name == "whole")
+    blocks = {
+        _RENDERINGS[name]: DetectedBlocks(index, rows, settings.min_visibility, whole=name == "whole")
         for name, rows in found.items()
     }
+    detected = DetectedTables(blocks)
     matched = sorted({*chosen, *alone})
 
     def matches_of(ids: Sequence[int]) -> dict[str, Matches]:
         most = settings.max_detections
         return {
-            name: match(objects.truth, table, images=len(index), categories=ids, max_detections=most, beyond=True)
-            for name, table in detected.items()
+            name: match_blocks(objects.truth, each, categories=ids, max_detections=most)
+            for name, each in blocks.items()
         }
 
     matches = matches_of(matched)
@@ -123,13 +125,13 @@ def summarise(
     judged = caps.evaluator.doubts(settings)
     scored, limited = ScoredRows.of(objects), cap_doubts(settings, caps.detector)
     doubts = (*data_doubts(scored, kept_of_chosen, chosen, settings), *limited, *judged)
-    point = OperatingPoint.of(objects, of_chosen, detected, threshold)
+    point = OperatingPoint.of(objects, of_chosen, None, threshold)
     spread = None if repeat is None else repeat.spread
     if repeat is not None and not repeat.same and spread is None:  # no object to measure it on: any drop may be noise
         spread = math.inf
     hidden = hidden_numbers(
         objects,
-        detected,
+        blocks,
         of_chosen,
         point,
         draw_units(len(index.samples), settings.replicates, settings.seed),
@@ -195,7 +197,7 @@ def summarise(
         crop_ap=crop_ap,
         hidden=hidden,
         caps=caps,
-        controls=controls(objects, detected, of_chosen, kept_of_chosen, IOU_OF[metric], settings.max_detections),
+        controls=controls(objects, blocks, of_chosen, kept_of_chosen, IOU_OF[metric], settings.max_detections),
         speaks_for=speaks_for(scored, kept_of_chosen, chosen),
         scored=ScoredRun(objects, detected, of_chosen, chosen, kept_ids, names, hidden, agreement is not None, point),
         repeat=repeat,

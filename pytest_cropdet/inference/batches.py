@@ -152,7 +152,7 @@ def detect_all(
     parts = chunks(detector, samples)
     by_id = {sample.id: sample for sample in samples}
 
-    reading = threading.Lock()
+    reading = threading.Lock() if keys is None else keys.reading
 
     def open_chunk(chunk: Sequence[Sample]) -> list[_Task]:
         tasks = []

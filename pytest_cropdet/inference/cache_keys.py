@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from pytest_cropdet.data import Sample, decoder_version
 from pytest_cropdet.detectors import ADAPTERS, DetectorHandle, Profile, runtime_versions
@@ -14,13 +17,18 @@ __all__ = ["BatchKeys"]
 
 
 class BatchKeys:
-    """The keys of one detector's batches in a cache."""
+    """The keys of one detector's batches in a cache.
+
+    ``reading``: taken while an image that is no file is read: what reads it may be no affair of several threads.
+    """
 
     def __init__(self, cache: Cache, fingerprint: str) -> None:
         self.cache = cache
         known = [ADAPTERS, fingerprint, decoder_version(), runtime_versions()]
         self._detector = json.dumps(known, sort_keys=True)
         self._name = hashlib.sha256(self._detector.encode()).hexdigest()
+        self.reading = threading.Lock()
+        self._pixels: dict[Sample, str | None] = {}
 
     @classmethod
     def of(cls, cache: Cache | None, detector: DetectorHandle) -> "BatchKeys | None":
@@ -35,7 +43,7 @@ class BatchKeys:
         return cls(cache, detector.fingerprint)
 
     def key(self, pictures: Sequence[tuple[Sample, Crop | None, str]]) -> str | None:
-        """Return the key of a batch; ``None`` if one of its samples is not a file that can be read.
+        """Return the key of a batch; ``None`` if one of its samples cannot be read.
 
         ``pictures``: sample, window (``None``: the whole image) and how it is rendered ("": as it is).
         """
@@ -45,11 +53,24 @@ class BatchKeys:
                 content = self.cache.content_hash(sample)
             except OSError:  # reading the picture will say what is wrong with it
                 return None
+            content = content or self._hash_of_pixels(sample)
             if content is None:
                 return None
             window = "whole" if crop is None else f"{crop.left} {crop.top} {crop.width} {crop.height}"
             digest.update(f"\0{content} {window} {rendering}".encode())
         return digest.hexdigest()
+
+    def _hash_of_pixels(self, sample: Sample) -> str | None:
+        """Return a hash of the pixels of an image without a file; found once a run, as they may change between two."""
+        with self.reading:
+            if sample not in self._pixels:
+                try:
+                    image = np.ascontiguousarray(sample.image())
+                    head = f"pixels {image.shape} {image.dtype}\0".encode()
+                    self._pixels[sample] = hashlib.sha256(head + image.tobytes()).hexdigest()
+                except Exception:  # reading the picture will say what is wrong with it
+                    self._pixels[sample] = None
+            return self._pixels[sample]
 
     def recall_profile(self, detector: DetectorHandle) -> bool:
         """Give a detector the profile it had before; return whether there was one."""

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pytest_cropdet.data import Detections, Sample
+from pytest_cropdet.data import Sample
 from pytest_cropdet.detectors import DetectorHandle, workers_note
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference.batches import Batches, Picture, detect_all
 from pytest_cropdet.inference.cache_keys import BatchKeys
+from pytest_cropdet.inference.detection_store import DetectionStore
 
-__all__ = ["Advanced", "Meter", "Spent", "Started", "estimate_seconds"]
+__all__ = ["Advanced", "Meter", "Spent", "Started", "duration_text", "estimate_seconds", "progress_lines"]
 
 Task = Literal["run", "old", "explain", "try", "benchmark", "search"]  # "old": the model compared with; "try": measures
 
@@ -56,7 +57,8 @@ class Meter:
     """Runs a detector for one task.
 
     ``calls``: images that the task sends in all. ``spent``: what the run cost, to which the task adds. ``found``: the
-    raw detections so far. ``done``: images so far, those included that a cache knew; ``seconds``: the detector's.
+    raw detections so far, kept outside of memory. ``done``: images so far, those included that a cache knew;
+    ``seconds``: the detector's.
     """
 
     handle: DetectorHandle
@@ -64,7 +66,7 @@ class Meter:
     task: Task
     calls: int
     spent: Spent = field(default_factory=lambda: Spent(0, 0.0))
-    found: dict[Picture, Detections] = field(default_factory=dict)
+    found: DetectionStore[Picture] = field(default_factory=DetectionStore)
     done: int = 0
     seconds: float = 0.0
 
@@ -92,11 +94,41 @@ class Meter:
             yield Advanced(self.done, self.calls, self.seconds, self.task)
             sent, seconds = self.handle.images_sent, self.handle.seconds
 
-    def whole_images(self) -> dict[str, Detections]:
+    def whole_images(self) -> DetectionStore[str]:
         """Return the raw detections of whole images by sample id."""
-        return {picture.sample: each for picture, each in self.found.items() if picture.crop is None}
+        return self.found.renamed(lambda picture: picture.sample if picture.crop is None else None)
 
 
 def estimate_seconds(event: Advanced) -> float:
     """Return how many seconds the detector still needs, from what it has needed so far."""
     return event.model_seconds / max(1, event.done) * (event.calls - event.done)
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> duration_text(59), duration_text(120), duration_text(7200)
+    ('59 s', '2 min', '2.0 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+_TASKS = {"old": "the old model: ", "explain": "causes: ", "try": "measures at inference: "}
+
+
+def progress_lines(event: object) -> list[str]:
+    """Return what there is to say of an event, a line for each fact; nothing of one that is no progress.
+
+    >>> progress_lines(Started(2, 8, 10)), progress_lines(Advanced(5, 10, 2.0, "explain"))
+    (['8 crops of 2 images, 10 detector calls'], ['causes: 5 of 10 detector calls, 2 s left'])
+    """
+    if isinstance(event, Started):
+        begun = f"{event.crops} crops of {event.images} images, {event.calls} detector calls"
+        return [*([] if event.note is None else [event.note]), _TASKS.get(event.task, "") + begun]
+    if isinstance(event, Advanced):
+        left = duration_text(estimate_seconds(event))
+        return [f"{_TASKS.get(event.task, '')}{event.done} of {event.calls} detector calls, {left} left"]
+    return []

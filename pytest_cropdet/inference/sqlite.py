@@ -122,6 +122,10 @@ class Database:
                     self._connection.close()
                 self._connection = None
 
+    def __del__(self) -> None:
+        """Close the file of a database that nobody uses any more: Python 3.13 warns of one that is left open."""
+        self.close()
+
     @property
     def _aside(self) -> Path:
         return self.path.with_suffix(".damaged")
@@ -145,7 +149,7 @@ class Database:
         if self._connection is None or not any(each in str(error).lower() for each in _NO_ROOM):
             self._reads = False
             self.close()
-        _warn(f"the cache {self.path} cannot be used, so nothing more is kept: {error}")
+        _warn(f"the cache {self.path} cannot be used, so nothing more is stored: {error}")
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Make a connection ready: the journal's mode, the tables; ``DatabaseError`` if the format is another."""

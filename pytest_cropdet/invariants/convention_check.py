@@ -17,7 +17,7 @@ FEWEST_SURE = 8  # images by which a function is surely read wrongly
 
 
 def check_conventions(evidence: Evidence, least: int) -> tuple[float, float, str]:
-    """Return the z of the convention that would gain most; raise what is wrong, and leave what is but better as a hint.
+    """Return the z of the setting that is most surely wrong; raise what is wrong; a better resize is a hint.
 
     ``least``: images with annotated objects that are needed.
     """
@@ -30,7 +30,7 @@ def check_conventions(evidence: Evidence, least: int) -> tuple[float, float, str
         raise CannotTell(f"{len(samples)} images with annotated objects, {least} are needed: --cropdet-examples")
     found = suspects(evidence.detector, samples, evidence.names, answers)
     if not found:
-        raise CannotTell(f"{evidence.detector.name} can be read with no other value of any convention")
+        raise CannotTell(f"{evidence.detector.name} has no setting to vary")
     if all(each.before == each.after == 0 for each in found):
         why = nothing_found(evidence)
         raise CannotTell(f"no annotated object was found, whatever value the conventions have{why}")
@@ -41,7 +41,7 @@ def check_conventions(evidence: Evidence, least: int) -> tuple[float, float, str
     if found[0].is_mistake:
         raise WrongConvention(str(found[0]))
     z = max((each.z for each in found if each.fits and each not in better), default=-math.inf)
-    return z, math.inf, "z of the convention that would gain most"
+    return z, math.inf, "strongest evidence (z) for a wrong setting"
 
 
 def misread(evidence: Evidence) -> ConventionMistake | None:

@@ -95,11 +95,11 @@ def advice_lines(found: Examination) -> list[str]:
 def _measured_advice(found: Examination, measured: Measured) -> Iterator[str]:
     best = measured.best
     if best.refused:
-        yield f"Cannot tell: the detector fails on these images: {best.refused}"
+        yield f"Cannot decide: the detector fails on these images: {best.refused}"
         return
     if not measured.finds:
         yield (
-            f"Cannot tell: whatever the conventions are, the detector does not find the annotated objects (at best "
+            f"Cannot decide: whatever the conventions are, the detector does not find the annotated objects (at best "
             f"{_matched(best)}, mean score {_score(best)}). Is this the right model for these images and categories?"
         )
         return
@@ -157,19 +157,19 @@ def _unclear(each: ConventionComparison) -> Iterator[str]:
     name = ", ".join(each.keys)
     rivals = [row for row in each.rivals if not row.refused]
     if not rivals:
-        yield f"Cannot tell {name}: {_short(each.rivals[0].refused)}"
+        yield f"Cannot decide {name}: {_short(each.rivals[0].refused)}"
         return
     values = [_value(each, row) for row in (each.best, *rivals)]
     if each.alike:
         yield (
-            f"Cannot tell {name}: {_listed(values)} give the same answers on these images, so for images like these "
+            f"Cannot decide {name}: {_listed(values)} give the same answers on these images, so for images like these "
             "any of them is right. Set what the training used, or inspect with images of other sizes"
         )
         return
     shown = "; ".join(f"{_value(each, row)}: {_matched(row)}, {_score(row)}" for row in (each.best, *rivals))
     few = f" ({FEWEST_IMAGES} images are needed)" if len(each.best.images) < FEWEST_IMAGES else ""
     yield (
-        f"Cannot tell {name}: no value is clearly the best ({shown}; a "
+        f"Cannot decide {name}: no value is clearly the best ({shown}; a "
         f"difference is clear if chance makes it with p <= {CLEAR_P:g}){few}. Set what the training used"
     )
 
@@ -201,7 +201,7 @@ def _function_advice(found: FunctionRead) -> Iterator[str]:
     for each in found.mistakes[:1]:
         yield f"WRONG: {each}"
     if not found.mistakes and not shown.covered:
-        yield f"Cannot tell: the detector does not find the annotated objects ({_matched(shown)})"
+        yield f"Cannot decide: the detector does not find the annotated objects ({_matched(shown)})"
         return
     gain, chance = gain_of(swapped, shown, ("channels",))
     if gain >= CLEAR_GAIN and chance <= CLEAR_P:

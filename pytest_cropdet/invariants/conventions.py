@@ -82,7 +82,7 @@ class ConventionMistake:
         return self.is_sure and self.key not in HABITS
 
     def __str__(self) -> str:
-        said = f"say --cropdet-detector {self.key}={self.value} instead of {self.declared}"
+        said = f"set --cropdet-detector {self.key}={self.value} instead of {self.declared}"
         return (
             f"{self.fix or f'{CONVENTION_MISTAKES[self.key]}: {said}'}\n"
             f"  score times IoU of annotated objects is then {self.after:.3f} in the mean instead of {self.before:.3f} "

@@ -71,7 +71,7 @@ def _repeat(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]
 def _batch(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     detector = evidence.detector
     if detector.batch < 2:
-        raise CannotTell(f"{detector.name} takes one picture a call")
+        raise CannotTell(f"{detector.name} takes one image per call")
     apart, worst = spread(evidence), 0.0
     for seen in with_objects(evidence):
         image = seen.windows.image()
@@ -82,7 +82,7 @@ def _batch(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
 
 def _padding(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
     if 0 not in evidence.detector.profile.input_size:
-        raise CannotTell(f"{evidence.detector.name} has an input of one size, so that nothing can be added to it")
+        raise CannotTell(f"{evidence.detector.name} has a fixed input size, so padding cannot be tested")
     stride = _stride(evidence, allowed)
     return _moved(evidence, stride, (0, 0)), allowed.padding, f"{CHANGE} by {stride} px of fill at the right"
 
@@ -98,9 +98,7 @@ def _shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
 
 def _stride(evidence: Evidence, allowed: Tolerances) -> int:
     if allowed.stride is None or evidence.detector.description.resize is not None:
-        raise CannotTell(
-            f"{evidence.detector.name} may resize a picture by its size; Tolerances(stride=...) says that it does not"
-        )
+        raise CannotTell(f"{evidence.detector.name} may resize its input. If it does not, set Tolerances(stride=...)")
     return allowed.stride
 
 
@@ -179,7 +177,7 @@ def _made_up(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str
             made_up += sum(seen.away(box, crop, near) and iou(box[None], shown).max(initial=0.0) < 0.3 for box in sure)
     if not found_any and not any(len(seen.held) for seen in evidence.observations):
         raise CannotTell(nothing(evidence))
-    return made_up / windows, allowed.made_up, "confident detections a window that the whole image knows nothing of"
+    return made_up / windows, allowed.made_up, "confident detections per window that are absent in the whole image"
 
 
 def _score(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:

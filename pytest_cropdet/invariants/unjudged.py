@@ -13,12 +13,12 @@ SMALLEST_FRAME = 1.5  # px
 def nothing(evidence: Evidence) -> str:
     """Return what is said where there is no object to judge by."""
     images = "1 image" if len(evidence.observations) == 1 else f"{len(evidence.observations)} images"
-    return f"nothing to tell by: no object was found with confidence in {images}{nothing_found(evidence)}"
+    return f"cannot be judged: no confident detection in {images}{nothing_found(evidence)}"
 
 
 def few(evidence: Evidence, count: int, least: int) -> str:
     """Return what is said where there are fewer objects than ``least``."""
-    said = f"only {count} objects to tell by, {least} are needed"
+    said = f"only {count} confident objects, {least} are needed"
     why = nothing_found(evidence)
     return f"{said}{why}" if why else f"{said}: --cropdet-examples takes in more images"
 

@@ -38,7 +38,7 @@ def stored_record(config: pytest.Config, item: pytest.Item | None, gate: str) ->
     path, updated = Path(given), is_updated(config)
     looks = setting(config, "looks", item)
     if updated and looks != "off":
-        raise SpecError(f"a baseline holds all images, but looks={looks} may stop before; remove --cropdet-looks")
+        raise SpecError(f"a baseline contains all images, but looks={looks} may stop before; remove --cropdet-looks")
     if choices(config, "against", item):
         if updated:
             return None, ""  # what changed is said of the old model's file

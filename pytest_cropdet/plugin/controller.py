@@ -77,7 +77,13 @@ class Ledger:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         taken = self.taken
         if self.written is not None and (taken or self.written.page):
-            from pytest_cropdet.report import checks_summary, ranking_summary, sliced_summary, sorted_checks, write_summary
+            from pytest_cropdet.report import (
+                checks_summary,
+                ranking_summary,
+                sliced_summary,
+                sorted_checks,
+                write_summary,
+            )
 
             checks, gates = sorted_checks(taken.checks.values()), [*taken.gates.values()]
             checks_summary(terminalreporter, checks)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from pytest_cropdet.benchmark import Benchmark, benchmark_events, estimate
-from pytest_cropdet.crops import Drawn, Plan, choose_samples, draw_plan, plan_name, refuse_many
+from pytest_cropdet.crops import Drawn, Plan, choose_samples, plan_name, plan_of, read_crops
 from pytest_cropdet.data import Dataset, Sample, as_dataset, refuse_warnings
 from pytest_cropdet.detectors import DetectorHandle, as_handle, describe
 from pytest_cropdet.errors import CropdetError, SpecError
@@ -73,12 +73,13 @@ class Cropdet(ComparesSliced):
     ) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
 
-        ``crops``: a spec of windows, the configured one if not given; or a Hypothesis strategy of windows, or a
-        function of a sample that returns one, with the ``name`` it is kept under and ``per_image`` windows (4): it is
-        drawn once, and from then on its windows are read (:class:`~pytest_cropdet.Drawn`). ``changes``: any field of
-        ``RunSettings``, over the marker, the command line and the ini file. ``against``: an older detector, which
-        is run on the same crops, or an earlier run on them; that of ``--cropdet-against`` if not given. ``client``: a
-        ``dask.distributed.Client`` whose workers run the detector, as an argument after these.
+        ``crops``: a spec of windows, the configured one if not given, or several; or a Hypothesis strategy of windows,
+        or a function of a sample that returns one, with the ``name`` it is kept under and ``per_image`` windows (4): it
+        is drawn once, and from then on its windows are read (:class:`~pytest_cropdet.Drawn`); or the windows: a mapping
+        of sample ids to lists of ``Crop``, a function of a sample that returns such a list, or a plan. ``changes``: any
+        field of ``RunSettings``, over the marker, the command line and the ini file. ``against``: an older detector,
+        which is run on the same crops, or an earlier run on them; that of ``--cropdet-against`` if not given.
+        ``client``: a ``dask.distributed.Client`` whose workers run the detector, as an argument after these.
 
         A limit that is stated, here or there, is an assertion: what the test does not compare itself is judged when
         the test ends, and ``run.check()`` judges it at once. Without a limit compare the result to gate it:
@@ -108,10 +109,7 @@ class Cropdet(ComparesSliced):
         try:
             if crops is None:
                 crops = setting(self._config, "crops", item)[0]
-            if not isinstance(crops, str | Drawn):
-                crops = Drawn(crops, name=name or "", per_image=4 if per_image is None else per_image)
-            elif name is not None or per_image is not None:
-                raise SpecError(f"name= and per_image= are of a strategy; {spec_of(crops)!r} says its own")
+            crops = read_crops(crops, self.dataset, name, per_image)
             called = self._name(crops, item)
             settings = settings_for(self._config, item, called, crops=spec_of(crops), **changes)
             if gates and settings.max_drop is None and "max_drop" not in changes and not settings.limits_changes:
@@ -259,17 +257,16 @@ class Cropdet(ComparesSliced):
     def _data_warnings(self, samples: Sequence[Sample] = ()) -> list[dict[str, Any]]:
         return data_warnings(self.dataset, samples, cache_of(self._config) if samples else None)
 
-    def _plan(self, crops: str | Drawn, settings: RunSettings, item: pytest.Item | None) -> Plan | None:
-        """Return the windows that a strategy draws, or has drawn; ``None`` where they follow from a spec."""
+    def _plan(self, crops: str | Drawn | Plan, settings: RunSettings, item: pytest.Item | None) -> Plan | None:
+        """Return windows that were given, or that a strategy draws or has drawn; ``None`` where a spec makes them."""
         if isinstance(crops, str):
             return None
-        given = setting(self._config, "plan", item)
-        file = None if given is None else Path(given)
+        file = setting(self._config, "plan", item) if isinstance(crops, Drawn) else None
+        file = None if file is None else Path(file)
         if file is not None and plan_name(file) != crops.name:
             file = None  # of another gate's strategy
         samples = choose_samples(self.dataset, settings.sample_images, settings.seed)
-        refuse_many(crops.spec, crops.per_image * len(samples), len(samples), settings.max_crops)
-        return draw_plan(crops, samples, settings.seed, folder_of(self._config), file)
+        return plan_of(crops, samples, settings.seed, settings.max_crops, folder_of(self._config), file)
 
     def _dry_run(self, settings: RunSettings, item: pytest.Item | None, plan: Plan | None) -> NoReturn:
         assumed = parse_assumptions(setting(self._config, "assume"))
@@ -313,7 +310,7 @@ class Cropdet(ComparesSliced):
     def _progress(self, detector: DetectorHandle) -> Iterator[Progress]:
         with warnings_stay_warnings(), Progress.on(self._config) as progress:
             if cache_of(self._config) is not None and detector.fingerprint is None:
-                progress.keeps_nothing(f"{detector.name} has no fingerprint, so its detections are not kept")
+                progress.keeps_nothing(f"{detector.name} has no fingerprint, so its detections are not stored")
             yield progress
 
     def _watch(self, seeking: Iterator[Event]) -> None:

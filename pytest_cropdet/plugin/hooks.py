@@ -142,7 +142,7 @@ def _checks(config: pytest.Config) -> tuple[str, ...]:
     from pytest_cropdet.plugin.configuration import setting
     from pytest_cropdet.plugin.option_values import parse_checks
 
-    checks = (*parse_checks(setting(config, "checks")), *["sliced"] * (setting(config, "sliced") is not None))
+    checks = parse_checks([*setting(config, "checks"), *["sliced"] * (setting(config, "sliced") is not None)])
     if not setting(config, "benchmark"):
         return checks
     return ("benchmark", *(each for each in checks if each != "gate"))

@@ -1,5 +1,6 @@
 """What the value of an option says: its words, names, limits and paths; one that says nothing is a ``SpecError``."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def parse_checks(values: Sequence[str]) -> tuple[str, ...]:
     named = [name for name in words(values) if name]
     for name in named:
         if name not in CHECKS:
-            raise SpecError(f"cropdet_checks {name!r}: the suite has {', '.join(CHECKS)}")
+            raise SpecError(f"cropdet_checks {name!r}: unknown check; choose from {', '.join(CHECKS)}")
     return tuple(name for name in CHECKS if name in named)
 
 
@@ -243,7 +244,8 @@ def resolve_paths(name: str, value: Any, base: Path) -> Any:
     if value is None or not holds_paths or (each.kind == "string" and value in ("", "off")):
         return value
     if isinstance(value, (str, Path)):
-        return str(base / Path(value).expanduser())
+        slash = "/" if name == "report" and str(value).endswith(("/", os.sep)) else ""  # pictures beside the page
+        return f"{base / Path(value).expanduser()}{slash}"
     return [_resolve_spec(str(one), base, name) for one in value]
 
 

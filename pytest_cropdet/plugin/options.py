@@ -60,7 +60,7 @@ _OF_TESTS = (
         "path",
         None,
         "DIR",
-        "folder of the pictures, a zip or tar, or a URL (default: beside the JSON, or images/ there)",
+        "folder of the images, a zip or tar, or a URL (default: next to the JSON, or images/ there)",
         reads="folder or archive",
     ),
     Option(
@@ -76,7 +76,7 @@ _OF_TESTS = (
         "string",
         "fail",
         "POLICY",
-        "what is done about boxes that stick out of their image: refuse the data set, or clip them",
+        "boxes that reach outside their image: fail refuses the data set, clip clips them",
         ("fail", "clip"),
     ),
     Option("strict_data", "flag", False, "", "every data warning is an error: the data set is refused"),
@@ -107,8 +107,14 @@ _OF_TESTS = (
     Option("no_shrink", "flag", False, "", "the search stops at the first window that loses an object"),
 )
 _OF_SESSION = (  # which no marker takes
-    Option("checks", "lines", ("gate",), "CHECK", "what the suite does: gate, invariants, search, sliced; several with commas"),
-    Option("dry_run", "flag", False, "", "tell what a run would do and could tell; nothing is gated"),
+    Option(
+        "checks",
+        "lines",
+        ("gate",),
+        "CHECK",
+        "what the suite does: gate, invariants, search, sliced; several with commas",
+    ),
+    Option("dry_run", "flag", False, "", "estimate cost and precision of a run; nothing is gated"),
     Option(
         "assume",
         "lines",
@@ -131,8 +137,8 @@ _OF_SESSION = (  # which no marker takes
         "ADDRESS",
         "Dask cluster that runs the detector: tcp://SCHEDULER:8786, the scheduler's file, or local:N processes",
     ),
-    Option("cache", "string", "", "DIR|off", "where detections are kept from run to run (default: in cropdet_dir)"),
-    Option("dir", "path", None, "DIR", "folder of everything that is kept (default: .cropdet in the rootdir)"),
+    Option("cache", "string", "", "DIR|off", "where detections are stored from run to run (default: in cropdet_dir)"),
+    Option("dir", "path", None, "DIR", "folder for everything that is stored (default: .cropdet in the rootdir)"),
     Option(
         "benchmark",
         "string",
@@ -177,7 +183,8 @@ _OF_SESSION = (  # which no marker takes
         "string",
         "",
         "DIR|off",
-        "where the HTML page is written (default: report/ in cropdet_dir)",
+        "where the HTML page is written (default: report/ in cropdet_dir); DIR/ with the slash: pictures of all "
+        "changed crops in files beside it",
         writes="folder",
     ),
     Option("objects", "path", None, "FILE", "write a row for each object in each crop there: .csv or .parquet"),
@@ -195,8 +202,8 @@ _SHOWN = """
     model detector against baseline baseline_images update_baseline data images data_labels data_errors strict_data
     train_data crops max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group
     min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain
-    fill both_orders try_mitigations plan checks examples no_shrink sliced min_gain dry_run assume workers cluster cache dir verify
-    benchmark
+    fill both_orders try_mitigations plan checks examples no_shrink sliced min_gain dry_run assume workers cluster cache
+    dir verify benchmark
     json history history_time history_commit report objects detections
 """
 

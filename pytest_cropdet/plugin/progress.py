@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_cropdet.gate import Event
-from pytest_cropdet.inference import Advanced, Started, estimate_seconds
+from pytest_cropdet.inference import Advanced, Started, duration_text, estimate_seconds
 from pytest_cropdet.terms import one_line
 
 __all__ = ["Progress"]
@@ -29,7 +29,7 @@ class Progress:
         self._begun = self._last = time.monotonic()
         self._started: Started | None = None
         self._advanced: Advanced | None = None
-        self._goes_on = "they are kept, and the next run goes on from there"
+        self._goes_on = "they are stored, and the next run goes on from there"
         self._estimated = False
         self._dirty = False
         self._painted = 0.0
@@ -87,9 +87,11 @@ class Progress:
             self._estimated = True
             if left > LONG and self._started is not None:
                 begun, each = self._started, event.model_seconds / event.done
-                calls = f"{begun.calls} detector calls: about {_duration(left)} at {each:.3f} s a call"
+                calls = f"{begun.calls} detector calls: about {duration_text(left)} at {each:.3f} s per call"
                 if begun.task == "explain":
-                    self._line(reporter, f"cropdet: to say why, {calls} (--cropdet-explain off leaves that out)")
+                    self._line(
+                        reporter, f"cropdet: to find the causes, {calls} (--cropdet-explain off leaves that out)"
+                    )
                 elif begun.task == "old":
                     self._line(reporter, f"cropdet: the old model on the same crops, {calls}")
                 elif begun.task == "try":
@@ -98,7 +100,7 @@ class Progress:
                     by_id = "; categories are paired by id" if begun.paired_by == "id" else ""
                     self._line(reporter, f"cropdet: {begun.crops} crops of {begun.images} images, {calls}{by_id}")
         share = 100 * event.done // max(1, event.calls)
-        text = f"cropdet: {share}%, {event.done} of {event.calls} detector calls, {_duration(left)} left"
+        text = f"cropdet: {share}%, {event.done} of {event.calls} detector calls, {duration_text(left)} left"
         if self._overwrite and now - self._begun >= SOON:
             if self._dirty and now - self._painted < REPAINT and event.done < event.calls:
                 return
@@ -128,10 +130,3 @@ def _width(reporter: pytest.TerminalReporter) -> int | None:
     """Return how many letters a line that overwrites itself may have, ``None`` where that is not known."""
     writer = getattr(reporter, "_tw", None)
     return None if writer is None else max(20, writer.fullwidth - 1)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -31,6 +31,7 @@ from pytest_cropdet.report import (
     WorkerFiles,
     github_summary,
     html_page,
+    remove_unused,
     sorted_checks,
     worst_crop_pictures,
     write_detections,
@@ -67,6 +68,12 @@ def _page_folder(config: pytest.Config) -> Path | None:
     if given == "off":
         return None
     return Path(given) if given else folder_of(config) / "report"
+
+
+def _pictures_folder(config: pytest.Config) -> Path | None:
+    """Return the page's folder where pictures are to be written beside the page: its name ends with a slash."""
+    given = setting(config, "report") or ""
+    return Path(given) if given.endswith(("/", os.sep)) else None
 
 
 def _token(config: pytest.Config) -> str:
@@ -115,7 +122,11 @@ def leave_run(config: pytest.Config, run: Run, test: str, place: int) -> list[st
         return trouble
     content: dict[str, Any] = {"gate": run.name}
     if page_name(config) is not None:
-        content["gallery"] = worst_crop_pictures(run)
+        try:
+            content["gallery"] = worst_crop_pictures(run, _pictures_folder(config), f"{test}\n{place}")
+        except OSError as error:
+            trouble.append(f"the pictures of {run.name} could not be written below {_page_folder(config)}: {error}")
+            content["gallery"] = worst_crop_pictures(run)
     entry = entry_of(config, run)
     if entry is not None:
         content["baseline"] = entry
@@ -231,6 +242,7 @@ def _write_page(config: pytest.Config, told: _Told, written: WrittenReports) -> 
         if not setting(config, "report"):
             make_folder(folder_of(config))
         write_whole(folder / "index.html", content)
+        remove_unused(folder, [(each.get("gallery") or {}).get("files") for each in told.left])
     except CropdetError as error:
         written.trouble.append(f"no report: {error}")
     except OSError as error:
@@ -240,7 +252,7 @@ def _write_page(config: pytest.Config, told: _Told, written: WrittenReports) -> 
         bare = sum("gallery" not in each for each in told.left)
         if bare:
             written.trouble.append(
-                f"the report has no pictures of {bare} of {len(told.left)} gates: they were not kept"
+                f"the report has no pictures of {bare} of {len(told.left)} gates: they were not stored"
             )
 
 
@@ -256,7 +268,7 @@ def _write_objects(config: pytest.Config, told: _Told, written: WrittenReports) 
     else:
         bare = sum("objects" not in each for each in told.left)
         if bare:
-            written.trouble.append(f"{target} has no objects of {bare} of {len(told.left)} gates: they were not kept")
+            written.trouble.append(f"{target} has no objects of {bare} of {len(told.left)} gates: they were not stored")
 
 
 def _write_summary(told: _Told, written: WrittenReports) -> None:

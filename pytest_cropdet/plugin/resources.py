@@ -156,7 +156,7 @@ def dataset_of(item: pytest.Item) -> Dataset:
     found = choices(item.config, "data", item)
     if len(found) > 1:
         names = ", ".join(each.name for each in found)
-        raise SpecError(f"crops_of(): which of {names}? Let the test ask for the fixture cropdet_dataset")
+        raise SpecError(f"crops_of(): which of {names}? Let the test use the fixture cropdet_dataset")
     request: pytest.FixtureRequest | None = getattr(item, "_request", None)
     if request is not None and found == choices(item.config, "data"):
         return as_dataset(request.getfixturevalue("cropdet_dataset"))

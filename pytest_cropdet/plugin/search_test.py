@@ -144,7 +144,7 @@ def _advice(each: float, most: int, examples: int) -> str | None:
     return (
         f"the search shows the detector up to {most} pictures at {each:.2f} s each: {each * most:.0f} s if nothing is "
         f"lost; --cropdet-examples={fewer} takes {each * (most - examples + fewer):.0f} s at most, --cropdet-no-shrink "
-        f"spares {SHRINK_WINDOWS} pictures; what was shown is kept, so that a second run is quick"
+        f"spares {SHRINK_WINDOWS} images; detections are stored, so that a second run is quick"
     )
 
 
@@ -161,7 +161,7 @@ def _advice_on_invariants(each: float, examples: int, conventions: int) -> str |
     return (
         f"the invariants show the detector about {total} pictures at {each:.2f} s each: {each * total:.0f} s; "
         f"--cropdet-examples={fewer} takes {each * (fewer + others):.0f} s{spares}; "
-        "windows that were shown are kept, so that a second run is quicker"
+        "detections are stored, so that a second run is quicker"
     )
 
 

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_cropdet.figures import Svg, verdict_axis
-from pytest_cropdet.gate import Run
+from pytest_cropdet.gate import Run, run_record
 from pytest_cropdet.report.html import causes
 from pytest_cropdet.report.html.blocks import Chart
 from pytest_cropdet.report.html.page import AFTER
 from pytest_cropdet.report.limit_rows import drop_verdict
-from pytest_cropdet.report.records import run_record
 
 __all__ = ["figures"]
 

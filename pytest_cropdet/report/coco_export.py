@@ -9,10 +9,10 @@ other what is ignored has an area outside of COCO's ranges.
 """
 
 import hashlib
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,18 @@ import numpy as np
 from pytest_cropdet.evaluation import (
     IOU_OF,
     AveragePrecision,
+    Blocks,
+    ChangedBlocks,
     Detected,
-    OneBox,
+    OneBoxBlocks,
     Truth,
     average_precision,
-    match,
-    one_box,
+    blocks_of,
+    match_blocks,
+    one_box_blocks,
 )
-from pytest_cropdet.files import write_whole
 from pytest_cropdet.gate import Run
+from pytest_cropdet.report.json_pieces import write_large_json
 from pytest_cropdet.settings import METRICS
 from pytest_cropdet.terms import encodable
 
@@ -51,20 +54,18 @@ def write_detections(folder: Path, run: Run) -> None:
     """
     target = folder / folder_name(run.name)
     causes = run.explanation.causes
-    tables = dict(run.detected) if causes is None else {**causes.detected, **run.detected}
-    tables.pop("whole", None)
-    for name in {*CHAIN_FILES} - {*tables}:  # of an earlier run: they would be taken for this one's
+    index = run.objects.index
+    of_chain = {} if causes is None else {name: blocks_of(causes.detected, name, index) for name in causes.detected}
+    renderings = {**of_chain, **{name: blocks_of(run.detected, name, index) for name in run.detected}}
+    renderings.pop("whole", None)
+    for name in {*CHAIN_FILES} - {*renderings}:  # of an earlier run: they would be taken for this one's
         for old in (f"{name}.json", f"truth-{name}.json", f"detections-{name}.json"):
             (target / old).unlink(missing_ok=True)
-    _write(target / "truth.json", _plain_truth(run))
-    for name, table in tables.items():
-        _write(target / f"{name}.json", _results(table))
-        for kind, content in _pair(run, name, table).items():
-            _write(target / f"{kind}-{name}.json", content)
-
-
-def _write(path: Path, content: Any) -> None:
-    write_whole(path, json.dumps(encodable(content), allow_nan=False))
+    write_large_json(target / "truth.json", _plain_truth(run))
+    for name, blocks in renderings.items():
+        write_large_json(target / f"{name}.json", partial(_results, blocks))
+        for kind, content in _pair(run, name, blocks).items():
+            write_large_json(target / f"{kind}-{name}.json", content)
 
 
 def folder_name(name: str) -> str:
@@ -82,25 +83,25 @@ def folder_name(name: str) -> str:
 # The pair that gives the run's numbers
 
 
-def _pair(run: Run, name: str, table: Detected) -> dict[str, dict[str, Any]]:
+def _pair(run: Run, name: str, blocks: Blocks) -> dict[str, dict[str, Any]]:
     """Return the two data sets of one rendering, ``truth`` and ``detections``."""
     cap, categories = run.matches["crop"].max_detections, run.matches["crop"].categories.tolist()
-    exact = one_box(run.objects.truth, table, images=len(run.objects.index), categories=categories, max_detections=cap)
+    exact = one_box_blocks(run.objects.truth, blocks, categories=categories, max_detections=cap)
     told = {
-        "images": _images(run),
+        "images": partial(_images, run),
         "categories": _categories(run, in_mean=True),
-        "info": _info(run, name, table, exact),
+        "info": _info(run, name, blocks, exact),
     }
-    truth = {**told, "annotations": _objects(run, exact.truth)}
-    return {"truth": truth, "detections": {**told, "annotations": _detections(table, exact)}}
+    truth = {**told, "annotations": partial(_objects, run, exact.truth)}
+    return {"truth": truth, "detections": {**told, "annotations": partial(_detections, blocks, exact)}}
 
 
-def _info(run: Run, name: str, table: Detected, exact: OneBox) -> dict[str, Any]:
+def _info(run: Run, name: str, blocks: Blocks, exact: OneBoxBlocks) -> dict[str, Any]:
     """Return what these files are, how they are evaluated, what they should give, and what they cannot carry."""
     cap, in_mean = run.matches["crop"].max_detections, {each.id for each in run.categories if each.in_mean}
     objects, ids = run.objects, [each.id for each in run.categories if each.in_mean]
-    values = _values(_precision(run, objects.truth, table, ids, cap))
-    told = values if not exact.apart.any() else _values(_precision(run, exact.truth, exact.detected, ids, cap))
+    values = _values(_precision(objects.truth, blocks, ids, cap))
+    told = values if not exact.apart else _values(_precision(exact.truth, exact.detected(blocks), ids, cap))
     changed = np.zeros(len(objects.truth), bool)
     if objects.truth.tight is not None:
         changed = objects.scored & (objects.truth.tight != objects.truth.boxes).any(axis=1)
@@ -123,7 +124,7 @@ def _info(run: Run, name: str, table: Detected, exact: OneBox) -> dict[str, Any]
         ],
         "ignored": {
             "objects": int((~objects.scored).sum()),
-            "detections": int(table.stray.sum()),
+            "detections": exact.stray,
             "how": (
                 "objects that do not count have iscrowd 1, or 'ignored' where one detection of each is set aside; "
                 "detections that lie mostly outside of the window, or are of a category that is not checked in the "
@@ -133,7 +134,7 @@ def _info(run: Run, name: str, table: Detected, exact: OneBox) -> dict[str, Any]
         "two_boxes": {
             "objects": int(changed.sum()),
             "tight": int((changed & (exact.truth.boxes != objects.truth.boxes).any(axis=1)).sum()),
-            "moved_detections": int(exact.moved.sum()),
+            "moved_detections": len(exact.moved),
             "how": (
                 "a cut object has two right boxes, that of the whole object, clipped, and the tight one of what shows "
                 "('box'; the other is 'other_bbox'); each has the one that its detections fit, and the few detections "
@@ -141,33 +142,35 @@ def _info(run: Run, name: str, table: Detected, exact: OneBox) -> dict[str, Any]
             ),
         },
         "not_carried": {
-            "detections": int(exact.apart.sum()),
+            "detections": exact.apart,
             "difference": {key: _less(told[key], values[key]) for key in values},
         },
     }
 
 
-def _objects(run: Run, truth: Truth) -> list[dict[str, Any]]:
+def _objects(run: Run, truth: Truth) -> Iterator[dict[str, Any]]:
     given = run.objects.truth
     other = given.boxes if given.tight is None else given.tight
-    rows = _annotations(run, truth)
-    for row, each in enumerate(rows):
+    for row, each in enumerate(_annotations(run, truth)):
         clipped = bool((truth.boxes[row] == given.boxes[row]).all())
         if not given.crowd[row] and not (other[row] == given.boxes[row]).all():
             each["box"] = "clipped" if clipped else "tight"
             each["other_bbox"] = _bbox((other if clipped else given.boxes)[row].tolist())
-    return rows
+        yield each
 
 
-def _detections(table: Detected, exact: OneBox) -> list[dict[str, Any]]:
-    rows = []
-    for row, each in enumerate(_results(exact.detected)):
-        area = IGNORED_AREA if table.stray[row] else float(table.area[row])
-        marks: dict[str, Any] = {"stray": True} if table.stray[row] else {}
-        if exact.moved[row]:
-            marks["given_bbox"] = _bbox(table.boxes[row].tolist())
-        rows.append({"id": row + 1, **each, "area": area, "iscrowd": 0, **marks})
-    return rows
+def _detections(blocks: Blocks, exact: OneBoxBlocks) -> Iterator[dict[str, Any]]:
+    begin = 0
+    for first, _, table in blocks.blocks():
+        moved, columns = exact.where(begin, table), (table.stray.tolist(), table.area.tolist())
+        rows = zip(_rows(first, exact.change(begin, table)), *columns, moved.tolist(), strict=True)
+        for place, (row, stray, area, other) in enumerate(rows):
+            marks: dict[str, Any] = {"stray": True} if stray else {}
+            if other:
+                marks["given_bbox"] = _bbox(table.boxes[place].tolist())
+            counted = IGNORED_AREA if stray else area
+            yield {"id": begin + place + 1, **row, "area": counted, "iscrowd": 0, **marks}
+        begin += len(table)
 
 
 # The files as any evaluator takes them, without these rules
@@ -175,10 +178,11 @@ def _detections(table: Detected, exact: OneBox) -> list[dict[str, Any]]:
 
 def _plain_truth(run: Run) -> dict[str, Any]:
     truth, ids = replace(run.objects.truth, tight=None), sorted(int(key) for key in run.scored.names)
-    plain = {}
-    for name, table in run.detected.items():
-        loose = replace(table, stray=np.zeros(len(table), bool))
-        plain[name] = _values(_precision(run, truth, loose, ids, COCO_CAP))
+    plain, strays = {}, {}
+    for name in run.detected:
+        blocks = blocks_of(run.detected, name, run.objects.index)
+        plain[name] = _values(_precision(truth, ChangedBlocks(blocks, _all_counted), ids, COCO_CAP))
+        strays[name] = sum(int(table.stray.sum()) for _, _, table in blocks.blocks())
     sides = {"reference": run.matches["reference"], "crop": run.matches["crop"]}
     in_mean = np.array([each.in_mean for each in run.categories], dtype=bool)
     report = {name: _values(average_precision(table), in_mean) for name, table in sides.items()}
@@ -195,32 +199,36 @@ def _plain_truth(run: Run) -> dict[str, Any]:
         "difference": {
             name: {key: _less(plain[name][key], report[name][key]) for key in plain[name]} for name in plain
         },
-        "stray_detections": {name: int(table.stray.sum()) for name, table in run.detected.items()},
+        "stray_detections": strays,
         "max_detections": COCO_CAP,
     }
     categories = _categories(run, in_mean=False)
-    return {"info": info, "images": _images(run), "annotations": _annotations(run, truth), "categories": categories}
+    rows = {"images": partial(_images, run), "annotations": partial(_annotations, run, truth)}
+    return {"info": info, **rows, "categories": categories}
 
 
-def _images(run: Run) -> list[dict[str, Any]]:
+def _all_counted(begin: int, table: Detected) -> Detected:
+    return replace(table, stray=np.zeros(len(table), bool))
+
+
+def _images(run: Run) -> Iterator[dict[str, Any]]:
     index = run.objects.index
-    return [
-        {
+    for place, (unit, crop) in enumerate(zip(index.unit.tolist(), index.crops, strict=True)):
+        name = encodable(index.samples[unit].id)
+        yield {
             "id": place,
-            "file_name": index.samples[unit].id,
+            "file_name": name,
             "width": crop.width,
             "height": crop.height,
-            "sample": index.samples[unit].id,
+            "sample": name,
             "window": [crop.left, crop.top, crop.width, crop.height],
         }
-        for place, (unit, crop) in enumerate(zip(index.unit.tolist(), index.crops, strict=True))
-    ]
 
 
-def _annotations(run: Run, truth: Truth) -> list[dict[str, Any]]:
+def _annotations(run: Run, truth: Truth) -> Iterator[dict[str, Any]]:
     objects, ignored = run.objects, run.objects.truth.ignored
-    return [
-        {
+    for row in range(len(truth)):
+        yield {
             "id": row + 1,
             "image_id": int(truth.image[row]),
             "category_id": int(truth.category[row]),
@@ -231,8 +239,6 @@ def _annotations(run: Run, truth: Truth) -> list[dict[str, Any]]:
             "annotation": int(objects.annotation[row]),
             "visibility": float(objects.visibility[row]),
         }
-        for row in range(len(truth))
-    ]
 
 
 def _categories(run: Run, *, in_mean: bool) -> list[dict[str, Any]]:
@@ -241,16 +247,16 @@ def _categories(run: Run, *, in_mean: bool) -> list[dict[str, Any]]:
     return [{"id": int(key), "name": name} for key, name in run.scored.names.items() if not in_mean or key in wanted]
 
 
-def _results(table: Detected) -> list[dict[str, Any]]:
-    return [
-        {
-            "image_id": int(table.image[row]),
-            "category_id": int(table.category[row]),
-            "bbox": _bbox(table.boxes[row].tolist()),
-            "score": float(table.score[row]),
-        }
-        for row in range(len(table))
-    ]
+def _results(blocks: Blocks) -> Iterator[dict[str, Any]]:
+    for first, _, table in blocks.blocks():
+        yield from _rows(first, table)
+
+
+def _rows(first: int, table: Detected) -> Iterator[dict[str, Any]]:
+    """Yield a block's detections as COCO results; ``first``: the evaluation image that its images are counted from."""
+    columns = (table.image.tolist(), table.category.tolist(), table.boxes.tolist(), table.score.tolist())
+    for image, category, box, score in zip(*columns, strict=True):
+        yield {"image_id": first + image, "category_id": category, "bbox": _bbox(box), "score": score}
 
 
 def _bbox(box: Sequence[float]) -> list[float]:
@@ -258,9 +264,8 @@ def _bbox(box: Sequence[float]) -> list[float]:
     return [left, top, right - left, bottom - top]
 
 
-def _precision(run: Run, truth: Truth, table: Detected, categories: Sequence[int], cap: int) -> AveragePrecision:
-    images = len(run.objects.index)
-    return average_precision(match(truth, table, images=images, categories=categories, max_detections=cap))
+def _precision(truth: Truth, blocks: Blocks, categories: Sequence[int], cap: int) -> AveragePrecision:
+    return average_precision(match_blocks(truth, blocks, categories=categories, max_detections=cap))
 
 
 def _values(precision: AveragePrecision, categories: Any = None) -> Values:

@@ -4,9 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_cropdet.gate import Run, one_per_limit
+from pytest_cropdet.gate import Run, one_per_limit, run_record
 from pytest_cropdet.report.limit_rows import limit_line
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.terms import RECORD, Value, one_line
 
 __all__ = ["benchmark_properties", "check_properties", "run_properties"]
@@ -54,7 +53,20 @@ def benchmark_properties(record: Mapping[str, Any]) -> dict[str, Value]:
     return {one_line(f"cropdet.{record['name']}.{name}"): value for name, value in numbers.items() if value is not None}
 
 
-FLAT = ("verdict", "value", "low", "high", "limit", "allowed", "score_whole", "score_crop", "visibility", "images", "windows", "calls")
+FLAT = (
+    "verdict",
+    "value",
+    "low",
+    "high",
+    "limit",
+    "allowed",
+    "score_whole",
+    "score_crop",
+    "visibility",
+    "images",
+    "windows",
+    "calls",
+)
 
 
 def check_properties(record: Mapping[str, Any]) -> dict[str, Value]:

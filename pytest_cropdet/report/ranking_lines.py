@@ -50,7 +50,7 @@ def ranking_intro(ranking: Mapping[str, Any]) -> str:
     first = one_line(models[0]["name"])
     if models[0]["rank"][1] == 1:
         others = "that of every other model" if len(models) > 2 else f"that of {one_line(models[1]['name'])}"
-        return f"the highest {metric} on crops: {first}, distinguishably higher than {others}"
+        return f"the highest {metric} on crops: {first}, clearly higher than {others}"
     *most, last = [one_line(each["name"]) for each in models if each["rank"][0] == 1]
     return f"the highest {metric} on crops: {', '.join(most)} or {last}, whose differences cannot be shown"
 

@@ -10,4 +10,10 @@ from pytest_cropdet.suite.invariants import test_detector_invariant
 from pytest_cropdet.suite.search import test_no_crop_loses_an_object
 from pytest_cropdet.suite.sliced import test_slicing_gains
 
-__all__ = ["test_benchmark", "test_detector_invariant", "test_map_drop", "test_no_crop_loses_an_object", "test_slicing_gains"]
+__all__ = [
+    "test_benchmark",
+    "test_detector_invariant",
+    "test_map_drop",
+    "test_no_crop_loses_an_object",
+    "test_slicing_gains",
+]

@@ -17,8 +17,8 @@ from pytest_cropdet.causes.mitigations.mitigation import Mitigation
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation.interval import Bounded
 from pytest_cropdet.evaluation.measure import GateFailure
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import run
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.terms import STEPS
 from tests.causes.built import SIDES, Built, scenes
 
@@ -27,7 +27,7 @@ AGAINST = {"context": "Context", "cut": "Cut", "position": "Position", "scale": 
 
 
 def causes(**values):
-    """Steps that cost what is given, distinguishably, and 1, 2, 3 and 4 lost objects; the others cost 0.001, maybe."""
+    """Steps that cost what is given, clearly, and 1, 2, 3 and 4 lost objects; the others cost 0.001, maybe."""
     steps = tuple(
         Step(name, values[name], values[name] - 0.01, values[name] + 0.01, True)
         if name in values
@@ -56,7 +56,7 @@ def test_each_step_has_its_recipe_and_the_code_makes_it(step):
     assert all(each.leave == 0.3 for each in augmentation.recipes)
 
 
-def test_the_costliest_step_comes_first_and_only_what_costs_distinguishably_is_advised():
+def test_the_costliest_step_comes_first_and_only_what_costs_clearly_is_advised():
     advice = advise(causes(scale=0.06, context=0.02, cut=-0.09), RANDOM)
     assert [each.partition("(")[0] for each in advice.recipes] == ["Scale", "Context", "Matched"]
     assert advice.sentences[0].startswith("biggest cause by AP: scale, aspect, frame 0.060 [0.050, 0.070]")

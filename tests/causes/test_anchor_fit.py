@@ -328,7 +328,7 @@ def test_the_odds_ratio_is_haldanes_of_the_objects_that_were_found_and_had_an_an
 def test_an_empty_margin_leaves_the_odds_ratio_undefined(lost):
     found = report_of(odds_case(), squares(20), lost)
     assert (found.lost_with_anchor.value, found.lost_with_anchor.low, found.lost_with_anchor.high) == (None,) * 3
-    assert "anchor kept: ratio undefined" in str(found)
+    assert "anchor present: ratio undefined" in str(found)
 
 
 def test_objects_are_counted_as_they_are_scored_or_as_they_are_chosen():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.errors import CropdetError, DataError
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import run
-from pytest_cropdet.report.records import run_record
 from tests.painted import Finder, painted_data
 
 SPEC = "random:keep=0.5,per_image=2"

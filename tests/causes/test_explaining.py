@@ -10,9 +10,9 @@ import pytest
 from pytest_cropdet.causes.attribution import rendered_names
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.evaluation.measure import GateFailure
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import Finished, events, run
 from pytest_cropdet.inference.progress import Advanced, Started
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.painted import Finder, painted_data
 

@@ -210,7 +210,7 @@ def test_crowds_and_boxes_without_area_are_left_out_and_those_that_stick_out_cli
     [
         ("no json", "is not JSON"),
         ('{"images": []}', "not COCO detection JSON"),
-        ({**coco(), "annotations": []}, "holds no boxes"),
+        ({**coco(), "annotations": []}, "has no boxes"),
     ],
 )
 def test_what_is_no_training_set_is_named(tmp_path, content, message):

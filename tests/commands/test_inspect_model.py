@@ -35,7 +35,7 @@ def test_every_open_convention_is_named_at_once_and_measured(run, model, picture
     said = run("inspect", model(), "--data", pictures)
     assert said.code == 1
     assert sorted(lines_after(said.out, "Set:")[:6]) == sorted(SET)
-    assert "Cannot tell" not in said.out
+    assert "Cannot decide" not in said.out
     assert "Still to be set" not in said.out
 
 
@@ -107,7 +107,7 @@ def test_data_without_objects_measures_nothing(run, model, tmp_path):
 def test_of_a_detector_that_finds_nothing_nothing_can_be_told(run, model, pictures):
     said = run("inspect", model(blind=True), "--data", pictures)
     assert said.code == 1
-    assert "Cannot tell: whatever the conventions are, the detector does not find the annotated objects" in said.out
+    assert "Cannot decide: whatever the conventions are, the detector does not find the annotated objects" in said.out
     assert "Set:" not in said.out
     assert "<- best" not in said.out
     assert "  --cropdet-detector=range=0..255|0..1|-1..1" in lines_after(said.out, "Still to be set:")
@@ -118,7 +118,7 @@ def test_values_that_give_the_same_answers_are_not_chosen_from(run, model, tmp_p
     open_resize = [each for each in described() if "resize" not in each]
     said = run("inspect", model(resize="stretch"), "--data", square, *open_resize)
     assert said.code == 1
-    assert "Cannot tell resize: stretch, letterbox and keep_aspect give the same answers on these images" in said.out
+    assert "Cannot decide resize: stretch, letterbox and keep_aspect give the same answers on these images" in said.out
     assert "Set:" not in said.out
     assert lines_after(said.out, "Still to be set:") == ["  --cropdet-detector=resize=stretch|letterbox|keep_aspect"]
 
@@ -126,7 +126,7 @@ def test_values_that_give_the_same_answers_are_not_chosen_from(run, model, tmp_p
 def test_few_images_decide_nothing(run, model, tmp_path):
     few = write_pictures(tmp_path / "few", images=5)
     said = run("inspect", model(), "--data", few)
-    assert "Cannot tell resize: no value is clearly the best" in said.out
+    assert "Cannot decide resize: no value is clearly the best" in said.out
     assert "(8 images are needed)" in said.out
     assert "Set:" not in said.out
 

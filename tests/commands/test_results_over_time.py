@@ -40,7 +40,7 @@ class TestTrend:
         said = run("trend", "history.jsonl", "-o", "drawn")
         assert (said.code, said.err) == (0, "")
         assert "left out: history.jsonl, line 9: it is no JSON" in said.out
-        assert "random: the drop is distinguishably larger from cc6cc6cc (2026-01-06) on" in said.out
+        assert "random: the drop is clearly larger from cc6cc6cc (2026-01-06) on" in said.out
         picture = cv2.imread(str(tmp_path / "drawn" / "trend.png"))
         assert picture.shape[1] == 1080
         page = (tmp_path / "drawn" / "trend.html").read_text()

@@ -46,7 +46,7 @@ def whole_image_map(out: str) -> float:
 def test_the_file_with_suppression_inside_lacks_the_range_alone(run):
     said = run("inspect", MODELS / "ssd_nms.tflite", "--data", SCENES)
     assert to_set(said.out) == ["range=0..255"]
-    assert "Cannot tell" not in said.out
+    assert "Cannot decide" not in said.out
     assert whole_image_map(said.out) == pytest.approx(0.642, abs=0.001)  # fixtures/README.md
     assert "input: image  float32 [1, 240, 320, 3]" in said.out
     assert "output: detection_boxes  float32 [1, 100, 4]" in said.out
@@ -57,7 +57,7 @@ def test_the_raw_file_with_its_anchors_gets_range_and_the_names_of_the_data(run,
     said = run("inspect", MODELS / "ssd_raw.tflite", *some_scenes, anchors)
     names = "balloon,parasail,beehive,crate,house,tree,car,sailboat"
     assert to_set(said.out)[:2] == [f"labels={names}", "range=0..255"]
-    assert f"Cannot tell resize: {SAME}" in said.out
+    assert f"Cannot decide resize: {SAME}" in said.out
     rows = re.findall(r"^    (0\.\d+) +\d+ of \d+ objects matched, mean score .*, precision (0\.\d+)", said.out, re.M)
     values = {float(value): float(precision) for value, precision in rows}
     assert set(values) == {0.45, 0.5, 0.6, 0.65, 0.7}
@@ -92,7 +92,7 @@ def test_each_mistake_is_said_of_the_shipped_file(run, some_scenes, wrong, right
 def test_the_saved_models_lack_the_resize_where_they_do_not_do_it(run, some_scenes, name, code):
     said = run("inspect", MODELS / name, *some_scenes)
     assert said.code == code
-    assert (f"Cannot tell resize: {SAME}" in said.out) == (name == "saved_model_float")
+    assert (f"Cannot decide resize: {SAME}" in said.out) == (name == "saved_model_float")
     assert "Set:" not in said.out
 
 
@@ -128,7 +128,7 @@ def test_of_a_real_raw_file_order_units_and_range_are_found_and_the_resize_is_to
     some = some_of(folder / "annotations.json", folder / "images", tmp_path, 12)
     said = run("inspect", model, *some, f"--detector=labels={','.join(names)}")
     assert [each for each in to_set(said.out) if not each.startswith("resize")] == CENTERNET
-    assert "Cannot tell resize: no value is clearly the best" in said.out
+    assert "Cannot decide resize: no value is clearly the best" in said.out
 
 
 @pytest.mark.slow

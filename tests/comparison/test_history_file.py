@@ -12,7 +12,7 @@ import pytest
 
 import pytest_cropdet
 from pytest_cropdet.comparison.history_file import append_history, history_line, read_history
-from pytest_cropdet.report.records import run_record
+from pytest_cropdet.gate.run_entry import run_record
 from tests.comparison.histories import content, write
 from tests.support import made, opinions, same, small_run
 

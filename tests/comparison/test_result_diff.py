@@ -7,7 +7,8 @@ import pytest
 
 from pytest_cropdet.comparison.result_diff import diff_results, read_result
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.report.records import run_record, write_json
+from pytest_cropdet.gate.run_entry import run_record
+from pytest_cropdet.report.records import write_json
 from tests.support import loses_cut, made, opinions, same, small_run
 
 DATA = made(images=30)
@@ -42,9 +43,9 @@ def test_verdicts_and_numbers_are_named_with_what_their_bounds_show(good, bad):
     text = "\n".join(diff_results(result(good), result(bad)).lines)
     assert "verdict: pass -> fail" in text
     fall = bad["ap"]["crop"] - good["ap"]["crop"]
-    assert f", {fall:.3f}: distinguishably smaller" in next(row for row in text.splitlines() if "mAP on crops" in row)
+    assert f", {fall:.3f}: clearly smaller" in next(row for row in text.splitlines() if "mAP on crops" in row)
     assert f"drop: 0.000 [0.000, 0.000] -> {bad['drop']['value']:.3f}" in text
-    assert "distinguishably larger" in text
+    assert "clearly larger" in text
     assert "mAP on whole images" not in text  # it is the same
 
 
@@ -53,7 +54,7 @@ def test_bounds_that_overlap_are_not_distinguishable(bad):
     other["drop"]["value"] += 0.001
     other["drop"]["low"] += 0.001
     text = "\n".join(diff_results(result(bad), result(other)).lines)
-    assert "+0.001: not distinguishable, the bounds overlap" in text
+    assert "+0.001: no clear difference, the bounds overlap" in text
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_checks_and_benchmarks_are_compared(good):
     assert diff_results(one, other).lines == [
         "check D6: pass -> fail",
         "check D7: - -> pass",
-        "benchmark b, mpc: 0.500 [0.400, 0.600] -> 0.700 [0.650, 0.800], +0.200: distinguishably larger",
+        "benchmark b, mpc: 0.500 [0.400, 0.600] -> 0.700 [0.650, 0.800], +0.200: clearly larger",
     ]
 
 

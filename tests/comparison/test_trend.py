@@ -1,4 +1,4 @@
-"""From which commit on a drop is distinguishably larger."""
+"""From which commit on a drop is clearly larger."""
 
 import pytest
 
@@ -36,12 +36,12 @@ def test_a_drop_is_larger_where_its_bounds_lie_above_earlier_ones(values, larger
 def test_the_first_commit_is_named():
     text = trend(0.03, 0.03, 0.07, 0.08).text
     assert text == (
-        "the drop is distinguishably larger from cc3cc3cc (2026-01-03) on: 0.070 [0.060, 0.080], up from 0.030 [0.020, "
+        "the drop is clearly larger from cc3cc3cc (2026-01-03) on: 0.070 [0.060, 0.080], up from 0.030 [0.020, "
         "0.040] at cc1cc1cc (2026-01-01); the newest is 0.080 [0.070, 0.090] at cc4cc4cc (2026-01-04)"
     )
     assert trend(0.03, 0.07, 0.03).text.endswith("; no longer from cc3cc3cc (2026-01-03) on")
     assert trend(0.03).text.endswith("; there is nothing before it to compare it with")
-    assert trend(0.03, 0.031).text.endswith("no drop is distinguishably larger than one before it in 2 measurements")
+    assert trend(0.03, 0.031).text.endswith("no drop is clearly larger than one before it in 2 measurements")
 
 
 @pytest.mark.parametrize(

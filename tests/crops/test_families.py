@@ -340,7 +340,7 @@ def test_a_severity_is_a_short_form_for_its_value(family):
         ("random:severity=6", r"severity=6: a whole number from 1 to 5"),
         ("random:severity=0", r"severity=0: a whole number from 1 to 5"),
         ("random:severity=2.0", r"severity=2\.0: a whole number from 1 to 5"),
-        ("edge:severity=2,visible=0.4", r"severity=2 stands for visible=0\.8; leave one of the two out"),
+        ("edge:severity=2,visible=0.4", r"severity=2 means visible=0\.8; leave one of the two out"),
         ("edge:px=3", r"it takes visible=0\.5, per_image=4, min_side=8, or severity=1 to 5"),
         ("edge:visible=0", r"visible=0: a share of the object, above 0 and at most 1"),
         ("edge:visible=1.1", r"visible=1\.1: a share of the object"),

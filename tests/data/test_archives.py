@@ -140,7 +140,7 @@ def test_images_alone_may_be_an_archive(tmp_path):
     writers.copy(tmp_path / "photos", KNOWN)
     archive = pack(tmp_path / "photos", tmp_path / "photos.zip", "photos")
     same(load_images(archive), load_images(tmp_path / "photos"))
-    with pytest.raises(DataError, match=r"empty\.zip holds no pictures"):
+    with pytest.raises(DataError, match=r"empty\.zip contains no images"):
         load_images(zip_of(tmp_path / "empty.zip", **{"a.txt": b""}))
 
 

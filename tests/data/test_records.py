@@ -210,8 +210,8 @@ def test_the_helper_is_public():
         ({"train": [tfds()]}, TFDS, r"name one split, such as records\['validation'\]"),
         (7, TFDS, "int is neither a sequence of records nor iterates any"),
         ([7], TFDS, "a record is int, not a dict"),
-        ([{"image": PIXELS}], TFDS, r"no boxes found in a record with image; say where: fields=\{'boxes'"),
-        ([{**tfds(), "boxes": [], "labels": []}], TFDS, "the boxes may be objects.bbox or boxes; say fields="),
+        ([{"image": PIXELS}], TFDS, r"no boxes found in a record with image; set fields=\{'boxes'"),
+        ([{**tfds(), "boxes": [], "labels": []}], TFDS, "the boxes may be objects.bbox or boxes; set fields="),
         ([tfds()], {**TFDS, "fields": {"box": "x"}}, "fields has box; it takes image, boxes"),
     ],
 )

@@ -240,7 +240,7 @@ def test_what_is_not_there_is_named_by_its_url(tmp_path):
         DataError, match=r"^memory://set/instances\.json: missing in memory://set: a\.png \(of 2 images\)"
     ):
         load_dataset("memory://set/instances.json")
-    with pytest.raises(DataError, match=r"^memory://nothing holds no pictures"):
+    with pytest.raises(DataError, match=r"^memory://nothing contains no images"):
         load_images("memory://nothing")
 
 

@@ -76,7 +76,7 @@ def test_no_more_images_are_sent_than_it_takes_and_rows_out_are_rows_in(batch, s
 def test_more_prepared_pictures_than_it_takes_are_refused():
     detector = as_handle(finds_all)
     prepared = [detector.adapter.prepare(IMAGE)] * 2
-    with pytest.raises(DetectorError, match="finds_all takes 1 images a call, 2 were to be sent"):
+    with pytest.raises(DetectorError, match="finds_all takes 1 images per call, 2 were to be sent"):
         detector.detect(prepared)
 
 
@@ -88,7 +88,7 @@ def test_more_prepared_pictures_than_it_takes_are_refused():
         ([{"boxes": []}], "must return Detections for each image, not a dict with boxes: scores and labels missing"),
         ({"boxes": []}, "must return a list of Detections, one an image, not dict"),
         (["boxes"], "must return Detections for each image, not str; it may return Detections, a dict"),
-        ([], r"was given 1 images \(a\.png\) and answered 0; if it takes one image a call"),
+        ([], r"was given 1 images \(a\.png\) and answered 0; if it takes one image per call"),
         ([find(IMAGE)] * 2, r"was given 1 images \(a\.png\) and answered 2"),
     ],
 )
@@ -282,14 +282,17 @@ def test_a_path_that_is_not_there_or_no_model_is_named(tmp_path):
         load_detector(tmp_path / "away.onnx")
     with pytest.raises(DetectorError, match=r"is not a SavedModel: it has no saved_model\.pb"):
         load_detector(f"saved_model:{tmp_path}")
-    with pytest.raises(DetectorError, match=r"the kind of .* is not recognised .*for any other write package\.module"):
+    with pytest.raises(
+        DetectorError,
+        match=r"the kind of .* is not recognised .*for another kind, write a factory and give package\.module",
+    ):
         load_detector(tmp_path)
     (tmp_path / "SSD.TFLITE").write_bytes(b"no model")
     with pytest.raises(DetectorError, match="is not a TFLite file"):
         load_detector(tmp_path / "SSD.TFLITE")
     (tmp_path / "saved_model").mkdir()
     (tmp_path / "saved_model" / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(DetectorError, match=r"is no detector, but .*saved_model is"):
+    with pytest.raises(DetectorError, match=r"is not a detector, but .*saved_model is"):
         load_detector(str(tmp_path))
 
 

@@ -51,7 +51,7 @@ def test_a_key_or_value_that_is_not_known_is_named_with_those_that_are(given, se
 
 def test_what_must_be_known_is_asked_for_by_its_option():
     with pytest.raises(
-        DetectorError, match=r"^boxes may be either; say --cropdet-detector units=normalized\|pixels\|input$"
+        DetectorError, match=r"^boxes may be either; set --cropdet-detector units=normalized\|pixels\|input$"
     ):
         Description().require("units", "boxes may be either")
     assert Description(units="input").require("units", "boxes may be either") == "input"
@@ -144,8 +144,8 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("map.pbtxt", "nothing here", "holds no names"),
-        ("map.names", "\n\n", "holds no names"),
+        ("map.pbtxt", "nothing here", "contains no names"),
+        ("map.names", "\n\n", "contains no names"),
         ("map.json", "{", "neither a list of names nor a mapping of id to name"),
         ("map.json", '{"person": 1}', "neither a list of names nor a mapping of id to name"),
         ("map.json", "[1, 2]", "neither a list of names nor a mapping of id to name"),
@@ -217,7 +217,7 @@ def test_names_are_found_inside_the_metadata_of_an_export(tmp_path, key):
 @pytest.mark.parametrize("text", ["item {\n" * 200_000, 'item { name: "' * 100_000, "item { id: 1 }\n" * 200_000])
 def test_a_label_map_of_200_000_lines_is_read_at_once(tmp_path, text):
     start = time.perf_counter()
-    with pytest.raises(DetectorError, match="holds no names"):
+    with pytest.raises(DetectorError, match="contains no names"):
         labels(tmp_path, "map.pbtxt", text)
     assert time.perf_counter() - start < 5, "the time grows with the square of the lines"
 

@@ -110,14 +110,14 @@ def test_what_is_missing_is_said_in_python():
     ):
         as_handle(other)
     with pytest.raises(
-        DetectorError, match=r"^module: .*say load_detector\(model, units=\.\.\.\) with normalized\|pixels"
+        DetectorError, match=r"^module: .*set load_detector\(model, units=\.\.\.\) with normalized\|pixels"
     ):
         load_detector(other, outputs=OUTPUTS, boxes="xyxy", first_category=0).load()
 
 
 @tensorflow_only
 def test_what_the_first_image_shows_is_said_in_python_too():
-    with pytest.raises(DetectorError, match=r"a box reaches .*; say load_detector\(model, units=\.\.\.\) with pixels"):
+    with pytest.raises(DetectorError, match=r"a box reaches .*; set load_detector\(model, units=\.\.\.\) with pixels"):
         load_detector(module(units="pixels"))(IMAGES)
 
 

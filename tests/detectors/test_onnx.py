@@ -104,7 +104,7 @@ def test_yxyx_that_is_declared_as_xyxy_comes_back_wrong_so_the_order_has_to_be_s
 
 @pytest.mark.parametrize("key", ["boxes", "units", "first_category", "range", "resize"])
 def test_what_a_list_does_not_show_is_required_by_name(save: Save, key: str) -> None:
-    assert f"say --cropdet-detector {key}=" in refusal(save(models.detections(Graph())), **LIST | {key: None})
+    assert f"set --cropdet-detector {key}=" in refusal(save(models.detections(Graph())), **LIST | {key: None})
 
 
 MEAN, STD = (0.8, 0.85, 0.9), (0.1, 0.15, 0.05)  # so large that without them everything is bright
@@ -172,9 +172,9 @@ def test_a_list_for_one_image_is_that_of_a_batch_of_one(save: Save) -> None:
 def test_a_mean_that_is_left_out_moves_the_scores_so_queries_require_it(save: Save) -> None:
     path = save(models.queries(Graph(), [[0, 5, 1, 1]] * 3, ("pred_logits", "pred_boxes")))
     said = {"range": "0..1", "resize": "stretch", "activation": "softmax", "first_category": 0}
-    assert "say --cropdet-detector mean=0.485,0.456,0.406|0,0,0" in refusal(path, **said)
+    assert "set --cropdet-detector mean=0.485,0.456,0.406|0,0,0" in refusal(path, **said)
     assert "mean=0,0,0 is given" in refusal(path, **said, mean="0,0,0")
-    assert "say --cropdet-detector std=" in refusal(path, **said, mean="0,0,0")
+    assert "set --cropdet-detector std=" in refusal(path, **said, mean="0,0,0")
     load_detector(path, **said, mean="0,0,0", std="1,1,1").load()
 
 
@@ -203,7 +203,7 @@ def test_a_fixed_batch_gets_no_more_images_than_it_takes_and_no_fewer(save: Save
     answers = detector([image] * 5)
     assert [len(found) for found in answers] == [2] * 5
     assert all(away(found, box, (211, 157)) < 1.5 for found in answers)
-    assert f"the file takes {batch} images a call" in refusal(path, **LIST, batch=batch + 1)
+    assert f"the file takes {batch} images per call" in refusal(path, **LIST, batch=batch + 1)
 
 
 def test_a_model_that_answers_one_row_for_two_images_is_refused(save: Save) -> None:
@@ -296,7 +296,7 @@ def test_rows_of_seven_of_each_image_are_those_of_efficientdet(save: Save) -> No
     path = save(graph.output("detections", table, ["N", 3, 7]))
     said = {"range": "0..255", "resize": "keep_aspect"}
     check(load_detector(path, **said, head="efficientdet"), "keep_aspect")
-    assert "say --cropdet-detector head=efficientdet" in refusal(path, **said)
+    assert "set --cropdet-detector head=efficientdet" in refusal(path, **said)
 
 
 def test_rows_of_seven_say_which_image_they_are_of(save: Save) -> None:
@@ -339,7 +339,7 @@ def test_the_last_column_of_a_detr_is_no_category(save: Save, names: tuple[str, 
 def test_a_detr_whose_column_0_is_no_category_counts_from_1(save: Save) -> None:
     path = save(models.queries(Graph(), SOFTMAX, ("logits", "pred_boxes")))
     said = {**DETR, "activation": "softmax"}
-    assert "say --cropdet-detector first_category=0|1" in refusal(path, **said)
+    assert "set --cropdet-detector first_category=0|1" in refusal(path, **said)
     image, _ = paint((211, 157))
     assert load_detector(path, **said, first_category=1)([image])[0].categories.tolist() == [1, 2]
     assert load_detector(path, **said, first_category=0)([image])[0].categories.tolist() == [2, 3]
@@ -514,7 +514,7 @@ def test_the_coefficients_of_masks_are_no_scores(save: Save) -> None:
 
 def test_without_a_size_only_a_model_that_resizes_can_be_read(save: Save) -> None:
     path = save(models.detections(Graph(shape=("N", 3, "h", "w"))))
-    assert "say --cropdet-detector resize=inside" in refusal(path, **LIST | {"resize": None})
+    assert "set --cropdet-detector resize=inside" in refusal(path, **LIST | {"resize": None})
     assert "input_size=WIDTHxHEIGHT for one size" in refusal(path, **LIST | {"resize": "letterbox"})
     assert "(the model itself: inside; else with input_size=)" in refusal(path, **LIST | {"resize": None})
     detector = load_detector(path, **LIST | {"resize": "inside", "units": "pixels"})

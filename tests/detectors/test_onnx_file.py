@@ -168,7 +168,7 @@ def test_a_file_that_nobody_knows_is_tried_in_a_process_of_its_own(
     path = models.detections(Graph()).save(tmp_path / "tiny.onnx")
     load_detector(path, **LIST).load()
     assert len(probing.known_as_good) == 1
-    assert "say --cropdet-detector boxes=" in refusal(path, **LIST | {"boxes": None})
+    assert "set --cropdet-detector boxes=" in refusal(path, **LIST | {"boxes": None})
 
 
 def test_without_the_runtime_the_line_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

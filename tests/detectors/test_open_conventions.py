@@ -53,7 +53,7 @@ def test_all_open_conventions_are_named_in_one_error_and_the_first_as_before():
     error = refused(Needs("resize", "boxes", "range"), boxes="xyxy")
     assert [each.key for each in error.open] == ["resize", "range"]
     first, *more = str(error).splitlines()
-    assert first == "resize is not said; say --cropdet-detector resize=inside|stretch|letterbox|keep_aspect"
+    assert first == "resize is not said; set --cropdet-detector resize=inside|stretch|letterbox|keep_aspect"
     assert "    --cropdet-detector=range=0..255|0..1|-1..1" in more
     assert more[-1] == HINT
     assert HINT not in error.without_hint
@@ -90,7 +90,7 @@ def test_a_line_that_an_error_proposes_is_a_convention_that_is_open():
 
 def test_a_line_about_what_is_set_already_is_an_error_like_any_other():
     def load(known):
-        raise DetectorError("no range; say --cropdet-detector range=0..255")
+        raise DetectorError("no range; set --cropdet-detector range=0..255")
 
     with pytest.raises(DetectorError, match=r"^no range") as caught:
         load_described(load, Description.of(range="0..1"))

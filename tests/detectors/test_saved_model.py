@@ -154,7 +154,7 @@ def test_an_answer_does_not_depend_on_what_else_is_in_the_batch(model):
 
 
 def test_more_images_a_call_than_the_signature_takes_are_refused(model):
-    with pytest.raises(DetectorError, match="batch=2: the signature takes 1 images a call"):
+    with pytest.raises(DetectorError, match="batch=2: the signature takes 1 images per call"):
         load_detector(model(), batch=2).load()
 
 
@@ -199,21 +199,21 @@ def test_the_number_of_rows_is_the_most_a_model_finds(model):
         (
             {"shape": FIXED, "dtype": "float32", "name": "images"},
             {"range": "0..1"},
-            r"fixed at 96 x 64 pixels .*; say --cropdet-detector resize=stretch\|letterbox\|keep_aspect",
+            r"fixed at 96 x 64 pixels .*; set --cropdet-detector resize=stretch\|letterbox\|keep_aspect",
         ),
         (
             {"shape": FIXED, "dtype": "float32", "name": "images"},
             {"resize": "stretch"},
-            r"input 'images' is float32, .*; say --cropdet-detector range=0\.\.255\|0\.\.1\|-1\.\.1",
+            r"input 'images' is float32, .*; set --cropdet-detector range=0\.\.255\|0\.\.1\|-1\.\.1",
         ),
         (
             {"shape": BATCHES, "inner": 96, "units": "pixels", "name": "inputs"},
             {},
-            r"'image_info' .*; say --cropdet-detector units=normalized\|pixels\|input",
+            r"'image_info' .*; set --cropdet-detector units=normalized\|pixels\|input",
         ),
         ({"shape": FIXED}, {"resize": "inside"}, "resize=inside: its input is fixed at 96 x 64 pixels"),
         ({}, {"resize": "letterbox"}, "resize=letterbox: the model takes images of any size"),
-        ({}, {"range": "0..1"}, r"range=0\.\.1: its input is uint8, which holds 0\.\.255"),
+        ({}, {"range": "0..1"}, r"range=0\.\.1: its input is uint8, so pixels are 0\.\.255"),
         ({"drop": "detection_scores"}, {}, "its outputs are .*, and not the detection_boxes, detection_scores"),
         ({"more": True}, {}, "the signature takes .*threshold.*; a detector takes one tensor of images"),
         ({"signature": "serve train"}, {}, "needs a signature 'serving_default'; it has serve, train"),

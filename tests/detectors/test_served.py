@@ -141,7 +141,7 @@ def test_outputs_of_other_names_are_named_by_the_user(served, kind):
 def test_a_fixed_input_is_resized_here_and_its_range_has_to_be_said(served, kind):
     served.input = ("images", "DT_FLOAT", [1, 60, 80, 3])
     served.model = lambda batch: painted(batch * 255)
-    with pytest.raises(DetectorError, match=r"its input is fixed at 80 x 60 .* say --cropdet-detector resize="):
+    with pytest.raises(DetectorError, match=r"its input is fixed at 80 x 60 .* set --cropdet-detector resize="):
         detector_of(served, kind).load()
     (found,) = detector_of(served, kind, resize="stretch", range="0..1")([IMAGE])
     near(found.boxes, BOXES, 0.6)

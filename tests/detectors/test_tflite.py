@@ -312,7 +312,7 @@ def test_a_fixed_batch_is_filled_up_and_an_open_one_is_one_or_as_the_user_says(m
         assert away(found, box, size, "stretch") < 1.5
         assert len(found) == 2
     if batch is not None:
-        with pytest.raises(DetectorError, match="batch=4: the file takes 3 images a call"):
+        with pytest.raises(DetectorError, match="batch=4: the file takes 3 images per call"):
             open_api(path, batch=4).load()
         return
     four = open_api(path, batch=4)
@@ -362,7 +362,7 @@ def test_a_label_map_of_the_object_detection_api_counts_the_background(api: Path
 
 def test_of_several_texts_in_a_file_none_is_guessed(api: Path, tmp_path: Path) -> None:
     path = with_files(api, tmp_path / "many.tflite", {"labels_en.txt": "a", "labels_de.txt": "b"})
-    with pytest.raises(DetectorError, match=r"labels_en\.txt, labels_de\.txt; say --cropdet-detector labels=FILE"):
+    with pytest.raises(DetectorError, match=r"labels_en\.txt, labels_de\.txt; set --cropdet-detector labels=FILE"):
         load_detector(path, range="0..255").load()
     assert open_api(path, labels="a,b,c").categories == {0: "a", 1: "b", 2: "c"}
 
@@ -450,7 +450,7 @@ def test_anchors_among_the_outputs_are_not_asked_of_the_user(make: Make, anchors
 def test_no_anchors_are_offered_to_a_model_that_needs_them_and_none_is_refused(make: Make, anchors: str) -> None:
     path = make("raw_3_sigmoid", models.raw(3, "sigmoid"))
     given = {"range": "0..255", "resize": "stretch", "labels": models.LABELS, "nms_iou": 0.5}
-    with pytest.raises(DetectorError, match=r"which need their anchors; say --cropdet-detector anchors=FILE$"):
+    with pytest.raises(DetectorError, match=r"which need their anchors; set --cropdet-detector anchors=FILE$"):
         load_detector(path, **given).load()
     with pytest.raises(DetectorError, match=r"anchors=none: .*raw heads.*set --cropdet-detector anchors=FILE$"):
         load_detector(path, anchors="none", **given).load()

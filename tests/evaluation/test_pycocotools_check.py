@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_cropdet.data.samples import GroundTruth
 from pytest_cropdet.errors import VerifyError
-from pytest_cropdet.evaluation import Detected, Truth, average_precision, match
+from pytest_cropdet.evaluation import Detected, Truth, average_precision, block_matching, match
 from pytest_cropdet.evaluation.coco.pycocotools_check import TOLERANCE, pycocotools_precision
 from pytest_cropdet.gate import summary
 from tests.evaluation.made import CATEGORIES, IMAGES, sets
@@ -119,7 +119,7 @@ class TestRuns:
         def one_detection_an_image(*arguments, **options):
             return match(*arguments, **{**options, "max_detections": 1})
 
-        monkeypatch.setattr(summary, "match", one_detection_an_image)
+        monkeypatch.setattr(block_matching, "match", one_detection_an_image)
         small_run(loses_cut(self.WHOLE), self.DATA)  # who does not ask does not know
         with pytest.raises(VerifyError):
             small_run(loses_cut(self.WHOLE), self.DATA, verify=True)

@@ -227,7 +227,7 @@ def test_what_was_not_resampled_cannot_be_asked_for(realistic):
     got = resample(realistic, np.arange(120), replicates=2, seed=0)
     with pytest.raises(ValueError, match="AP50 was not resampled"):
         got.mean("AP50")
-    with pytest.raises(ValueError, match="category 1 was not kept apart"):
+    with pytest.raises(ValueError, match="category 1 was not counted separately"):
         got.category(1)
 
 

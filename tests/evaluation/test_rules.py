@@ -230,8 +230,8 @@ def test_either_box_does_not_shrink_a_crowd():
     [
         ({"boxes": [[0, 0, 1]]}, r"Truth.boxes has shape \(1, 3\), expected \(G, 4\)"),
         ({"category": [1, 2]}, "Truth.category has 2 rows, but image has 1"),
-        ({"category": [1.5]}, "Truth.category must hold integers"),
-        ({"area": [np.nan]}, "Truth.area holds a number that is not finite"),
+        ({"category": [1.5]}, "Truth.category must contain integers"),
+        ({"area": [np.nan]}, "Truth.area contains a number that is not finite"),
         ({"tight": [[0, 0, 1, 1]] * 2}, "Truth.tight has 2 rows"),
     ],
 )

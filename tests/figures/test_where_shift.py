@@ -88,7 +88,7 @@ def test_nothing_at_all_can_be_drawn():
 def test_the_shift_names_groups_units_and_distances(run):
     _, content = values(run)
     written = texts(draw_shift(content))
-    assert f"whole images: {content['groups']['whole']['objects']:,} objects in 60 pictures" in written
+    assert f"whole images: {content['groups']['whole']['objects']:,} objects in 60 images" in written
     assert "training" not in written
     assert f"crop to whole {content['distances']['crop-whole']['size']:.2f}" in written
     assert "object size (input px)" in written

@@ -8,7 +8,7 @@ from pytest_cropdet import Detections, GroundTruth, Sample, run
 from pytest_cropdet.data.folder import ImageFolder
 from pytest_cropdet.data.pseudo_labels import LOW_SHARE, detector_names, stand_in_truth
 from pytest_cropdet.errors import DataError
-from pytest_cropdet.report.records import run_record
+from pytest_cropdet.gate.run_entry import run_record
 
 BOX = (20.0, 10.0, 60.0, 50.0)
 
@@ -137,5 +137,5 @@ def test_a_folder_of_pictures_is_a_data_set_without_truth(tmp_path):
 
 
 def test_a_folder_without_pictures_is_named(tmp_path):
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="contains no images"):
         ImageFolder(tmp_path)

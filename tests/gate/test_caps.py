@@ -15,8 +15,8 @@ from pytest_cropdet.evaluation.coco.tables import COCO_AREA_RANGES
 from pytest_cropdet.gate.caps import NOISE, noise_score
 from pytest_cropdet.gate.dry_runs import dry_run
 from pytest_cropdet.gate.evaluator_cap import cut_off_pairs
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.support import Data, Fake, is_whole, made, opinions, same, sample, shown_in, small_run, strongest
 

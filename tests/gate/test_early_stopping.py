@@ -21,7 +21,7 @@ from pytest_cropdet.gate.early_stopping import (
     resolved_points,
 )
 from pytest_cropdet.gate.old_model import refuse_without_old
-from pytest_cropdet.report.records import run_record
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.support import Data, loses_cut, made, same, sample, small_run
 

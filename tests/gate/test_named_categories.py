@@ -12,9 +12,9 @@ from pytest_cropdet.benchmark.result import run_benchmark
 from pytest_cropdet.data.samples import Detections, GroundTruth, Sample
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.gate.dry_runs import dry_run
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import Finished, events
 from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.support import NAMES, Data, Fake, made, opinions, same, shown_in, small_run
 

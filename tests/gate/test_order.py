@@ -19,8 +19,8 @@ from pytest_cropdet.crops.plan import choose_samples
 from pytest_cropdet.data import load_dataset
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.gate.dry_runs import dry_run
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import run
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.painted import find
 

@@ -7,8 +7,8 @@ import pytest
 
 from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.evaluation.measure import Doubt, Measure
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.geometry.masks import Mask
-from pytest_cropdet.report.records import run_record
 from tests.support import (
     Data,
     Fake,

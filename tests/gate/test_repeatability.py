@@ -5,8 +5,8 @@ import pytest
 
 from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.gate.repeatability import differ
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.report.records import run_record
 from tests.support import Data, Fake, is_whole, made, opinions, same, shown_in, small_run
 
 DATA = made(80)

@@ -10,10 +10,10 @@ from pytest_cropdet.data.data_warnings import DataWarnings
 from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.detectors.handle import as_handle
 from pytest_cropdet.errors import DataError, DetectorError, SpecError
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import Finished, events, run
 from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.inference.progress import Advanced, Started
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.support import (
     NAMES,

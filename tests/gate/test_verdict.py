@@ -7,8 +7,8 @@ from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation.measure import GateFailure
 from pytest_cropdet.gate.controls import cap_of
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.geometry.crop import Crop
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 from tests.support import (
     NAMES,

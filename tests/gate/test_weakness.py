@@ -9,9 +9,9 @@ from pytest_cropdet.benchmark.result import estimate, run_benchmark
 from pytest_cropdet.data.categories import reconcile
 from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.gate.dry_runs import dry_run
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.weakness import Answers
 from pytest_cropdet.report.github import github_summary
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.report.terminal import paired_by, pairings
 from pytest_cropdet.settings import RunSettings
 from tests.support import (

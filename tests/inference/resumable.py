@@ -21,9 +21,9 @@ import numpy as np
 
 from pytest_cropdet import load_dataset
 from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import Finished, events
 from pytest_cropdet.inference.cache import Cache
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.settings import RunSettings
 
 SETTINGS = RunSettings("random:keep=0.6,per_image=2", replicates=100, max_drop=0.2, explain="off")

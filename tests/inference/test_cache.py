@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import itertools
 import json
@@ -29,13 +30,14 @@ from pytest_cropdet.detectors import load_detector, versions
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle
 from pytest_cropdet.errors import DataError
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import Finished, events
 from pytest_cropdet.geometry.crop import Crop
 from pytest_cropdet.inference import cache
 from pytest_cropdet.inference import cache_keys as batch_keys
 from pytest_cropdet.inference.cache import Cache, CacheWarning, pack, unpack
 from pytest_cropdet.inference.cache_keys import BatchKeys
-from pytest_cropdet.report.records import run_record
+from pytest_cropdet.inference.sqlite import Database
 from pytest_cropdet.settings import RunSettings
 from tests.data.pictures import coco, encoded, quadrants, write_set
 
@@ -542,7 +544,7 @@ def test_a_folder_that_cannot_be_written_still_gives_what_it_holds(filled, tmp_p
     known, said = use(tmp_path / "kept", filled / "picture.png")
     assert known == 40
     assert len(said) == 1
-    assert "nothing more is kept" in said[0]
+    assert "nothing more is stored" in said[0]
 
 
 def test_two_that_find_the_same_damage_set_it_aside_once(filled, tmp_path):
@@ -810,19 +812,33 @@ def test_a_profile_of_another_version_is_not_recalled(store, kept, monkeypatch):
     assert not BatchKeys(store, "v1").recall_profile(DetectorHandle("x", lambda: None, Description(), "v1"))
 
 
-def test_without_a_fingerprint_or_a_file_nothing_is_kept(tmp_path, store):
+def test_without_a_fingerprint_nothing_is_kept(tmp_path, store):
     path = many(tmp_path / "set")
     anonymous = Painted()
     anonymous.fingerprint = None
     outcome(anonymous, path, store)
     assert not store.path.exists()
-    sample = Sample("a.png", 48, 32, GroundTruth.empty(), quadrants)
-    assert BatchKeys(store, "v1").key([(sample, None, "")]) is None
     assert BatchKeys.of(None, as_handle(Painted())) is None
     assert BatchKeys.of(store, as_handle(anonymous)) is None
 
 
-def test_samples_without_files_are_computed_every_time_and_nothing_is_remembered_of_them(tmp_path, store):
+def test_a_picture_without_a_file_is_known_by_its_pixels_as_they_are_in_each_run(store):
+    def key(pixels):
+        return BatchKeys(store, "v1").key([(Sample("a.png", 48, 32, GroundTruth.empty(), lambda: pixels), None, "")])
+
+    assert key(quadrants()) == key(quadrants())
+    assert key(quadrants()) != key(quadrants()[::-1])
+    assert key(quadrants().reshape(-1, 16, 3)) != key(quadrants())
+
+
+def test_a_picture_without_a_file_that_cannot_be_read_has_no_key(store):
+    def read():
+        raise RuntimeError("gone")
+
+    assert BatchKeys(store, "v1").key([(Sample("a.png", 48, 32, GroundTruth.empty(), read), None, "")]) is None
+
+
+def test_samples_without_files_are_computed_once(tmp_path, store):
     from pytest_cropdet import load_dataset
     from tests.support import Data
 
@@ -833,7 +849,7 @@ def test_samples_without_files_are_computed_every_time_and_nothing_is_remembered
         detector = Painted()
         list(events(detector, Data(samples, loaded.categories), SETTINGS, cache=store))
         counts.append(detector.shown)
-    assert counts == [20, 20]
+    assert counts == [20, 0]
 
 
 def test_a_changed_picture_is_computed_anew_with_the_others_of_its_batch(tmp_path, store):
@@ -881,3 +897,14 @@ def test_the_form_of_the_file_has_not_changed_without_a_new_number():
         "name TEXT PRIMARY KEY, value TEXT, check_sum TEXT);",
     ]
     assert json.loads(pack(numbered(1)).partition(b"\n")[0]).keys() == {"rows", "capped"}
+
+
+def test_a_database_that_nobody_uses_any_more_closes_its_file(tmp_path):
+    database = Database(tmp_path / "cache.sqlite", "CREATE TABLE IF NOT EXISTS numbers (number);", 1)
+    database.write(lambda db: db.execute("INSERT INTO numbers VALUES (1)"))
+    connection = database._connection
+    connection.execute("SELECT 1")
+    del database
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")

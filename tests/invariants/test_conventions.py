@@ -54,7 +54,7 @@ def test_each_mistake_is_named_on_the_shipped_detector(key, scenes):
     labels = str(FIXTURES / "models" / "labels.txt")
     said = {**RIGHT, "labels": labels, key: wrong}
     text = named(evidence(scenes, FIXTURES / "models" / "ssd_nms.tflite", **said))
-    assert f"say --cropdet-detector {key}={right} instead of {wrong}\n" in text
+    assert f"set --cropdet-detector {key}={right} instead of {wrong}\n" in text
 
 
 def test_a_detector_that_is_described_rightly_is_not_suspected(scenes):
@@ -86,7 +86,7 @@ def test_each_mistake_is_named_on_a_real_detector(key, assets):
     data = load_dataset(assets / "data" / "coco-open-dev")
     model = next((assets / "models" / "ssd_mobilenet_v1_coco").glob("*.tflite"))
     text = named(evidence(data, model, **{key: wrong}))
-    assert f"say --cropdet-detector {key}={right} instead of {wrong}\n" in text
+    assert f"set --cropdet-detector {key}={right} instead of {wrong}\n" in text
 
 
 def test_a_wrong_range_is_named_on_a_real_detector(assets):
@@ -94,7 +94,7 @@ def test_a_wrong_range_is_named_on_a_real_detector(assets):
     labels = str(assets / "models" / "coco80.names")
     model = assets / "models" / "centernet_coco" / "centernet_float32.tflite"
     text = named(evidence(data, model, examples=40, labels=labels, **{**CENTERNET, "range": "0..1"}))
-    assert "say --cropdet-detector range=0..255 instead of 0..1\n" in text
+    assert "set --cropdet-detector range=0..255 instead of 0..1\n" in text
 
 
 def hinted(shown):
@@ -109,13 +109,13 @@ def test_a_resize_that_serves_a_real_detector_better_is_a_hint_and_no_failure(as
     data = load_dataset(assets / "data" / "coco-open-dev")
     model = assets / "models" / "centernet_coco" / "centernet_float32.tflite"
     shown = evidence(data, model, labels=str(assets / "models" / "coco80.names"), **CENTERNET)
-    assert "say --cropdet-detector resize=letterbox instead of stretch\n" in hinted(shown)
+    assert "set --cropdet-detector resize=letterbox instead of stretch\n" in hinted(shown)
 
 
 def test_a_resize_other_than_that_of_the_training_is_a_hint(assets):
     data = load_dataset(assets / "data" / "coco-open-dev")
     model = next((assets / "models" / "ssd_mobilenet_v1_coco").glob("*.tflite"))
-    assert "say --cropdet-detector resize=stretch instead of letterbox\n" in hinted(
+    assert "set --cropdet-detector resize=stretch instead of letterbox\n" in hinted(
         evidence(data, model, resize="letterbox")
     )
 

@@ -207,11 +207,11 @@ def test_what_cannot_be_told_says_why():
     fails, cannot = verdicts(OneByOne(), Tolerances(), nms_iou=None)
     assert fails == []
     assert set(cannot) == {"D2-alone-as-in-a-batch", "D3-padding", "D4-shift-by-strides", "D10-no-duplicates"}
-    assert "takes one picture a call" in cannot["D2-alone-as-in-a-batch"]
-    assert "Tolerances(stride=...) says that it does not" in cannot["D3-padding"]
+    assert "takes one image per call" in cannot["D2-alone-as-in-a-batch"]
+    assert "set Tolerances(stride=...)" in cannot["D3-padding"]
     assert "--cropdet-detector nms_iou=0.6 declares it" in cannot["D10-no-duplicates"]
     few = Evidence(handle(Finder(lambda picture, found: Detections.empty())), DATA)
-    with pytest.raises(CannotTell, match="only 0 objects to tell by, 8 are needed"):
+    with pytest.raises(CannotTell, match="only 0 confident objects, 8 are needed"):
         check_detector("D6-interior-object-found", few)
 
 
@@ -219,7 +219,7 @@ def test_a_detector_that_finds_nothing_is_not_judged():
     fails, cannot = verdicts(Finder(lambda picture, found: Detections.empty()))
     assert (fails, set(BUILT) - set(cannot)) == ([], {"D14-empty-picture"})
     for name in ("D1-repeatable", "D2-alone-as-in-a-batch", "D7-nothing-made-up", "D11-inside-frame"):
-        assert cannot[name] == "nothing to tell by: no object was found with confidence in 16 images"
+        assert cannot[name] == "cannot be judged: no confident detection in 16 images"
 
 
 def test_what_is_found_in_windows_alone_is_made_up():
@@ -230,7 +230,7 @@ def test_what_is_found_in_windows_alone_is_made_up():
 def test_no_value_to_try_and_nothing_found_are_no_right_conventions(monkeypatch):
     shown = Evidence(handle(Finder()), DATA, names=DATA.categories)
     for found, reason in (
-        ([], "built can be read with no other value of any convention"),
+        ([], "built has no setting to vary"),
         ([ConventionMistake("channels", "rgb", "bgr", 0.0, 0.0, 0.0, 16)], "no annotated object was found, whatever"),
     ):
         monkeypatch.setattr("pytest_cropdet.invariants.convention_check.suspects", lambda *_, found=found: found)

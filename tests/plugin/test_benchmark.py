@@ -100,7 +100,9 @@ def test_a_run_goes_on_from_what_is_kept_and_knows_how_long_it_takes(project):
     assert first["model_calls"] > 8 * 50
     assert second["model_calls"] == 0
     assert second["benchmark"] == first["benchmark"]
-    again.stdout.fnmatch_lines(["cropdet: cropdet-benchmark 1 quick: * detector calls: about 0.0 min at 0.* s a call"])
+    again.stdout.fnmatch_lines(
+        ["cropdet: cropdet-benchmark 1 quick: * detector calls: about 0.0 min at 0.* s per call"]
+    )
     project.gate("keeping:make", "--cropdet-crops=random:severity=3,per_image=2", FEW, "--cropdet-explain=off")
     assert project.gates[0]["model_calls"] == 0  # the gate finds the benchmark's answers
 
@@ -111,7 +113,7 @@ def test_a_dry_run_tells_the_calls_and_what_is_left_out(project):
     result.stdout.fnmatch_lines(
         [
             "*crop robustness, dry run*",
-            "cropdet-benchmark 1 quick: 3,420 crops of 60 images, * detector calls: about * min at * s a call",
+            "cropdet-benchmark 1 quick: 3,420 crops of 60 images, * detector calls: about * min at * s per call",
             "  tile: 240 at 1, 540 at 3, 1,200 at 5",
             "  left out: severities 2, 4",
         ]

@@ -206,5 +206,5 @@ def test_objects_that_could_not_be_kept_on_the_way_are_told(project, workers, sa
     asked = ("--cropdet-objects=o.csv", "--cropdet-dir=blocked", "--cropdet-report=off", "--cropdet-cache=off")
     result = project.gate("fakes:perfect", *asked, "--cropdet-explain=off", workers=workers)
     result.assert_outcomes(passed=1)
-    assert said(result).count("o.csv has no objects of 1 of 1 gates: they were not kept") == 1
+    assert said(result).count("o.csv has no objects of 1 of 1 gates: they were not stored") == 1
     assert "INTERNALERROR" not in said(result)

@@ -61,7 +61,7 @@ def test_of_several_data_sets_it_is_the_one_that_the_test_is_run_with(project):
     )
     result = project.pytest(f"--cropdet-data=a={project.data}", f"--cropdet-data=b={project.data}", "-rA")
     result.assert_outcomes(passed=2, failed=1)
-    assert "which of a, b? Let the test ask for the fixture cropdet_dataset" in result.stdout.str()
+    assert "which of a, b? Let the test use the fixture cropdet_dataset" in result.stdout.str()
 
 
 SEEDED = pytest.param(("--hypothesis-seed=3",), id="seeded", marks=pytest.mark.subprocess)

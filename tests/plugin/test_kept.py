@@ -82,7 +82,7 @@ class TestDetectionsAreKept:
 
     def test_a_detector_without_fingerprint_is_told_so(self, project, said):
         result = project.gate("fakes:make", "--cropdet-report=off")
-        assert "no fingerprint, so its detections are not kept" in said(result)
+        assert "no fingerprint, so its detections are not stored" in said(result)
         assert not (project.path / ".cropdet").exists()
 
     def test_the_folder_can_be_named_in_the_ini_file(self, project):
@@ -131,4 +131,4 @@ def test_ctrl_c_in_the_middle_says_how_far_it_came(project, said):
         "            raise KeyboardInterrupt\n        return super().__call__(images)\n"
     )
     text = said(project.gate("keeping:stops"))
-    assert "of 120 detector calls; they are kept, and the next run goes on from there" in text
+    assert "of 120 detector calls; they are stored, and the next run goes on from there" in text

@@ -31,7 +31,7 @@ def test_the_error_has_the_table_and_the_lines_to_set(painted, said, without_tra
     text = said(result)
     assert result.ret == 1
     assert without_tracebacks(result)
-    assert "the file does not say range; say --cropdet-detector range=0..255|0..1|-1..1" in text
+    assert "the file does not say range; set --cropdet-detector range=0..255|0..1|-1..1" in text
     assert "Measured on 24 images with 72 annotated objects:" in text
     assert "0..1 72 of 72 objects matched, mean score 0.87 <- best" in text
     assert "Set: --cropdet-detector=range=0..1 --cropdet-detector=first_category=0 " in text

@@ -50,7 +50,7 @@ def drive(clock, overwrite, seconds_a_call, calls=200, task="run", **more):
 
 def test_where_no_line_can_be_overwritten_there_is_one_each_30_s_after_an_estimate(clock):
     assert drive(clock, overwrite=False, seconds_a_call=0.5) == [
-        "cropdet: 160 crops of 40 images, 200 detector calls: about 2 min at 0.500 s a call",
+        "cropdet: 160 crops of 40 images, 200 detector calls: about 2 min at 0.500 s per call",
         "cropdet: 30%, 60 of 200 detector calls, 1 min left",
         "cropdet: 60%, 120 of 200 detector calls, 40 s left",
         "cropdet: 90%, 180 of 200 detector calls, 10 s left",
@@ -63,13 +63,13 @@ def test_where_no_line_can_be_overwritten_there_is_one_each_30_s_after_an_estima
         ({"paired_by": "id"}, "160 crops of 40 images, {}; categories are paired by id"),
         ({"paired_by": "name"}, "160 crops of 40 images, {}"),
         ({"task": "benchmark"}, "160 crops of 40 images, {}"),
-        ({"task": "explain"}, "to say why, {} (--cropdet-explain off leaves that out)"),
+        ({"task": "explain"}, "to find the causes, {} (--cropdet-explain off leaves that out)"),
         ({"task": "try"}, "to try measures at inference, {}"),
     ],
 )
 def test_the_estimate_says_what_the_calls_are_for(clock, more, line):
     first, *_ = drive(clock, overwrite=False, seconds_a_call=0.5, **more)
-    assert first == "cropdet: " + line.format("200 detector calls: about 2 min at 0.500 s a call")
+    assert first == "cropdet: " + line.format("200 detector calls: about 2 min at 0.500 s per call")
 
 
 def test_what_the_user_should_read_first_stands_before_the_first_call_of_a_short_run_too(clock):

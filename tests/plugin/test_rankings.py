@@ -35,7 +35,7 @@ def test_models_on_the_same_crops_are_ranked(ranked, said, workers, project, mon
     for each in ranking["models"]:
         assert each["ap"] == gates[each["gate"]]["ap"]
         assert ranking["data"] == gates[each["gate"]]["data_digest"]
-    assert "The highest mAP on crops: good, distinguishably higher" in said(result)
+    assert "The highest mAP on crops: good, clearly higher" in said(result)
     assert "| 1 | good |" in (project.path / "summary.md").read_text()
     assert "cropdet.ranking" not in (project.path / "junit.xml").read_text()
     page = (project.path / ".cropdet/report/index.html").read_text()

@@ -45,6 +45,34 @@ def test_another_folder_from_the_ini_file_is_taken(project):
     assert "The gate passes" in page_of(project, "public/crops/index.html")
 
 
+@pytest.mark.parametrize("place", ["command line", "ini file"])
+def test_a_folder_with_a_slash_gets_pictures_of_all_changed_crops_beside_the_page(project, workers, place):
+    old = project.path / "public" / "pictures" / "0123456789ab"
+    old.mkdir(parents=True)
+    (old / "crop-1.jpg").write_text("of an earlier run")
+    (old.parent / "mine.txt").write_text("of the user")
+    given = ["--cropdet-report=public/"] if place == "command line" else []
+    if not given:
+        project.write(pytest_ini="[pytest]\ncropdet_report = public/\n")
+    project.gate("fakes:make", *given, QUICK, workers=workers)
+    html = page_of(project, "public/index.html")
+    data = json.loads(html.partition('id="crops-data">')[2].partition("</script>")[0])
+    (gate,) = data["gates"]
+    assert gate["pictures"]["done"] == sorted(gate["place"]) != []
+    folder = project.path / "public" / gate["pictures"]["base"]
+    names = {path.name for path in folder.iterdir()}
+    assert names == {f"crop-{at}.jpg" for at in gate["place"]} | {f"image-{file}.jpg" for file in gate["file"]}
+    assert not old.exists()
+    assert sorted(path.name for path in old.parent.iterdir()) == sorted(["mine.txt", folder.name])
+    assert "img-src data: &#39;self&#39; file:" in html
+
+
+def test_without_the_slash_the_page_is_one_file(project):
+    project.gate("fakes:make", "--cropdet-report=public", QUICK)
+    assert [path.name for path in (project.path / "public").iterdir()] == ["index.html"]
+    assert "img-src data:;" in page_of(project, "public/index.html")
+
+
 def test_a_folder_outside_is_named_whole(project, tmp_path):
     result = project.gate("fakes:perfect", f"--cropdet-report={tmp_path / 'r'}")
     assert f"report: {tmp_path / 'r' / 'index.html'}" in "".join(result.outlines)

@@ -97,7 +97,7 @@ def test_it_is_named_by_its_file_without_the_option(project):
 def test_a_wrong_value_is_a_usage_error(project, option, said):
     result = project.gate("fakes:make", option)
     assert result.ret == 4
-    assert ("the suite has gate, invariants, search" in said(result)) or ("must be 1 or more, not 0" in said(result))
+    assert ("choose from gate, invariants, search" in said(result)) or ("must be 1 or more, not 0" in said(result))
 
 
 def test_the_first_window_will_do(project, said):
@@ -239,7 +239,7 @@ def test_none(cropdet):
     verdicts = {check["test"].rpartition("::")[2]: (check["verdict"], check["seed"]) for check in project.checks}
     assert verdicts == {"test_nothing_is_held": ("skip", 0), "test_few": ("skip", 5), "test_more": ("pass", 0)}
     reasons = {check["test"].rpartition("::")[2]: check["reason"] for check in project.checks}
-    assert "only 0 objects to tell by" in reasons["test_nothing_is_held"]
+    assert "only 0 confident objects" in reasons["test_nothing_is_held"]
     outcomes = result.parseoutcomes()
     assert outcomes["failed"] >= 1
     assert outcomes["skipped"] == 2

@@ -12,13 +12,26 @@ import numpy as np
 
 from pytest_cropdet import Detections, run_benchmark
 from pytest_cropdet.errors import CannotTell
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.invariants.failures import InteriorObjectLost
 from pytest_cropdet.invariants.outcome import CheckOutcome
 from pytest_cropdet.report.html import html_page
-from pytest_cropdet.report.records import benchmark_record, invariant_record, run_record, search_record
+from pytest_cropdet.report.records import benchmark_record, invariant_record, search_record
 from pytest_cropdet.report.worst_crops import worst_crop_pictures
 from pytest_cropdet.search.dataset_search import search
-from tests.support import Data, Fake, detections, loses_cut, made, objects, opinions, sample, shown_in, small_run
+from tests.support import (
+    Data,
+    Fake,
+    detections,
+    is_whole,
+    loses_cut,
+    made,
+    objects,
+    opinions,
+    sample,
+    shown_in,
+    small_run,
+)
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -34,6 +47,25 @@ def lossy(names=None, **changes):
     data = made(images=30, categories=names or {3: "cat", 7: "dog", 12: "bird"})
     limits = {"max_drop": 0.05, "min_images": 20, "explain": "always", "replicates": 200}
     run = small_run(loses_cut(opinions(data)), data, **{**limits, **changes}).named("random")
+    run.judge()
+    return run
+
+
+def varied():
+    """A run with objects in every part of its windows, of which some change their label, and some are newly found."""
+    data = made(images=60, per_image=6)
+    whole = opinions(data, seed=3, missing=0.1)
+    seen = [Detections(each.truth.boxes, np.full(len(each.truth), 0.9), each.truth.categories) for each in data]
+
+    def answer(number, crop):
+        if is_whole(crop):
+            return whole[number]
+        shown = shown_in(seen[number] if number % 5 == 0 else whole[number], crop, 0.9)
+        other = np.where((shown.boxes[:, 0] > 50) & (shown.categories == 3), 7, shown.categories)
+        return Detections(shown.boxes, shown.scores, other)
+
+    limits = {"max_drop": 0.05, "min_images": 20, "explain": "always", "replicates": 100}
+    run = small_run(Fake(answer), data, "random:keep=0.6,per_image=3", **limits).named("random")
     run.judge()
     return run
 
@@ -93,7 +125,7 @@ def invariant(verdict, name="D6-interior-object-found", value=None, allowed=0.2,
     what, text = "share of objects that are not found", f"{value} > {allowed}: share of objects that are not found"
     errors = {"pass": None, "fail": InteriorObjectLost(f"{text}\n  {name}: An object is not found."), "skip": None}
     if verdict == "skip":
-        judged = CheckOutcome(name, "skip", error=CannotTell("only 3 objects to tell by"))
+        judged = CheckOutcome(name, "skip", error=CannotTell("only 3 confident objects"))
     else:
         judged = CheckOutcome(name, verdict, value, allowed, what, errors[verdict], hint)
     return {"name": name, "test": f"t.py::test[{name}]", **MADE, **invariant_record(judged), **more}

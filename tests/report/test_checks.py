@@ -121,7 +121,7 @@ def test_checks_alone_make_a_page_failures_first_and_skipped_ones_folded(lost):
         "D10-no-duplicates",
     ]
     assert re.search(r"<details><summary>Could not be judged <span[^>]*>\(1 row\)", html)
-    assert "only 3 objects to tell by" in text
+    assert "only 3 confident objects" in text
     assert "An object is not found. 0.25 > 0.2: share of objects that are not found." in text
     assert "0.25 of 0.2 allowed" in html  # the bar
     assert f"data:image/png;base64,{png()}" in html
@@ -277,7 +277,7 @@ def test_with_v_the_terminal_shows_what_was_measured(lost, width):
     assert quiet.lines == []
 
 
-HINT = "objects are found better in another way: say --cropdet-detector resize=letterbox\n  0.4 instead of 0.3 <b>"
+HINT = "objects are found better in another way: set --cropdet-detector resize=letterbox\n  0.4 instead of 0.3 <b>"
 
 
 @pytest.mark.parametrize("width", [40, 200])

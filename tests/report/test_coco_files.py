@@ -15,8 +15,8 @@ from pycocotools.cocoeval import COCOeval
 from pytest_cropdet import load_dataset, load_detector
 from pytest_cropdet import run as gate
 from pytest_cropdet.evaluation.coco import one_box
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.report.coco_export import write_detections
-from pytest_cropdet.report.records import run_record
 from tests.report.made import lossy
 from tests.support import Data, blind, loses_cut, made, objects, opinions, sample, small_run
 

@@ -17,9 +17,9 @@ from pytest_cropdet.causes.diagnostics.object_table import object_table
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_SIZES, Detected, Truth, coco_summary, match, size_classes
 from pytest_cropdet.evaluation import interval as bounded
+from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.report.github import github_summary
 from pytest_cropdet.report.html import html_page
-from pytest_cropdet.report.records import run_record
 from pytest_cropdet.report.terminal import table
 from pytest_cropdet.report.worst_crops import worst_crop_pictures
 from tests.support import Data, Fake, loses_cut, made, objects, opinions, sample, shown_in, small_run

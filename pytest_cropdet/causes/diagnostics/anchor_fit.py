@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pytest_cropdet.detectors import Anchors, ResizeRule, frame_of
 from pytest_cropdet.errors import DetectorError
-from pytest_cropdet.evaluation import Bounded, Interval, Objects, Share, measure_share
+from pytest_cropdet.evaluation import Bounded, Interval, Objects, Share, drawn_sums, measure_share
 from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints, iou
 
 __all__ = ["RECALL_IOU", "AnchorReport", "Fits", "NoAnchors", "OddsRatio", "anchor_report", "best_anchors"]
@@ -95,7 +95,7 @@ class AnchorReport:
             lines.append(f"have an anchor at IoU {level:g}: {whole} in whole images, {crop} in crops")
         whole, crop = self.strides["whole"], self.strides["crop"]
         lines.append(f"strides to the best anchor's centre: {whole} in whole images, {crop} in crops")
-        lines.append(f"odds of being lost, anchor gone against anchor kept: ratio {self.lost_with_anchor}")
+        lines.append(f"odds of being lost, anchor gone against anchor present: ratio {self.lost_with_anchor}")
         return "\n".join(lines)
 
 
@@ -156,7 +156,7 @@ def anchor_report(
     rule = ResizeRule.of(str(resize) if resize is None else resize)
     if rule.resize not in ("stretch", "letterbox", "keep_aspect"):
         raise DetectorError(
-            f"resize={rule.resize}: anchors lie in a fixed input; say stretch, letterbox or keep_aspect"
+            f"resize={rule.resize}: anchors lie in a fixed input; set stretch, letterbox or keep_aspect"
         )
     if anchors.rows[:, 2:].min() > LARGEST_ANCHOR:
         raise DetectorError("the anchors are larger than the input: they are wanted as cy cx h w in 0 to 1 of it")
@@ -237,7 +237,7 @@ def _fits(boxes: Boxes, anchors: Anchors, input_size: tuple[int, int]) -> Fits:
 def _odds_ratio(cells: Floats, draws: NDArray[Any], level: float) -> OddsRatio:
     """Return the ratio from (units, 4) counts, with percentile bounds over resampled units."""
     total = cells.sum(axis=0)
-    odds = Bounded.of(float(_ratio(total[None])[0]), _ratio(draws @ cells), level)
+    odds = Bounded.of(float(_ratio(total[None])[0]), _ratio(drawn_sums(draws, cells)), level)
     a, b, c, d = (int(count) for count in total)
     return OddsRatio(odds.value, odds.low, odds.high, ((a, b), (c, d)))
 

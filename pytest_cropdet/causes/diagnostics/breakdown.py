@@ -26,7 +26,16 @@ from pytest_cropdet.causes.diagnostics.subsets import Subset, Subsets
 from pytest_cropdet.evaluation import COCO_AREA_RANGES, COCO_SIZES, Matches, Objects, size_classes
 from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints
 
-__all__ = ["MAP_CELLS", "Bin", "Originals", "Where", "distance_to_border", "distance_to_cut", "where"]
+__all__ = [
+    "MAP_CELLS",
+    "Bin",
+    "Originals",
+    "Where",
+    "bins_of_objects",
+    "distance_to_border",
+    "distance_to_cut",
+    "where",
+]
 
 MAP_CELLS = 8  # of the map, along each side
 PIXELS = (0.0, 8.0, 32.0, 128.0)  # a bin each: touching, up to 8, up to 32, up to 128, and more
@@ -136,24 +145,42 @@ def where(
     ``names``: of the categories, by id. ``level``: of the bounds.
     """
     subsets = Subsets(objects, matches, found, kept, iou, draws, level)
-    originals = Originals.of(objects)
-    to_cut, to_border = distance_to_cut(objects), distance_to_border(originals)
-    quantities: dict[str, list[_Range]] = {
-        "visibility": _visibility_bins(objects.visibility, subsets.counted),
-        "distance_to_cut": _distance_bins(to_cut, PIXELS, "px"),
-        "distance_to_cut_relative": _distance_bins(to_cut / originals.size, RELATIVE, "sizes"),
-        "distance_to_border": _distance_bins(to_border, PIXELS, "px")[:-1],
-        "size": _size_bins(originals.area),
-    }
     by = {
         name: tuple(Bin(label, low, high, subsets.measure(rows)) for label, low, high, rows in bins)
-        for name, bins in quantities.items()
+        for name, bins in _quantities(objects, subsets.counted).items()
     }
     single = zip(subsets.categories, subsets.measure_categories(), strict=True)
     by["category"] = tuple(Bin(names[int(key)], None, None, cost) for key, cost in single)
     whole, crop = (subsets.found[name] for name in subsets.ends)
     shown = {"objects": subsets.counted, "found": whole, "lost": whole & ~crop, "gained": crop & ~whole}
     return Where(by, {name: _cells(objects, rows) for name, rows in shown.items()})
+
+
+def bins_of_objects(objects: Objects, counted: Bools) -> dict[str, tuple[tuple[str, ...], Ints]]:
+    """Return, by quantity, the labels of its bins and (G,) the place of each object's bin, -1 for none.
+
+    The bins are those of :func:`where`; ``cell`` is the place in the map, row by row. ``counted``: (G,) what is scored.
+    """
+    placed = dict[str, tuple[tuple[str, ...], Ints]]()
+    for name, bins in _quantities(objects, counted).items():
+        flags = np.stack([rows for _, _, _, rows in bins])
+        places = np.where(flags.any(axis=0), flags.argmax(axis=0), -1)
+        placed[name] = tuple(label for label, _, _, _ in bins), np.asarray(places, dtype=np.int64)
+    placed["cell"] = tuple(map(str, range(MAP_CELLS**2))), _cell_of(objects, np.ones(len(counted), dtype=bool))
+    return placed
+
+
+def _quantities(objects: Objects, counted: Bools) -> dict[str, list[_Range]]:
+    """Return the bins of every quantity, each with the objects in it."""
+    originals = Originals.of(objects)
+    to_cut, to_border = distance_to_cut(objects), distance_to_border(originals)
+    return {
+        "visibility": _visibility_bins(objects.visibility, counted),
+        "distance_to_cut": _distance_bins(to_cut, PIXELS, "px"),
+        "distance_to_cut_relative": _distance_bins(to_cut / originals.size, RELATIVE, "sizes"),
+        "distance_to_border": _distance_bins(to_border, PIXELS, "px")[:-1],
+        "size": _size_bins(originals.area),
+    }
 
 
 def _visibility_bins(visibility: Floats, counted: Bools) -> list[_Range]:
@@ -199,8 +226,13 @@ def _gaps(boxes: Boxes, sides: Floats) -> Floats:
 
 def _cells(objects: Objects, rows: Bools) -> Ints:
     """Return (8, 8) how many of ``rows`` have the centre of their visible box in each cell of their window."""
+    return np.bincount(_cell_of(objects, rows), minlength=MAP_CELLS**2).reshape(MAP_CELLS, MAP_CELLS)
+
+
+def _cell_of(objects: Objects, rows: Bools) -> Ints:
+    """Return the cell of each of ``rows``, counted row by row from the upper left."""
     crops = [objects.index.crops[place] for place in objects.truth.image[rows]]
     sides = np.array([(crop.width, crop.height) for crop in crops], dtype=np.float64).reshape(-1, 2)
     boxes = objects.truth.boxes[rows]
     place = np.clip((boxes[:, :2] + boxes[:, 2:]) / 2 / sides * MAP_CELLS, 0, MAP_CELLS - 1).astype(np.int64)
-    return np.bincount(place[:, 1] * MAP_CELLS + place[:, 0], minlength=MAP_CELLS**2).reshape(MAP_CELLS, MAP_CELLS)
+    return np.asarray(place[:, 1] * MAP_CELLS + place[:, 0])

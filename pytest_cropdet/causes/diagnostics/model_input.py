@@ -64,6 +64,7 @@ def input_note(input_size: tuple[int, int], resize: str | ResizeRule | None) -> 
         size = f" of {input_size[1]} x {input_size[0]} pixels" if min(input_size) > 0 else ""
         return f"sizes are those at the model's input{size} ({ResizeRule.of(resize)})"
     return (
-        "how the model resizes a picture is not known, so sizes and aspects are measured in sides of the picture: "
-        "right if it stretches every picture to one size; if it takes pictures as they are, crops change no size"
+        "it is not known how the model resizes its input. Sizes and aspects are relative to the image, which is right "
+        "if the model stretches every image to one size; if it takes images as they are, crops change no size. "
+        "Set --cropdet-detector resize=..."
     )

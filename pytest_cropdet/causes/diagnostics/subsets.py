@@ -91,7 +91,7 @@ class Subsets:
         self.renderings = tuple(matches)
         if len(self.renderings) not in (2, len(STEPS) + 1) or self.renderings != tuple(found):
             raise ValueError(
-                f"matches of {', '.join(matches)} and found of {', '.join(found)}: both must hold the whole image and "
+                f"matches of {', '.join(matches)} and found of {', '.join(found)}: both must have the whole image and "
                 "the crop, or the five renderings of the chain, in the same order"
             )
         self.objects, self.matches, self.kept, self.iou = objects, matches, np.asarray(kept), iou

@@ -19,7 +19,7 @@ from pytest_cropdet.causes.mitigations.gains import (
 from pytest_cropdet.causes.mitigations.mitigation import Mitigation, mitigations, size_of
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle
-from pytest_cropdet.inference import Advanced, Batches, Meter, Picture, Started
+from pytest_cropdet.inference import Advanced, Batches, DetectionStore, Meter, Picture, Started
 
 __all__ = ["try_mitigations"]
 
@@ -65,7 +65,7 @@ def _answers(
     handle, index = explainer.handle, part.index
     crops = [(index.samples[unit], crop) for unit, crop in zip(index.unit, index.crops, strict=True)]
     shown = {each: [each.pictures(*crop, handle.input_shape) for crop in crops] for each in wanted}
-    found = dict[Picture, Detections]()
+    found = DetectionStore[Picture]()
     to_ask: dict[str, dict[Picture, None]] = {sample.id: {} for sample in index.samples}  # in order, each once
     for rows in shown.values():
         for picture in chain.from_iterable(rows):
@@ -76,12 +76,11 @@ def _answers(
     meter = Meter(handle, explainer.keys, "try", sum(map(len, to_ask.values())), explainer.spent, found)
     yield meter.start(len(index.samples), len(index))
     yield from meter.detect(list(index.samples), explainer.windows, _batches(handle, to_ask))
-    if explainer.categories is not None:
-        found = {picture: explainer.categories.translate(each) for picture, each in found.items()}
+    translate = None if explainer.categories is None else explainer.categories.translate
     return _Answers(
         {
             each: [
-                each.merged(sample, crop, pictures, [found[picture] for picture in pictures])
+                each.merged(sample, crop, pictures, found.listed(pictures, translate))
                 for (sample, crop), pictures in zip(crops, rows, strict=True)
             ]
             for each, rows in shown.items()

@@ -77,14 +77,14 @@ class Fields:
             there = [place for place in places if field_of(record, place) is not None]
             if len(there) > 1 and part in _NEEDED:
                 raise DataError(
-                    f"{name}: the {part} may be {' or '.join(there)}; say fields={{{part!r}: {there[0]!r}}}"
+                    f"{name}: the {part} may be {' or '.join(there)}; set fields={{{part!r}: {there[0]!r}}}"
                 )
             found[part] = there[0] if there else None
         missing = [part for part in _NEEDED if found[part] is None]
         if missing:
             part = missing[0]
             raise DataError(
-                f"{name}: no {part} found in a record with {', '.join(map(str, record))}; say where: "
+                f"{name}: no {part} found in a record with {', '.join(map(str, record))}; set "
                 f"fields={{{part!r}: 'objects.NAME'}}"
             )
         return cls(**found)  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ class RecordValues:
             boxes = boxes * np.tile(np.asarray(size, dtype=np.float64), 2)
         elif len(boxes) > 1 and boxes.max() <= 1 and (boxes % 1 != 0).any():
             raise DataError(
-                f"{where}: all boxes are between 0 and 1, so they are not units='pixels'; say units='normalized'"
+                f"{where}: all boxes are between 0 and 1, so they are not units='pixels'; set units='normalized'"
             )
         count = len(boxes)
         columns = {"boxes": boxes, "labels": self._labels(labels, count, where)}

@@ -19,7 +19,7 @@ LEAST_SCORE = 0.01  # below it a raw head's scores, one an anchor and category, 
 SLACK = 0.01  # scores that were quantised may leave 0..1 by that much
 NUMBER_SLACK = 0.25  # categories that were quantised may lie that far from a whole number
 NAME_OUTPUTS = (
-    "is another output the categories? say --cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
+    "is another output the categories? set --cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
 )
 RAW_TABLE = (
     "if the rows are raw boxes of a YOLO, set --cropdet-detector head=yolo (YOLOv8 and later) or head=yolo_objectness"
@@ -148,7 +148,7 @@ def activate(values: NDArray[Any], activation: str) -> Floats:
         return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
     if raw.size and (raw.min() < -SLACK or raw.max() > 1 + SLACK):
         raise DetectorError(
-            f"its class scores go from {raw.min():.4g} to {raw.max():.4g}, so they are no probabilities; say "
+            f"its class scores go from {raw.min():.4g} to {raw.max():.4g}, so they are no probabilities; set "
             "--cropdet-detector activation=sigmoid|softmax"
         )
     return raw
@@ -160,7 +160,7 @@ def read_scores(values: NDArray[Any]) -> Floats:
     if scores.size and not (scores.min() >= -SLACK and scores.max() <= 1 + SLACK):
         raise DetectorError(
             f"its scores go from {scores.min():.4g} to {scores.max():.4g}, not 0 to 1; is another output the scores? "
-            "say --cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
+            "set --cropdet-detector outputs=boxes:NAME,classes:NAME,scores:NAME,count:NAME"
         )
     return np.clip(scores, 0.0, 1.0)
 

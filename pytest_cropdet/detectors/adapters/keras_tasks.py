@@ -3,7 +3,7 @@
 Called directly, such a model returns raw heads. ``predict`` brings images to the model's input where the model has a
 preprocessor, and its step returns a dict with ``boxes``, ``confidence``, ``labels`` (or ``classes``) and
 ``num_detections``. The order and the units of the boxes are the model's ``bounding_box_format``. The step is called
-here and not ``predict``, which costs some 50 ms a call, nor ``predict_on_batch``, which hands KerasHub's RetinaNet a
+here and not ``predict``, which costs some 50 ms per call, nor ``predict_on_batch``, which hands KerasHub's RetinaNet a
 tuple that it cannot unpack.
 """
 

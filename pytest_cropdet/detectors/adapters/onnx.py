@@ -184,7 +184,7 @@ class OnnxAdapter:
                 "input"
             )
         if image.batch is not None and given.batch is not None and given.batch > image.batch:
-            raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images a call ({image.tensor})")
+            raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images per call ({image.tensor})")
         return rule
 
     def _decide_input(self, chosen: OnnxOutputs) -> Description:
@@ -244,7 +244,7 @@ class OnnxAdapter:
                 name = self._session.get_outputs()[place].name
                 raise DetectorError(
                     f"the model was given {sent} images and its {name} is {list(tensors[place].shape)}, of "
-                    f"{len(tensors[place])}; if it takes one image a call, set --cropdet-detector batch=1"
+                    f"{len(tensors[place])}; if it takes one image per call, set --cropdet-detector batch=1"
                 )
         return [self._read(self._chosen.head.read(tensors, row), each.frame) for row, each in enumerate(inputs)]
 

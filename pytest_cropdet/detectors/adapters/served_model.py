@@ -164,7 +164,7 @@ def _check_rows(found: Mapping[str, NDArray[Any]], roles: Mapping[str, str], sen
     if len(boxes) == 3 and lengths != {sent}:
         raise DetectorError(
             f"the model was given {sent} images and its answer has {shapes}, which are not {sent} rows; if it takes "
-            "one image a call, set --cropdet-detector batch=1"
+            "one image per call, set --cropdet-detector batch=1"
         )
     fits = len(boxes) in (2, 3) and boxes[-1] == 4
     fits = fits and all(found[role].shape == boxes[:-1] for role in ("scores", "classes"))

@@ -72,7 +72,7 @@ def choose_table_head(
 
 def box_order(given: Description) -> str:
     """Return the order of a box's numbers; where that or their units are open, ``DetectorError``."""
-    order = given.require("boxes", "the file does not say in which order the four numbers of a box stand")
+    order = given.require("boxes", "the file does not say in which order the four numbers of a box are")
     why = "the file does not say whether boxes are in 0..1 or in pixels of its input"
     given.require("units", why, "normalized", "input")
     return str(order)

@@ -137,7 +137,7 @@ class TensorFlowAdapter:
         if "range" in self._call.conventions:
             given.refuse("the model has a preprocessor, which scales pixels itself", "mean", "std")
         if shape[0] is not None and given.batch is not None and given.batch > shape[0]:
-            raise DetectorError(f"batch={given.batch}: the signature takes {shape[0]} images a call")
+            raise DetectorError(f"batch={given.batch}: the signature takes {shape[0]} images per call")
         if self.fixed_input:
             size = f"{self._input_size[1]} x {self._input_size[0]}"
             given.require(
@@ -171,7 +171,7 @@ class TensorFlowAdapter:
                 f"its input {self._call.name!r} is {self._dtype}, and the signature does not say in which range",
             )
         elif self._dtype == np.uint8 and given.range not in (None, "0..255"):
-            raise DetectorError(f"range={given.range}: its input is uint8, which holds 0..255")
+            raise DetectorError(f"range={given.range}: its input is uint8, so pixels are 0..255")
         given.statistics()
         return given.filled(
             boxes="yxyx",
@@ -311,7 +311,7 @@ def _prove_categories(outputs: Mapping[str, Any], *, described: bool) -> Proof |
 def _check_normalized(boxes: NDArray[np.float64]) -> None:
     if boxes.size and np.abs(boxes).max() > NORMALIZED_LIMIT:
         raise DetectorError(
-            f"a box reaches {np.abs(boxes).max():.4g}, so boxes are not normalised to 0..1; say --cropdet-detector "
+            f"a box reaches {np.abs(boxes).max():.4g}, so boxes are not normalised to 0..1; set --cropdet-detector "
             "units=pixels (of the image) or units=input (of the resized input)"
         )
 
@@ -320,7 +320,7 @@ def _check_pixels(boxes: Boxes) -> None:
     """Refuse sure detections that would all lie in the first pixel of a TF-Vision model's input."""
     if boxes.size and np.abs(boxes).max() <= PIXELS_LIMIT:
         raise DetectorError(
-            f"its boxes reach {np.abs(boxes).max():.4g} at most, so they are no pixels of the resized input; say "
+            f"its boxes reach {np.abs(boxes).max():.4g} at most, so they are no pixels of the resized input; set "
             "--cropdet-detector units=normalized"
         )
 
@@ -331,5 +331,5 @@ def _check_first(classes: Ints, scores: Floats) -> None:
     if below.any():
         raise DetectorError(
             f"it found category number {int(classes[below].min())} with a score of {float(scores[below].max()):.2f}, "
-            "and models of the TensorFlow Object Detection API count from 1; say --cropdet-detector first_category=0"
+            "and models of the TensorFlow Object Detection API count from 1; set --cropdet-detector first_category=0"
         )

@@ -142,7 +142,7 @@ def read_count(counts: NDArray[Any], row: int, rows: int, name: str) -> int:
     given = float(np.ravel(counts)[row])
     if not (np.isfinite(given) and abs(np.rint(given) - given) < COUNT_SLACK and given > -COUNT_SLACK):
         raise DetectorError(
-            f"its {name} is {given:g}, which is no number of rows; is another output the count? say --cropdet-detector "
+            f"its {name} is {given:g}, which is no number of rows; is another output the count? set --cropdet-detector "
             "outputs=boxes:NAME,scores:NAME,classes:NAME,count:NAME"
         )
     return min(round(given), rows)

@@ -261,11 +261,11 @@ def _decide(given: Description, graph: Graph, image: Input) -> Description:
     """Return the description with the numbers of images and categories; what contradicts the file is refused."""
     if given.units == "pixels" and image.height:
         raise DetectorError(
-            f"units=pixels: {image.fixed}, so it never learns the size of the image; say --cropdet-detector "
+            f"units=pixels: {image.fixed}, so it never learns the size of the image; set --cropdet-detector "
             "units=input for boxes in pixels of the input"
         )
     if given.batch is not None and given.batch > image.batch:
-        raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images a call")
+        raise DetectorError(f"batch={given.batch}: the file takes {image.batch} images per call")
     if graph.follows_the_api() and not graph.is_postprocessed():
         given.require(
             "first_category",
@@ -282,7 +282,7 @@ def _decide_resize(given: Description, graph: Graph, image: Input) -> Descriptio
             given.require("input_size", why)
         return given
     if given.resize == "inside":
-        raise DetectorError(f"resize=inside: {image.fixed}; say --cropdet-detector resize={'|'.join(TFLITE_RESIZES)}")
+        raise DetectorError(f"resize=inside: {image.fixed}; set --cropdet-detector resize={'|'.join(TFLITE_RESIZES)}")
     if not graph.is_postprocessed():
         given.require("resize", f"{image.fixed}, and the file does not say how images get there", *TFLITE_RESIZES)
     return given.filled(resize="stretch")
@@ -315,6 +315,6 @@ def _open_labels(
 def _check_normalized(boxes: NDArray[np.float64]) -> None:
     if boxes.size and np.abs(boxes).max() > NORMALIZED_LIMIT:
         raise DetectorError(
-            f"a box reaches {np.abs(boxes).max():.4g}, so boxes are not normalised to 0..1; say --cropdet-detector "
+            f"a box reaches {np.abs(boxes).max():.4g}, so boxes are not normalised to 0..1; set --cropdet-detector "
             "units=input for pixels of the input"
         )

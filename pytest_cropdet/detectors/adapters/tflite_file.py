@@ -109,9 +109,9 @@ def labels_inside(path: Path) -> Labels | None:
             maps = [name for name in named if "meta" not in name.lower()] or named
             read = {name: archive.open(name).read(LABELS_LIMIT).decode("utf-8", errors="replace") for name in maps}
     except Exception as error:  # a damaged archive fails in ways of its own
-        raise DetectorError(f"{path}: the files inside cannot be read: {error}; say {LABELS_FILE}") from error
+        raise DetectorError(f"{path}: the files inside cannot be read: {error}; set {LABELS_FILE}") from error
     if len(set(read.values())) > 1:
-        raise DetectorError(f"{path} holds {', '.join(maps)}; say {LABELS_FILE}")
+        raise DetectorError(f"{path} contains {', '.join(maps)}; set {LABELS_FILE}")
     for name, text in read.items():
         if text.strip().startswith("{") and "meta" in name.lower() and "names" not in text:
             return None

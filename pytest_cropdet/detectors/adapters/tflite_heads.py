@@ -115,7 +115,7 @@ def _raw_pair(graph: Graph, batch: int, constants: Mapping[int, NDArray[np.float
         return None
     if shapes[0] == shapes[1]:
         raise DetectorError(
-            f"its outputs are {graph.listed()}, and either may be the boxes; say --cropdet-detector "
+            f"its outputs are {graph.listed()}, and either may be the boxes; set --cropdet-detector "
             "outputs=boxes:NAME,scores:NAME"
         )
     return (places[0], places[1]) if shapes[0][2] == 4 else (places[1], places[0])
@@ -149,7 +149,7 @@ def _anchor_head(
             "decoded boxes name the classes too, or write a package.module:factory"
         )
     if given.boxes != "yxyx":
-        raise DetectorError(f"boxes={given.boxes}: raw heads hold ty tx th tw, decoded here; leave boxes= away")
+        raise DetectorError(f"boxes={given.boxes}: raw heads are ty tx th tw, decoded here; leave boxes= away")
     anchors = _anchors(graph, boxes[1], given, known.constants)
     nms_iou = given.require("nms_iou", "raw heads find an object many times; duplicates go above a certain IoU")
     inside = graph.activation_of(pair[1])
@@ -166,6 +166,6 @@ def _anchor_head(
     if columns not in (categories, categories + 1):
         raise DetectorError(
             f"its scores have {columns} columns and {categories or 'no'} names are known, so whether the first is the "
-            f"background is open; say --cropdet-detector labels=FILE with {columns - 1} or {columns} names"
+            f"background is open; set --cropdet-detector labels=FILE with {columns - 1} or {columns} names"
         )
     return AnchorHead(*pair, anchors, str(activation), columns == categories + 1, first, float(nms_iou))

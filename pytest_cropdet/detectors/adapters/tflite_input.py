@@ -159,7 +159,7 @@ class Input:
             return "0..255"
         if not self.quantization.scale:
             raise DetectorError(
-                f"its input is {self.dtype} without a quantisation; only uint8 holds pixels so, with "
+                f"its input is {self.dtype} without a quantisation; only uint8 input works so, with "
                 "--cropdet-detector range=0..255"
             )
         shown = "{:.4g}..{:.4g}".format(*self._ends())

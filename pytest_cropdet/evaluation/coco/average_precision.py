@@ -88,7 +88,10 @@ def average_precision(
     positives = scored_weight(matches, weight, area)
     hit, change = _hits_and_changes(matches, area)
     outside = matches.outside[matches.area_index(area)]
-    counted = np.append(0.0, np.cumsum(np.where(outside, 0.0, weight[matches.image])))
+    counted = np.zeros(len(matches.image) + 1)
+    np.take(weight, matches.image, out=counted[1:], mode="clip")  # "raise" would make a copy
+    counted[1:][outside] = 0.0
+    np.cumsum(counted[1:], out=counted[1:])
     bounds = np.searchsorted(matches.contenders, matches.starts)
     values = np.zeros((len(matches.thresholds), len(matches.categories)))
     for k, (start, stop) in enumerate(pairwise(bounds)):

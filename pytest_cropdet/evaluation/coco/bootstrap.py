@@ -51,7 +51,7 @@ class Replicates:
     def category(self, category: int, metric: str = "mAP") -> Floats:
         """Return (S, N): the AP of one category that was kept apart."""
         if category not in self.apart:
-            raise ValueError(f"category {category} was not kept apart, only {self.apart}")
+            raise ValueError(f"category {category} was not counted separately, only {self.apart}")
         return np.asarray(self.singles[self._metric(metric), :, :, self.apart.index(category)])
 
     def _metric(self, metric: str) -> int:
@@ -166,7 +166,7 @@ def _checked(
                 raise ValueError(f"the match tables differ in their {name}")
     given = np.asarray(unit)
     if given.shape != (first.images,) or (given.size and given.dtype.kind not in "iu"):
-        raise ValueError(f"unit must hold one integer for each of {first.images} evaluation images")
+        raise ValueError(f"unit must contain one integer for each of {first.images} evaluation images")
     for metric in metrics:
         if metric not in IOU_OF:
             raise ValueError(f"metric {metric!r} is none of {', '.join(IOU_OF)}")

@@ -89,6 +89,7 @@ def match(
         )
         matched[index] = np.append(objects, -1)[found[:, order]]
 
+    far = _outside(detected.area[rows], low_high)
     return Matches(
         images=images,
         categories=ids,
@@ -98,13 +99,15 @@ def match(
         rows=rows,
         starts=np.searchsorted(category, np.arange(len(ids) + 1)),
         image=image,
-        outside=_outside(detected.area[rows], low_high) | detected.stray[rows],
+        outside=far | detected.stray[rows],
         contenders=near[in_group_order][order],
         rank=rank[in_group_order][order],
         matched=matched,
         truth_image=truth.image,
         truth_category=truth_category,
         scored=scored,
+        score=detected.score[rows],
+        far=far,
         beyond=over and beyond,
     )
 

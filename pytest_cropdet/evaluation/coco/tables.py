@@ -6,9 +6,10 @@ An *evaluation image* is whatever is scored as one picture: a whole image, or on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,10 @@ def _settle(table: Any, types: Mapping[str, tuple[type, tuple[int, ...]]], rows:
             wanted = ", ".join([rows, *map(str, tail)])
             raise ValueError(f"{type(table).__name__}.{name} has shape {np.shape(given)}, expected ({wanted})")
         if kind is np.int64 and array.size and array.dtype.kind not in "iu":
-            raise ValueError(f"{type(table).__name__}.{name} must hold integers, not {array.dtype}")
+            raise ValueError(f"{type(table).__name__}.{name} must contain integers, not {array.dtype}")
         array = array.astype(kind, copy=False)
         if kind is np.float64 and not np.isfinite(array).all():
-            raise ValueError(f"{type(table).__name__}.{name} holds a number that is not finite")
+            raise ValueError(f"{type(table).__name__}.{name} contains a number that is not finite")
         if length is None:
             length = len(array)
         elif len(array) != length:
@@ -163,6 +164,14 @@ class Detected:
     def __len__(self) -> int:
         return len(self.image)
 
+    def chosen(self, pick: Callable[[Detected], Bools]) -> Detected:
+        """Return the rows for which ``pick`` says so."""
+        return self.take(np.flatnonzero(pick(self)))
+
+    def take(self, rows: Ints) -> Detected:
+        """Return some rows, in that order."""
+        return Detected(**{each: getattr(self, each)[rows] for each in self.__dataclass_fields__})
+
     def __repr__(self) -> str:
         return f"Detected({len(self)} detections)"
 
@@ -209,6 +218,10 @@ class Matches:
     """(G,) index into ``categories``, -1 for an object of another category."""
     scored: Bools
     """(A, G) whether the object counts."""
+    score: Floats | None = None
+    """(D,) confidence of each kept detection, where it is known."""
+    far: Bools | None = None
+    """(A, D) outside the area range, stray or not, where it is known."""
     beyond: bool = False
     """Whether rows beyond the cap are in the table, for numbers at an operating point; AP leaves them out."""
 
@@ -220,33 +233,39 @@ class Matches:
     @cached_property
     def rank_of_row(self) -> Ints:
         """(D,) how many detections of its image and category stand before each kept detection."""
-        key = self.image + self.images * np.repeat(np.arange(len(self.categories)), np.diff(self.starts))
-        order = np.argsort(key, kind="stable")
-        _, first, count = np.unique(key[order], return_index=True, return_counts=True)
-        rank = np.empty(len(key), dtype=np.int64)
-        rank[order] = np.arange(len(key)) - np.repeat(first, count)
+        rank: NDArray[Any] = np.empty(len(self.rows), dtype=np.int32)
+        for start, stop in pairwise(self.starts.tolist()):  # a category at a time bounds the memory
+            order = np.argsort(self.image[start:stop], kind="stable")
+            image = self.image[start:stop][order]
+            first = np.flatnonzero(np.append(True, image[1:] != image[:-1])[: len(image)])
+            count = np.diff(np.append(first, len(image)))
+            rank[start:stop][order] = np.arange(len(image)) - np.repeat(first, count)
         return rank
 
     def first(self, max_detections: int) -> Matches:
-        """Return the table of the first ``max_detections`` of each image and category: matches stay as they are.
-
-        What stands later takes no object from what stands before it, so nothing has to be matched again.
-        """
+        """Return the table of the first ``max_detections`` of each image and category: matches stay as they are."""
         if max_detections < 1 or (max_detections > self.max_detections and not self.beyond):
             raise ValueError(f"max_detections must lie between 1 and {self.max_detections}, not {max_detections}")
         kept = self.rank_of_row < max_detections
-        if kept.all():
-            return replace(self, max_detections=max_detections, beyond=False)
-        before = np.append(0, np.cumsum(kept))
+        table = self if kept.all() else self.only(kept)
+        return replace(table, max_detections=max_detections, beyond=False)
+
+    def only(self, kept: Bools) -> Matches:
+        """Return the table of the ``kept`` (D,) detections, of which each image and category must have its first ones.
+
+        What stands later takes no object from what stands before it, so nothing has to be matched again.
+        """
+        before: NDArray[Any] = np.zeros(len(kept) + 1, dtype=np.int32 if len(kept) < 1 << 31 else np.int64)
+        np.cumsum(kept, out=before[1:])
         near = kept[self.contenders]
         return replace(
             self,
-            max_detections=max_detections,
-            beyond=False,
             rows=self.rows[kept],
-            starts=before[self.starts],
+            starts=before[self.starts].astype(np.int64),
             image=self.image[kept],
             outside=self.outside[:, kept],
+            score=None if self.score is None else self.score[kept],
+            far=None if self.far is None else self.far[:, kept],
             contenders=before[self.contenders[near]],
             rank=self.rank[near],
             matched=self.matched[:, :, near],

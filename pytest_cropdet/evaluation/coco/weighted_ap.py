@@ -33,6 +33,7 @@ FIRST_TIE = np.array(
 EXACT_RECALL = 1 << 14
 """Below so many positives, 100 times the recall is safe in float32: 1/positives is many times its rounding error."""
 CELLS_AT_ONCE = 1 << 19  # of counted detections times weightings, held at once
+EVENT_CELLS_AT_ONCE = 1 << 18  # of events times weightings
 FEW_CELLS = 1 << 15  # cells of a threshold: with fewer, all thresholds go in one step
 
 
@@ -94,6 +95,12 @@ class CategoryAP:
         category = self.category
         if not len(category.events):
             out[:] = 0.0
+            return
+        width = max(16, EVENT_CELLS_AT_ONCE // len(category.events))
+        if weights.shape[1] > width:  # each weighting is computed alone, so the blocks change no digit
+            for start in range(0, weights.shape[1], width):
+                some = slice(start, start + width)
+                self(weights[:, some], positives[some], out[:, some])
             return
         kind = np.float32 if positives.max() < EXACT_RECALL else np.float64
         counted = _counted_at_events(category, weights)

@@ -5,7 +5,7 @@ from html import escape
 
 from pytest_cropdet.figures.rows import loss_shares
 from pytest_cropdet.figures.style import CLASS_COLOURS
-from pytest_cropdet.figures.svg.shapes import Svg
+from pytest_cropdet.figures.svg.shapes import Svg, filtered
 
 __all__ = ["heat_map", "histogram", "shown_edges"]
 
@@ -25,15 +25,17 @@ def heat_map(title: str, lost: Sequence[Sequence[int]], found: Sequence[Sequence
             shapes.append(f'<rect class="cell" {place} fill="none" stroke="{CLASS_COLOURS["rule"]}"/>')
             if share is not None:
                 shade = f'fill="{CLASS_COLOURS["loss"]}" fill-opacity="{0.6 * share / most:.3f}"'
-                shapes.append(f'<rect class="f-heat" {place} {shade}/>')
-                shapes.append(
+                drawn = [f'<rect class="f-heat" {place} {shade}/>']
+                drawn.append(
                     f'<text class="t-plain" x="{x * CELL + CELL / 2}" y="{y * CELL + CELL / 2 + 5}" '
                     f'text-anchor="middle" fill="currentColor">{100 * share:.0f}</text>'
                 )
-                shapes.append(
+                drawn.append(
                     f'<text class="t-plain of" x="{x * CELL + CELL / 2}" y="{y * CELL + CELL - 3}" font-size="9" '
                     f'text-anchor="middle" fill="currentColor">n={found[y][x]:,}</text>'
                 )
+                words = f"row {y + 1}, column {x + 1}"
+                shapes.append(filtered(drawn, f"cell={y * len(row) + x}&fate=lost", words))
     rows, columns = len(shares), len(shares[0]) if shares else 0
     told = "; ".join(
         f"row {place}: {' '.join('-' if share is None else f'{100 * share:.0f}' for share in row)}"

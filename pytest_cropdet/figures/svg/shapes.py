@@ -12,7 +12,19 @@ from html import escape
 from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.figures.style import CLASS_COLOURS
 
-__all__ = ["ROW_HEIGHT", "Axis", "Svg", "bounded_text", "chart", "line", "number_text", "rect", "text"]
+__all__ = [
+    "ROW_HEIGHT",
+    "Axis",
+    "Svg",
+    "bounded_text",
+    "chart",
+    "filtered",
+    "line",
+    "number_text",
+    "press_area",
+    "rect",
+    "text",
+]
 
 ROW_HEIGHT = 40.0  # px of a row: a line of words, and what is drawn below
 LABEL_EDGE = 18.0  # per cent from either side within which a centred label would stick out
@@ -73,6 +85,16 @@ def chart(title: str, description: str, height: float, shapes: Iterable[str]) ->
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" width="100%" height="{height:g}" '
         f'font-family="system-ui, sans-serif" font-size="13">{told}{body}</svg>'
     )
+
+
+def filtered(shapes: Iterable[str], crops: str, words: str) -> str:
+    """Return shapes that stand for crops; ``crops``: a filter of the page's table of crops, which makes them a link."""
+    return f'<g data-filter="{escape(crops)}" data-words="{escape(words)}">{"".join(shapes)}</g>'
+
+
+def press_area(top: float, height: float) -> str:
+    """Return an invisible row, so that all of it can be pressed."""
+    return f'<rect class="hit" x="0" y="{top:g}" width="100%" height="{height:g}" fill="none"/>'
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start", bold: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from pytest_cropdet.figures.rows import StepRow, step_rows
 from pytest_cropdet.figures.style import STEP_COLOURS
@@ -11,8 +12,10 @@ from pytest_cropdet.figures.svg.shapes import (
     bounded_text,
     chart,
     dot,
+    filtered,
     line,
     number_text,
+    press_area,
     rect,
     text,
     whisker,
@@ -72,7 +75,8 @@ def _step(place: int, row: StepRow, scale: Axis) -> list[str]:
     kind = (row.name if row.name in STEP_COLOURS else "loss") if sure else "unsure"
     shown = bounded_text(row.lost, row.low, row.high)
     low, high = row.after_bounds or (None, None)
-    return [
+    drawn = [
+        press_area(top, STEP_HEIGHT),
         text(0, top + 15, row.phrase),
         text(100, top + 15, shown, "" if sure else "muted", "end"),
         rect(
@@ -86,3 +90,4 @@ def _step(place: int, row: StepRow, scale: Axis) -> list[str]:
         *whisker(scale, low, high, top + 22 + BAR_HEIGHT / 2),
         line(scale.at(row.after), top + 22 + BAR_HEIGHT, scale.at(row.after), top + STEP_HEIGHT + 22, "rule"),
     ]
+    return [filtered(drawn, urlencode({"cause": row.name}), row.phrase)]

@@ -1,7 +1,7 @@
 """What a page consists of: sections of text, facts, charts, tables and pictures. The templates decide nothing."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pytest_cropdet.figures import Svg, bounded_text, number_text
 
@@ -28,7 +28,8 @@ WORDY = 40  # letters from which on a cell gets room, lest it be a tower on a na
 class TableCell:
     """One cell: what it shows, and by what its column is sorted (``None``: at the end, whichever way).
 
-    ``dot``: the verdict whose sign stands before the words; ``svg``: what is drawn in their place.
+    ``dot``: the verdict whose sign stands before the words; ``svg``: what is drawn in their place; ``filter``: of the
+    table of crops, which the cell leads to.
     """
 
     text: str
@@ -36,6 +37,11 @@ class TableCell:
     number: bool = False
     dot: str = ""
     svg: Svg | None = None
+    filter: str = ""
+
+    def showing(self, crops: str) -> "TableCell":
+        """Return the cell as a link to the crops that it counts, a filter of the table of crops; not of nothing."""
+        return self if self.key in (None, 0, 0.0) else replace(self, filter=crops)
 
     @property
     def kind(self) -> str:
@@ -62,11 +68,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart, its caption, and the colours in it: ``(class, words)``."""
+    """A chart, its caption, and the colours in it: ``(class, words)``; ``filters`` of the table of crops by class."""
 
     svg: Svg
     caption: str = ""
     legend: tuple[tuple[str, str], ...] = ()
+    filters: Mapping[str, str] = field(default_factory=dict)
     kind: str = "chart"
 
 

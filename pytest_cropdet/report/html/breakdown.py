@@ -30,6 +30,7 @@ from pytest_cropdet.report.html.blocks import (
     cell,
     number_cell,
 )
+from pytest_cropdet.report.html.crop_table import crop_filter
 from pytest_cropdet.terms import Record
 
 __all__ = ["labels_section", "miss_map_section", "shift_section", "where_section"]
@@ -61,10 +62,15 @@ def where_section(gate: Record) -> Section | None:
             continue
         caption = title = QUANTITIES[name]
         if len(rows) < len(shown[name]):
-            which = "that lose most" if len(rows) < len(told_of) else "with objects enough to say"
+            which = "that lose most" if len(rows) < len(told_of) else "with enough objects"
             caption = f"{title} (the {len(rows)} {which} of {len(shown[name]):,})"
         drawing = [
-            Bar(row["label"], **_bounds(row["lost"]), note=f"{row['objects']:,} objects in {row['images']:,} images")
+            Bar(
+                row["label"],
+                **_bounds(row["lost"]),
+                note=f"{row['objects']:,} objects in {row['images']:,} images",
+                filter=crop_filter(**{name: row["label"]}),
+            )
             for row in rows
         ]
         blocks.append(Chart(bar_chart(f"Share of objects lost, net, by {title.lower()}", drawing, scale), caption))
@@ -77,10 +83,10 @@ def where_section(gate: Record) -> Section | None:
     for name, rows in shown.items():
         if rows:
             head = (QUANTITIES[name].lower(), *BIN_COLUMNS[1:])
-            blocks.append(Table(f"{QUANTITIES[name]}: all numbers", head, [_row(row) for row in rows], fold=True))
+            blocks.append(Table(f"{QUANTITIES[name]}: all numbers", head, [_row(row, name) for row in rows], fold=True))
     lead = (
         "Bars are the share of objects found in the whole image less the share found in the crop, with bounds; "
-        "charts have one axis, unless they say otherwise, so they can be compared."
+        "charts use the same scale unless noted, so they can be compared."
     )
     return Section("where", "Where it dropped", lead, blocks, small=True)
 
@@ -89,7 +95,7 @@ def _bounds(each: Mapping[str, Any]) -> dict[str, Any]:
     return {name: each[name] for name in ("value", "low", "high")}
 
 
-def _row(row: Mapping[str, Any]) -> list[Any]:
+def _row(row: Mapping[str, Any], name: str) -> list[Any]:
     found = list(row["found"].values())
     ends = (found[0], found[-1]) if found else (None, None)
     return [
@@ -98,7 +104,7 @@ def _row(row: Mapping[str, Any]) -> list[Any]:
         cell(int(row["images"])),
         number_cell(ends[0]),
         number_cell(ends[1]),
-        bounded_cell(row["lost"]),
+        bounded_cell(row["lost"]).showing(crop_filter(**{name: row["label"]})),
         number_cell(row["drop"]),
     ]
 
@@ -114,7 +120,7 @@ def _by_category(gate: Record) -> Section | None:
             cell(each["name"]),
             number_cell(each["reference"]),
             number_cell(each["crop"]),
-            bounded_cell({"value": each["drop"], "low": each["low"], "high": each["high"]}),
+            bounded_cell(_bounds({**each, "value": each["drop"]})).showing(crop_filter(category=each["name"])),
             cell(int(each["objects"])),
             cell(int(each["images"])),
             cell(bool(each["in_mean"])),
@@ -141,6 +147,7 @@ def _drops(told: Sequence[Mapping[str, Any]]) -> tuple[list[Bar], str]:
             each["low"],
             each["high"],
             f"{each['objects']:,} objects in {each['images']:,} images",
+            filter=crop_filter(category=each["name"]),
         )
         for each in shown
     ]
@@ -155,7 +162,7 @@ def miss_map_section(gate: Record) -> Section | None:
     drawn = heat_map("Per cent of the objects lost, by place in the window", cells["lost"], cells["found"])
     lead = (
         "Of the objects found in the whole image, how many per cent are lost in the crop, by where their centre lies "
-        "in the window; the upper left is that of the window. Empty: fewer than 5 objects."
+        "in the window. Empty: fewer than 5 objects."
     )
     return Section("map", "Map of misses", lead, [Chart(drawn)])
 
@@ -165,7 +172,7 @@ def labels_section(gate: Record) -> Section | None:
     told = gate.get("labels")
     if not told or not (told["flipped"] or told["righted"]):
         return None
-    flipped, righted = (_change_rows(told[name]) for name in ("flipped", "righted"))
+    flipped, righted = _change_rows(told["flipped"], "lost"), _change_rows(told["righted"], "gained")
     head = ("in the whole image", "in the crop", "objects", "for example")
     blocks: list[Block] = []
     if len(flipped) > LONG_TABLE:
@@ -175,13 +182,18 @@ def labels_section(gate: Record) -> Section | None:
         blocks.append(Table("Right in the whole image, another label in the crop", head, flipped))
     if righted:
         blocks.append(Table("Another label in the whole image, right in the crop", head, righted, fold=bool(flipped)))
-    lead = "Objects that are found in both, but not as the same thing."
+    lead = "Objects found in image and crop, but with different labels."
     return Section("labels", "Labels that changed", lead, blocks)
 
 
-def _change_rows(changes: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+def _change_rows(changes: Sequence[Mapping[str, Any]], fate: str) -> list[list[Any]]:
     return [
-        [cell(each["from"]), cell(each["to"]), cell(int(each["count"])), cell(_example(each["examples"]))]
+        [
+            cell(each["from"]),
+            cell(each["to"]),
+            cell(int(each["count"])).showing(crop_filter(label=f"{each['from']} → {each['to']}", fate=fate)),
+            cell(_example(each["examples"])),
+        ]
         for each in changes
     ]
 
@@ -216,7 +228,7 @@ def shift_section(gate: Record) -> Section | None:
     blocks.append(Table("Wasserstein distances", head, rows, fold=True))
     blocks += [Text(f"{note[0].upper()}{note[1:].rstrip('.')}.") for note in told["notes"] if note]
     lead = "Sizes, shapes and places of objects as they reach the model: whole images against crops."
-    return Section("shift", "What the model meets", lead, blocks, small=True)
+    return Section("shift", "Object size, shape and position at the model input", lead, blocks, small=True)
 
 
 def _ends(name: str, edges: Sequence[float], counts: Mapping[str, Sequence[int]]) -> str:

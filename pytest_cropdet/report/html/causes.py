@@ -5,6 +5,7 @@ from typing import Any
 
 from pytest_cropdet.figures import chain_metric, stacked_bar, waterfall
 from pytest_cropdet.report.html.blocks import Block, Chart, Section, Table, Text, bounded_cell, cell, number_cell
+from pytest_cropdet.report.html.crop_table import crop_filter
 from pytest_cropdet.terms import PHRASES, Record
 
 # What has been changed when an object is first missed, by step.
@@ -20,7 +21,7 @@ TWO_QUESTIONS = (
     "are newly found in the same step make up for some of them: the net says how many remain."
 )
 
-__all__ = ["chain_section", "controls_section", "fates_section"]
+__all__ = ["chain_section", "controls_section", "fates_section", "score_reason"]
 
 
 def chain_section(gate: Record) -> Section | None:
@@ -77,15 +78,18 @@ def fates_section(gate: Record, counts: Mapping[str, int] | None) -> Section | N
             ("found in neither", counts["missed"], "missed"),
         ]
         legend = tuple((kind, f"{name} {count:,}") for name, count, kind in parts)
-        blocks.append(Chart(stacked_bar("What became of the objects", parts), legend=legend))
+        kinds = {name: crop_filter(fate="lost", cause=name) for name in PHRASES}
+        kinds |= {"loss": crop_filter(fate="lost"), "gain": crop_filter(fate="gained")}
+        drawn = stacked_bar("What became of the objects", parts, kinds)
+        blocks.append(Chart(drawn, legend=legend, filters=kinds))
     if told:
         unclear = [step["name"] for step in gate.get("steps") or () if not step["distinguishable"]]
         rows = [
             [
                 cell(f"{PHRASES[name]}{' (no clear effect on AP)' if name in unclear else ''}"),
-                *_counted(told["lost"][name]),
-                *_counted(told["gained"][name]),
-                *([*_counted(told["net"][name])] if "net" in told else []),
+                *_counted(told["lost"][name], crop_filter(fate="lost", cause=name)),
+                *_counted(told["gained"][name], crop_filter(fate="gained", cause=name)),
+                *([*_counted(told["net"][name], crop_filter(cause=name))] if "net" in told else []),
             ]
             for name in told["lost"]
         ]
@@ -97,12 +101,12 @@ def fates_section(gate: Record, counts: Mapping[str, int] | None) -> Section | N
             blocks.append(_split(f"Objects missed and newly found by {name}", name, told[key]))
     lead = (
         "An object counts once for each crop that shows it. Found means that a detection of its category matches it at "
-        f"IoU 0.5 and scores {gate['operating_point']['score']:.3f} or more{_why_score(gate)}."
+        f"IoU 0.5 and scores {gate['operating_point']['score']:.3f} or more{score_reason(gate)}."
     )
     return Section("fates", "The fate of each object", lead, blocks)
 
 
-def _why_score(gate: Record) -> str:
+def score_reason(gate: Record) -> str:
     """Return in words where the operating point comes from."""
     settings = gate.get("settings") or {}
     if gate["metric"] == "lost" or not settings:
@@ -111,8 +115,8 @@ def _why_score(gate: Record) -> str:
     return " (--cropdet-score-threshold)" if given else " (the score with the best F1 on the whole images)"
 
 
-def _counted(each: Mapping[str, Any]) -> list[Any]:
-    return [cell(int(each["count"])), bounded_cell(dict(each))]
+def _counted(each: Mapping[str, Any], crops: str) -> list[Any]:
+    return [cell(int(each["count"])).showing(crops), bounded_cell(dict(each))]
 
 
 def _split(caption: str, name: str, counts: Mapping[str, Any]) -> Table:
@@ -124,9 +128,12 @@ def _split(caption: str, name: str, counts: Mapping[str, Any]) -> Table:
     rows = [
         [
             cell(label),
-            cell(sum(each["lost"].values())),
-            *(cell(int(each["lost"].get(step, 0))) for step in steps),
-            cell(sum(each["gained"].values())),
+            cell(sum(each["lost"].values())).showing(crop_filter(**{name: label}, fate="lost")),
+            *(
+                cell(int(each["lost"].get(step, 0))).showing(crop_filter(**{name: label}, fate="lost", cause=step))
+                for step in steps
+            ),
+            cell(sum(each["gained"].values())).showing(crop_filter(**{name: label}, fate="gained")),
         ]
         for label, each in most_first
     ]

@@ -43,8 +43,8 @@ def invariants_section(checks: Sequence[Record]) -> Section | None:
     if skipped:
         blocks.append(Table("Could not be judged", ("invariant", "why"), skipped, fold=True))
     lead = (
-        "What must hold for a detector on crops, whatever its mAP: a crop and its image agree. The mark on a bar is "
-        "what is allowed."
+        "Properties that every detector should have on crops, whatever its mAP: a crop and its image agree. The mark "
+        "on a bar is the limit."
     )
     return Section("invariants", "Invariants", lead, blocks)
 
@@ -71,7 +71,7 @@ def search_section(check: Record, picture: str | None, key: str, title: str) -> 
     """Return what a search came to; ``picture``: PNG as base64, ``None`` where there is none to show."""
     worst = check["worst"]
     lead = (
-        "Windows are drawn, and shrunk to the smallest cut, in which an object is lost that the whole image shows with "
+        "The search looked for the smallest cut in which an object is lost that is found in the whole image with "
         "confidence."
     )
     parts = [f"{check[key]:,} {word}{'' if check[key] == 1 else 's'}" for key, word in SPENT.items()]

@@ -35,8 +35,8 @@ def errors_section(gate: Record) -> Section | None:
     ]
     drawing = [Bar(names[kind], each["change"], each["low"], each["high"]) for kind, each in told.items()]
     lead = (
-        "What mending one kind of mistake would give in AP50, after TIDE, and how much more that is in crops than in "
-        "the whole images; one mistake hides another, so the costs do not add up."
+        "How much AP50 would rise if one kind of error were fixed (after TIDE), and how much more that is in crops "
+        "than in whole images. The values do not sum to the total, because errors overlap."
     )
     blocks: list[Block] = [
         Chart(
@@ -63,9 +63,9 @@ def bias_section(gate: Record) -> Section | None:
             rows.append([cell(key), cell(words), *(bounded_cell(each) for each in sides)])
     head = ("edge or side", "unit", "whole images", "crops")
     blocks.append(Table("Mean offset of matched boxes from the truth", head, rows, fold=True))
-    lead = "A bias that all boxes share is a coordinate mistake in the adapter, not a weakness of the model."
+    lead = "An offset that all boxes share is a coordinate mistake in the adapter, not a weakness of the model."
     if not told.get("judged", True):
-        lead = "The reference is too weak: the few boxes that lie on objects say nothing of coordinates."
+        lead = "The reference is too weak: too few boxes lie on objects to check coordinates."
     elif not told["mistakes"]:
         lead += " These boxes show no such mistake."
     return Section("bias", "Bias of boxes", lead, blocks)
@@ -99,5 +99,5 @@ def anchors_section(gate: Record) -> Section | None:
     head = ("of the objects", "whole images", "crops", "fall")
     title = f"{told['objects']:,} objects, {told['anchors']:,} anchors"
     shown = bounded_cell(odds).text
-    words = f"Odds of being lost, anchor gone against anchor kept: ratio {shown}."
+    words = f"Odds of being lost, anchor gone against anchor present: ratio {shown}."
     return Section("anchors", "Anchors", lead, [Table(title, head, rows), Text(words)])

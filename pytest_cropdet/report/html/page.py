@@ -1,7 +1,7 @@
 """From records and what runs left to the page: order, sections, templates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_cropdet.figures import verdict_axis
@@ -11,6 +11,7 @@ from pytest_cropdet.report.html import breakdown, causes, mistakes
 from pytest_cropdet.report.html.benchmark import benchmark_headline, benchmark_numbers, benchmark_sections
 from pytest_cropdet.report.html.blocks import Section
 from pytest_cropdet.report.html.checks import invariants_section, search_section
+from pytest_cropdet.report.html.crop_table import CropGate, crop_filter, crop_table, ranked
 from pytest_cropdet.report.html.decision import decide
 from pytest_cropdet.report.html.head_and_foot import (
     benchmark_rows,
@@ -30,6 +31,7 @@ from pytest_cropdet.report.html.verdict_counts import session_text
 from pytest_cropdet.report.limit_rows import drop_verdict, limit_line, note
 from pytest_cropdet.report.records import MissingResult
 from pytest_cropdet.report.sliced_texts import only_sliced, without_sliced
+from pytest_cropdet.terms import PHRASES
 
 __all__ = ["html_page"]
 
@@ -38,6 +40,13 @@ AFTER = (
     *(breakdown.where_section, breakdown.miss_map_section, breakdown.labels_section, breakdown.shift_section),
     *(mistakes.anchors_section, mistakes.errors_section, mistakes.bias_section, causes.controls_section),
 )
+# numbers at the operating point, and the crops that they count
+POINT_FILTERS = {
+    "objects missed": crop_filter(fate="lost"),
+    "newly found": crop_filter(fate="gained"),
+    "other label": crop_filter(fate="lost", label="any"),
+}
+EXAMPLES_SHARE = 0.4  # of the pictures of a gate: of what the worst crops do not show
 MOST_PICTURES = 3_400_000  # letters of base64 on one page, so that it stays below 5 MB
 
 
@@ -56,7 +65,14 @@ class _Gate:
     after: Sequence[Section]
     gallery: Mapping[str, Any] | None
     shown: int
+    examples: Sequence[Mapping[str, Any]] = ()
+    filters: Mapping[str, str] = field(default_factory=lambda: POINT_FILTERS)
     kind: str = "gate"
+
+    @property
+    def phrases(self) -> Mapping[str, str]:
+        """The steps of the chain in words."""
+        return PHRASES
 
     @property
     def name(self) -> str:
@@ -130,10 +146,10 @@ def html_page(
     order = sorted(range(len(records)), key=lambda place: RECORD_ORDER.get(records[place]["verdict"], 0))
     articles: list[_Gate | _Article] = []
     for number, place in enumerate(order, 1):
-        gallery = left[place].get("gallery")
-        count, cost = _affordable(gallery, budget, len(order) - number)
+        gallery = ranked(left[place].get("gallery"))
+        (count, more), cost = _affordable(gallery, budget, len(order) - number)
         budget -= cost
-        articles.append(_gate(f"g{number}", records[place], gallery, count, command, versions))
+        articles.append(_gate(f"g{number}", records[place], gallery, (count, more), command, versions))
     articles += [_sliced(f"s{number}", each, command, versions) for number, each in enumerate(only_sliced(checks), 1)]
     if without_sliced(checks):
         articles.append(_checks("c1", checks, shown, command, versions))
@@ -142,8 +158,11 @@ def html_page(
     gates = [each for each in articles if isinstance(each, _Gate)]
     counts = session_text([str(record["verdict"]) for record in records], checks, benchmarks, len(unfinished))
     shown_gates = [(each.id, each.record, each.gallery) for each in gates]
+    galleries = [_crop_gate(each) for each in gates if each.gallery is not None]
     return render_page(
         "page.html",
+        table=crop_table(galleries),
+        beside=any(each.gallery.get("files") for each in galleries),
         articles=articles,
         unfinished=unfinished,
         decision=decide(shown_gates, checks, counts, len(unfinished), origin, benchmarks, dict(versions)),
@@ -151,25 +170,46 @@ def html_page(
     )
 
 
-def _affordable(gallery: Mapping[str, Any] | None, budget: int, others: int) -> tuple[int, int]:
-    """Return how many crops of a gallery fit, and their cost; gates that come later get their share of what is left."""
-    spent, count = 0, 0
+def _crop_gate(gate: _Gate) -> CropGate:
+    gallery = gate.gallery or {}
+    pictured = [*gallery["entries"][: gate.shown], *gate.examples]
+    return CropGate(gate.id, gate.name, gate.record, gallery, pictured, causes.score_reason(gate.record))
+
+
+def _affordable(gallery: Mapping[str, Any] | None, budget: int, others: int) -> tuple[tuple[int, int], int]:
+    """Return how many of a gallery's worst crops and examples fit, and their cost.
+
+    Gates that come later get their share of what is left.
+    """
     if gallery is None:
-        return 0, 0
+        return (0, 0), 0
     allowed = budget // 2 if others else budget
-    for entry in gallery["entries"]:
-        cost = sum(map(len, (entry["pictures"] or {}).values()))
-        if spent + cost > allowed:
+    examples = gallery.get("examples") or ()
+    for_worst = allowed - sum(_cost(entry) for entry in examples)
+    count, spent = _fitting(gallery["entries"], max(for_worst, round(allowed * (1 - EXAMPLES_SHARE))))
+    more, cost = _fitting(examples, allowed - spent)
+    return (count, more), spent + cost
+
+
+def _fitting(entries: Sequence[Mapping[str, Any]], allowed: int) -> tuple[int, int]:
+    """Return how many of the first entries fit, and their cost."""
+    spent, count = 0, 0
+    for entry in entries:
+        if spent + _cost(entry) > allowed:
             break
-        spent, count = spent + cost, count + 1
+        spent, count = spent + _cost(entry), count + 1
     return count, spent
+
+
+def _cost(entry: Mapping[str, Any]) -> int:
+    return sum(map(len, (entry["pictures"] or {}).values()))
 
 
 def _gate(
     key: str,
     record: Mapping[str, Any],
     gallery: Mapping[str, Any] | None,
-    count: int,
+    count: tuple[int, int],
     command: str,
     versions: Sequence[tuple[str, str]],
 ) -> _Gate:
@@ -188,7 +228,8 @@ def _gate(
         before=[each for each in before if each is not None],
         after=[each for each in after if each is not None],
         gallery=gallery,
-        shown=count,
+        shown=count[0],
+        examples=[] if gallery is None else (gallery.get("examples") or [])[: count[1]],
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from pytest_cropdet.figures import bounded_text
 from pytest_cropdet.gate import one_per_limit
 from pytest_cropdet.report.check_texts import check_text
-from pytest_cropdet.report.html.sliced import sliced_remedy
 from pytest_cropdet.report.html.blocks import Table, TableCell, bounded_cell, cell, number_cell, sentence
+from pytest_cropdet.report.html.sliced import sliced_remedy
 from pytest_cropdet.report.sliced_texts import only_sliced, without_sliced
 from pytest_cropdet.terms import Record, one_line
 

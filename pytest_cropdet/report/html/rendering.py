@@ -9,8 +9,8 @@ from pytest_cropdet.errors import CropdetError
 
 __all__ = ["render_page"]
 
-SCRIPTS = ("script.js", "decision.js")
-STYLES = ("style.css", "decision.css")
+SCRIPTS = ("script.js", "decision.js", "crop_table.js", "crop_dialog.js")
+STYLES = ("style.css", "decision.css", "crops.css")
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -26,9 +26,10 @@ def render_page(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    images = "data: 'self' file:" if values.get("beside") else "data:"
     script, style = ("".join(map(_file, names)) for names in (SCRIPTS, STYLES))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    policy = f"default-src 'none'; img-src {images}; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     return environment.get_template(template).render(script=script, style=style, policy=policy, **values)
 
 

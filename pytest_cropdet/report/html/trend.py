@@ -25,7 +25,7 @@ __all__ = ["trend_page"]
 
 _LEAD = (
     "The drop of each measurement with its bounds, the oldest at the left. Where the ground is shaded, the drop is "
-    "distinguishably larger than before: its lower bound is above the upper bound of an earlier measurement of the "
+    "clearly larger than before: its lower bound is above the upper bound of an earlier measurement of the "
     "same thing."
 )
 
@@ -58,9 +58,9 @@ def trend_page(trends: Sequence[Trend], damaged: Sequence[DamagedLine], source: 
 def _title(trends: Sequence[Trend]) -> str:
     count, larger = len(trends), sum(trend.is_larger_now for trend in trends)
     if count == 1:
-        return "the drop is larger than before" if larger else "the drop is not distinguishably larger than before"
+        return "the drop is larger than before" if larger else "the drop is not clearly larger than before"
     if not larger:
-        return f"in none of {count} gates is the drop distinguishably larger than before"
+        return f"in none of {count} gates is the drop clearly larger than before"
     return f"the drop is larger than before in {larger} of {count} gates"
 
 

@@ -17,6 +17,11 @@
     const large = form.querySelector("[data-large]");
     large.addEventListener("change", () => gallery.classList.toggle("large", large.checked));
     gallery.classList.toggle("large", large.checked);
+    for (const [name, kind] of [["ignored", "show-ignored"], ["labels", "labels"]]) {
+      const box = form.querySelector(`[data-${name}]`);
+      box.addEventListener("change", () => gallery.classList.toggle(kind, box.checked));
+      gallery.classList.toggle(kind, box.checked);
+    }
     const slider = form.querySelector("[data-least]");
     const scored = gallery.querySelectorAll("[data-score]");
     slider.addEventListener("input", () => {
