@@ -94,8 +94,8 @@ class Option:
     ``kind`` "lines" may be given several times (one a line in the ini file); with ``commas`` each may name several.
     ``alone``: what it means on the command line without a value; ``None`` where it needs one. Allowed are ``choices``,
     or with ``share`` numbers from 0 to 1, with ``signed`` from -1 to 1, or numbers from ``least`` on. With PATH, FILE
-    or DIR in the ``metavar`` its values are made absolute. ``reads``: what must be there ("file", "folder"); ``writes``:
-    what is written there.
+    or DIR in the ``metavar`` its values are made absolute. ``reads``: what must be there ("file", "folder");
+    ``writes``: what is written there.
     """
 
     name: str

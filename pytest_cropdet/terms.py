@@ -7,6 +7,7 @@ read as a command; a bidirectional control turns what follows round; a lone surr
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from textwrap import wrap
 from typing import Any
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Value",
     "did_you_mean",
     "encodable",
+    "fold",
     "one_line",
     "visible",
 ]
@@ -92,6 +94,17 @@ def one_line(text: object) -> str:
     ('two\\nlines', '\\u202ecat', 'größer 🙂')
     """
     return _BREAKING.sub(_escape, str(text))
+
+
+def fold(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    """Return text in lines no longer than ``width``, the first indented by ``first``, the others by ``rest``.
+
+    No line ends inside the name of an option, as it could not be copied.
+
+    >>> fold("set --cropdet-min-gain", 20)
+    ['set', '--cropdet-min-gain']
+    """
+    return wrap(text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
 
 
 def visible(value: Any) -> Any:

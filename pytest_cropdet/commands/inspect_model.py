@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from textwrap import wrap
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from pytest_cropdet.detectors import Description, DetectorHandle, facts_of, load
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.evaluation import best_f1_score, digits, whole_image_ap
 from pytest_cropdet.invariants import Candidate, Examination, advice_lines, examine, hint_lines, measured_lines
-from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS, one_line
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS, fold, one_line
 
 __all__ = ["inspect_model"]
 
@@ -128,7 +127,7 @@ def _convention_lines(kind: str, found: Examination) -> Iterator[str]:
         start = f"  {row.key.ljust(key_width)}  {_cut(row.value).ljust(width)}  "
         if row.is_open:
             yield f"{start}open"
-            yield from wrap(row.source.removeprefix("open: "), 76, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            yield from fold(row.source.removeprefix("open: "), 76, " " * 6, " " * 6)
         else:
             yield f"{start}{source}"
 

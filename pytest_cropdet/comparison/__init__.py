@@ -14,12 +14,15 @@ from pytest_cropdet.comparison.mismatch import common_images, refuse_mismatch
 from pytest_cropdet.comparison.paired_measures import compare_runs
 from pytest_cropdet.comparison.ranking import RankedRun, category_set, needed_replicates, rank_models
 from pytest_cropdet.comparison.result_diff import ResultDiff, diff_results, read_result
+from pytest_cropdet.comparison.seams import SeamCounts, SeamErrors, seam_counts, seam_errors
+from pytest_cropdet.comparison.sliced_chain import CHAIN_STEPS, SlicedChain, find_sliced_chain, perfect_merge
 from pytest_cropdet.comparison.sliced_comparison import SlicedComparison, compare_sliced
-from pytest_cropdet.comparison.sliced_gain import SeamCounts, SlicedGain, detect_whole, measure_gain, seam_counts
+from pytest_cropdet.comparison.sliced_gain import SlicedGain, detect_whole, measure_gain
 from pytest_cropdet.comparison.tile_search import TileCell, TileSearch, search_tiles
 from pytest_cropdet.comparison.trend import Trend, find_trends
 
 __all__ = [
+    "CHAIN_STEPS",
     "Against",
     "CategoryChange",
     "DamagedLine",
@@ -28,6 +31,8 @@ __all__ = [
     "RankedRun",
     "ResultDiff",
     "SeamCounts",
+    "SeamErrors",
+    "SlicedChain",
     "SlicedComparison",
     "SlicedGain",
     "TileCell",
@@ -41,10 +46,12 @@ __all__ = [
     "compare_sliced",
     "detect_whole",
     "diff_results",
+    "find_sliced_chain",
     "find_trends",
     "history_line",
     "measure_gain",
     "needed_replicates",
+    "perfect_merge",
     "rank_models",
     "read_baseline",
     "read_history",
@@ -52,6 +59,7 @@ __all__ = [
     "record_of_entry",
     "refuse_mismatch",
     "seam_counts",
+    "seam_errors",
     "search_tiles",
     "write_baseline",
 ]

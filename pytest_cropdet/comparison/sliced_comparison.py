@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
 
-from pytest_cropdet.comparison.sliced_gain import SlicedGain, WholeAnswers, detect_whole, measure_gain
+from pytest_cropdet.comparison.seams import SeamErrors, seam_errors
+from pytest_cropdet.comparison.sliced_chain import SlicedChain, find_sliced_chain
+from pytest_cropdet.comparison.sliced_gain import SlicedGain, WholeAnswers, defined, detect_whole, measure_gain
 from pytest_cropdet.crops import choose_samples
 from pytest_cropdet.data import Dataset, Sample, select_categories, with_names
 from pytest_cropdet.detectors import Sliced
@@ -30,6 +33,18 @@ __all__ = ["SlicedComparison", "compare_sliced"]
 _CAPPED = 0.05  # share of whole images with the most detections, from which it is named
 
 
+class SlicedExplanation:
+    """The chain of a comparison, found when it is first looked at."""
+
+    def __init__(self, find: Callable[[], SlicedChain]) -> None:
+        self._find = find
+
+    @cached_property
+    def chain(self) -> SlicedChain:
+        """The chain."""
+        return self._find()
+
+
 @dataclass(frozen=True, eq=False)
 class SlicedComparison:
     """What sliced inference gains over one pass over the whole image, on the uncut objects of the same images.
@@ -37,7 +52,7 @@ class SlicedComparison:
     ``gain``: AP(sliced) - AP(whole image), a good: ``assert found.gain >= 0.02``. ``numbers``: the same by size of
     object, and what merging left behind. ``limit``: the smallest allowed gain, ``None`` where none was stated.
     ``objects``: how many are scored. ``capped``: share of the whole images on which the detector returned as many
-    detections as it can.
+    detections as it can. ``errors``: where in the tiles sliced inference adds errors.
     """
 
     gain: Measure
@@ -46,8 +61,15 @@ class SlicedComparison:
     metric: str
     objects: int
     capped: float
+    errors: SeamErrors
     whole: WholeAnswers = field(repr=False)
     cut: WholeAnswers = field(repr=False)
+    explanation: "SlicedExplanation" = field(repr=False)
+
+    @property
+    def chain(self) -> SlicedChain:
+        """Why slicing gains or loses; the first look sends two more pictures per tile to the detector."""
+        return self.explanation.chain
 
     @property
     def judged(self) -> Verdict | None:
@@ -75,10 +97,16 @@ class SlicedComparison:
         if judged is not None and not judged.passes:
             raise GateFailure(self.gain.explain(judged))
 
+    @property
+    def known_chain(self) -> SlicedChain | None:
+        """The chain where it was looked at already, ``None`` where it was not."""
+        found: SlicedChain | None = vars(self.explanation).get("chain")
+        return found
+
     def lines(self) -> list[str]:
-        """Return the numbers in words, a line each."""
+        """Return the numbers in words, a line each; with the chain where it was looked at."""
         found, seams = self.numbers, self.numbers.seams
-        before, after = (digits(_known(each)) for each in found.ap["all"])
+        before, after = (digits(defined(each)) for each in found.ap["all"])
         by_size = ", ".join(f"{size} {found.gain[size]}" for size in ("small", "medium", "large"))
         unheld = f"{seams.unheld} of {seams.objects} objects are in no tile as a whole, {seams.unheld_found} of them"
         lines = [
@@ -87,13 +115,36 @@ class SlicedComparison:
             f"gain by size of object: {by_size}",
             f"left by the merge: {_count(seams.doubles, 'double')}, {_count(seams.halves, 'half', 'halves')}; {unheld} "
             "are found",
+            *self._where(),
         ]
         if self.capped >= _CAPPED:
             lines.append(
                 f"on {self.capped:.0%} of the whole images the detector returned its maximum of detections: part of "
                 "the gain is that tiles have a maximum each"
             )
+        if self.known_chain is not None:
+            lines += [f"why: {line}" for line in self.known_chain.lines()]
+            if self.known_chain.advice is not None and self.verdict != "pass":
+                lines.append(f"what to do: {self.known_chain.advice}")
         return [*lines, f"tiles: {found.name}"]
+
+    def _where(self) -> list[str]:
+        """Return where the new errors lie and from which size objects are lost; nothing where there are none."""
+        errors, lines = self.errors, list[str]()
+        if new := sum(errors.new):
+            near = sum(errors.new[:2])
+            right = sum(errors.right)
+            usual = f", of the right detections {sum(errors.right[:2]) / right:.0%}" if right else ""
+            lines.append(
+                f"{_count(new, 'false positive')} that one pass does not have; {near / new:.0%} of them end within 8 "
+                f"px of a seam{usual}"
+            )
+        if errors.lost_from is not None:
+            holds = "" if errors.holds is None else f"; the tiles always contain objects up to {_size(errors.holds)} px"
+            lines.append(
+                f"the smallest lost object that no tile contains as a whole is {errors.lost_from:.0f} px long{holds}"
+            )
+        return lines
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as built-in values."""
@@ -117,6 +168,8 @@ class SlicedComparison:
             "capped": self.capped,
             "lines": [one_line(each) for each in self.lines()],
             **{key: value for key, value in found.to_dict().items() if key in ("ap", "gain", "seams")},
+            "errors": self.errors.to_dict(),
+            "chain": None if self.known_chain is None else self.known_chain.to_dict(),
         }
 
 
@@ -173,8 +226,10 @@ def compare_sliced(
         chosen.metric,
         len(scored.category),
         float(np.mean([each.capped for each in whole.found])) if len(samples) else 0.0,
+        seam_errors(sliced, samples, cut.found, whole.found),
         whole,
         cut,
+        SlicedExplanation(partial(find_sliced_chain, sliced, dataset, whole, cut, chosen, cache, names, watch)),
     )
     return replace(found, gain=replace(measure, story=lambda verdict: _story(found, verdict)))
 
@@ -200,7 +255,7 @@ def _weak(numbers: SlicedGain, settings: RunSettings) -> tuple[Doubt, ...]:
     draws = numbers.draws[~np.isnan(numbers.draws)]
     best = max((each for each in numbers.ap["all"] if not np.isnan(each)), default=0.0)
     surely = float(np.percentile(draws, 100 * (1 - settings.level))) if len(draws) else 0.0
-    if best >= settings.min_ap and max(surely, _known(numbers.ap["all"][0]) or 0.0) >= settings.min_ap:
+    if best >= settings.min_ap and max(surely, defined(numbers.ap["all"][0]) or 0.0) >= settings.min_ap:
         return ()
     text = (
         f"the detector is too weak for this test: {settings.metric} is {digits(best)} at best, {settings.min_ap:.3f} "
@@ -232,8 +287,8 @@ def _story(found: SlicedComparison, verdict: Verdict) -> str:
     return "\n".join([verdict.headline, *(f"  {one_line(line)}" for line in (*lines, *found.lines()))])
 
 
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _size(pair: tuple[int, int]) -> str:
+    return f"{pair[0]} x {pair[1]}"
 
 
 def _count(number: int, word: str, several: str = "") -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_cropdet.comparison.seams import SeamCounts, seam_counts
 from pytest_cropdet.data import CategoryMap, Dataset, Detections, Sample, reconcile
 from pytest_cropdet.detectors import DetectorHandle, Sliced
 from pytest_cropdet.evaluation import (
@@ -16,41 +17,22 @@ from pytest_cropdet.evaluation import (
     resample,
     whole_image_matches,
 )
-from pytest_cropdet.geometry import Boxes, Floats, areas, clip, iou
+from pytest_cropdet.geometry import Floats
 from pytest_cropdet.inference import Advanced, BatchKeys, Cache, detect_all
 from pytest_cropdet.settings import Metric
 
 __all__ = [
-    "SIZES",
-    "SeamCounts",
+    "OBJECT_SIZES",
     "SlicedGain",
     "WholeAnswers",
+    "defined",
     "detect_whole",
     "matches_by_size",
     "measure_gain",
-    "seam_counts",
+    "pair_categories",
 ]
 
-SIZES = ("all", "small", "medium", "large")
-_SCORE = 0.3  # from which a detection counts as a double or as a piece
-_COVERED = 0.75  # share of a detection that lies in an object, from which it is a piece of it
-
-
-@dataclass(frozen=True, slots=True)
-class SeamCounts:
-    """What merging left behind, of detections that score 0.3 or more.
-
-    ``objects``: scored objects. ``doubles``: detections beyond the first of their category that overlap one object by
-    IoU 0.5. ``halves``: objects that no detection overlaps by IoU 0.5, although one of their category lies in them (by
-    75% of its area). ``unheld``: objects that lie in no tile as a whole. ``unheld_found``: those of them that are
-    found.
-    """
-
-    objects: int
-    doubles: int
-    halves: int
-    unheld: int
-    unheld_found: int
+OBJECT_SIZES = ("all", "small", "medium", "large")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +67,14 @@ class SlicedGain:
             "name": self.name,
             "images": self.images,
             "calls": self.calls,
-            "ap": {size: {"whole": _known(whole), "sliced": _known(cut)} for size, (whole, cut) in self.ap.items()},
+            "ap": {size: {"whole": defined(whole), "sliced": defined(cut)} for size, (whole, cut) in self.ap.items()},
             "gain": {size: gain.to_dict() for size, gain in self.gain.items()},
             "seams": {name: getattr(self.seams, name) for name in SeamCounts.__slots__},
         }
 
 
-def _known(value: float) -> float | None:
+def defined(value: float) -> float | None:
+    """Return a number, ``None`` for NaN."""
     return None if np.isnan(value) else float(value)
 
 
@@ -115,15 +98,22 @@ def detect_whole(
     for batch in detect_all(detector, samples, windows, keys):
         found.update((picture.sample, each) for picture, each in zip(batch.pictures, batch.found, strict=True))
         watch(Advanced(len(found), len(samples), detector.seconds - seconds))
-    shown = {int(each) for sample in samples for each in np.unique(sample.truth.categories)}
-    mapped: CategoryMap = reconcile(detector.categories, dataset.categories, sorted(shown & set(counted)))
+    mapped = pair_categories(detector, dataset, samples, counted)
     answers = [mapped.translate(found[sample.id]) for sample in samples]
     return WholeAnswers(samples, answers, matches_by_size(samples, answers, counted))
 
 
+def pair_categories(
+    detector: DetectorHandle, dataset: Dataset, samples: Sequence[Sample], counted: Mapping[int, str]
+) -> CategoryMap:
+    """Return how the detector's ids become those of the data set, by name or by id as in a gate."""
+    shown = {int(each) for sample in samples for each in np.unique(sample.truth.categories)}
+    return reconcile(detector.categories, dataset.categories, sorted(shown & set(counted)))
+
+
 def matches_by_size(samples: Sequence[Sample], answers: Sequence[Detections], categories: Mapping[int, str]) -> Matches:
     """Return which detection matched which uncut object: of all, and of small, medium and large ones."""
-    return whole_image_matches(samples, answers, categories, {size: COCO_AREA_RANGES[size] for size in SIZES})
+    return whole_image_matches(samples, answers, categories, {size: COCO_AREA_RANGES[size] for size in OBJECT_SIZES})
 
 
 def measure_gain(
@@ -141,7 +131,7 @@ def measure_gain(
     """
     place = np.arange(len(whole.samples))
     ap, gain, kept = {}, {}, np.zeros(0)
-    for size in SIZES:
+    for size in OBJECT_SIZES:
         values = [float(getattr(average_precision(each.matches, area=size), metric)) for each in (whole, cut)]
         tables = [whole.matches, cut.matches]
         draws = resample(tables, place, replicates=replicates, seed=seed, metrics=(metric,), area=size).mean(metric)
@@ -152,49 +142,3 @@ def measure_gain(
     counts = [seam_counts(sliced, sample, found) for sample, found in zip(cut.samples, cut.found, strict=True)]
     seams = SeamCounts(*(sum(getattr(each, name) for each in counts) for name in SeamCounts.__slots__))
     return SlicedGain(sliced.settings, len(place), calls, ap, gain, seams, kept)
-
-
-def seam_counts(sliced: Sliced, sample: Sample, found: Detections, score: float = _SCORE) -> SeamCounts:
-    """Return what merging left behind in one image; ``found``: its detections with the data set's ids."""
-    truth = sample.truth
-    rows = np.flatnonzero(truth.counted)
-    sure = np.flatnonzero(found.scores >= score)
-    boxes, kinds = found.boxes[sure], found.categories[sure]
-    objects = truth.boxes[rows]
-    same = truth.categories[rows][:, None] == kinds[None, :]
-    overlap = np.where(same, iou(objects, boxes), 0.0)
-    best = np.argmax(overlap, axis=0) if len(rows) else np.zeros(len(sure), dtype=int)
-    hits = overlap[best, np.arange(len(sure))] >= 0.5 if len(rows) else np.zeros(len(sure), dtype=bool)
-    per_object = np.bincount(best[hits], minlength=len(rows))
-    is_found = (overlap >= 0.5).any(axis=1)
-    inside = np.where(same, _share_inside(boxes, objects).T, 0.0)
-    held = _held(sliced, sample, objects)
-    return SeamCounts(
-        objects=len(rows),
-        doubles=int(np.maximum(per_object - 1, 0).sum()),
-        halves=int((~is_found & (inside >= _COVERED).any(axis=1)).sum()),
-        unheld=int((~held).sum()),
-        unheld_found=int((~held & is_found).sum()),
-    )
-
-
-def _share_inside(boxes: Boxes, objects: Boxes) -> Floats:
-    """Return (n, m): the share of each box that lies in each object."""
-    low = np.maximum(boxes[:, None, :2], objects[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], objects[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    own = areas(boxes)[:, None]
-    found: Floats = np.divide(shared, own, out=np.zeros_like(shared), where=own > 0)
-    return found
-
-
-def _held(sliced: Sliced, sample: Sample, objects: Boxes) -> Any:
-    """Return which objects lie as a whole in one of the tiles; the whole image is none."""
-    seen = clip(objects, sample.width, sample.height)
-    held = np.zeros(len(objects), dtype=bool)
-    for tile in sliced.grid.tiles(sample.width, sample.height):
-        crop = tile.crop
-        held |= (seen[:, :2] >= [crop.left, crop.top]).all(axis=1) & (seen[:, 2:] <= [crop.right, crop.bottom]).all(
-            axis=1
-        )
-    return held

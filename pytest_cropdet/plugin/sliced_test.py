@@ -22,7 +22,7 @@ __all__ = ["ComparesSliced"]
 
 _OF_AP = (  # the settings that do not concern crops
     *("seed", "sample_images", "metric", "categories", "alias", "group", "undecided", "min_images", "min_ap"),
-    *("min_objects", "replicates", "level"),
+    *("min_objects", "replicates", "level", "explain", "fill"),
 )
 
 
@@ -69,6 +69,8 @@ class ComparesSliced:
                     progress.show,
                     **{name: getattr(settings, name) for name in _OF_AP},
                 )
+                if asks_for_causes(found, settings.explain):
+                    _ = found.chain  # looked at here: the failure's text and the report show it
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
         self._leave_check(item, "sliced", sliced_record(found), settings.seed)
@@ -93,13 +95,23 @@ class ComparesSliced:
         return sliced
 
 
+def asks_for_causes(found: SlicedComparison, explain: str) -> bool:
+    """Return whether a comparison is explained: always, or by itself where its limit is not surely met."""
+    return explain == "always" or (explain == "auto" and found.verdict in ("fail", "undecided"))
+
+
 def _estimate(sliced: Sliced, dataset: Dataset, settings: RunSettings) -> list[str]:
     """Return what a comparison would cost."""
     samples = choose_samples(dataset, settings.sample_images, settings.seed)
     calls = sum(len(sliced.tiles(each.width, each.height)) for each in samples)
     own = not sliced.whole
     total = calls + (len(samples) if own else 0)
-    return [
+    lines = [
         f"sliced inference, {sliced.settings}: {len(samples)} images, {calls / max(1, len(samples)):.1f} images sent "
         f"per image; {total} images to send in all, if the cache knows none"
     ]
+    if settings.explain != "off":
+        more = 2 * (calls - (0 if own else len(samples)))
+        when = "" if settings.explain == "always" else " unless the limit is met"
+        lines.append(f"to find the causes{when}: {more} more; --cropdet-explain=off leaves that out")
+    return lines

@@ -15,12 +15,13 @@ from pytest_cropdet.report.html.trend import trend_page
 from pytest_cropdet.report.junit import benchmark_properties, check_properties, run_properties
 from pytest_cropdet.report.object_file import write_objects
 from pytest_cropdet.report.records import MissingResult, benchmark_record, invariant_record, search_record, write_json
-from pytest_cropdet.report.sliced_texts import sliced_record, sliced_summary
+from pytest_cropdet.report.sliced_texts import sliced_record
 from pytest_cropdet.report.terminal import (
     benchmark_summary,
     checks_summary,
     ranking_summary,
     short_verdict,
+    sliced_summary,
     write_summary,
 )
 from pytest_cropdet.report.worker_files import WorkerFiles

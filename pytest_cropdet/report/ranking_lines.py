@@ -1,11 +1,10 @@
 """A ranking of several models in lines for the terminal, and as Markdown for the summary of a job."""
 
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
 from typing import Any
 
 from pytest_cropdet.evaluation import bounds_text, digits
-from pytest_cropdet.terms import one_line
+from pytest_cropdet.terms import fold, one_line
 
 __all__ = ["matrix_of", "rank_text", "ranking_intro", "ranking_rows", "ranking_table"]
 
@@ -80,7 +79,7 @@ def matrix_of(ranking: Mapping[str, Any], measure: str) -> dict[tuple[str, str],
 def ranking_table(ranking: Mapping[str, Any], width: int) -> list[str]:
     """Return a ranking in lines, none longer than ``width`` where that has room for its numbers; long names are cut."""
     metric, pairs = ranking.get("metric", "AP"), len(ranking["pairs"])
-    lines = wrap(_sentence(ranking_intro(ranking)), width)
+    lines = fold(_sentence(ranking_intro(ranking)), width)
     if len(ranking["models"]) > 1:
         rows = [(rank, _cut(name), *numbers) for rank, name, *numbers in ranking_rows(ranking)]
         lines += _aligned([_HEAD, *rows], 2)
@@ -91,11 +90,11 @@ def ranking_table(ranking: Mapping[str, Any], width: int) -> list[str]:
         )
         matrix = _aligned(_matrix_rows(ranking), 1)
         fits = max(map(len, matrix)) <= width
-        lines += ["", *wrap(head if fits else head.replace("row minus column", "first minus second"), width)]
+        lines += ["", *fold(head if fits else head.replace("row minus column", "first minus second"), width)]
         lines += matrix if fits else _pair_lines(ranking)
     for each in ranking["left_out"]:
-        lines += wrap(f"left out: {one_line(each['name'])}: {one_line(each['why'])}", width, subsequent_indent="  ")
-    return lines if ranking["note"] is None else [*lines, *wrap(f"note: {ranking['note']}", width)]
+        lines += fold(f"left out: {one_line(each['name'])}: {one_line(each['why'])}", width, rest="  ")
+    return lines if ranking["note"] is None else [*lines, *fold(f"note: {ranking['note']}", width)]
 
 
 def _cut(name: str) -> str:

@@ -1,19 +1,15 @@
 """Sliced inference against one pass, in words: for the terminal, the one line of a session, and GitHub."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from textwrap import wrap
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from pytest_cropdet.terms import Record, one_line
+from pytest_cropdet.terms import Record
 
 if TYPE_CHECKING:
     from pytest_cropdet.comparison import SlicedComparison
 
-__all__ = ["only_sliced", "sliced_lines", "sliced_record", "sliced_summary", "sliced_text", "without_sliced"]
+__all__ = ["only_sliced", "sliced_lines", "sliced_record", "sliced_text", "without_sliced"]
 
-_MARKUP: Mapping[str, dict[str, bool]] = {"pass": {"green": True}, "fail": {"red": True}, "undecided": {"yellow": True}}
 _SINGLE = {
     "pass": "slicing gains enough",
     "fail": "slicing does not gain enough",
@@ -54,19 +50,3 @@ def sliced_text(records: Sequence[Record]) -> str:
 def sliced_lines(record: Record) -> list[str]:
     """Return a comparison in lines: its verdict with the gain, then the numbers it rests on."""
     return [f"{record['name']}: {record['text']}", *(f"  {each}" for each in record["lines"])]
-
-
-def sliced_summary(reporter: pytest.TerminalReporter, checks: Iterable[Record]) -> None:
-    """Write the section of sliced inference; with ``-q`` nothing."""
-    records = only_sliced(checks)
-    if reporter.verbosity < 0 or not records:
-        return
-    width = max(20, reporter.config.get_terminal_writer().fullwidth)
-    reporter.section("sliced inference against one pass over the whole image")
-    for record in records:
-        first, *rest = sliced_lines(record)
-        for line in wrap(one_line(first), width, subsequent_indent="    "):
-            reporter.write_line(line, **_MARKUP.get(record["verdict"], {}))
-        for text in rest:
-            for line in wrap(one_line(text), width, initial_indent="  ", subsequent_indent="    "):
-                reporter.write_line(line)

@@ -1,11 +1,11 @@
 """Lines of the terminal's section beside its table: verdicts where no table fits, and the mAP of whole images."""
 
 from collections.abc import Mapping
-from textwrap import wrap
 from typing import Any
 
 from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.report.limit_rows import limit_rows
+from pytest_cropdet.terms import fold
 
 __all__ = ["VERDICT_WORDS", "narrow_rows", "shows_failures", "whole_image_text"]
 
@@ -24,7 +24,7 @@ def narrow_rows(record: Mapping[str, Any], width: int) -> list[str]:
         bounds = bounds_text(row.low, row.high)
         limit = "" if row.limit is None else f", limit {operators.get(row.measure, '<=')} {digits(row.limit)}"
         text = f"{VERDICT_WORDS.get(row.verdict, row.verdict)} {row.measure} {digits(row.value)}{bounds}{limit}"
-        rows.append("\n".join(wrap(f"{text}; {row.gate}", max(LEAST_WIDTH, width), subsequent_indent="  ")))
+        rows.append("\n".join(fold(f"{text}; {row.gate}", max(LEAST_WIDTH, width), rest="  ")))
     return rows
 
 

@@ -2,9 +2,7 @@
 
 import os
 import re
-import textwrap
-from collections.abc import Mapping, Sequence
-from textwrap import wrap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -18,10 +16,19 @@ from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_rows
 from pytest_cropdet.report.model_card import benchmark_lines, model_card
 from pytest_cropdet.report.ranking_lines import ranking_table
 from pytest_cropdet.report.records import MissingResult
+from pytest_cropdet.report.sliced_texts import only_sliced, sliced_lines
 from pytest_cropdet.report.summary_lines import VERDICT_WORDS, narrow_rows, shows_failures, whole_image_text
-from pytest_cropdet.terms import PHRASES, one_line
+from pytest_cropdet.terms import PHRASES, Record, fold, one_line
 
-__all__ = ["benchmark_summary", "checks_summary", "ranking_summary", "short_verdict", "table", "write_summary"]
+__all__ = [
+    "benchmark_summary",
+    "checks_summary",
+    "ranking_summary",
+    "short_verdict",
+    "sliced_summary",
+    "table",
+    "write_summary",
+]
 
 VERDICT_MARKUP: Mapping[str, dict[str, bool]] = {
     "pass": {"green": True},
@@ -147,7 +154,7 @@ def pairings(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     """Return what pairing by id left out and what counts as one category, each sentence once, in lines of a width."""
     found = [Pairing.from_dict(record["pairing"]) for record in records if record.get("pairing")]
     texts = dict.fromkeys(each.text for each in found if each.notes or (each.by == "id" and each.left_out))
-    return [line for text in texts for line in wrap(text, max(20, width), subsequent_indent="    ")]
+    return [line for text in texts for line in fold(text, max(20, width), rest="    ")]
 
 
 def steps(record: Mapping[str, Any], width: int, block: str) -> list[str]:
@@ -204,7 +211,7 @@ def _beneath(record: Mapping[str, Any], width: int, block: str, verbosity: int, 
 
 def _remark(text: str | None, width: int) -> list[str]:
     """Return a remark under a row, if there is one, in lines no longer than ``width``."""
-    return wrap(one_line(text or ""), max(20, width), initial_indent="    ", subsequent_indent="    ")
+    return fold(one_line(text or ""), max(20, width), "    ", "    ")
 
 
 def _categories(record: Mapping[str, Any], width: int) -> list[str]:
@@ -219,7 +226,7 @@ def _categories(record: Mapping[str, Any], width: int) -> list[str]:
 def _data_lines(records: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     """Return what is odd in the data, each sentence once, in lines of the terminal's width."""
     odd = dict.fromkeys(each["text"] for record in records for each in record.get("data_warnings") or ())
-    return [line for text in odd for line in textwrap.wrap(f"data: {text}", width, subsequent_indent="      ")]
+    return [line for text in odd for line in fold(f"data: {text}", width, rest="      ")]
 
 
 def _block(writer: Any) -> str:
@@ -272,6 +279,22 @@ def ranking_summary(reporter: pytest.TerminalReporter, rankings: Sequence[Mappin
             reporter.write_line(line)
 
 
+def sliced_summary(reporter: pytest.TerminalReporter, checks: Iterable[Record]) -> None:
+    """Write the section of sliced inference; with ``-q`` nothing."""
+    records = only_sliced(checks)
+    if reporter.verbosity < 0 or not records:
+        return
+    width = max(20, reporter.config.get_terminal_writer().fullwidth)
+    reporter.section("sliced inference against one pass over the whole image")
+    for record in records:
+        first, *rest = sliced_lines(record)
+        for line in fold(one_line(first), width, rest="    "):
+            reporter.write_line(line, **VERDICT_MARKUP.get(record["verdict"], {}))
+        for text in rest:
+            for line in fold(one_line(text), width, "  ", "    "):
+                reporter.write_line(line)
+
+
 def checks_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[str, Any]]) -> None:
     """Write what the invariants measured, also where they hold, with ``-v`` only: pytest itself shows the failures.
 
@@ -287,7 +310,7 @@ def checks_summary(reporter: pytest.TerminalReporter, records: Sequence[Mapping[
         _write_measured(reporter, measured)
     for name, hint in hints:
         wide = max(20, reporter.config.get_terminal_writer().fullwidth)
-        for line in wrap(f"hint  {name}: {hint}", wide, subsequent_indent="      ", break_on_hyphens=False):
+        for line in fold(f"hint  {name}: {hint}", wide, rest="      "):
             reporter.write_line(line)
 
 

@@ -27,6 +27,7 @@ LONGEST_LABEL = 40  # letters of a label
 class Bar:
     """One row: its label, what it rests on, its value with bounds (``None`` where undefined), its colour's class.
 
+    ``kind`` is that of a positive value; of ``loss`` and ``gain`` a negative value has the other one's.
     ``filter``: of the page's table of crops, which the row leads to.
     """
 
@@ -58,7 +59,7 @@ def _row(row: Bar, top: float, shared: Axis) -> list[str]:
     ]
     if row.value is None:
         return [*shapes, text(0, top + 31, f"too few to say; {row.note}", "muted")]
-    kind = "gain" if row.value < 0 and row.kind == "loss" else row.kind
+    kind = {"loss": "gain", "gain": "loss"}.get(row.kind, row.kind) if row.value < 0 else row.kind
     return [
         *shapes,
         line(shared.at(0), top + 18, shared.at(0), top + 36, "rule"),

@@ -13,8 +13,11 @@ CELL = 40
 LEAST = 0.0005  # share of a group in a bin that is drawn at the ends
 
 
-def heat_map(title: str, lost: Sequence[Sequence[int]], found: Sequence[Sequence[int]]) -> Svg:
-    """Return the map of ``lost / found`` in per cent, cell by cell, and ``found``; empty where that is less than 5."""
+def heat_map(title: str, lost: Sequence[Sequence[int]], found: Sequence[Sequence[int]], *, leads: bool = True) -> Svg:
+    """Return the map of ``lost / found`` in per cent, cell by cell, and ``found``; empty where that is less than 5.
+
+    ``leads``: whether a cell leads to the page's table of crops.
+    """
     shares = loss_shares(lost, found)
     known = [share for row in shares for share in row if share is not None]
     most = max([0.1, *known])
@@ -35,7 +38,8 @@ def heat_map(title: str, lost: Sequence[Sequence[int]], found: Sequence[Sequence
                     f'text-anchor="middle" fill="currentColor">n={found[y][x]:,}</text>'
                 )
                 words = f"row {y + 1}, column {x + 1}"
-                shapes.append(filtered(drawn, f"cell={y * len(row) + x}&fate=lost", words))
+                crops = f"cell={y * len(row) + x}&fate=lost"
+                shapes.append(filtered(drawn, crops, words) if leads else "".join(drawn))
     rows, columns = len(shares), len(shares[0]) if shares else 0
     told = "; ".join(
         f"row {place}: {' '.join('-' if share is None else f'{100 * share:.0f}' for share in row)}"
