@@ -11,7 +11,17 @@ from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.detectors import Sliced
 from pytest_cropdet.geometry import Bools, Boxes, Floats, areas, clip, iou
 
-__all__ = ["MATCH_IOU", "PIECE_SHARE", "SeamCounts", "SeamErrors", "seam_counts", "seam_errors", "shares_inside"]
+__all__ = [
+    "MATCH_IOU",
+    "PIECE_SHARE",
+    "Judged",
+    "SeamCounts",
+    "SeamErrors",
+    "judge",
+    "seam_counts",
+    "seam_errors",
+    "shares_inside",
+]
 
 SURE_SCORE = 0.3  # the score from which a detection counts
 MATCH_IOU = 0.5  # from which a detection is one of an object
@@ -69,6 +79,34 @@ class SeamErrors:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What is right and wrong in one image's detections that score 0.3 or more.
+
+    ``sure``: these detections. Of each: ``right`` (it overlaps an object of its category by IoU 0.5), ``ignored`` (it
+    lies, by half, in a region or an object that is not scored), ``new`` (neither, and the other detections have none
+    like it). ``missed``: of each scored object.
+    """
+
+    sure: Detections
+    right: Bools
+    ignored: Bools
+    new: Bools
+    missed: Bools
+
+
+def judge(sample: Sample, found: Detections, other: Detections) -> Judged:
+    """Return what is right and wrong in ``found``; ``other``: the detections of another way to detect."""
+    truth = sample.truth
+    sure = found.take(np.flatnonzero(found.scores >= SURE_SCORE))
+    rows = np.flatnonzero(truth.counted)
+    hit = _overlaps(sure, truth.boxes[rows], truth.categories[rows])
+    right, missed = np.asarray(hit.any(axis=1)), np.asarray(~hit.any(axis=0))
+    ignored = _covers_crowd(sure, sample)
+    known = _overlaps(sure, other.boxes, other.categories).any(axis=1)
+    return Judged(sure, right, ignored, ~right & ~ignored & ~known, missed)
+
+
 def seam_counts(sliced: Sliced, sample: Sample, found: Detections, score: float = SURE_SCORE) -> SeamCounts:
     """Return what merging left behind in one image; ``found``: its detections with the data set's ids."""
     truth = sample.truth
@@ -123,21 +161,16 @@ def seam_errors(
     cells = np.zeros((2, CELLS, CELLS), np.int64)
     lost, holds = list[float](), set[tuple[int, int]]()
     for sample, found, plain in zip(samples, cut, whole, strict=True):
-        truth = sample.truth
-        sure = found.take(np.flatnonzero(found.scores >= SURE_SCORE))
-        rows = np.flatnonzero(truth.counted)
-        hit = _overlaps(sure, truth.boxes[rows], truth.categories[rows])
-        covered = _covers_crowd(sure, sample)
-        known = _overlaps(sure, plain.boxes, plain.categories)
-        is_right, is_new = hit.any(axis=1), ~hit.any(axis=1) & ~known.any(axis=1) & ~covered
-        bins = np.searchsorted(DISTANCES, seam_distances(sliced, sample, sure.boxes), side="left")
-        place = _cells(sliced, sample, sure.boxes)
-        for kind, mask in enumerate((is_new, is_right)):
+        judged = judge(sample, found, plain)
+        bins = np.searchsorted(DISTANCES, seam_distances(sliced, sample, judged.sure.boxes), side="left")
+        place = _cells(sliced, sample, judged.sure.boxes)
+        for kind, mask in enumerate((judged.new, judged.right)):
             np.add.at(cells[kind], (place[mask, 1], place[mask, 0]), 1)
-        new += np.bincount(bins[is_new], minlength=len(new))
-        right += np.bincount(bins[is_right], minlength=len(right))
-        missed = ~_held(sliced, sample, truth.boxes[rows]) & ~hit.any(axis=0)
-        lost += (truth.boxes[rows][missed][:, 2:] - truth.boxes[rows][missed][:, :2]).max(axis=1).tolist()
+        new += np.bincount(bins[judged.new], minlength=len(new))
+        right += np.bincount(bins[judged.right], minlength=len(right))
+        objects = sample.truth.boxes[sample.truth.counted]
+        missed = objects[~_held(sliced, sample, objects) & judged.missed]
+        lost += (missed[:, 2:] - missed[:, :2]).max(axis=1).tolist()
         holds.add(_holds(sliced, sample))
     counts = [tuple(tuple(row) for row in each.tolist()) for each in cells]
     return SeamErrors(

@@ -24,7 +24,7 @@ import numpy as np
 
 from pytest_cropdet.causes import Rendering
 from pytest_cropdet.comparison.seams import MATCH_IOU, PIECE_SHARE, shares_inside
-from pytest_cropdet.comparison.sliced_gain import WholeAnswers, pair_categories
+from pytest_cropdet.comparison.sliced_gain import WholeAnswers
 from pytest_cropdet.data import CategoryMap, Dataset, Detections, GroundTruth, Sample
 from pytest_cropdet.detectors import Sliced, suppress
 from pytest_cropdet.evaluation import Bounded, average_precision, resample, whole_image_matches
@@ -104,7 +104,7 @@ def find_sliced_chain(
     """
     samples, fill = whole.samples, settings.fill[0]
     counted = dict(dataset.categories if categories is None else categories)
-    mapped = pair_categories(sliced.inner, dataset, samples, counted)
+    mapped = whole.mapped
     plain = Sliced(
         sliced.inner, sliced.grid.size, sliced.grid.overlap, "none", whole=sliced.whole, edge=sliced.grid.edge
     )

@@ -10,6 +10,7 @@ import numpy as np
 from pytest_cropdet.comparison.seams import SeamErrors, seam_errors
 from pytest_cropdet.comparison.sliced_chain import SlicedChain, find_sliced_chain
 from pytest_cropdet.comparison.sliced_gain import SlicedGain, WholeAnswers, defined, detect_whole, measure_gain
+from pytest_cropdet.comparison.sliced_picture import draw_sliced, most_changed
 from pytest_cropdet.crops import choose_samples
 from pytest_cropdet.data import Dataset, Sample, select_categories, with_names
 from pytest_cropdet.detectors import Sliced
@@ -24,6 +25,7 @@ from pytest_cropdet.evaluation import (
     digits,
     object_doubts,
 )
+from pytest_cropdet.geometry import Image
 from pytest_cropdet.inference import Advanced, Cache
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.terms import one_line
@@ -62,6 +64,8 @@ class SlicedComparison:
     objects: int
     capped: float
     errors: SeamErrors
+    sliced: Sliced = field(repr=False)
+    names: Mapping[int, str] = field(repr=False)
     whole: WholeAnswers = field(repr=False)
     cut: WholeAnswers = field(repr=False)
     explanation: "SlicedExplanation" = field(repr=False)
@@ -102,6 +106,11 @@ class SlicedComparison:
         """The chain where it was looked at already, ``None`` where it was not."""
         found: SlicedChain | None = vars(self.explanation).get("chain")
         return found
+
+    def picture(self) -> Image:
+        """Return the picture, RGB uint8, of the image that slicing changes most: tiles, before and after the merge."""
+        place = most_changed(self.whole, self.cut)
+        return draw_sliced(self.sliced, self.whole, self.cut, self.names, place)
 
     def lines(self) -> list[str]:
         """Return the numbers in words, a line each; with the chain where it was looked at."""
@@ -227,6 +236,8 @@ def compare_sliced(
         len(scored.category),
         float(np.mean([each.capped for each in whole.found])) if len(samples) else 0.0,
         seam_errors(sliced, samples, cut.found, whole.found),
+        sliced,
+        names,
         whole,
         cut,
         SlicedExplanation(partial(find_sliced_chain, sliced, dataset, whole, cut, chosen, cache, names, watch)),

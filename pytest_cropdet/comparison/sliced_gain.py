@@ -29,7 +29,6 @@ __all__ = [
     "detect_whole",
     "matches_by_size",
     "measure_gain",
-    "pair_categories",
 ]
 
 OBJECT_SIZES = ("all", "small", "medium", "large")
@@ -37,11 +36,15 @@ OBJECT_SIZES = ("all", "small", "medium", "large")
 
 @dataclass(frozen=True, eq=False)
 class WholeAnswers:
-    """What a detector found in whole images, with the data set's ids, and which detection matched which object."""
+    """What a detector found in whole images, with the data set's ids, and which detection matched which object.
+
+    ``mapped``: how the detector's ids became those of the data set.
+    """
 
     samples: Sequence[Sample]
     found: Sequence[Detections]
     matches: Matches
+    mapped: CategoryMap = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,17 +101,10 @@ def detect_whole(
     for batch in detect_all(detector, samples, windows, keys):
         found.update((picture.sample, each) for picture, each in zip(batch.pictures, batch.found, strict=True))
         watch(Advanced(len(found), len(samples), detector.seconds - seconds))
-    mapped = pair_categories(detector, dataset, samples, counted)
-    answers = [mapped.translate(found[sample.id]) for sample in samples]
-    return WholeAnswers(samples, answers, matches_by_size(samples, answers, counted))
-
-
-def pair_categories(
-    detector: DetectorHandle, dataset: Dataset, samples: Sequence[Sample], counted: Mapping[int, str]
-) -> CategoryMap:
-    """Return how the detector's ids become those of the data set, by name or by id as in a gate."""
     shown = {int(each) for sample in samples for each in np.unique(sample.truth.categories)}
-    return reconcile(detector.categories, dataset.categories, sorted(shown & set(counted)))
+    mapped = reconcile(detector.categories, dataset.categories, sorted(shown & set(counted)))
+    answers = [mapped.translate(found[sample.id]) for sample in samples]
+    return WholeAnswers(samples, answers, matches_by_size(samples, answers, counted), mapped)
 
 
 def matches_by_size(samples: Sequence[Sample], answers: Sequence[Detections], categories: Mapping[int, str]) -> Matches:

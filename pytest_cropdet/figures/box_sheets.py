@@ -7,16 +7,17 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from pytest_cropdet.figures.style import GREEN, MUTED, VERMILION, shorten
+from pytest_cropdet.figures.style import BLUE, GREEN, MUTED, VERMILION, shorten
 from pytest_cropdet.geometry import Boxes, Corners, Image
 
 __all__ = ["MarkedBox", "SheetTile", "contact_sheet"]
 
-Meaning = Literal["truth", "missed", "found"]
+Meaning = Literal["tile", "truth", "missed", "found"]
 NOT_FOUND = "#AA3377"  # darker than the purple of Okabe and Ito, so that white letters are read on it
-BOX_COLOURS: Mapping[Meaning, str] = {"truth": GREEN, "missed": NOT_FOUND, "found": VERMILION}
+BOX_COLOURS: Mapping[Meaning, str] = {"tile": BLUE, "truth": GREEN, "missed": NOT_FOUND, "found": VERMILION}
 FINE = 450  # px of a cell's width, below which lines are finer
 BOX_WORDS: Mapping[Meaning, str] = {
+    "tile": "border of a tile",
     "truth": "annotated object",
     "missed": "annotated object, not found",
     "found": "detection",
@@ -80,10 +81,10 @@ def _draw_tile(cell: Image, tile: SheetTile) -> None:
     picture = np.ascontiguousarray(shown, dtype=np.uint8)
     scale = np.array([size[0] / width, size[1] / height] * 2)
     taken: list[tuple[int, int, int, int]] = []
-    order = sorted(tile.boxes, key=lambda mark: ("truth", "missed", "found").index(mark.meaning))
+    order = sorted(tile.boxes, key=lambda mark: [*BOX_COLOURS].index(mark.meaning))
     for mark in order:
         x0, y0, x1, y1 = (round(side) for side in (np.asarray(mark.box, dtype=np.float64) * scale).tolist())
-        thick = 2 if mark.meaning == "found" or wide < FINE else 4
+        thick = 1 if mark.meaning == "tile" else 2 if mark.meaning == "found" or wide < FINE else 4
         cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), thick + 1, cv2.LINE_AA)
         cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), _colour(BOX_COLOURS[mark.meaning]), thick, cv2.LINE_AA)
     for mark in order:
