@@ -107,10 +107,14 @@ class SlicedComparison:
         found: SlicedChain | None = vars(self.explanation).get("chain")
         return found
 
-    def picture(self) -> Image:
-        """Return the picture, RGB uint8, of the image that slicing changes most: tiles, before and after the merge."""
+    def picture(self) -> tuple[Image, str]:
+        """Return a picture (RGB uint8) of the image that slicing changes most, and the image's id.
+
+        It shows truth and tiles, one pass, the tiles' detections before the merge, and after it.
+        """
         place = most_changed(self.whole, self.cut)
-        return draw_sliced(self.sliced, self.whole, self.cut, self.names, place)
+        drawn = draw_sliced(self.sliced, self.whole, self.cut, self.names, place)
+        return drawn, self.whole.samples[place].id
 
     def lines(self) -> list[str]:
         """Return the numbers in words, a line each; with the chain where it was looked at."""

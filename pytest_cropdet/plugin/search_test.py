@@ -1,7 +1,5 @@
 """The search as a test runs it: what the options say, how far it is, the picture of what was found, and what to run."""
 
-import hashlib
-import re
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,12 +11,12 @@ import pytest
 from pytest_cropdet.data import Dataset, with_names
 from pytest_cropdet.detectors import DetectorHandle
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.files import make_folder
 from pytest_cropdet.inference import Advanced, Cache
 from pytest_cropdet.invariants import is_from_file
 from pytest_cropdet.invariants.observations import Evidence
-from pytest_cropdet.plugin.configuration import folder_of, setting
+from pytest_cropdet.plugin.configuration import setting
 from pytest_cropdet.plugin.options import OPTIONS
+from pytest_cropdet.plugin.picture_files import picture_path, seen_from_start
 from pytest_cropdet.plugin.progress import LONG, Progress
 from pytest_cropdet.search import LossRules, WorstCrop
 from pytest_cropdet.search.dataset_search import SHRINK_WINDOWS, Losses, Search, search
@@ -166,22 +164,13 @@ def _advice_on_invariants(each: float, examples: int, conventions: int) -> str |
 
 
 def _picture(config: pytest.Config, item: pytest.Item | None, worst: WorstCrop) -> str:
-    """Draw what was found under the plugin's folder; return where it lies, as seen from where pytest runs.
-
-    The file's name tells apart the tests, such as those of two models, and samples whose ids differ in signs alone.
-    """
-    folder = folder_of(config)
+    """Draw what was found under the plugin's folder; return where it lies, as seen from where pytest runs."""
     window = worst.crop
-    of = hashlib.sha256(f"{'' if item is None else item.nodeid}\x1f{worst.sample}".encode()).hexdigest()[:8]
-    name = f"{worst.sample}_{window.left}_{window.top}_{window.width}_{window.height}_{of}.png"
-    name = re.sub(r"[^\w.-]+", "_", name)
-    path = folder / "search" / name
+    name = f"{worst.sample}_{window.left}_{window.top}_{window.width}_{window.height}.png"
     figure = worst.plot()
-    make_folder(folder)
-    path.parent.mkdir(exist_ok=True)
+    path = picture_path(config, item, "search", name, worst.sample)
     figure.savefig(path, dpi=90)
-    here = config.invocation_params.dir
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return seen_from_start(config, path)
 
 
 def _command(config: pytest.Config, item: pytest.Item | None) -> str:

@@ -10,12 +10,14 @@ from pytest_cropdet.crops import choose_samples
 from pytest_cropdet.data import Dataset
 from pytest_cropdet.detectors import DetectorHandle, Sliced
 from pytest_cropdet.errors import CropdetError, SpecError
+from pytest_cropdet.files import write_whole
 from pytest_cropdet.plugin.configuration import setting, settings_for
 from pytest_cropdet.plugin.option_values import parse_tiles
+from pytest_cropdet.plugin.picture_files import picture_path, seen_from_start
 from pytest_cropdet.plugin.progress import Progress
 from pytest_cropdet.plugin.resources import cache_of, place, warnings_stay_warnings
 from pytest_cropdet.plugin.stash import current_item
-from pytest_cropdet.report import sliced_record
+from pytest_cropdet.report import jpeg_bytes, sliced_record
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["ComparesSliced"]
@@ -73,7 +75,7 @@ class ComparesSliced:
                     _ = found.chain  # looked at here: the failure's text and the report show it
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
-        self._leave_check(item, "sliced", sliced_record(found), settings.seed)
+        self._leave_check(item, "sliced", sliced_record(found, *_picture(self._config, item, found)), settings.seed)
         return found
 
     def _sliced(self, tiles: str | None, item: pytest.Item | None) -> Sliced:
@@ -93,6 +95,17 @@ class ComparesSliced:
             sliced.source = (f"sliced:{said}:{self.detector.source[0]}", self.detector.source[1])
         place(self._config, sliced)
         return sliced
+
+
+def _picture(config: pytest.Config, item: pytest.Item | None, found: SlicedComparison) -> tuple[str | None, str | None]:
+    """Draw the image that slicing changes most; return where it lies, or why there is no picture."""
+    try:
+        shown, sample = found.picture()
+        path = picture_path(config, item, "sliced", f"{sample}.jpg", sample)
+        write_whole(path, jpeg_bytes(shown))
+    except (CropdetError, OSError, ValueError) as error:
+        return None, str(error)
+    return seen_from_start(config, path), None
 
 
 def asks_for_causes(found: SlicedComparison, explain: str) -> bool:

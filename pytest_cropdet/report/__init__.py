@@ -7,7 +7,7 @@ Public modules: `charts`, the page's charts of a run for a notebook.
 
 from pytest_cropdet.report.check_texts import sorted_checks
 from pytest_cropdet.report.coco_export import write_detections
-from pytest_cropdet.report.crop_pictures import remove_unused
+from pytest_cropdet.report.crop_pictures import jpeg_bytes, remove_unused
 from pytest_cropdet.report.github import github_summary
 from pytest_cropdet.report.history_panels import trend_panels
 from pytest_cropdet.report.html.page import html_page
@@ -38,6 +38,7 @@ __all__ = [
     "github_summary",
     "html_page",
     "invariant_record",
+    "jpeg_bytes",
     "ranking_summary",
     "remove_unused",
     "run_properties",

@@ -15,7 +15,7 @@ from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.gate import Run
 from pytest_cropdet.geometry import Crop, Image
 
-__all__ = ["PICTURES", "PictureSize", "embedded_pictures", "remove_unused", "write_pictures"]
+__all__ = ["PICTURES", "PictureSize", "embedded_pictures", "jpeg_bytes", "remove_unused", "write_pictures"]
 
 PICTURES = "pictures"  # the folder beside the page
 MOST_BESIDE = 5_000  # crops of a gate with pictures in files
@@ -36,7 +36,7 @@ def embedded_pictures(read: Any, crop: Crop, sides: tuple[int, int], fill: str |
     """Return ``whole`` and ``crop`` as base64 JPEG, ``fill`` as a tiny PNG; ``None`` if the image cannot be read."""
     try:
         image: Image = read()
-        found = {"whole": _base64(_jpeg(image, sides[0])), "crop": _base64(_jpeg(crop.of(image), sides[1]))}
+        found = {"whole": _base64(jpeg_bytes(image, sides[0])), "crop": _base64(jpeg_bytes(crop.of(image), sides[1]))}
         if fill is not None:
             found["fill"] = _base64(_encoded(".png", _tiny(fill_image(image, fill)), []))
     except (CropdetError, OSError, ValueError):
@@ -67,8 +67,8 @@ def write_pictures(
     for file, own in by_file.items():
         try:
             image: Image = index.samples[index.unit[own[0]]].image()
-            pictures = {f"crop-{place}.jpg": _jpeg(index.crops[place].of(image), LARGEST) for place in own}
-            pictures[f"image-{file}.jpg"] = _jpeg(image, LARGEST)
+            pictures = {f"crop-{place}.jpg": jpeg_bytes(index.crops[place].of(image), LARGEST) for place in own}
+            pictures[f"image-{file}.jpg"] = jpeg_bytes(image, LARGEST)
         except (CropdetError, ValueError):
             continue
         for file_name, content in pictures.items():
@@ -92,7 +92,7 @@ def remove_unused(folder: Path, used: Sequence[Mapping[str, Any] | None]) -> Non
                 other.rmdir()
 
 
-def _jpeg(image: Image, longest: int) -> bytes:
+def jpeg_bytes(image: Image, longest: int = LARGEST) -> bytes:
     """Return a picture as JPEG, made smaller where it is larger than ``longest`` pixels."""
     import cv2
 

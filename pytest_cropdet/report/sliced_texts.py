@@ -18,9 +18,14 @@ _SINGLE = {
 }
 
 
-def sliced_record(found: "SlicedComparison") -> dict[str, Any]:
-    """Return what a comparison came to as built-in values; what is undefined is ``None``."""
-    return {"kind": "sliced", **found.to_dict()}
+def sliced_record(
+    found: "SlicedComparison", picture: str | None = None, no_picture: str | None = None
+) -> dict[str, Any]:
+    """Return what a comparison came to as built-in values; what is undefined is ``None``.
+
+    ``picture``: where the picture of an image lies, or ``no_picture``: why there is none.
+    """
+    return {"kind": "sliced", **found.to_dict(), "picture": picture, "no_picture": no_picture}
 
 
 def only_sliced(checks: Iterable[Record]) -> list[Record]:

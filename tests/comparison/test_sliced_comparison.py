@@ -10,6 +10,7 @@ from pytest_cropdet.comparison import compare_sliced, detect_whole, measure_gain
 from pytest_cropdet.data import GroundTruth
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import GateFailure
+from pytest_cropdet.figures.box_sheets import BOX_COLOURS, _colour
 from tests.comparison.test_sliced_gain import NeedsSize, made
 from tests.detectors.test_sliced import SIDE, Blobs, picture
 from tests.support import Data, sample
@@ -94,3 +95,18 @@ def test_an_image_without_objects_and_one_without_detections_are_compared_too():
     assert found.verdict == "none"
     assert (found.gain.value, found.objects) == (0.0, 1)
     assert sum(step.value for step in found.chain.steps.values()) == 0
+
+
+def test_the_picture_is_of_the_image_that_slicing_changes_most_and_shows_truth_tiles_and_both_answers():
+    box = (70, 70, 170, 170)  # each of the four tiles has a quarter of it
+    changed = sample(9, GroundTruth([box], [1]), SIDE, SIDE)
+    changed = type(changed)("9", SIDE, SIDE, changed.truth, lambda: picture(box))
+    shown = [*made(count=3), changed]
+    found = compare_sliced(
+        Sliced(Blobs(), size=120, overlap=0.0, whole=False), Data(shown, {1: "blob"}), replicates=100
+    )
+    drawn, name = found.picture()
+    assert name == "9"
+    assert drawn.dtype == np.uint8
+    for meaning in ("tile", "truth", "missed", "found"):
+        assert (drawn == _colour(BOX_COLOURS[meaning])).all(axis=2).any(), meaning

@@ -159,7 +159,7 @@ def test_two_models_that_lose_the_same_window_have_a_picture_each(project):
 
 
 def test_samples_whose_names_differ_in_signs_alone_have_a_picture_each(pytestconfig, monkeypatch, tmp_path):
-    monkeypatch.setattr(searching, "folder_of", lambda config: tmp_path)
+    monkeypatch.setattr("pytest_cropdet.plugin.picture_files.folder_of", lambda config: tmp_path)
     worst = SimpleNamespace(crop=Crop(1, 2, 3, 4), plot=lambda: SimpleNamespace(savefig=lambda path, dpi: path.touch()))
     for name in ("a/b.png", "a_b.png", "a/b.png"):
         worst.sample = name

@@ -3,6 +3,7 @@
 import json
 from importlib import resources
 
+import cv2
 import pytest
 
 CUTS = "--cropdet-sliced=size=32,overlap=0,merge=none,whole=no"  # objects are up to 16 x 30 px: many are cut
@@ -119,6 +120,22 @@ def test_every_file_has_the_verdict(project, monkeypatch):
     assert "Slicing does not gain enough" in page
     for words in ("objects cut at seams", "What the merge left behind", "By distance to the nearest seam"):
         assert words in page
+    (check,) = project.checks
+    assert check["no_picture"] is None
+    drawn = cv2.imread(str(project.path / check["picture"]))
+    assert drawn.shape[0] > 800  # two rows of cells
+    assert "data:image/jpeg;base64," in page
+
+
+def test_a_picture_that_cannot_be_written_is_named_and_the_verdict_stays(project, monkeypatch):
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("pytest_cropdet.plugin.sliced_test.write_whole", full)
+    sliced(project, "fakes:perfect", CUTS).assert_outcomes(passed=1)
+    (check,) = project.checks
+    assert (check["picture"], check["no_picture"]) == (None, "no space left on device")
+    assert "There is no picture to show: no space left" in (project.path / PAGE).read_text(encoding="utf-8")
 
 
 class TestRefused:

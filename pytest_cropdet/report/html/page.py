@@ -150,7 +150,9 @@ def html_page(
         (count, more), cost = _affordable(gallery, budget, len(order) - number)
         budget -= cost
         articles.append(_gate(f"g{number}", records[place], gallery, (count, more), command, versions))
-    articles += [_sliced(f"s{number}", each, command, versions) for number, each in enumerate(only_sliced(checks), 1)]
+    drawn = [picture for check, picture in zip(checks, shown, strict=True) if check["kind"] == "sliced"]
+    for number, (each, picture) in enumerate(zip(only_sliced(checks), drawn, strict=True), 1):
+        articles.append(_sliced(f"s{number}", each, picture, command, versions))
     if without_sliced(checks):
         articles.append(_checks("c1", checks, shown, command, versions))
     articles += [_ranking(f"r{number}", each) for number, each in enumerate(rankings, 1)]
@@ -281,14 +283,16 @@ def _checks(
     )
 
 
-def _sliced(key: str, record: Mapping[str, Any], command: str, versions: Sequence[tuple[str, str]]) -> _Article:
+def _sliced(
+    key: str, record: Mapping[str, Any], picture: str | None, command: str, versions: Sequence[tuple[str, str]]
+) -> _Article:
     return _Article(
         id=key,
         name=record["name"],
         verdict=record["verdict"],
         headline=record["text"],
         facts=sliced_facts(record),
-        sections=sliced_sections(record, command, versions),
+        sections=sliced_sections(record, picture, command, versions),
         data_warnings=_data_warnings([record]),
     )
 

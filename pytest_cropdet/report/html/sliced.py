@@ -7,6 +7,7 @@ from pytest_cropdet.report.html.blocks import (
     Block,
     Chart,
     Facts,
+    InlinePicture,
     Section,
     Table,
     TableCell,
@@ -68,11 +69,16 @@ def sliced_facts(record: Record) -> list[tuple[str, str]]:
     ]
 
 
-def sliced_sections(record: Record, command: str, versions: Sequence[tuple[str, str]]) -> list[Section]:
-    """Return the sections of a comparison: the gain by size, what the merge left, and what was run."""
+def sliced_sections(
+    record: Record, picture: str | None, command: str, versions: Sequence[tuple[str, str]]
+) -> list[Section]:
+    """Return the sections of a comparison: the gain by size, causes, what the merge left, and what was run.
+
+    ``picture``: JPEG as base64, ``None`` where there is none to show.
+    """
     made = [(words, value) for words, value in origin_rows(record) if value]
     rows = [*made, ("tiles", record["tiles"]), ("metric", record["metric"]), ("level of the bounds", record["level"])]
-    found = [_by_size(record), *_chain(record), _left_behind(record), *_by_place(record)]
+    found = [_by_size(record), *_chain(record), *_one_image(record, picture), _left_behind(record), *_by_place(record)]
     return [*found, run_section(rows, command, versions)]
 
 
@@ -116,6 +122,19 @@ def _chain(record: Record) -> list[Section]:
     perfect = [[cell(_PERFECT[name]), number_cell(value)] for name, value in chain["perfect"].items()]
     blocks.append(Table(f"{record['metric']} after a perfect merge", ("the detector saw", record["metric"]), perfect))
     return [Section("why-sliced", "Why", lead, blocks)]
+
+
+def _one_image(record: Record, picture: str | None) -> list[Section]:
+    """Return the picture of the image that slicing changes most."""
+    lead = (
+        "The image that slicing changes most. Detections that score 0.3 or more; labels name what is missed or false."
+    )
+    if picture is None:
+        why = record["no_picture"] or f"it is not on this page, but may be at {record['picture']}"
+        return [Section("one-image", "One image", lead, [Text(f"There is no picture to show: {why}")])]
+    alt = "Four views of an image: objects and tiles; one pass; all tiles before the merge; after the merge"
+    shown = InlinePicture(f"data:image/jpeg;base64,{picture}", alt, f"Tiles: {record['tiles']}")
+    return [Section("one-image", "One image", lead, [shown])]
 
 
 def _left_behind(record: Record) -> Section:
