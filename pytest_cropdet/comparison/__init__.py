@@ -18,11 +18,13 @@ from pytest_cropdet.comparison.seams import SeamCounts, SeamErrors, seam_counts,
 from pytest_cropdet.comparison.sliced_chain import CHAIN_STEPS, SlicedChain, find_sliced_chain, perfect_merge
 from pytest_cropdet.comparison.sliced_comparison import SlicedComparison, compare_sliced
 from pytest_cropdet.comparison.sliced_gain import SlicedGain, detect_whole, measure_gain
+from pytest_cropdet.comparison.slicing_faults import SLICING_FAULTS, SlicingFault, find_slicing_faults
 from pytest_cropdet.comparison.tile_search import TileCell, TileSearch, search_tiles
 from pytest_cropdet.comparison.trend import Trend, find_trends
 
 __all__ = [
     "CHAIN_STEPS",
+    "SLICING_FAULTS",
     "Against",
     "CategoryChange",
     "DamagedLine",
@@ -35,6 +37,7 @@ __all__ = [
     "SlicedChain",
     "SlicedComparison",
     "SlicedGain",
+    "SlicingFault",
     "TileCell",
     "TileSearch",
     "Trend",
@@ -47,6 +50,7 @@ __all__ = [
     "detect_whole",
     "diff_results",
     "find_sliced_chain",
+    "find_slicing_faults",
     "find_trends",
     "history_line",
     "measure_gain",

@@ -11,9 +11,10 @@ from pytest_cropdet.comparison.seams import SeamErrors, seam_errors
 from pytest_cropdet.comparison.sliced_chain import SlicedChain, find_sliced_chain
 from pytest_cropdet.comparison.sliced_gain import SlicedGain, WholeAnswers, defined, detect_whole, measure_gain
 from pytest_cropdet.comparison.sliced_picture import draw_sliced, most_changed
+from pytest_cropdet.comparison.slicing_faults import SlicingFault, find_slicing_faults
 from pytest_cropdet.crops import choose_samples
 from pytest_cropdet.data import Dataset, Sample, select_categories, with_names
-from pytest_cropdet.detectors import Sliced
+from pytest_cropdet.detectors import Sliced, as_handle
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import (
     Doubt,
@@ -54,7 +55,8 @@ class SlicedComparison:
     ``gain``: AP(sliced) - AP(whole image), a good: ``assert found.gain >= 0.02``. ``numbers``: the same by size of
     object, and what merging left behind. ``limit``: the smallest allowed gain, ``None`` where none was stated.
     ``objects``: how many are scored. ``capped``: share of the whole images on which the detector returned as many
-    detections as it can. ``errors``: where in the tiles sliced inference adds errors.
+    detections as it can. ``errors``: where in the tiles sliced inference adds errors. ``faults``: what is wrong in a
+    pipeline of your own, as far as its answers tell.
     """
 
     gain: Measure
@@ -69,6 +71,7 @@ class SlicedComparison:
     whole: WholeAnswers = field(repr=False)
     cut: WholeAnswers = field(repr=False)
     explanation: "SlicedExplanation" = field(repr=False)
+    faults: tuple[SlicingFault, ...] = ()
 
     @property
     def chain(self) -> SlicedChain:
@@ -130,6 +133,7 @@ class SlicedComparison:
             "are found",
             *self._where(),
         ]
+        lines += [f"wrong in the pipeline: {each}" for each in self.faults]
         if self.capped >= _CAPPED:
             lines.append(
                 f"on {self.capped:.0%} of the whole images the detector returned its maximum of detections: part of "
@@ -182,6 +186,7 @@ class SlicedComparison:
             "lines": [one_line(each) for each in self.lines()],
             **{key: value for key, value in found.to_dict().items() if key in ("ap", "gain", "seams")},
             "errors": self.errors.to_dict(),
+            "faults": [{"cause": each.cause, "share": each.share, "text": str(each)} for each in self.faults],
             "chain": None if self.known_chain is None else self.known_chain.to_dict(),
         }
 
@@ -192,9 +197,14 @@ def compare_sliced(
     min_gain: float | None = None,
     cache: Cache | None = None,
     watch: Callable[[Advanced], None] = lambda advanced: None,
+    pipeline: Any = None,
     **settings: Any,
 ) -> SlicedComparison:
     """Return what sliced inference gains over one pass of the same detector over whole images.
+
+    ``pipeline``: your own sliced inference of that detector, a function that takes a list of whole RGB images and
+    returns ``Detections`` for each; ``sliced`` then says how it should slice. What is wrong in it is named in
+    ``faults``, where its answers tell.
 
     ``min_gain``: the smallest allowed AP(sliced) - AP(whole image), -1 to 1; ``check()`` fails below it. ``watch`` is
     given how far it is after each batch. ``settings``: fields of ``RunSettings`` that do not concern crops, such as
@@ -211,7 +221,10 @@ def compare_sliced(
         )
     dataset, samples, names = _scored(dataset, chosen)
     whole = detect_whole(sliced.inner, dataset, samples, cache, names, watch)
-    cut = detect_whole(sliced, dataset, samples, cache, names, watch)
+    own = None if pipeline is None else as_handle(pipeline)
+    mapped = whole.mapped if own is None or own.categories is None else None
+    cut = detect_whole(own or sliced, dataset, samples, cache, names, watch, mapped)
+    faults = () if own is None else find_slicing_faults(sliced, samples, cut.found, whole.mapped)
     numbers = measure_gain(sliced, cut, whole, chosen.replicates, chosen.seed, chosen.level, chosen.metric)
     rows = [np.flatnonzero(each.truth.counted) for each in samples]
     counted = [each.truth.categories[row] for each, row in zip(samples, rows, strict=True)]
@@ -245,6 +258,7 @@ def compare_sliced(
         whole,
         cut,
         SlicedExplanation(partial(find_sliced_chain, sliced, dataset, whole, cut, chosen, cache, names, watch)),
+        faults,
     )
     return replace(found, gain=replace(measure, story=lambda verdict: _story(found, verdict)))
 

@@ -88,11 +88,12 @@ def detect_whole(
     cache: Cache | None = None,
     categories: Mapping[int, str] | None = None,
     watch: Callable[[Advanced], None] = lambda advanced: None,
+    mapped: CategoryMap | None = None,
 ) -> WholeAnswers:
     """Return what a detector finds in whole images; with a cache nothing is detected twice.
 
     ``categories``: those that count, ids with names; all of the data set if not given. ``watch`` is given how far it is
-    after each batch.
+    after each batch. ``mapped``: how the detector's ids become those of the data set; by name, or by id, if not given.
     """
     counted = dataset.categories if categories is None else categories
     keys, seconds = BatchKeys.of(cache, detector), detector.seconds
@@ -101,8 +102,9 @@ def detect_whole(
     for batch in detect_all(detector, samples, windows, keys):
         found.update((picture.sample, each) for picture, each in zip(batch.pictures, batch.found, strict=True))
         watch(Advanced(len(found), len(samples), detector.seconds - seconds))
-    shown = {int(each) for sample in samples for each in np.unique(sample.truth.categories)}
-    mapped = reconcile(detector.categories, dataset.categories, sorted(shown & set(counted)))
+    if mapped is None:
+        shown = {int(each) for sample in samples for each in np.unique(sample.truth.categories)}
+        mapped = reconcile(detector.categories, dataset.categories, sorted(shown & set(counted)))
     answers = [mapped.translate(found[sample.id]) for sample in samples]
     return WholeAnswers(samples, answers, matches_by_size(samples, answers, counted), mapped)
 

@@ -15,6 +15,7 @@ from pytest_cropdet.detectors.description import NO_ANCHORS, Description, altern
 from pytest_cropdet.detectors.handle import DetectorHandle, Profile, as_handle, describe
 from pytest_cropdet.detectors.libraries import as_detector
 from pytest_cropdet.detectors.loading import load_detector
+from pytest_cropdet.detectors.merges import Pieces
 from pytest_cropdet.detectors.nms import suppress
 from pytest_cropdet.detectors.open_conventions import OpenConvention, OpenConventionsError
 from pytest_cropdet.detectors.protocol import Detector
@@ -37,6 +38,7 @@ __all__ = [
     "OpenConvention",
     "OpenConventionsError",
     "Origin",
+    "Pieces",
     "PreparedImage",
     "Profile",
     "ResizeRule",

@@ -43,13 +43,14 @@ class ComparesSliced:
         def _name(self, crops: Any, item: pytest.Item | None, what: str | None = None) -> str: ...
 
     def compare_sliced(
-        self, tiles: str | None = None, *, min_gain: float | None = None, **changes: Any
+        self, tiles: str | None = None, *, min_gain: float | None = None, pipeline: Any = None, **changes: Any
     ) -> SlicedComparison:
         """Return what sliced inference gains over one pass: ``cropdet.compare_sliced("size=320").check()``.
 
         ``tiles``: settings of :class:`~pytest_cropdet.Sliced` as a spec writes them, those of ``--cropdet-sliced`` if
         not given. ``min_gain``: the smallest allowed AP(sliced) - AP(whole image), ``--cropdet-min-gain`` if not given.
-        ``changes``: fields of ``RunSettings`` that do not concern crops, over the options.
+        ``pipeline``: your own sliced inference of this detector, a function of a list of whole images; the tiles then
+        say how it should slice. ``changes``: fields of ``RunSettings`` that do not concern crops, over the options.
         """
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
@@ -69,6 +70,7 @@ class ComparesSliced:
                     least,
                     cache_of(self._config),
                     progress.show,
+                    pipeline,
                     **{name: getattr(settings, name) for name in _OF_AP},
                 )
                 if asks_for_causes(found, settings.explain):
