@@ -12,11 +12,11 @@ import numpy as np
 from pytest_cropdet.comparison.seams import MATCH_IOU, SURE_SCORE
 from pytest_cropdet.data import CategoryMap, Detections, Sample
 from pytest_cropdet.detectors import Pieces, Sliced
-from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints, clip, iou
+from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints, clip, from_format, iou
 
 __all__ = ["SLICING_FAULTS", "SlicingFault", "find_slicing_faults"]
 
-MOST_IMAGES = 48  # that are looked at
+MOST_SHOWN = 48  # that are looked at
 SAME_IOU, SAME_PIXELS = 0.9, 1.0  # from which overlap on, or up to which distance of each side, boxes are the same
 LEAST_WRONG = 0.03  # share of boxes that the right mapping does not explain, from which a mistake is sought
 LEAST_EXPLAINED = 0.5  # share of these that a mistake explains, from which it is named
@@ -85,10 +85,6 @@ class _Pieces:
         return np.concatenate([self.tile[:, 2:], self.tile[:, 2:]], axis=1)
 
 
-def _swapped(boxes: Boxes) -> Boxes:
-    return boxes[:, [1, 0, 3, 2]]
-
-
 def _scaled(each: _Pieces) -> Boxes:
     return (each.boxes - each.origin) * (np.tile(np.asarray(each.size, np.float64), 2) / each.sides)
 
@@ -102,10 +98,10 @@ def _without_overlap(each: _Pieces) -> Boxes:
 _MOVES: Mapping[str, Sequence[Callable[[_Pieces], Boxes]]] = {
     "origin-missing": [lambda each: each.boxes - each.origin],
     "origin-twice": [lambda each: each.boxes + each.origin],
-    "origin-swapped": [lambda each: each.boxes - each.origin + _swapped(each.origin)],
+    "origin-swapped": [lambda each: each.boxes - each.origin + from_format(each.origin, "yxyx")],
     "axes-swapped": [
-        lambda each: _swapped(each.boxes),
-        lambda each: _swapped(each.boxes - each.origin) + each.origin,
+        lambda each: from_format(each.boxes, "yxyx"),
+        lambda each: from_format(each.boxes - each.origin, "yxyx") + each.origin,
     ],
     "no-overlap": [_without_overlap],
     "image-scale": [_scaled, lambda each: _scaled(each) + each.origin],
@@ -115,7 +111,9 @@ _MOVES: Mapping[str, Sequence[Callable[[_Pieces], Boxes]]] = {
 def find_slicing_faults(
     sliced: Sliced, samples: Sequence[Sample], found: Sequence[Detections], mapped: CategoryMap
 ) -> tuple[SlicingFault, ...]:
-    """Return the mistakes of sliced inference that explain its answers, the one with the most boxes first.
+    """Return the mistake of sliced inference that explains its answers, if there is one.
+
+    A missing merge is sought only where boxes lie where they should: misplaced ones overlap one another by chance.
 
     ``sliced``: how the images should be sliced; its tiles are read from the cache, or detected. ``found``: the answers
     of the other implementation, with the data set's ids; ``mapped``: how the ids of ``sliced`` become these. Up to 48
@@ -146,7 +144,7 @@ def find_slicing_faults(
         faults.append(SlicingFault(best, explained[best] / boxes))
     elif boxes and beyond[0] == 0 and beyond[1] >= max(LEAST_BOXES, LEAST_WRONG * beyond[2]):
         faults.append(SlicingFault("clipped", float(beyond[1] / beyond[2])))
-    if pairs >= max(LEAST_BOXES, LEAST_PAIRS * boxes) and pairs > 2 * usual:
+    if not faults and pairs >= max(LEAST_BOXES, LEAST_PAIRS * boxes) and pairs > 2 * usual:
         faults.append(SlicingFault("doubles", min(1.0, pairs / boxes)))
     return tuple(faults)
 
@@ -156,7 +154,7 @@ def _with_answers(samples: Sequence[Sample], found: Sequence[Detections]) -> Ite
     shown = 0
     for sample, answer in zip(samples, found, strict=True):
         sure = _sure(answer)
-        if len(sure) and shown < MOST_IMAGES:
+        if len(sure) and shown < MOST_SHOWN:
             shown += 1
             yield sample, sure
 
