@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.data import dataset_from_records as dataset_from_records
     from pytest_cropdet.data import load_dataset as load_dataset
     from pytest_cropdet.detectors import Detector as Detector
+    from pytest_cropdet.detectors import Regions as Regions
     from pytest_cropdet.detectors import Sliced as Sliced
     from pytest_cropdet.detectors import as_detector as as_detector
     from pytest_cropdet.detectors import load_detector as load_detector
@@ -72,6 +73,7 @@ _HOMES = {
     "Sample": "data",
     "WorstCrop": "search",
     "anchor_report": "causes",
+    "Regions": "detectors",
     "Sliced": "detectors",
     "as_detector": "detectors",
     "best_anchors": "causes",

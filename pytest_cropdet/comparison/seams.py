@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pytest_cropdet.data import Detections, Sample
-from pytest_cropdet.detectors import Sliced
-from pytest_cropdet.geometry import Bools, Boxes, Floats, areas, clip, iou
+from pytest_cropdet.detectors import Sliced, Windowed
+from pytest_cropdet.geometry import Bools, Boxes, Crop, Floats, areas, clip, iou
 
 __all__ = [
     "MATCH_IOU",
@@ -55,8 +55,8 @@ class SeamErrors:
     detections of that category overlaps it by IoU 0.5). ``new`` and ``right``: counts by distance in pixels from a side
     of the box to the nearest parallel seam: up to 2, 8, 32, and farther. ``new_cells`` and ``right_cells``: the same
     by place of the box's centre in its tile, 8 x 8 cells, rows from the top. ``holds``: (width, height) in pixels up to
-    which an object always lies in one tile as a whole, ``None`` where sizes of tiles differ. ``lost_from``: the longer
-    side of the smallest object that no tile holds and that is not found.
+    which an object always lies in one tile as a whole, ``None`` where that differs between images, and for regions.
+    ``lost_from``: the longer side of the smallest object that no tile holds and that is not found.
     """
 
     new: tuple[int, ...]
@@ -107,7 +107,7 @@ def judge(sample: Sample, found: Detections, other: Detections) -> Judged:
     return Judged(sure, right, ignored, ~right & ~ignored & ~known, missed)
 
 
-def seam_counts(sliced: Sliced, sample: Sample, found: Detections, score: float = SURE_SCORE) -> SeamCounts:
+def seam_counts(sliced: Windowed, sample: Sample, found: Detections, score: float = SURE_SCORE) -> SeamCounts:
     """Return what merging left behind in one image; ``found``: its detections with the data set's ids."""
     truth = sample.truth
     rows = np.flatnonzero(truth.counted)
@@ -141,11 +141,11 @@ def shares_inside(boxes: Boxes, objects: Boxes) -> Floats:
     return found
 
 
-def _held(sliced: Sliced, sample: Sample, objects: Boxes) -> Any:
+def _held(sliced: Windowed, sample: Sample, objects: Boxes) -> Any:
     """Return which objects lie as a whole in one of the tiles; the whole image is none."""
     seen = clip(objects, sample.width, sample.height)
     held = np.zeros(len(objects), dtype=bool)
-    for tile in sliced.grid.tiles(sample.width, sample.height):
+    for tile in sliced.windows_of(sample):
         crop = tile.crop
         held |= (seen[:, :2] >= [crop.left, crop.top]).all(axis=1) & (seen[:, 2:] <= [crop.right, crop.bottom]).all(
             axis=1
@@ -154,7 +154,7 @@ def _held(sliced: Sliced, sample: Sample, objects: Boxes) -> Any:
 
 
 def seam_errors(
-    sliced: Sliced, samples: Sequence[Sample], cut: Sequence[Detections], whole: Sequence[Detections]
+    sliced: Windowed, samples: Sequence[Sample], cut: Sequence[Detections], whole: Sequence[Detections]
 ) -> SeamErrors:
     """Return where sliced inference adds errors: ``cut`` are its detections, ``whole`` those of one pass."""
     new, right = np.zeros(len(DISTANCES) + 1, np.int64), np.zeros(len(DISTANCES) + 1, np.int64)
@@ -171,7 +171,8 @@ def seam_errors(
         objects = sample.truth.boxes[sample.truth.counted]
         missed = objects[~_held(sliced, sample, objects) & judged.missed]
         lost += (missed[:, 2:] - missed[:, :2]).max(axis=1).tolist()
-        holds.add(_holds(sliced, sample))
+        if isinstance(sliced, Sliced):
+            holds.add(_holds(sliced, sample))
     counts = [tuple(tuple(row) for row in each.tolist()) for each in cells]
     return SeamErrors(
         tuple(new.tolist()),
@@ -196,13 +197,13 @@ def _covers_crowd(found: Detections, sample: Sample) -> Bools:
     return np.asarray((same & (shares_inside(found.boxes, sample.truth.boxes[rows]) >= MATCH_IOU)).any(axis=1))
 
 
-def seam_distances(sliced: Sliced, sample: Sample, boxes: Boxes) -> Floats:
+def seam_distances(sliced: Windowed, sample: Sample, boxes: Boxes) -> Floats:
     """Return, for each box, the distance in pixels from one of its sides to the nearest parallel seam; inf for none.
 
     A seam is a border of a tile that is none of the image; it counts where its span and that of the side overlap.
     """
     nearest = np.full(len(boxes), np.inf)
-    for tile in sliced.grid.tiles(sample.width, sample.height):
+    for tile in sliced.windows_of(sample):
         crop = tile.crop
         for axis, size in ((0, sample.width), (1, sample.height)):
             low, high = ((crop.left, crop.right), (crop.top, crop.bottom))[axis]
@@ -215,9 +216,9 @@ def seam_distances(sliced: Sliced, sample: Sample, boxes: Boxes) -> Floats:
     return nearest
 
 
-def _cells(sliced: Sliced, sample: Sample, boxes: Boxes) -> Any:
+def _cells(sliced: Windowed, sample: Sample, boxes: Boxes) -> Any:
     """Return (n, 2): column and row of each box's centre in the tile whose centre is nearest, of 8 x 8 cells."""
-    crops = [tile.crop for tile in sliced.grid.tiles(sample.width, sample.height)]
+    crops = [tile.crop for tile in sliced.windows_of(sample)] or [Crop(0, 0, sample.width, sample.height)]
     low = np.array([(each.left, each.top) for each in crops], dtype=np.float64)
     size = np.array([(each.width, each.height) for each in crops], dtype=np.float64)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -228,7 +229,7 @@ def _cells(sliced: Sliced, sample: Sample, boxes: Boxes) -> Any:
 
 def _holds(sliced: Sliced, sample: Sample) -> tuple[int, int]:
     """Return the width and the height up to which every object of an image lies in one tile as a whole."""
-    crops = [tile.crop for tile in sliced.grid.tiles(sample.width, sample.height)]
+    crops = [tile.crop for tile in sliced.windows_of(sample)]
     spans = ({(each.left, each.right) for each in crops}, {(each.top, each.bottom) for each in crops})
     least = []
     for found, size in zip(spans, (sample.width, sample.height), strict=True):

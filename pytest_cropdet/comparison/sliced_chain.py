@@ -26,7 +26,7 @@ from pytest_cropdet.causes import Rendering
 from pytest_cropdet.comparison.seams import MATCH_IOU, PIECE_SHARE, shares_inside
 from pytest_cropdet.comparison.sliced_gain import WholeAnswers
 from pytest_cropdet.data import CategoryMap, Dataset, Detections, GroundTruth, Sample
-from pytest_cropdet.detectors import Sliced, suppress
+from pytest_cropdet.detectors import Windowed, suppress
 from pytest_cropdet.evaluation import Bounded, average_precision, resample, whole_image_matches
 from pytest_cropdet.geometry import Crop, Floats, iou
 from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Picture, detect_all
@@ -89,7 +89,7 @@ class SlicedChain:
 
 
 def find_sliced_chain(
-    sliced: Sliced,
+    sliced: Windowed,
     dataset: Dataset,
     whole: WholeAnswers,
     cut: WholeAnswers,
@@ -105,10 +105,7 @@ def find_sliced_chain(
     samples, fill = whole.samples, settings.fill[0]
     counted = dict(dataset.categories if categories is None else categories)
     mapped = whole.mapped
-    plain = Sliced(
-        sliced.inner, sliced.grid.size, sliced.grid.overlap, "none", whole=sliced.whole, edge=sliced.grid.edge
-    )
-    plain.memory = sliced.memory
+    plain = sliced.unmerged()
     plain.source = sliced.source
     answers: dict[str, Sequence[Detections]] = {"whole": whole.found}
     answers |= _rendered(sliced, samples, whole, mapped, fill, BatchKeys.of(cache, sliced.inner), watch)
@@ -185,7 +182,7 @@ def perfect_merge(found: Detections, truth: GroundTruth, threshold: float = 0.5)
 
 
 def _rendered(
-    sliced: Sliced,
+    sliced: Windowed,
     samples: Sequence[Sample],
     whole: WholeAnswers,
     mapped: CategoryMap,
@@ -223,9 +220,9 @@ def _rendered(
     return {name: [_joined(found[each.id]) for each in samples] for name, found in pooled.items()}
 
 
-def _crops(sliced: Sliced, sample: Sample) -> list[Crop]:
+def _crops(sliced: Windowed, sample: Sample) -> list[Crop]:
     """Return the tiles of an image, without the whole image."""
-    crops = [tile.crop for tile in sliced.grid.tiles(sample.width, sample.height)]
+    crops = [tile.crop for tile in sliced.windows_of(sample)]
     return [crop for crop in crops if not sliced.whole or crop != Crop(0, 0, sample.width, sample.height)]
 
 

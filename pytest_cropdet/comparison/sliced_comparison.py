@@ -14,7 +14,7 @@ from pytest_cropdet.comparison.sliced_picture import draw_sliced, most_changed
 from pytest_cropdet.comparison.slicing_faults import SlicingFault, find_slicing_faults
 from pytest_cropdet.crops import choose_samples
 from pytest_cropdet.data import Dataset, Sample, select_categories, with_names
-from pytest_cropdet.detectors import Sliced, as_handle
+from pytest_cropdet.detectors import Windowed, as_handle
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import (
     Doubt,
@@ -66,7 +66,7 @@ class SlicedComparison:
     objects: int
     capped: float
     errors: SeamErrors
-    sliced: Sliced = field(repr=False)
+    sliced: Windowed = field(repr=False)
     names: Mapping[int, str] = field(repr=False)
     whole: WholeAnswers = field(repr=False)
     cut: WholeAnswers = field(repr=False)
@@ -192,7 +192,7 @@ class SlicedComparison:
 
 
 def compare_sliced(
-    sliced: Sliced,
+    sliced: Windowed,
     dataset: Dataset,
     min_gain: float | None = None,
     cache: Cache | None = None,

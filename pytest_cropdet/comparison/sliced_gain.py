@@ -8,7 +8,7 @@ import numpy as np
 
 from pytest_cropdet.comparison.seams import SeamCounts, seam_counts
 from pytest_cropdet.data import CategoryMap, Dataset, Detections, Sample, reconcile
-from pytest_cropdet.detectors import DetectorHandle, Sliced
+from pytest_cropdet.detectors import DetectorHandle, Windowed
 from pytest_cropdet.evaluation import (
     COCO_AREA_RANGES,
     Bounded,
@@ -115,7 +115,7 @@ def matches_by_size(samples: Sequence[Sample], answers: Sequence[Detections], ca
 
 
 def measure_gain(
-    sliced: Sliced,
+    sliced: Windowed,
     cut: WholeAnswers,
     whole: WholeAnswers,
     replicates: int = 1000,
@@ -136,7 +136,7 @@ def measure_gain(
         ap[size] = (values[0], values[1])
         gain[size] = Bounded.of(values[1] - values[0], draws[1] - draws[0], level)
         kept = draws[1] if size == "all" else kept
-    calls = float(np.mean([len(sliced.tiles(each.width, each.height)) for each in whole.samples]))
+    calls = float(np.mean([len(sliced.sent_of(each)) for each in whole.samples]))
     counts = [seam_counts(sliced, sample, found) for sample, found in zip(cut.samples, cut.found, strict=True)]
     seams = SeamCounts(*(sum(getattr(each, name) for each in counts) for name in SeamCounts.__slots__))
     return SlicedGain(sliced.settings, len(place), calls, ap, gain, seams, kept)

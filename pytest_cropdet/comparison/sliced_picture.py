@@ -7,7 +7,7 @@ import numpy as np
 from pytest_cropdet.comparison.seams import SURE_SCORE, Judged, judge
 from pytest_cropdet.comparison.sliced_gain import WholeAnswers
 from pytest_cropdet.data import Detections, Sample
-from pytest_cropdet.detectors import Sliced
+from pytest_cropdet.detectors import Windowed
 from pytest_cropdet.figures import MarkedBox, SheetTile, contact_sheet
 from pytest_cropdet.geometry import Floats, Image
 
@@ -25,7 +25,9 @@ def most_changed(whole: WholeAnswers, cut: WholeAnswers) -> int:
     return int(np.argmax(changes))
 
 
-def draw_sliced(sliced: Sliced, whole: WholeAnswers, cut: WholeAnswers, names: Mapping[int, str], place: int) -> Image:
+def draw_sliced(
+    sliced: Windowed, whole: WholeAnswers, cut: WholeAnswers, names: Mapping[int, str], place: int
+) -> Image:
     """Return the picture of one image, RGB uint8: truth and tiles, one pass, all tiles before the merge, and after it.
 
     ``place``: of the image. Detections that score 0.3 or more are shown; the tiles are read from the cache, or detected
@@ -36,7 +38,7 @@ def draw_sliced(sliced: Sliced, whole: WholeAnswers, cut: WholeAnswers, names: M
     ((pieces, _),) = sliced.pieces([image])
     before = cut.mapped.translate(Detections(pieces.boxes, pieces.scores, pieces.categories))
     sure = before.take(np.flatnonzero(before.scores >= SURE_SCORE))
-    tiles = sliced.grid.tiles(sample.width, sample.height)
+    tiles = sliced.windows_of(sample)
     crops = [tile.crop for tile in tiles]
     borders = [MarkedBox((crop.left, crop.top, crop.right, crop.bottom), "tile") for crop in crops]
     objects = sample.truth.boxes[sample.truth.counted]

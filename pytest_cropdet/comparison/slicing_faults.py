@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_cropdet.comparison.seams import MATCH_IOU, SURE_SCORE
 from pytest_cropdet.data import CategoryMap, Detections, Sample
-from pytest_cropdet.detectors import Pieces, Sliced
+from pytest_cropdet.detectors import Pieces, Windowed
 from pytest_cropdet.geometry import Bools, Boxes, Floats, Ints, clip, from_format, iou
 
 __all__ = ["SLICING_FAULTS", "SlicingFault", "find_slicing_faults"]
@@ -109,7 +109,7 @@ _MOVES: Mapping[str, Sequence[Callable[[_Pieces], Boxes]]] = {
 
 
 def find_slicing_faults(
-    sliced: Sliced, samples: Sequence[Sample], found: Sequence[Detections], mapped: CategoryMap
+    sliced: Windowed, samples: Sequence[Sample], found: Sequence[Detections], mapped: CategoryMap
 ) -> tuple[SlicingFault, ...]:
     """Return the mistake of sliced inference that explains its answers, if there is one.
 
@@ -163,9 +163,9 @@ def _sure(found: Detections) -> Detections:
     return found.take(np.flatnonzero(found.scores >= SURE_SCORE))
 
 
-def _known_pieces(sliced: Sliced, sample: Sample, mapped: CategoryMap, pieces: Pieces) -> _Pieces:
+def _known_pieces(sliced: Windowed, sample: Sample, mapped: CategoryMap, pieces: Pieces) -> _Pieces:
     """Return what the tiles of an image found, without the whole image, with the data set's ids."""
-    crops = [tile.crop for tile in sliced.tiles(sample.width, sample.height)]
+    crops = [tile.crop for tile in sliced.sent_of(sample)]
     columns, rows = sorted({crop.left for crop in crops}), sorted({crop.top for crop in crops})
     ids = np.array([mapped.ids.get(each, -1) for each in pieces.categories.tolist()], dtype=np.int64)
     kept = np.flatnonzero((pieces.tiles >= 0) & (ids >= 0))

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_cropdet.comparison.sliced_gain import SlicedGain, WholeAnswers, detect_whole, measure_gain
 from pytest_cropdet.crops import shuffled
 from pytest_cropdet.data import Dataset, Sample
-from pytest_cropdet.detectors import Sliced
+from pytest_cropdet.detectors import Windowed
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import bounds_of, digits
 from pytest_cropdet.inference import Cache
@@ -27,7 +27,7 @@ _HOPELESS = 0.99  # level of the bound on how much a cell is worse than the best
 class TileCell:
     """One way to slice: its gain on the images it was measured on, and whether it stopped before the others."""
 
-    sliced: Sliced
+    sliced: Windowed
     gain: SlicedGain
     stopped: bool
 
@@ -96,7 +96,7 @@ def _signed(value: float | None) -> str:
 
 
 def search_tiles(
-    cells: Sequence[Sliced],
+    cells: Sequence[Windowed],
     dataset: Dataset,
     samples: Sequence[Sample],
     cache: Cache | None = None,
@@ -142,7 +142,7 @@ def search_tiles(
 
 
 def _cell(
-    sliced: Sliced,
+    sliced: Windowed,
     dataset: Dataset,
     samples: Sequence[Sample],
     whole: WholeAnswers,

@@ -20,10 +20,12 @@ from pytest_cropdet.detectors.nms import suppress
 from pytest_cropdet.detectors.open_conventions import OpenConvention, OpenConventionsError
 from pytest_cropdet.detectors.protocol import Detector
 from pytest_cropdet.detectors.provenance import Origin, facts_of, origins
+from pytest_cropdet.detectors.regions import Regions
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 from pytest_cropdet.detectors.resize_rule import ResizeRule
 from pytest_cropdet.detectors.sliced import Sliced, read_sliced_spec
 from pytest_cropdet.detectors.versions import ADAPTERS, answer_versions, runtime_versions
+from pytest_cropdet.detectors.windowed import Windowed
 
 __all__ = [
     "ADAPTERS",
@@ -41,8 +43,10 @@ __all__ = [
     "Pieces",
     "PreparedImage",
     "Profile",
+    "Regions",
     "ResizeRule",
     "Sliced",
+    "Windowed",
     "alternatives",
     "answer_versions",
     "as_detector",

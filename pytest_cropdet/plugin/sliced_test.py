@@ -8,7 +8,7 @@ import pytest
 from pytest_cropdet.comparison import SlicedComparison, compare_sliced
 from pytest_cropdet.crops import choose_samples
 from pytest_cropdet.data import Dataset
-from pytest_cropdet.detectors import DetectorHandle, Sliced
+from pytest_cropdet.detectors import DetectorHandle, Sliced, Windowed
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.files import write_whole
 from pytest_cropdet.plugin.configuration import setting, settings_for
@@ -43,14 +43,20 @@ class ComparesSliced:
         def _name(self, crops: Any, item: pytest.Item | None, what: str | None = None) -> str: ...
 
     def compare_sliced(
-        self, tiles: str | None = None, *, min_gain: float | None = None, pipeline: Any = None, **changes: Any
+        self,
+        tiles: str | Windowed | None = None,
+        *,
+        min_gain: float | None = None,
+        pipeline: Any = None,
+        **changes: Any,
     ) -> SlicedComparison:
         """Return what sliced inference gains over one pass: ``cropdet.compare_sliced("size=320").check()``.
 
         ``tiles``: settings of :class:`~pytest_cropdet.Sliced` as a spec writes them, those of ``--cropdet-sliced`` if
-        not given. ``min_gain``: the smallest allowed AP(sliced) - AP(whole image), ``--cropdet-min-gain`` if not given.
-        ``pipeline``: your own sliced inference of this detector, a function of a list of whole images; the tiles then
-        say how it should slice. ``changes``: fields of ``RunSettings`` that do not concern crops, over the options.
+        not given; or a ``Sliced`` or :class:`~pytest_cropdet.Regions` of yours. ``min_gain``: the smallest allowed
+        AP(sliced) - AP(whole image), ``--cropdet-min-gain`` if not given. ``pipeline``: your own sliced inference of
+        this detector, a function of a list of whole images; the tiles then say how it should slice. ``changes``: fields
+        of ``RunSettings`` that do not concern crops, over the options.
         """
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
@@ -80,13 +86,15 @@ class ComparesSliced:
         self._leave_check(item, "sliced", sliced_record(found, *_picture(self._config, item, found)), settings.seed)
         return found
 
-    def _sliced(self, tiles: str | None, item: pytest.Item | None) -> Sliced:
+    def _sliced(self, tiles: str | Windowed | None, item: pytest.Item | None) -> Windowed:
         """Return the detector that slices, from what a test or the options say."""
+        if isinstance(tiles, Windowed):
+            return tiles
         said = setting(self._config, "sliced", item) if tiles is None else tiles
         if said is None:
             raise SpecError("how is the image sliced? Give --cropdet-sliced=SETTINGS, such as size=320,overlap=0.2")
         given = parse_tiles(said)
-        if isinstance(self.detector, Sliced):
+        if isinstance(self.detector, Windowed):
             raise SpecError(
                 f"{self.detector.name} slices already; give --cropdet-model the model alone: --cropdet-sliced slices it"
             )
@@ -115,10 +123,10 @@ def asks_for_causes(found: SlicedComparison, explain: str) -> bool:
     return explain == "always" or (explain == "auto" and found.verdict in ("fail", "undecided"))
 
 
-def _estimate(sliced: Sliced, dataset: Dataset, settings: RunSettings) -> list[str]:
+def _estimate(sliced: Windowed, dataset: Dataset, settings: RunSettings) -> list[str]:
     """Return what a comparison would cost."""
     samples = choose_samples(dataset, settings.sample_images, settings.seed)
-    calls = sum(len(sliced.tiles(each.width, each.height)) for each in samples)
+    calls = sum(len(sliced.sent_of(each)) for each in samples)
     own = not sliced.whole
     total = calls + (len(samples) if own else 0)
     lines = [

@@ -189,7 +189,7 @@ def test_what_is_no_spec_is_refused(rest, words):
 def test_another_version_of_a_runtime_sends_the_tiles_again(tmp_path, monkeypatch):
     inner, sent = Blobs(fingerprint="blobs"), []
     for versions in ((("tensorflow", "2.20"),), (("tensorflow", "2.20"),), (("tensorflow", "2.21"),)):
-        monkeypatch.setattr("pytest_cropdet.detectors.sliced.answer_versions", lambda versions=versions: versions)
+        monkeypatch.setattr("pytest_cropdet.detectors.windowed.answer_versions", lambda versions=versions: versions)
         sliced = Sliced(inner, size=120)
         sliced.memory = Cache(tmp_path)
         sliced([picture(*BOXES)])
