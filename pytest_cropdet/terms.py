@@ -16,6 +16,7 @@ __all__ = [
     "CHECK",
     "DETECTOR_KINDS",
     "DRY_RUN",
+    "OWN_INVARIANT",
     "PHRASES",
     "RANKING",
     "RECORD",
@@ -55,6 +56,9 @@ PHRASES = {
     "position": "position",
     "scale": "scale, aspect, frame",
 }
+
+# The attribute of a function that makes it an invariant.
+OWN_INVARIANT = "__cropdet_invariant__"
 
 # A run, a benchmark or a check as built-in values, as the JSON has it, or a part of one.
 Record = Mapping[str, Any]

@@ -28,6 +28,7 @@ from pytest_cropdet.plugin.configuration import (
     spec_ids,
     spec_of,
 )
+from pytest_cropdet.plugin.invariant_test import ChecksInvariants
 from pytest_cropdet.plugin.option_values import parse_assumptions
 from pytest_cropdet.plugin.progress import Progress
 from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, place, warnings_stay_warnings
@@ -38,7 +39,6 @@ from pytest_cropdet.report import (
     benchmark_properties,
     benchmark_record,
     check_properties,
-    invariant_record,
     search_record,
 )
 from pytest_cropdet.settings import RunSettings, without_change_limits
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Cropdet"]
 
 
-class Cropdet(ComparesSliced):
+class Cropdet(ChecksInvariants, ComparesSliced):
     """A detector on a data set, as the fixture ``cropdet`` hands it to a test."""
 
     def __init__(self, config: pytest.Config, detector: Any, dataset: Dataset) -> None:
@@ -208,28 +208,6 @@ class Cropdet(ComparesSliced):
             found = self._judging(self.detector).losses(item).at(sample, crop)
         if found is not None:
             found.check()
-
-    def check_invariant(self, name: str) -> None:
-        """Fail unless an invariant holds, such as ``D6-interior-object-found``; skip where it cannot be judged."""
-        __tracebackhide__ = True
-        item = self._config.stash.get(current_item, None)
-        if self.detector is None or setting(self._config, "dry_run"):
-            pytest.skip("dry run: the detector was not judged")
-        from pytest_cropdet.invariants import CheckOutcome
-        from pytest_cropdet.invariants.detector import judge_detector
-
-        try:
-            with warnings_stay_warnings():
-                judged = judge_detector(name, self._judging(self.detector).evidence(item))
-        except SpecError:
-            raise
-        except Exception as error:
-            self._leave_check(item, name, invariant_record(CheckOutcome(name, "fail", error=error)))
-            raise
-        self._leave_check(item, name, invariant_record(judged))
-        if judged.verdict == "skip":
-            pytest.skip(judged.reason or "")
-        judged.check()
 
     def _judging(self, detector: DetectorHandle) -> "Judges":
         if self._made is None:
