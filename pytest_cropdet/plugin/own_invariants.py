@@ -19,7 +19,7 @@ ARGUMENT = "invariant"
 
 def is_own(function: object) -> bool:
     """Whether a function is an invariant of a user's own."""
-    return isinstance(function, FunctionType) and OWN_INVARIANT in vars(function)
+    return isinstance(function, (FunctionType, staticmethod)) and OWN_INVARIANT in vars(_plain(function))
 
 
 def is_shown_short(function: object) -> bool:
@@ -70,7 +70,11 @@ def _parameter(function: Callable[..., Any]) -> Any:
 
 
 def _name(function: Callable[..., Any]) -> str:
-    return str(vars(function)[OWN_INVARIANT].name)
+    return str(vars(_plain(function))[OWN_INVARIANT].name)
+
+
+def _plain(function: object) -> object:
+    return function.__func__ if isinstance(function, staticmethod) else function
 
 
 def _seen_by(config: pytest.Config, node: pytest.Item | pytest.Collector, module: Any) -> Sequence[Callable[..., Any]]:
