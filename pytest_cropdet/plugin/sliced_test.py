@@ -17,6 +17,10 @@ from pytest_cropdet.plugin.resources import cache_of, place, warnings_stay_warni
 from pytest_cropdet.plugin.stash import current_item
 from pytest_cropdet.report import sliced_record
 from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.terms import ScoreArguments
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["ComparesSliced"]
 
@@ -41,7 +45,7 @@ class ComparesSliced:
         def _name(self, crops: Any, item: pytest.Item | None, what: str | None = None) -> str: ...
 
     def compare_sliced(
-        self, tiles: str | None = None, *, min_gain: float | None = None, **changes: Any
+        self, tiles: str | None = None, *, min_gain: float | None = None, **changes: "Unpack[ScoreArguments]"
     ) -> SlicedComparison:
         """Return what sliced inference gains over one pass: ``cropdet.compare_sliced("size=320").check()``.
 
