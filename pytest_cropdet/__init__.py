@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.detectors import as_detector as as_detector
     from pytest_cropdet.detectors import load_detector as load_detector
     from pytest_cropdet.detectors import read_anchors as read_anchors
+    from pytest_cropdet.errors import CannotTell as CannotTell
     from pytest_cropdet.errors import CropdetError as CropdetError
     from pytest_cropdet.errors import DataError as DataError
     from pytest_cropdet.errors import DetectorError as DetectorError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pytest_cropdet.geometry import Crop as Crop
     from pytest_cropdet.geometry import Mask as Mask
     from pytest_cropdet.invariants import RemapError as RemapError
+    from pytest_cropdet.invariants import invariant as invariant
     from pytest_cropdet.invariants.remap_checks import check_remap as check_remap
     from pytest_cropdet.search import Comparison as Comparison
     from pytest_cropdet.search import LossRules as LossRules
@@ -53,6 +55,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Benchmark": "benchmark",
+    "CannotTell": "errors",
     "Comparison": "search",
     "Crop": "geometry",
     "CropdetError": "errors",
@@ -86,6 +89,7 @@ _HOMES = {
     "draw_anchors": "figures",
     "draw_benchmark": "figures",
     "find_worst_crop": "search.dataset_search",
+    "invariant": "invariants",
     "load_dataset": "data",
     "load_detector": "detectors",
     "make_plan": "crops",

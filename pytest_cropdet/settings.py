@@ -15,7 +15,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.terms import did_you_mean
+from pytest_cropdet.terms import Metric, did_you_mean
 
 __all__ = [
     "BY_CATEGORY",
@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 Kind = Literal["string", "int", "float", "path", "lines", "flag"]
-Metric = Literal["mAP", "AP50", "AP75"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 FILLS = ("mean", "blur", "gray")
 BY_CATEGORY = {  # limits that may be stated for single categories, and the field that has those

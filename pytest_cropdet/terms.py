@@ -5,10 +5,10 @@ read as a command; a bidirectional control turns what follows round; a lone surr
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from textwrap import wrap
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 __all__ = [
     "BENCHMARK",
@@ -16,13 +16,17 @@ __all__ = [
     "CHECK",
     "DETECTOR_KINDS",
     "DRY_RUN",
+    "OWN_INVARIANT",
     "PHRASES",
     "RANKING",
     "RECORD",
     "SERVED_KINDS",
     "STEPS",
     "TROUBLE",
+    "Metric",
     "Record",
+    "RunArguments",
+    "ScoreArguments",
     "Value",
     "did_you_mean",
     "encodable",
@@ -55,6 +59,54 @@ PHRASES = {
     "position": "position",
     "scale": "scale, aspect, frame",
 }
+
+# The attribute of a function that makes it an invariant.
+OWN_INVARIANT = "__cropdet_invariant__"
+
+Metric = Literal["mAP", "AP50", "AP75"]
+
+
+class ScoreArguments(TypedDict, total=False):
+    """The settings of a run that do not concern crops, as arguments: what editors complete and type checkers check."""
+
+    seed: int
+    sample_images: int | None
+    metric: Metric
+    categories: Sequence[str]
+    alias: Sequence[str]
+    group: Sequence[str]
+    undecided: Literal["fail", "pass", "point"]
+    min_images: int
+    min_ap: float
+    min_objects: int
+    replicates: int
+    level: float
+    explain: Literal["auto", "always", "off"]
+    fill: Sequence[str]
+
+
+class RunArguments(ScoreArguments, total=False):
+    """The settings of a run but its windows, as arguments."""
+
+    max_crops: int
+    min_visibility: float
+    max_drop: float | None
+    by_category: Mapping[str, float]
+    min_ratio: float | None
+    min_crop_ap: float | None
+    max_worse: float | None
+    worse_by_category: Mapping[str, float]
+    max_drop_worse: float | None
+    drop_worse_by_category: Mapping[str, float]
+    cap: Literal["refuse", "accept"]
+    score_threshold: float | None
+    looks: Literal["off", "auto", "often"]
+    verify: bool
+    both_orders: bool
+    max_detections: int
+    train_data: str | None
+    try_mitigations: bool
+
 
 # A run, a benchmark or a check as built-in values, as the JSON has it, or a part of one.
 Record = Mapping[str, Any]

@@ -38,9 +38,11 @@ from pytest_cropdet.gate import (
 )
 from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Meter, Spent, Started
 from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.terms import RunArguments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from typing_extensions import Unpack
 
 __all__ = ["Benchmark", "benchmark_events", "estimate", "run_benchmark"]
 
@@ -150,7 +152,11 @@ def _with_objects(samples: Sequence[Sample]) -> set[int]:
 
 
 def run_benchmark(
-    detector: Any, dataset: Dataset, mode: str = "full", settings: RunSettings | None = None, **changes: Any
+    detector: Any,
+    dataset: Dataset,
+    mode: str = "full",
+    settings: RunSettings | None = None,
+    **changes: "Unpack[RunArguments]",
 ) -> Benchmark:
     """Return the crop benchmark of a detector on a data set; ``mode``: "quick" or "full".
 
@@ -158,7 +164,8 @@ def run_benchmark(
     :class:`~pytest_cropdet.settings.RunSettings`; its windows and limits are not read.
     """
     finished: Benchmark | None = None
-    for event in benchmark_events(detector, dataset, mode, replace(settings or RunSettings(), **changes)):
+    said: Mapping[str, Any] = changes
+    for event in benchmark_events(detector, dataset, mode, replace(settings or RunSettings(), **said)):
         if isinstance(event, Benchmark):
             finished = event
     if finished is None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,7 +29,10 @@ from pytest_cropdet.evaluation import (
 from pytest_cropdet.geometry import Image
 from pytest_cropdet.inference import Advanced, Cache
 from pytest_cropdet.settings import RunSettings
-from pytest_cropdet.terms import one_line
+from pytest_cropdet.terms import ScoreArguments, one_line
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["SlicedComparison", "compare_sliced"]
 
@@ -198,7 +201,7 @@ def compare_sliced(
     cache: Cache | None = None,
     watch: Callable[[Advanced], None] = lambda advanced: None,
     pipeline: Any = None,
-    **settings: Any,
+    **settings: "Unpack[ScoreArguments]",
 ) -> SlicedComparison:
     """Return what sliced inference gains over one pass of the same detector over whole images.
 
@@ -211,7 +214,8 @@ def compare_sliced(
     ``sample_images``, ``seed``, ``metric``, ``categories``, ``undecided``. Images are resampled in pairs. ``SpecError``
     if the data set has no annotations.
     """
-    chosen = RunSettings(**settings)
+    said: Mapping[str, Any] = settings
+    chosen = RunSettings(**said)
     if min_gain is not None and not -1 <= min_gain <= 1:
         raise SpecError(f"cropdet_min_gain must lie between -1 and 1, not {min_gain:g}")
     if not getattr(dataset, "has_truth", True):

@@ -83,7 +83,7 @@ class _CocoLayout:
 def load_dataset(
     path: str | Path,
     images: str | Path | None = None,
-    errors: str = "fail",
+    errors: "DataErrors" = "fail",
     labels: str | Path | None = None,
     strict: bool = False,
 ) -> Dataset:

@@ -4,10 +4,10 @@ They are frozen, checked once when they are made, and one index vector filters a
 (:meth:`GroundTruth.take`, :meth:`Detections.take`), so labels can never slip against boxes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,6 +59,19 @@ class GroundTruth:
     areas: Floats = field(default_factory=lambda: _NO_AREAS)
     masks: tuple[Mask | None, ...] = ()
     ignored: Bools = field(default_factory=lambda: _NONE_IGNORED)
+
+    if TYPE_CHECKING:  # what is taken is wider than what is there afterwards
+
+        def __init__(
+            self,
+            boxes: ArrayLike,
+            categories: ArrayLike,
+            ids: ArrayLike = ...,
+            crowd: ArrayLike = ...,
+            areas: ArrayLike = ...,
+            masks: Sequence[Mask | None] = (),
+            ignored: ArrayLike = ...,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         boxes = _checked_boxes(self.boxes)
@@ -132,6 +145,12 @@ class Detections:
     scores: Floats
     categories: Ints
     capped: bool = False
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, boxes: ArrayLike, scores: ArrayLike, categories: ArrayLike, capped: bool = False
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         boxes = _checked_boxes(self.boxes)

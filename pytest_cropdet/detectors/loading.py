@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.data import name_layout
 from pytest_cropdet.detectors.adapters import import_adapter
@@ -22,6 +22,11 @@ from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.files import refuse_pointer, refuse_special
 from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pytest_cropdet.detectors.description_arguments import DescriptionArguments
+
 __all__ = ["ENTRY_POINTS", "as_handle", "load_detector"]
 
 ENTRY_POINTS = "pytest_cropdet.detectors"
@@ -29,7 +34,7 @@ FILE_ENDINGS = (".tflite", ".keras", ".h5", ".hdf5", ".onnx", ".pb")  # of model
 FILE_KINDS = ("keras", "frozen_graph")  # whose path is a single file
 
 
-def load_detector(spec: Any, **description: Any) -> DetectorHandle:
+def load_detector(spec: Any, **description: "Unpack[DescriptionArguments]") -> DetectorHandle:
     """Return the detector that ``spec`` names; it is loaded on its first call.
 
     ``spec``: ``saved_model:PATH``, ``tflite:PATH``, ``keras:PATH``, ``frozen_graph:PATH``, ``onnx:PATH``,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ class Candidate:
     refused: str = ""
 
     @classmethod
-    def of(cls, spec: str, values: Mapping[str, object], images: CandidateImages) -> "Candidate":
+    def of(cls, spec: str, values: Mapping[str, Any], images: CandidateImages) -> "Candidate":
         """Return what the model ``spec`` finds with ``values``; whatever goes wrong is kept as the reason."""
         try:
             return cls.shown(load_detector(spec, **values), values, images)

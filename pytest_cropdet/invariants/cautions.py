@@ -29,7 +29,7 @@ def cautions(name: str, evidence: Evidence, repeat: float) -> list[str]:
         return []
     found = [
         _once(evidence, "conventions", lambda: _conventions(evidence)),
-        _once(evidence, "repeat", lambda: _repeats(evidence, repeat)),
+        _once(evidence, f"repeat {repeat:g}", lambda: _repeats(evidence, repeat)),
     ]
     if name in BY_BOXES_MISSING:
         found.append(_once(evidence, "cap", lambda: _capped(evidence)))

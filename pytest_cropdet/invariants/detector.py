@@ -8,7 +8,6 @@ judged. docs/invariants.md lists them; benchmarks/invariants.py measures them.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,7 +21,9 @@ from pytest_cropdet.invariants.conventions import FIRST_IMAGES
 from pytest_cropdet.invariants.failures import BrokenInvariant
 from pytest_cropdet.invariants.observations import Evidence, WindowAnswer, difference
 from pytest_cropdet.invariants.outcome import CheckOutcome
+from pytest_cropdet.invariants.own import Measuring, measure_own, own_invariant
 from pytest_cropdet.invariants.repeating import spread, with_objects
+from pytest_cropdet.invariants.tolerances import Tolerances
 from pytest_cropdet.invariants.unjudged import few, nothing
 
 __all__ = ["INVARIANT_CHECKS", "CannotTell", "Tolerances", "check_detector", "judge_detector", "measure"]
@@ -30,35 +31,6 @@ __all__ = ["INVARIANT_CHECKS", "CannotTell", "Tolerances", "check_detector", "ju
 MOST_MOVED = 8  # images that are moved
 FEWEST_MOVED = 3  # images that a median needs
 CHANGE = "change of a score (the whole of it where a box moved or is gone)"
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerances:
-    """What is still no broken invariant. Shares are of objects or windows, 0 to 1; scores 0 to 1.
-
-    ``repeat``, ``batch``, ``padding``, ``shift``: largest change of a score. ``shift_share``: objects that a shift by
-    some pixels may move below IoU 0.8. ``lost``, ``truncated_lost``: objects that may be lost inside, and cut to three
-    quarters or more. ``made_up``: detections a window. ``score_change``: what counts as a changed score, ``changed``
-    and ``relabelled``: objects that may be. ``rise``: of the mean score when more is cut. ``beyond``: share of the
-    picture's side that a box may reach over its border; ``duplicate``: IoU above the declared one.
-    """
-
-    repeat: float = 1e-6
-    batch: float = 1e-3
-    padding: float = 0.1
-    shift: float = 0.1
-    shift_share: float = 0.25
-    lost: float = 0.2
-    made_up: float = 0.3
-    score_change: float = 0.2
-    changed: float = 0.2
-    relabelled: float = 0.1
-    duplicate: float = 0.02
-    beyond: float = 0.1
-    truncated_lost: float = 0.2
-    rise: float = 0.05
-    stride: int | None = None
-    least: int = 8
 
 
 Check = Callable[[Evidence, Tolerances], tuple[float, float, str]]
@@ -98,7 +70,10 @@ def _shift(evidence: Evidence, allowed: Tolerances) -> tuple[float, float, str]:
 
 def _stride(evidence: Evidence, allowed: Tolerances) -> int:
     if allowed.stride is None or evidence.detector.description.resize is not None:
-        raise CannotTell(f"{evidence.detector.name} may resize its input. If it does not, set Tolerances(stride=...)")
+        raise CannotTell(
+            f"{evidence.detector.name} may resize its input. If it does not, set --cropdet-tolerance=stride=N, the "
+            "stride of its grid in pixels; in Python Tolerances(stride=N)"
+        )
     return allowed.stride
 
 
@@ -294,35 +269,56 @@ INVARIANT_CHECKS: Mapping[str, tuple[Check, type[BrokenInvariant]]] = {
 
 def measure(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> tuple[float, float, str]:
     """Return what an invariant measures, what is allowed, and what it is, in words."""
-    if name not in INVARIANT_CHECKS:
-        raise SpecError(f"no invariant is called {name!r}; there are {', '.join(INVARIANT_CHECKS)}")
+    _what_is(name)
     return INVARIANT_CHECKS[name][0](evidence, allowed or Tolerances())
 
 
-def judge_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> CheckOutcome:
-    """Return whether the invariant ``name`` holds, with the number that says so."""
-    allowed = allowed or Tolerances()
-    try:
-        value, most, what = measure(name, evidence, allowed)
-    except CannotTell as error:
-        return CheckOutcome(name, "skip", error=error)
-    except BrokenInvariant as error:
-        return CheckOutcome(name, "fail", error=error, hint=evidence.hints.get(name))
-    hint = evidence.hints.get(name)
-    known, limit = (float(each) if math.isfinite(each) else None for each in (value, most))
-    if value <= most:
-        return CheckOutcome(name, "pass", known, limit, what, hint=hint)
-    cause = INVARIANT_CHECKS[name][1]
-    text = "\n  ".join(
-        [f"{value:.3g} > {most:.3g}: {what}", f"{name}: {cause.__doc__}", *cautions(name, evidence, allowed.repeat)]
-    )
-    return CheckOutcome(name, "fail", known, limit, what, cause(text), hint)
+def judge_detector(
+    name: str | Measuring, evidence: Evidence, allowed: Tolerances | None = None, *, at_most: float | None = None
+) -> CheckOutcome:
+    """Return whether the invariant ``name`` holds, with the number that says so.
 
-
-def check_detector(name: str, evidence: Evidence, allowed: Tolerances | None = None) -> None:
-    """Raise the class of ``name`` if that invariant does not hold; :class:`CannotTell` if it cannot be judged.
-
-    ``name``: a key of :data:`INVARIANT_CHECKS`, such as ``D6-interior-object-found``.
+    ``name``: a key of :data:`INVARIANT_CHECKS`, or a function that :func:`pytest_cropdet.invariant` made one, of which
+    ``at_most`` is the limit, its own if not given.
     """
     __tracebackhide__ = True
-    judge_detector(name, evidence, allowed).check()
+    allowed = allowed or Tolerances()
+    called, cause, rule = _what_is(name)
+    try:
+        value, most, what = (
+            measure(name, evidence, allowed) if isinstance(name, str) else measure_own(name, evidence, at_most)
+        )
+    except CannotTell as error:
+        return CheckOutcome(called, "skip", error=error)
+    except BrokenInvariant as error:
+        return CheckOutcome(called, "fail", error=error, hint=evidence.hints.get(called))
+    hint = evidence.hints.get(called)
+    known, limit = (float(each) if math.isfinite(each) else None for each in (value, most))
+    if value <= most:
+        return CheckOutcome(called, "pass", known, limit, what, hint=hint)
+    lines = [f"{value:.3g} > {most:.3g}: {what}", *([f"{called}: {rule}"] if rule else [])]
+    text = "\n  ".join([*lines, *cautions(called, evidence, allowed.repeat)])
+    return CheckOutcome(called, "fail", known, limit, what, cause(text), hint)
+
+
+def _what_is(name: str | Measuring) -> tuple[str, type[BrokenInvariant], str]:
+    """Return an invariant's name, the class it fails with, and its rule in words."""
+    if not isinstance(name, str):
+        own = own_invariant(name)
+        return own.name, failures.OwnInvariantBroken, own.rule
+    if name not in INVARIANT_CHECKS:
+        raise SpecError(f"no invariant is called {name!r}; there are {', '.join(INVARIANT_CHECKS)}")
+    cause = INVARIANT_CHECKS[name][1]
+    return name, cause, cause.__doc__ or ""
+
+
+def check_detector(
+    name: str | Measuring, evidence: Evidence, allowed: Tolerances | None = None, *, at_most: float | None = None
+) -> None:
+    """Raise the class of ``name`` if that invariant does not hold; :class:`CannotTell` if it cannot be judged.
+
+    ``name``: a key of :data:`INVARIANT_CHECKS`, such as ``D6-interior-object-found``, or a function that
+    :func:`pytest_cropdet.invariant` made one; ``at_most``: another limit for that.
+    """
+    __tracebackhide__ = True
+    judge_detector(name, evidence, allowed, at_most=at_most).check()

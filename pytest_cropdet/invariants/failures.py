@@ -14,6 +14,7 @@ __all__ = [
     "NotRepeatable",
     "ObjectMadeUp",
     "OutsideFrame",
+    "OwnInvariantBroken",
     "ScoreChanged",
     "ScoreRisesWithCut",
     "ShiftSensitive",
@@ -83,6 +84,10 @@ class ScoreRisesWithCut(BrokenInvariant):
 
 class DetectorRaised(BrokenInvariant):
     """A picture without any object, or a tiny one, makes the detector fail."""
+
+
+class OwnInvariantBroken(BrokenInvariant):
+    """The number of an invariant of a user's own is above its limit."""
 
 
 class WrongConvention(BrokenInvariant):

@@ -63,10 +63,15 @@ class Ledger:
             from pytest_cropdet.plugin.history import write_history
             from pytest_cropdet.plugin.rankings import rankings_of
             from pytest_cropdet.plugin.reports import write_reports
-            from pytest_cropdet.plugin.run_records import unread_plan, unread_policies, write_results
+            from pytest_cropdet.plugin.run_records import (
+                unread_plan,
+                unread_policies,
+                unread_tolerances,
+                write_results,
+            )
 
             self.taken.rankings = rankings_of(self.taken.ranked)
-            told = (unread_plan, unread_policies, write_results)
+            told = (unread_plan, unread_policies, unread_tolerances, write_results)
             trouble = [each(self.config, self.taken) for each in told]
             self.written = write_reports(self.config, self.taken)
             notes, failed = write_history(self.config, [gate for _, gate in sorted(self.taken.gates.items())])

@@ -28,6 +28,7 @@ from pytest_cropdet.plugin.configuration import (
     spec_ids,
     spec_of,
 )
+from pytest_cropdet.plugin.invariant_test import ChecksInvariants
 from pytest_cropdet.plugin.option_values import parse_assumptions
 from pytest_cropdet.plugin.progress import Progress
 from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, place, warnings_stay_warnings
@@ -38,20 +39,22 @@ from pytest_cropdet.report import (
     benchmark_properties,
     benchmark_record,
     check_properties,
-    invariant_record,
     search_record,
 )
 from pytest_cropdet.settings import RunSettings, without_change_limits
-from pytest_cropdet.terms import BENCHMARK, CHECK, DRY_RUN, one_line
+from pytest_cropdet.terms import BENCHMARK, CHECK, DRY_RUN, RunArguments, one_line
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from pytest_cropdet.plugin.search_test import Judges
+    from pytest_cropdet.search import LossRules
     from pytest_cropdet.search.dataset_search import Search
 
 __all__ = ["Cropdet"]
 
 
-class Cropdet(ComparesSliced):
+class Cropdet(ChecksInvariants, ComparesSliced):
     """A detector on a data set, as the fixture ``cropdet`` hands it to a test."""
 
     def __init__(self, config: pytest.Config, detector: Any, dataset: Dataset) -> None:
@@ -69,7 +72,8 @@ class Cropdet(ComparesSliced):
         name: str | None = None,
         per_image: int | None = None,
         against: Any = None,
-        **changes: Any,
+        client: Any = None,
+        **changes: "Unpack[RunArguments]",
     ) -> Run:
         """Return what crops cost: ``cropdet.run("random:keep=0.3-0.9,per_image=4", max_drop=0.05)``.
 
@@ -79,14 +83,14 @@ class Cropdet(ComparesSliced):
         of sample ids to lists of ``Crop``, a function of a sample that returns such a list, or a plan. ``changes``: any
         field of ``RunSettings``, over the marker, the command line and the ini file. ``against``: an older detector,
         which is run on the same crops, or an earlier run on them; that of ``--cropdet-against`` if not given.
-        ``client``: a ``dask.distributed.Client`` whose workers run the detector, as an argument after these.
+        ``client``: a ``dask.distributed.Client`` whose workers run the detector.
 
         A limit that is stated, here or there, is an assertion: what the test does not compare itself is judged when
         the test ends, and ``run.check()`` judges it at once. Without a limit compare the result to gate it:
         ``assert run.drop <= 0.05``.
         """
         __tracebackhide__ = True
-        return self._run(crops, name, per_image, changes, against)
+        return self._run(crops, name, per_image, {**changes}, against, client)
 
     def _run(
         self,
@@ -95,12 +99,12 @@ class Cropdet(ComparesSliced):
         per_image: int | None,
         changes: dict[str, Any],
         against: Any,
+        client: Any,
         gates: bool = False,
     ) -> Run:
         """Run; with ``gates`` the mean has a limit, if only by default."""
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
-        client = changes.pop("client", None)
         unknown = sorted(set(changes) - set(RunSettings.__dataclass_fields__))
         if unknown:
             raise SpecError(
@@ -141,7 +145,8 @@ class Cropdet(ComparesSliced):
         name: str | None = None,
         per_image: int | None = None,
         against: Any = None,
-        **changes: Any,
+        client: Any = None,
+        **changes: "Unpack[RunArguments]",
     ) -> Run:
         """Run, and fail unless every stated limit holds.
 
@@ -149,12 +154,12 @@ class Cropdet(ComparesSliced):
         if it is stated.
         """
         __tracebackhide__ = True
-        run = self._run(crops, name, per_image, changes, against, gates=True)
+        run = self._run(crops, name, per_image, {**changes}, against, client, gates=True)
         if not is_updated(self._config) or run.settings.states_limits:  # changes are not judged by what is written
             run.check()
         return run
 
-    def benchmark(self, mode: str | None = None, **changes: Any) -> Benchmark:
+    def benchmark(self, mode: str | None = None, **changes: "Unpack[RunArguments]") -> Benchmark:
         """Return the crop benchmark: AP by family and severity, mPC and rPC. It judges nothing.
 
         ``mode``: "quick" or "full", ``--cropdet-benchmark`` if not given, else "full". ``changes``: any field of
@@ -176,11 +181,18 @@ class Cropdet(ComparesSliced):
             leave_record(item, BENCHMARK, told, benchmark_properties(told))
         return found
 
-    def search(self, **changes: Any) -> "Search":
+    def search(
+        self,
+        *,
+        rules: "LossRules | None" = None,
+        examples: int | None = None,
+        shrink: bool | None = None,
+        seed: int | None = None,
+    ) -> "Search":
         """Return the window that loses an object, with the smallest cut: ``cropdet.search().check()``.
 
-        ``changes``: arguments of :func:`pytest_cropdet.search.dataset_search.search`, over the options. Where no object
-        is found with confidence in a whole image nothing can be lost, and the test is skipped.
+        The arguments are those of :func:`pytest_cropdet.search.dataset_search.search`, and win over the options. Where
+        no object is found with confidence in a whole image nothing can be lost, and the test is skipped.
         """
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
@@ -188,9 +200,12 @@ class Cropdet(ComparesSliced):
             pytest.skip("dry run: the detector was not judged")
         from pytest_cropdet.plugin.search_test import search_for
 
+        said = {"rules": rules, "examples": examples, "shrink": shrink, "seed": seed}
+        changes = {name: value for name, value in said.items() if value is not None}
+
         with warnings_stay_warnings():
             found = search_for(self._config, item, self.detector, self.dataset, cache_of(self._config), changes)
-        self._leave_check(item, "search", search_record(found), changes.get("seed"))
+        self._leave_check(item, "search", search_record(found), seed)
         if found.verdict == "skip":
             pytest.skip(found.nothing)
         return found
@@ -208,28 +223,6 @@ class Cropdet(ComparesSliced):
             found = self._judging(self.detector).losses(item).at(sample, crop)
         if found is not None:
             found.check()
-
-    def check_invariant(self, name: str) -> None:
-        """Fail unless an invariant holds, such as ``D6-interior-object-found``; skip where it cannot be judged."""
-        __tracebackhide__ = True
-        item = self._config.stash.get(current_item, None)
-        if self.detector is None or setting(self._config, "dry_run"):
-            pytest.skip("dry run: the detector was not judged")
-        from pytest_cropdet.invariants import CheckOutcome
-        from pytest_cropdet.invariants.detector import judge_detector
-
-        try:
-            with warnings_stay_warnings():
-                judged = judge_detector(name, self._judging(self.detector).evidence(item))
-        except SpecError:
-            raise
-        except Exception as error:
-            self._leave_check(item, name, invariant_record(CheckOutcome(name, "fail", error=error)))
-            raise
-        self._leave_check(item, name, invariant_record(judged))
-        if judged.verdict == "skip":
-            pytest.skip(judged.reason or "")
-        judged.check()
 
     def _judging(self, detector: DetectorHandle) -> "Judges":
         if self._made is None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_cropdet.plugin.controller import Ledger
+from pytest_cropdet.plugin.own_invariants import SUITE_TEST, is_own, is_shown_short, own_items, parametrize_invariants
 from pytest_cropdet.plugin.stash import current_item, failed_by, kept_runs, setting_up
+from pytest_cropdet.plugin.suite_module import SUITE, SuiteModule, has_invariants, suite_part, wanted_checks
 from pytest_cropdet.settings import answering
 from pytest_cropdet.terms import one_line
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from pytest_cropdet.detectors import DetectorHandle
     from pytest_cropdet.plugin.fixture import Cropdet
 
-SUITE = Path(__file__).parent.parent / "suite"
-SUITE_MODULE = "pytest_cropdet.suite"
 OURS = ("cropdet", "cropdet_detector", "cropdet_dataset", "cropdet_crops")
 
 
@@ -100,18 +100,6 @@ def pytest_report_header(config: pytest.Config) -> list[str] | None:
     return lines or None
 
 
-class SuiteModule(pytest.Module):
-    """A module of the ready-made suite: same tests and node ids under any configuration and place of installation."""
-
-    def _getobj(self) -> Any:
-        from importlib import import_module
-
-        return import_module(f"{SUITE_MODULE}.{self.path.stem}")
-
-    def istestfunction(self, obj: object, name: str) -> bool:
-        return name.startswith("test_") and callable(obj)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[None, Any, Any]:
     collected = yield
@@ -120,32 +108,18 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[
     asked_for = any(parent.session.isinitpath(path) for path in (file_path, SUITE, SUITE.parent))
     if not asked_for or file_path.name == "__init__.py":
         return []
-    if not parent.session.isinitpath(file_path) and file_path.stem not in _checks(parent.config):
+    if not parent.session.isinitpath(file_path) and file_path.stem not in wanted_checks(parent.config):
         return []
     return [SuiteModule.from_parent(parent, path=file_path, nodeid=f"pytest_cropdet/suite/{file_path.name}")]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
-    """Leave out, of ``from pytest_cropdet.suite import *``, what is not asked for."""
-    package, _, name = str(getattr(obj, "__module__", "")).rpartition(".")
-    if package != SUITE_MODULE or isinstance(collector, SuiteModule) or name in _checks(collector.config):
-        return None
-    return []
-
-
-def _checks(config: pytest.Config) -> tuple[str, ...]:
-    """Return the modules of the suite that are asked for; one named on the command line by its file is there anyway.
-
-    With ``--cropdet-benchmark`` the benchmark stands in the gate's place; ``--cropdet-sliced`` adds its own.
-    """
-    from pytest_cropdet.plugin.configuration import setting
-    from pytest_cropdet.plugin.option_values import parse_checks
-
-    checks = parse_checks([*setting(config, "checks"), *["sliced"] * (setting(config, "sliced") is not None)])
-    if not setting(config, "benchmark"):
-        return checks
-    return ("benchmark", *(each for each in checks if each != "gate"))
+    """Leave out, of ``from pytest_cropdet.suite import *``, what is not wanted; make items of a user's invariants."""
+    if is_own(obj):
+        return own_items(collector, obj, has_invariants(collector))  # type: ignore[arg-type]
+    part = suite_part(obj)
+    return None if part is None or isinstance(collector, SuiteModule) or part in wanted_checks(collector.config) else []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -158,6 +132,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for name, values, ids, indirect in parameters_for(metafunc.config, metafunc.definition, ours):
             scope = "session" if indirect else None
             metafunc.parametrize(name, values, ids=ids, indirect=indirect, scope=scope)  # type: ignore[arg-type]
+    if metafunc.function.__name__ == SUITE_TEST and suite_part(metafunc.function) is not None:
+        parametrize_invariants(metafunc)
 
 
 @pytest.hookimpl(trylast=True)
@@ -304,9 +280,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         explain_failure(item.config, error)
     report = yield
     if call.excinfo is not None and report.failed and _is_ours(call.excinfo.value):
-        module = getattr(getattr(item, "function", None), "__module__", "")
+        function = getattr(item, "function", None)
         at_its_end = error is item.stash.get(failed_by, None)
-        if module.startswith(SUITE_MODULE) or at_its_end:
+        if suite_part(function) is not None or is_shown_short(function) or at_its_end:
             report.longrepr = call.excinfo.getrepr(style="value", chain=False)
         if at_its_end:  # no line of the test raised it
             from _pytest._code.code import ReprFileLocation

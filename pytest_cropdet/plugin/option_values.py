@@ -24,6 +24,7 @@ __all__ = [
     "parse_description",
     "parse_limits",
     "parse_policies",
+    "parse_tolerances",
     "read",
     "resolve_paths",
     "words",
@@ -167,6 +168,8 @@ def read(each: Option, value: Any) -> Any:
         return parse_workers(value)
     if each.name == "sliced":
         return parse_tiles(value)
+    if each.name == "tolerance":
+        return parse_tolerances(value)
     if each.name == "assume":
         return parse_assumptions(value)
     if each.name in ("alias", "group"):
@@ -181,6 +184,13 @@ def parse_assumptions(values: Sequence[str] | str) -> Any:
     from pytest_cropdet.gate import Assumptions
 
     return Assumptions.of(words([values] if isinstance(values, str) else values))
+
+
+def parse_tolerances(values: Sequence[str] | str) -> Any:
+    """Return the ``Tolerances`` of built-in invariants, and the limits of others by name; or raise ``SpecError``."""
+    from pytest_cropdet.invariants import read_tolerances
+
+    return read_tolerances(words([values] if isinstance(values, str) else values))
 
 
 def parse_workers(text: str) -> int | None:

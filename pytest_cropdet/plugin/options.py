@@ -90,6 +90,14 @@ _OF_TESTS = (
     ),
     Option("examples", "int", 100, "N", "windows that the search and the invariants may try, each", least=1),
     Option(
+        "tolerance",
+        "lines",
+        (),
+        "NAME=NUMBER",
+        "what an invariant allows: lost=0.1, stride=32, or the name of an invariant of your own",
+        commas=True,
+    ),
+    Option(
         "sliced",
         "string",
         None,
@@ -202,8 +210,8 @@ _SHOWN = """
     model detector against baseline baseline_images update_baseline data images data_labels data_errors strict_data
     train_data crops max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group
     min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain
-    fill both_orders try_mitigations plan checks examples no_shrink sliced min_gain dry_run assume workers cluster cache
-    dir verify benchmark
+    fill both_orders try_mitigations plan checks examples tolerance no_shrink sliced min_gain dry_run assume workers
+    cluster cache dir verify benchmark
     json history history_time history_commit report objects detections
 """
 

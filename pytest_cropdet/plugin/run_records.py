@@ -12,13 +12,15 @@ from pytest_cropdet.crops import plan_name
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import GateFailure
 from pytest_cropdet.gate import Run
+from pytest_cropdet.invariants import TOLERANCES
 from pytest_cropdet.plugin import reports
 from pytest_cropdet.plugin.configuration import setting
-from pytest_cropdet.plugin.option_values import parse_policies
+from pytest_cropdet.plugin.option_values import parse_policies, parse_tolerances
+from pytest_cropdet.plugin.options import INVARIANTS
 from pytest_cropdet.plugin.rankings import ranking_text
 from pytest_cropdet.plugin.stash import Findings, failed_by, fixtures_in_setup, kept_runs
 from pytest_cropdet.report import run_properties, sorted_checks, write_json
-from pytest_cropdet.terms import RANKING, TROUBLE, Value
+from pytest_cropdet.terms import RANKING, TROUBLE, Value, did_you_mean
 
 __all__ = [
     "RunEntry",
@@ -31,6 +33,7 @@ __all__ = [
     "told_by",
     "unread_plan",
     "unread_policies",
+    "unread_tolerances",
     "write_results",
 ]
 
@@ -207,6 +210,22 @@ def unread_policies(config: pytest.Config, taken: Findings) -> str | None:
     if not wrong or not there:
         return None
     return f"--cropdet-undecided names {', '.join(wrong)}, but the gates of this session are {', '.join(sorted(there))}"
+
+
+def unread_tolerances(config: pytest.Config, taken: Findings) -> str | None:
+    """Return what to tell the user if ``--cropdet-tolerance`` names what is neither a tolerance nor an invariant."""
+    values = setting(config, "tolerance")
+    there = sorted({str(check["invariant"]) for check in taken.checks.values() if check["kind"] == "invariant"})
+    if not values or not there:
+        return None
+    wrong = sorted({*parse_tolerances(values)[1]} - {*there})
+    if not wrong:
+        return None
+    known = [*TOLERANCES, *(name for name in there if name not in INVARIANTS)]
+    return (
+        f"--cropdet-tolerance names {', '.join(wrong)}, but the tolerances and the invariants of your own in this "
+        f"session are {', '.join(known)}{did_you_mean(wrong[0], known)}"
+    )
 
 
 def write_results(config: pytest.Config, taken: Findings) -> str | None:

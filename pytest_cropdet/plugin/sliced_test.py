@@ -19,6 +19,10 @@ from pytest_cropdet.plugin.resources import cache_of, place, warnings_stay_warni
 from pytest_cropdet.plugin.stash import current_item
 from pytest_cropdet.report import jpeg_bytes, sliced_record
 from pytest_cropdet.settings import RunSettings
+from pytest_cropdet.terms import ScoreArguments
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["ComparesSliced"]
 
@@ -48,7 +52,7 @@ class ComparesSliced:
         *,
         min_gain: float | None = None,
         pipeline: Any = None,
-        **changes: Any,
+        **changes: "Unpack[ScoreArguments]",
     ) -> SlicedComparison:
         """Return what sliced inference gains over one pass: ``cropdet.compare_sliced("size=320").check()``.
 

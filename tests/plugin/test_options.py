@@ -31,6 +31,8 @@ VALUES = {
     "fill": ("gray", "blur", "mean"),
     "checks": ("gate", "search", "gate,invariants"),
     "workers": ("1", "2", "auto"),
+    "sliced": ("size=64", "size=32", "size=48"),
+    "tolerance": ("lost=0.1", "lost=0.2,mine=3", "stride=32"),
     "assume": ("ms=1", "ms=2", "ms=3,images=100"),
     "cluster": ("local:1", "tcp://127.0.0.1:8786", "local:2"),
     "cache": ("off", "cli_model", "ini_model"),
