@@ -58,6 +58,8 @@ class Rule:
             raise SpecError(f"iou must be above 0 and at most 1, not {self.threshold!r}")
 
 
+NMS_ROWS, NMS_PAIRS = 128, 1_000_000  # boxes, and pairs, whose overlaps are computed at once
+
 Merged = tuple[Boxes, Floats]
 
 
@@ -113,16 +115,18 @@ def _soft_nms(pieces: Pieces, rule: Rule) -> Merged:
 
 def _greedy_groups(pieces: Pieces, rule: Rule) -> list[tuple[int, Ints]]:
     """Return each box that remains, with those that it takes: not taken before, and overlapping by the threshold."""
-    alive = np.ones(len(pieces.scores), dtype=bool)
-    groups = []
-    for row in range(len(alive)):
-        if alive[row]:
-            alive[row] = False
-            left = np.flatnonzero(alive)
-            overlap = overlaps_of(pieces.boxes[row : row + 1], pieces.boxes[left], rule.metric)[0]
-            taken = left[overlap >= rule.threshold]
-            alive[taken] = False
-            groups.append((row, taken))
+    groups, left = [], np.arange(len(pieces.scores))
+    while len(left):
+        rows = left[: max(1, min(NMS_ROWS, NMS_PAIRS // len(left)))]
+        over = overlaps_of(pieces.boxes[rows], pieces.boxes[left], rule.metric) >= rule.threshold
+        alive = np.ones(len(left), dtype=bool)
+        for place, row in enumerate(rows.tolist()):  # the rows are the first of what is left
+            if alive[place]:
+                alive[place] = False
+                taken = np.flatnonzero(over[place] & alive)
+                alive[taken] = False
+                groups.append((row, left[taken]))
+        left = left[alive]
     return groups
 
 

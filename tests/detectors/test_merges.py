@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_cropdet.detectors import merges
 from pytest_cropdet.detectors.merges import MERGES, OPEN_TRUST, Pieces, Rule, merge_pieces
 from pytest_cropdet.errors import SpecError
 
@@ -137,3 +138,28 @@ def test_categories_are_merged_by_themselves():
 def test_what_is_no_rule_is_refused(rule, words):
     with pytest.raises(SpecError, match=words):
         Rule(*rule)
+
+
+@pytest.mark.parametrize("at_once", [(1, 1_000_000), (3, 1_000_000), (128, 40), (128, 1_000_000)])
+@pytest.mark.parametrize("metric", ["iou", "ios"])
+def test_nms_in_blocks_is_nms_box_by_box(monkeypatch, at_once, metric):
+    monkeypatch.setattr(merges, "NMS_ROWS", at_once[0])
+    monkeypatch.setattr(merges, "NMS_PAIRS", at_once[1])
+    rng = np.random.default_rng(7)
+    for count in (0, 1, 2, 40):
+        corner = rng.integers(0, 60, (count, 2))
+        boxes = np.concatenate([corner, corner + rng.integers(0, 40, (count, 2))], axis=1).astype(np.float64)
+        shown = pieces(boxes, np.sort(rng.random(count))[::-1])
+        alive, expected = set(range(count)), []
+        for row in range(count):
+            if row in alive:
+                alive.discard(row)
+                taken = [
+                    other
+                    for other in sorted(alive)
+                    if merges.overlaps_of(boxes[[row]], boxes[[other]], metric)[0, 0] >= 0.4
+                ]
+                alive -= set(taken)
+                expected.append((row, taken))
+        found = merges._greedy_groups(shown, Rule("nms", 0.4, metric))
+        assert [(row, taken.tolist()) for row, taken in found] == expected
