@@ -28,7 +28,7 @@ from pytest_cropdet.plugin.configuration import (
     spec_ids,
     spec_of,
 )
-from pytest_cropdet.plugin.option_values import parse_assumptions
+from pytest_cropdet.plugin.option_values import parse_assumptions, words
 from pytest_cropdet.plugin.progress import Progress
 from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, place, warnings_stay_warnings
 from pytest_cropdet.plugin.run_records import keep, leave_record
@@ -158,16 +158,18 @@ class Cropdet(ComparesSliced):
         """Return the crop benchmark: AP by family and severity, mPC and rPC. It judges nothing.
 
         ``mode``: "quick" or "full", ``--cropdet-benchmark`` if not given, else "full". ``changes``: any field of
-        ``RunSettings``; its windows and limits are not read.
+        ``RunSettings``; its windows and limits are not read. ``families``, an argument after these: names of families,
+        ``--cropdet-benchmark-families`` if not given, else the five built-in ones.
         """
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
         mode = mode or setting(self._config, "benchmark") or "full"
+        families = changes.pop("families", None) or list(words(setting(self._config, "benchmark_families")))
         try:
             settings = settings_for(self._config, item, **changes)
             if self.detector is None or setting(self._config, "dry_run"):
-                self._skip_dry(estimate(self.dataset, mode, settings, self.detector), item)
-            found = self._finish_benchmark(mode, settings, self.detector)
+                self._skip_dry(estimate(self.dataset, mode, settings, self.detector, families), item)
+            found = self._finish_benchmark(mode, settings, self.detector, families)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
         found.name = self._name(settings.crops, item, "benchmark")
@@ -298,9 +300,12 @@ class Cropdet(ComparesSliced):
                 progress.show(event)
         raise RuntimeError("the run ended without a result")
 
-    def _finish_benchmark(self, mode: str, settings: RunSettings, detector: DetectorHandle) -> Benchmark:
+    def _finish_benchmark(
+        self, mode: str, settings: RunSettings, detector: DetectorHandle, families: Sequence[str]
+    ) -> Benchmark:
+        cache = cache_of(self._config)
         with self._progress(detector) as progress:
-            for event in benchmark_events(detector, self.dataset, mode, settings, cache_of(self._config)):
+            for event in benchmark_events(detector, self.dataset, mode, settings, cache, families):
                 if isinstance(event, Benchmark):
                     return event
                 progress.show(event)

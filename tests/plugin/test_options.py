@@ -29,6 +29,8 @@ VALUES = {
     "min_visibility": (0.4, 0.3, 0.0),
     "seed": (12, 11, 0),
     "fill": ("gray", "blur", "mean"),
+    "benchmark_families": ("tile", "random,tile", "edge"),
+    "sliced": ("size=320", "size=640", "size=100,overlap=0.2"),
     "checks": ("gate", "search", "gate,invariants"),
     "workers": ("1", "2", "auto"),
     "assume": ("ms=1", "ms=2", "ms=3,images=100"),

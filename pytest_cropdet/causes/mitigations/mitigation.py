@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.crops import FAMILIES, parse_spec
+from pytest_cropdet.crops import Family, parse_spec
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.detectors import suppress
 from pytest_cropdet.geometry import Boxes, Crop, Image, clip, translate
@@ -139,7 +139,7 @@ class Mitigation:
         if self.name == "whole":
             return Picture(sample.id, 0, crop), _beside(sample, crop, input_shape)
         if self.name == "overlap":
-            tiles = FAMILIES["tile"].windows(sample, 0, size=self.size, overlap=self.overlap)
+            tiles = Family("tile", (("size", self.size), ("overlap", self.overlap))).windows(sample, 0)
             return tuple(Picture(sample.id, 0, tile) for tile in tiles if _meet(tile, crop))
         return (Picture(sample.id, 0, crop, Padded(self.name, self.margin or 0)),)
 
