@@ -19,7 +19,7 @@ from pytest_cropdet.evaluation.coco.average_precision import (
     recall,
 )
 from pytest_cropdet.evaluation.coco.best_worst import extreme_ap
-from pytest_cropdet.evaluation.coco.bootstrap import Replicates, percentile_bounds, resample
+from pytest_cropdet.evaluation.coco.bootstrap import Replicates, drawn_weights, percentile_bounds, resample
 from pytest_cropdet.evaluation.coco.matching import match
 from pytest_cropdet.evaluation.coco.tables import (
     ALL_AREAS,
@@ -66,6 +66,7 @@ from pytest_cropdet.evaluation.interval import (
     z_score,
 )
 from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Outcome, Reading, Verdict
+from pytest_cropdet.evaluation.measure_tables import MeasureFunction, MeasureTables, measured_and_drawn
 from pytest_cropdet.evaluation.object_shares import HiddenNumbers, Share, hidden_numbers, measure_share
 from pytest_cropdet.evaluation.operating_point import (
     FATES,
@@ -114,6 +115,8 @@ __all__ = [
     "Interval",
     "Matches",
     "Measure",
+    "MeasureFunction",
+    "MeasureTables",
     "Objects",
     "OneBoxBlocks",
     "OperatingPoint",
@@ -144,6 +147,7 @@ __all__ = [
     "divide",
     "draw_units",
     "drawn_sums",
+    "drawn_weights",
     "extreme_ap",
     "hidden_numbers",
     "kept_categories",
@@ -152,6 +156,7 @@ __all__ = [
     "match_blocks",
     "matched_scores",
     "measure_share",
+    "measured_and_drawn",
     "none_for_nan",
     "object_doubts",
     "one_box_blocks",

@@ -41,7 +41,8 @@ class RunFacts(Measurements):
 
     ``data_warnings``: what is odd in the data, ``kind``, ``count``, ``example`` and ``text`` of each. ``training``: the
     annotations that the detector was trained on. ``comparison``: what changed from an old model, and
-    ``old_explanation`` of that one's drop. The detector is called only by ``explanation``, when it is asked for.
+    ``old_explanation`` of that one's drop. ``measures``: users' own, by name. The detector is called only by
+    ``explanation``, when it is asked for.
     """
 
     spent: Spent
@@ -54,6 +55,7 @@ class RunFacts(Measurements):
     training: "Annotations | None" = None
     comparison: Against | None = None
     old_explanation: Explanation | None = None
+    measures: dict[str, Measure] = field(default_factory=dict)
 
     def stated(self) -> list[tuple[Measure, float]]:
         """Return every limit that was stated in the settings, those on changes included, with its measure."""
