@@ -55,6 +55,13 @@ from pytest_cropdet.evaluation.detected_blocks import (
     DetectedTables,
     blocks_of,
 )
+from pytest_cropdet.evaluation.further_numbers import (
+    FURTHER_NUMBERS,
+    FurtherNumber,
+    Of,
+    further_number,
+    sides_and_draws,
+)
 from pytest_cropdet.evaluation.interval import (
     Bounded,
     Interval,
@@ -96,6 +103,7 @@ __all__ = [
     "COCO_THRESHOLDS",
     "FATES",
     "FOUND_IOU",
+    "FURTHER_NUMBERS",
     "IOU_OF",
     "MIN_IMAGES_PER_CATEGORY",
     "RECALL_POINTS",
@@ -110,6 +118,7 @@ __all__ = [
     "DetectedBlocks",
     "DetectedTables",
     "Doubt",
+    "FurtherNumber",
     "GateFailure",
     "HiddenNumbers",
     "Interval",
@@ -118,6 +127,7 @@ __all__ = [
     "MeasureFunction",
     "MeasureTables",
     "Objects",
+    "Of",
     "OneBoxBlocks",
     "OperatingPoint",
     "Outcome",
@@ -149,6 +159,7 @@ __all__ = [
     "drawn_sums",
     "drawn_weights",
     "extreme_ap",
+    "further_number",
     "hidden_numbers",
     "kept_categories",
     "make_pairs",
@@ -165,6 +176,7 @@ __all__ = [
     "recall",
     "resample",
     "resampled_ratio",
+    "sides_and_draws",
     "sign_flip_p",
     "size_classes",
     "speaks_for",

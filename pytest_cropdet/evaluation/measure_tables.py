@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation.coco.bootstrap import drawn_weights
-from pytest_cropdet.evaluation.coco.tables import Detected, Matches
+from pytest_cropdet.evaluation.coco.matching import match
+from pytest_cropdet.evaluation.coco.tables import COCO_AREA_RANGES, Detected, Matches
 from pytest_cropdet.evaluation.crop_tables import Objects
 from pytest_cropdet.geometry import Bools, Floats
 
-__all__ = ["MeasureFunction", "MeasureTables", "measured_and_drawn"]
+__all__ = ["WEIGHTINGS_AT_ONCE", "MeasureFunction", "MeasureTables", "measured_and_drawn"]
 
 WEIGHTINGS_AT_ONCE = 64
 WHAT_IT_RETURNS = "a number, NaN or None where it is undefined"
@@ -35,6 +37,21 @@ class MeasureTables:
     counted: Bools
     in_mean: Bools
     score: float
+
+    @cached_property
+    def by_size(self) -> Mapping[str, Matches]:
+        """Match tables of COCO's area ranges as well, made when they are first asked for; sizes are those in crops."""
+        return {
+            side: match(
+                self.objects.truth,
+                self.detected[side],
+                images=self.images,
+                categories=table.categories.tolist(),
+                area_ranges=COCO_AREA_RANGES,
+                max_detections=table.max_detections,
+            )
+            for side, table in self.matches.items()
+        }
 
     @property
     def images(self) -> int:

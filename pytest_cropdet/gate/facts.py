@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pytest_cropdet.causes import (
     Advice,
     AnchorReport,
@@ -23,7 +25,7 @@ from pytest_cropdet.causes import (
 from pytest_cropdet.comparison import Against
 from pytest_cropdet.detectors import ResizeRule
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.evaluation import Measure, Verdict
+from pytest_cropdet.evaluation import Measure, MeasureTables, Verdict
 from pytest_cropdet.gate.doubts import is_weak
 from pytest_cropdet.gate.limits import RunVerdict, worst
 from pytest_cropdet.gate.measurements import Look, Measurements, asks_why
@@ -112,6 +114,19 @@ class RunFacts(Measurements):
             self.detector.get("anchors"),
             self.training,
             is_weak(self.drop, self.hidden, self.settings),
+        )
+
+    @cached_property
+    def tables(self) -> MeasureTables:
+        """What measures are functions of: the match tables of the chosen categories, and the objects."""
+        scored = self.scored
+        return MeasureTables(
+            matches=scored.matches,
+            detected=scored.detected,
+            objects=scored.objects,
+            counted=scored.counted,
+            in_mean=np.isin(scored.matches["crop"].categories, list(scored.kept)),
+            score=scored.point.score,
         )
 
     @property

@@ -3,14 +3,11 @@
 import math
 from typing import Any
 
-import numpy as np
-
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import (
     Doubt,
     Measure,
     MeasureFunction,
-    MeasureTables,
     ScoredRows,
     bounds_of,
     measured_and_drawn,
@@ -20,7 +17,7 @@ from pytest_cropdet.evaluation import (
 from pytest_cropdet.gate.doubts import cap_doubts
 from pytest_cropdet.gate.facts import RunFacts
 
-__all__ = ["doubts_of", "measure_of", "measure_records", "remember", "spread_of", "tables_of"]
+__all__ = ["doubts_of", "measure_of", "measure_records", "remember", "spread_of"]
 
 _TAKEN = (
     *("ratio", "AP(crop)", "lost", "gained", "flips", "lost - gained", "new", "new_at_cut", "recall", "precision"),
@@ -35,9 +32,9 @@ def measure_of(
     """Return what a function measures on a run, with bounds from the resamples of the run's AP."""
     called = _name_of(function, name)
     what = f"the measure {called!r}"
-    settings, tables = run.settings, tables_of(run)
+    settings = run.settings
     value, drawn = measured_and_drawn(
-        function, tables, vectorised=vectorised, replicates=settings.replicates, seed=settings.seed, what=what
+        function, run.tables, vectorised=vectorised, replicates=settings.replicates, seed=settings.seed, what=what
     )
     low, high = bounds_of(drawn, settings.level)
     return Measure(
@@ -53,19 +50,6 @@ def measure_of(
         undecided=settings.undecided,
         spread=spread_of(run, good),
         missing="its function returned no number for the whole run",
-    )
-
-
-def tables_of(run: RunFacts) -> MeasureTables:
-    """Return the tables of a run's chosen categories."""
-    scored = run.scored
-    return MeasureTables(
-        matches=scored.matches,
-        detected=scored.detected,
-        objects=scored.objects,
-        counted=scored.counted,
-        in_mean=np.isin(scored.matches["crop"].categories, list(scored.kept)),
-        score=scored.point.score,
     )
 
 
