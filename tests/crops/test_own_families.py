@@ -175,10 +175,12 @@ def test_a_gate_on_an_own_family_is_a_gate_on_its_windows():
 
 def test_a_run_on_an_own_family_is_saved_and_read_where_the_family_is_not_known(tmp_path, monkeypatch):
     register_family(Corner())
-    found = small_run(loses_cut(opinions(DATA)), DATA, "corner")
+    data = made(images=60)
+    found = small_run(loses_cut(opinions(data)), data, "corner", explain="always")
     found.save(tmp_path / "run.zip")
     monkeypatch.setattr(registry, "_registered", {})
     again = Run.load(tmp_path / "run.zip")
+    assert again.to_dict()["advice"] == found.to_dict()["advice"]
     assert again.plan.windows == found.plan.windows
     assert again.drop.low == found.drop.low
 
