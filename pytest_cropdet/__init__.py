@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from pytest_cropdet.benchmark import run_benchmark as run_benchmark
     from pytest_cropdet.causes import anchor_report as anchor_report
     from pytest_cropdet.causes import best_anchors as best_anchors
+    from pytest_cropdet.crops import CropFamily as CropFamily
     from pytest_cropdet.crops import Drawn as Drawn
+    from pytest_cropdet.crops import Parameter as Parameter
+    from pytest_cropdet.crops import SeededDraws as SeededDraws
     from pytest_cropdet.crops import make_plan as make_plan
+    from pytest_cropdet.crops import register_family as register_family
     from pytest_cropdet.crops.strategies import crops_of as crops_of
     from pytest_cropdet.data import CroppedTruth as CroppedTruth
     from pytest_cropdet.data import Dataset as Dataset
@@ -58,6 +62,7 @@ _HOMES = {
     "CannotTell": "errors",
     "Comparison": "search",
     "Crop": "geometry",
+    "CropFamily": "crops",
     "CropdetError": "errors",
     "CroppedTruth": "data",
     "DataError": "errors",
@@ -71,9 +76,11 @@ _HOMES = {
     "LossRules": "search",
     "Mask": "geometry",
     "ObjectLost": "search",
+    "Parameter": "crops",
     "RemapError": "invariants",
     "Run": "gate",
     "Sample": "data",
+    "SeededDraws": "crops",
     "WorstCrop": "search",
     "anchor_report": "causes",
     "Regions": "detectors",
@@ -94,6 +101,7 @@ _HOMES = {
     "load_detector": "detectors",
     "make_plan": "crops",
     "read_anchors": "detectors",
+    "register_family": "crops",
     "run": "gate",
     "run_benchmark": "benchmark",
 }

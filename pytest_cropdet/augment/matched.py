@@ -20,7 +20,7 @@ from pytest_cropdet.augment.recipes import (
     placed,
     side_of,
 )
-from pytest_cropdet.crops import FAMILIES, Family, parse_spec
+from pytest_cropdet.crops import FAMILIES, Family, is_own, parse_spec
 from pytest_cropdet.errors import DataError, SpecError
 
 __all__ = ["Matched"]
@@ -49,6 +49,12 @@ class Matched:
             )
         object.__setattr__(self, "gated", frozenset(str(getattr(each, "id", each)) for each in self.gated))
         object.__setattr__(self, "families", parse_spec(self.spec))
+        own = [family.name for family in self.families if is_own(family.name)]
+        if own:
+            raise SpecError(
+                f"Matched: crops {self.spec!r}: {own[0]!r} is not built in, and Matched draws windows of built-in "
+                f"families only ({', '.join(FAMILIES)})"
+            )
 
     @property
     def needs_object(self) -> bool:

@@ -7,14 +7,26 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from pytest_cropdet.crops import FAMILIES, SEVERITIES, Plan, choose_samples, make_plan
+from pytest_cropdet.crops import FAMILIES, SEVERITIES, Plan, choose_samples, find_family, make_plan
 from pytest_cropdet.data import Dataset, Detections, Sample
 from pytest_cropdet.detectors import DetectorHandle
+from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry import Crop
 from pytest_cropdet.inference import Batches, Picture, chunks, plain_batches
 from pytest_cropdet.settings import check_choice
 
-__all__ = ["DEFINITION", "MODES", "VERSION", "BenchmarkPlan", "Cell", "Mode", "Shared", "check_mode", "plan_benchmark"]
+__all__ = [
+    "DEFINITION",
+    "MODES",
+    "VERSION",
+    "BenchmarkPlan",
+    "Cell",
+    "Mode",
+    "Shared",
+    "check_families",
+    "check_mode",
+    "plan_benchmark",
+]
 
 VERSION = 1
 DEFINITION = f"cropdet-benchmark {VERSION}"
@@ -51,13 +63,24 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkPlan:
-    """The cells of a benchmark on a data set, families in order and severities rising, and what was left out."""
+    """The cells of a benchmark on a data set, families in order and severities rising, and what was left out.
+
+    ``families``: those that it is of; the definition is that of the built-in ones.
+    """
 
     mode: Mode
     seed: int
     samples: tuple[Sample, ...]
     cells: tuple[Cell, ...]
     left_out: tuple[str, ...]
+    families: tuple[str, ...] = tuple(FAMILIES)
+
+    @property
+    def definition(self) -> str:
+        """What the numbers are: those of the definition, or of other families by the same rules."""
+        if self.families == tuple(FAMILIES):
+            return DEFINITION
+        return f"{DEFINITION} with families {', '.join(self.families)}"
 
     @property
     def crops(self) -> int:
@@ -71,14 +94,32 @@ def check_mode(mode: str) -> Mode:
     return cast("Mode", mode)
 
 
-def plan_benchmark(dataset: Dataset, mode: str, sample_images: int | None = None, seed: int = 0) -> BenchmarkPlan:
-    """Return the cells of a benchmark; ``sample_images`` overrides how many images the mode takes."""
-    checked = check_mode(mode)
+def check_families(families: Sequence[str]) -> tuple[str, ...]:
+    """Return the families of a benchmark, the built-in ones if none is named; ``SpecError`` names a wrong one."""
+    if isinstance(families, str):
+        raise SpecError(f"families={families!r}: write a list of names, such as ['random', {families!r}]")
+    for name in families:
+        if find_family(name).severities is None:
+            raise SpecError(f"the benchmark needs severities, and the family {name!r} has none")
+        if [*families].count(name) > 1:
+            raise SpecError(f"the benchmark has the family {name!r} twice; name it once")
+    return tuple(families) or tuple(FAMILIES)
+
+
+def plan_benchmark(
+    dataset: Dataset, mode: str, sample_images: int | None = None, seed: int = 0, families: Sequence[str] = ()
+) -> BenchmarkPlan:
+    """Return the cells of a benchmark; ``sample_images`` overrides how many images the mode takes.
+
+    ``families``: their names, the built-in ones if empty.
+    """
+    checked, names = check_mode(mode), check_families(families)
     scope = MODES[checked]
     samples = choose_samples(dataset, scope.images if sample_images is None else sample_images, seed)
     has_truth = getattr(dataset, "has_truth", True)
     cells, left_out = [], []
-    for family, kind in FAMILIES.items():
+    for family in names:
+        kind = find_family(family)
         if kind.needs_truth and not has_truth:
             left_out.append(f"{family}: its windows follow annotated objects, and there is no ground truth")
             continue
@@ -90,8 +131,10 @@ def plan_benchmark(dataset: Dataset, mode: str, sample_images: int | None = None
         if any(len(cell.plan) for cell in several):
             cells.extend(several)
         else:
-            left_out.append(f"{family}: no window in {len(samples)} images, for no annotated object is large enough")
-    return BenchmarkPlan(checked, seed, tuple(samples), tuple(cells), (*left_out, *_spared(scope, dataset, samples)))
+            why = ", for no annotated object is large enough" if family in FAMILIES else ""
+            left_out.append(f"{family}: no window in {len(samples)} images{why}")
+    spared = _spared(scope, dataset, samples)
+    return BenchmarkPlan(checked, seed, tuple(samples), tuple(cells), (*left_out, *spared), names)
 
 
 def _spared(scope: Scope, dataset: Dataset, samples: Sequence[Sample]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.benchmark.cells import DEFINITION, BenchmarkPlan, Shared, plan_benchmark
+from pytest_cropdet.benchmark.cells import BenchmarkPlan, Shared, plan_benchmark
 from pytest_cropdet.benchmark.scores import (
     JITTER,
     MOST_SHIFTS,
@@ -87,7 +87,7 @@ class Benchmark:
         """Return the benchmark's numbers as built-in values, which stand in the JSON under ``benchmark``."""
         settings = self.rules.settings
         return {
-            "definition": DEFINITION,
+            "definition": self.plan.definition,
             "mode": self.plan.mode,
             "metric": settings.metric,
             "max_detections": settings.max_detections,
@@ -120,10 +120,12 @@ class Benchmark:
         return f"<Benchmark {self.plan.mode}: mPC {self.mpc}, rPC {self.rpc}, {self.plan.crops} crops>"
 
 
-def estimate(dataset: Dataset, mode: str, settings: RunSettings, detector: Any = None) -> list[str]:
+def estimate(
+    dataset: Dataset, mode: str, settings: RunSettings, detector: Any = None, families: Sequence[str] = ()
+) -> list[str]:
     """Return what a benchmark would do, a line each; with a detector, its time from a few calls."""
     dataset = with_names(dataset, settings.alias, settings.group)
-    plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed)
+    plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed, families)
     calls, seconds, paired = len(plan.samples) + plan.crops, None, tuple[str, ...]()
     if detector is not None and plan.samples:
         handle = as_handle(detector)
@@ -142,7 +144,7 @@ def estimate(dataset: Dataset, mode: str, settings: RunSettings, detector: Any =
 def _announcement(plan: BenchmarkPlan, calls: int, seconds: float | None) -> str:
     """Return what a benchmark is about to do; ``seconds``: what a picture takes, where that is known."""
     size = f"{plan.crops:,} crops of {len(plan.samples):,} images, {calls:,} detector calls"
-    begin = f"{DEFINITION} {plan.mode}: {size}"
+    begin = f"{plan.definition} {plan.mode}: {size}"
     return begin if seconds is None else f"{begin}: about {seconds * calls / 60:.1f} min at {seconds:.3f} s per call"
 
 
@@ -156,16 +158,19 @@ def run_benchmark(
     dataset: Dataset,
     mode: str = "full",
     settings: RunSettings | None = None,
+    families: Sequence[str] = (),
     **changes: "Unpack[RunArguments]",
 ) -> Benchmark:
     """Return the crop benchmark of a detector on a data set; ``mode``: "quick" or "full".
 
-    ``detector``: anything :class:`~pytest_cropdet.Detector` describes. ``changes``: fields of
-    :class:`~pytest_cropdet.settings.RunSettings`; its windows and limits are not read.
+    ``detector``: anything :class:`~pytest_cropdet.Detector` describes. ``families``: names of families, your own ones
+    too; the five built-in ones if empty. ``changes``: fields of :class:`~pytest_cropdet.settings.RunSettings`; its
+    windows and limits are not read.
     """
     finished: Benchmark | None = None
     said: Mapping[str, Any] = changes
-    for event in benchmark_events(detector, dataset, mode, replace(settings or RunSettings(), **said)):
+    settings = replace(settings or RunSettings(), **said)
+    for event in benchmark_events(detector, dataset, mode, settings, families=families):
         if isinstance(event, Benchmark):
             finished = event
     if finished is None:
@@ -174,7 +179,12 @@ def run_benchmark(
 
 
 def benchmark_events(
-    detector: Any, dataset: Dataset, mode: str, settings: RunSettings, cache: Cache | None = None
+    detector: Any,
+    dataset: Dataset,
+    mode: str,
+    settings: RunSettings,
+    cache: Cache | None = None,
+    families: Sequence[str] = (),
 ) -> Iterator[Started | Advanced | Benchmark]:
     """Run a benchmark, yielding :class:`Started`, an :class:`Advanced` for each batch, and the :class:`Benchmark`."""
     begun = time.perf_counter()
@@ -183,7 +193,7 @@ def benchmark_events(
     if keys is not None and not keys.recall_profile(handle):
         keys.keep_profile(handle)
     dataset = with_names(dataset, settings.alias, settings.group)
-    plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed)
+    plan = plan_benchmark(dataset, mode, settings.sample_images, settings.seed, families)
     if not plan.samples:
         raise DataError(f"the data set {dataset.name} has no images")
     shared = Shared(handle, plan)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.crops.families import draw_number
+from pytest_cropdet.crops.family import draw_number
 from pytest_cropdet.crops.plan import Plan
 from pytest_cropdet.data import Sample
 from pytest_cropdet.errors import SpecError

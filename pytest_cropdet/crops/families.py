@@ -1,48 +1,21 @@
-"""The families of windows: for each its parameters, their severities, and the windows of one sample.
+"""The built-in families of windows: for each its parameters, their severities, and the windows of one sample.
 
 Every random number is a SHA-256 of a word, the family, ``seed``, sample id, image size and rank (or annotation id),
 taken as a 64-bit integer: the same on every machine, under every NumPy version, in any order. docs/families.md has
 each rule as a formula.
 """
 
-import hashlib
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from pytest_cropdet.crops.family import CropFamily, FamilyKind, Parameter, SeededDraws
 from pytest_cropdet.data import Sample
 from pytest_cropdet.geometry import Corners, Crop, clip
 
-__all__ = ["FAMILIES", "SEVERITIES", "FamilyKind", "below", "draw_number", "side", "tile_step"]
+__all__ = ["FAMILIES", "side", "tile_step"]
 
-SEVERITIES = (1, 2, 3, 4, 5)
-_BITS = 64
 _NEAR = 1e-9  # px by which a product of floats may miss the whole pixel that is meant
-
-
-@dataclass(frozen=True, slots=True)
-class FamilyKind:
-    """What a family is: its windows of a sample, its parameters (default and reader), and what a severity sets.
-
-    ``severe``: a parameter and its five values, severity 1 first. ``needs_truth``: windows follow the objects.
-    """
-
-    windows: Callable[..., list[Crop]]
-    parameters: Mapping[str, tuple[str, Callable[[str], Any]]]
-    severe: tuple[str, tuple[str, str, str, str, str]]
-    needs_truth: bool = False
-
-
-def draw_number(*parts: object) -> int:
-    """Return a number below 2**64 that depends on nothing but ``parts``."""
-    text = "\x1f".join(map(str, parts))
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[: _BITS // 8], "big")
-
-
-def below(limit: int, *parts: object) -> int:
-    """Return a whole number from 0 to ``limit`` - 1, uniform to within 2**-64."""
-    return (draw_number(*parts) * limit) >> _BITS
 
 
 def side(keep: float, length: int) -> int:
@@ -118,15 +91,14 @@ def tile_step(size: int, overlap: float) -> int:
     return max(1, size - round(size * overlap))
 
 
-def _random_windows(sample: Sample, seed: int, keep: tuple[float, float], per_image: int) -> list[Crop]:
+def _random_windows(sample: Sample, draws: SeededDraws, keep: tuple[float, float], per_image: int) -> list[Crop]:
     crops = []
     for rank in range(per_image):
-        key = ("random", seed, sample.id, sample.width, sample.height, rank)
         low, high = keep
-        share = low + (high - low) * (draw_number("keep", *key) / 2**_BITS)
+        share = low + (high - low) * draws.share("keep", rank)
         width, height = side(share, sample.width), side(share, sample.height)
-        left = below(sample.width - width + 1, "left", *key)
-        top = below(sample.height - height + 1, "top", *key)
+        left = draws.below(sample.width - width + 1, "left", rank)
+        top = draws.below(sample.height - height + 1, "top", rank)
         crops.append(Crop(left, top, width, height))
     return crops
 
@@ -138,7 +110,7 @@ def _starts(length: int, size: int, overlap: float) -> list[int]:
     return [*range(0, length - size, tile_step(size, overlap)), length - size]
 
 
-def _tile_windows(sample: Sample, seed: int, size: int | float, overlap: float) -> list[Crop]:
+def _tile_windows(sample: Sample, draws: SeededDraws, size: int | float, overlap: float) -> list[Crop]:
     width, height = (side(size, each) if size < 1 else min(int(size), each) for each in (sample.width, sample.height))
     return [
         Crop(left, top, width, height)
@@ -147,16 +119,16 @@ def _tile_windows(sample: Sample, seed: int, size: int | float, overlap: float) 
     ]
 
 
-def _chosen(sample: Sample, name: str, seed: int, per_image: int, min_side: int) -> list[tuple[int, Corners]]:
+def _chosen(sample: Sample, draws: SeededDraws, per_image: int, min_side: int) -> list[tuple[int, Corners]]:
     """Return (annotation id, box within the image) of up to ``per_image`` objects, in an order drawn by the seed.
 
     Crowds are no objects, and one with a side below ``min_side`` pixels is too small to be cut by whole pixels.
     """
-    truth, frame = sample.truth, (sample.width, sample.height)
-    boxes = clip(truth.boxes, *frame)
+    truth = sample.truth
+    boxes = clip(truth.boxes, sample.width, sample.height)
     large = (boxes[:, 2:] - boxes[:, :2] >= min_side).all(axis=1) & truth.counted
     rows = [row for row, fits in enumerate(large.tolist()) if fits]
-    order = sorted(rows, key=lambda row: draw_number("order", name, seed, sample.id, *frame, int(truth.ids[row])))
+    order = sorted(rows, key=lambda row: draws.number("order", int(truth.ids[row])))
     return [(int(truth.ids[row]), _numbers(boxes[row])) for row in order[:per_image]]
 
 
@@ -165,9 +137,9 @@ def _numbers(row: Any) -> Corners:
     return x0, y0, x1, y1
 
 
-def _object_windows(sample: Sample, seed: int, margin: float, per_image: int, min_side: int) -> list[Crop]:
+def _object_windows(sample: Sample, draws: SeededDraws, margin: float, per_image: int, min_side: int) -> list[Crop]:
     crops = []
-    for _, (x0, y0, x1, y1) in _chosen(sample, "object", seed, per_image, min_side):
+    for _, (x0, y0, x1, y1) in _chosen(sample, draws, per_image, min_side):
         wide, high = min(margin * (x1 - x0), sample.width), min(margin * (y1 - y0), sample.height)
         left, top = max(0, math.floor(x0 - wide + _NEAR)), max(0, math.floor(y0 - high + _NEAR))
         right = min(sample.width, math.ceil(x1 + wide - _NEAR))
@@ -176,12 +148,12 @@ def _object_windows(sample: Sample, seed: int, margin: float, per_image: int, mi
     return crops
 
 
-def _edge_windows(sample: Sample, seed: int, visible: float, per_image: int, min_side: int) -> list[Crop]:
+def _edge_windows(sample: Sample, draws: SeededDraws, visible: float, per_image: int, min_side: int) -> list[Crop]:
     crops = []
-    for annotation, box in _chosen(sample, "edge", seed, per_image, min_side):
-        key = ("edge", seed, sample.id, sample.width, sample.height, annotation)
+    for annotation, box in _chosen(sample, draws, per_image, min_side):
         windows = _cuts(box, visible, sample.width, sample.height)
-        drawn = [windows[name] for name in sorted(windows, key=lambda name: draw_number(name, *key))]
+        order = {name: draws.number(name, annotation) for name in windows}
+        drawn = [windows[name] for name in sorted(windows, key=order.__getitem__)]
         half = [crop for crop in drawn if 2 * crop.width * crop.height >= sample.width * sample.height]
         crops.append(half[0] if half else max(drawn, key=lambda crop: crop.width * crop.height))
     return crops
@@ -217,15 +189,14 @@ def _last_kept(low: float, high: float, across: float, visible: float, length: i
     return min(length, end)
 
 
-def _shift_windows(sample: Sample, seed: int, px: tuple[int, int], per_image: int) -> list[Crop]:
+def _shift_windows(sample: Sample, draws: SeededDraws, px: tuple[int, int], per_image: int) -> list[Crop]:
     """Return pairs of shifts without repetition: the first steps of a Fisher-Yates shuffle of all pairs."""
     low, high = ([min(each, length - 1) for length in (sample.width, sample.height)] for each in px)
     columns, rows = high[0] - low[0] + 1, high[1] - low[1] + 1
     moved: dict[int, int] = {}
     crops = []
     for rank in range(min(per_image, columns * rows)):
-        key = ("shift", seed, sample.id, sample.width, sample.height, rank)
-        place = rank + below(columns * rows - rank, "pair", *key)
+        place = rank + draws.below(columns * rows - rank, "pair", rank)
         pair = moved.get(place, place)
         moved[place] = moved.get(rank, rank)
         left, top = low[0] + pair % columns, low[1] + pair // columns
@@ -233,35 +204,43 @@ def _shift_windows(sample: Sample, seed: int, px: tuple[int, int], per_image: in
     return crops
 
 
-_PER_IMAGE = ("4", _positive)
-_MIN_SIDE = ("8", _positive)
+_PER_IMAGE = Parameter("4", _positive)
+_MIN_SIDE = Parameter("8", _positive)
 
-FAMILIES: Mapping[str, FamilyKind] = {
-    "random": FamilyKind(
-        _random_windows,
-        {"keep": ("0.3-0.9", _range), "per_image": _PER_IMAGE},
-        ("keep", ("0.9", "0.75", "0.6", "0.45", "0.3")),
-    ),
-    "tile": FamilyKind(
-        _tile_windows,
-        {"size": ("320", _size), "overlap": ("0.2", _share)},
-        ("size", ("0.8", "0.65", "0.5", "0.4", "0.3")),
-    ),
-    "object": FamilyKind(
-        _object_windows,
-        {"margin": ("0.5", _margin), "per_image": _PER_IMAGE, "min_side": _MIN_SIDE},
-        ("margin", ("2", "1", "0.5", "0.25", "0")),
-        needs_truth=True,
-    ),
-    "edge": FamilyKind(
-        _edge_windows,
-        {"visible": ("0.5", _visible), "per_image": _PER_IMAGE, "min_side": _MIN_SIDE},
-        ("visible", ("0.9", "0.8", "0.7", "0.6", "0.5")),
-        needs_truth=True,
-    ),
-    "shift": FamilyKind(
-        _shift_windows,
-        {"px": ("1-32", _pixels), "per_image": _PER_IMAGE},
-        ("px", ("1-2", "1-4", "1-8", "1-16", "1-32")),
-    ),
+FAMILIES: Mapping[str, CropFamily] = {
+    each.name: each
+    for each in (
+        FamilyKind(
+            "random",
+            _random_windows,
+            {"keep": Parameter("0.3-0.9", _range), "per_image": _PER_IMAGE},
+            ("keep", ("0.9", "0.75", "0.6", "0.45", "0.3")),
+        ),
+        FamilyKind(
+            "tile",
+            _tile_windows,
+            {"size": Parameter("320", _size), "overlap": Parameter("0.2", _share)},
+            ("size", ("0.8", "0.65", "0.5", "0.4", "0.3")),
+        ),
+        FamilyKind(
+            "object",
+            _object_windows,
+            {"margin": Parameter("0.5", _margin), "per_image": _PER_IMAGE, "min_side": _MIN_SIDE},
+            ("margin", ("2", "1", "0.5", "0.25", "0")),
+            needs_truth=True,
+        ),
+        FamilyKind(
+            "edge",
+            _edge_windows,
+            {"visible": Parameter("0.5", _visible), "per_image": _PER_IMAGE, "min_side": _MIN_SIDE},
+            ("visible", ("0.9", "0.8", "0.7", "0.6", "0.5")),
+            needs_truth=True,
+        ),
+        FamilyKind(
+            "shift",
+            _shift_windows,
+            {"px": Parameter("1-32", _pixels), "per_image": _PER_IMAGE},
+            ("px", ("1-2", "1-4", "1-8", "1-16", "1-32")),
+        ),
+    )
 }

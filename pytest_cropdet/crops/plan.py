@@ -6,15 +6,14 @@ Rank k of a sample does not depend on how many ranks are asked for, so asking fo
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-from pytest_cropdet.crops.families import FAMILIES, SEVERITIES, FamilyKind, draw_number
+from pytest_cropdet.crops.family import SEVERITIES, CropFamily, Parameter, draw_number, written
+from pytest_cropdet.crops.registry import draw_windows, find_family, is_own, known_families
 from pytest_cropdet.crops.window_counts import MAX_CROPS, count_windows, refuse_many
 from pytest_cropdet.data import Sample
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry import Crop
-from pytest_cropdet.terms import did_you_mean
 
 __all__ = [
     "DEFAULT_SPEC",
@@ -40,12 +39,12 @@ class Family:
     @property
     def spec(self) -> str:
         """The family as text, from which :func:`parse_spec` makes it again."""
-        parameters = ",".join(f"{name}={_text(value)}" for name, value in self.parameters)
+        parameters = ",".join(f"{name}={written(value)}" for name, value in self.parameters)
         return f"{self.name}:{parameters}" if parameters else self.name
 
     def windows(self, sample: Sample, seed: int) -> list[Crop]:
-        """Return the windows of one sample, rank by rank."""
-        return FAMILIES[self.name].windows(sample, seed, **dict(self.parameters))
+        """Return the windows of one sample, rank by rank; ``SpecError`` if an own family draws them wrongly."""
+        return draw_windows(self.name, dict(self.parameters), sample, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Plan:
     """The windows of a run: ``windows[sample id]`` lists them by rank. Iterating gives every (sample id, crop).
 
     ``file``: where they were read from, if a strategy drew them. ``given``: a caller gave the windows or the strategy,
-    so spec and seed alone do not make them again.
+    or a family that is not built in drew them, so spec and seed alone do not make them again.
     """
 
     spec: str
@@ -91,11 +90,19 @@ def make_plan(
     if max_crops is not None:
         counts = (count_windows(family.name, dict(family.parameters), samples) for family in families)
         refuse_many(spec, sum(counts), len(samples), max_crops)
-    windows = {}
+    windows: dict[str, tuple[Crop, ...]] = {}
+    drawn = 0
     for sample in samples:
-        crops = [crop for family in families for crop in family.windows(sample, seed)]
+        crops: list[Crop] = []
+        for family in families:
+            most = None if max_crops is None else max_crops - drawn - len(crops)
+            crops += draw_windows(family.name, dict(family.parameters), sample, seed, most)
         windows[sample.id] = tuple(crops)
-    return Plan(spec, seed, "+".join(family.name for family in families), windows)
+        drawn += len(crops)
+        if max_crops is not None and drawn > max_crops:  # of an own family: those of others were counted before
+            refuse_many(spec, drawn * len(samples) // len(windows), len(samples), max_crops)
+    given = any(is_own(family.name) for family in families)
+    return Plan(spec, seed, "+".join(family.name for family in families), windows, given=given)
 
 
 def choose_samples(samples: Iterable[Sample], count: int | None, seed: int = 0) -> list[Sample]:
@@ -118,57 +125,57 @@ def parse_spec(spec: str) -> tuple[Family, ...]:
 
 def refuse_without_truth(spec: str) -> None:
     """Raise ``SpecError`` if windows of the spec follow annotated objects: for images that have no ground truth."""
-    names = [family.name for family in parse_spec(spec) if FAMILIES[family.name].needs_truth]
+    names = [family.name for family in parse_spec(spec) if find_family(family.name).needs_truth]
     if names:
-        others = ", ".join(name for name, kind in FAMILIES.items() if not kind.needs_truth)
+        others = ", ".join(name for name, kind in known_families().items() if not kind.needs_truth)
         raise SpecError(
             f"crops {spec!r}: {names[0]} cuts round annotated objects, and these images have no ground truth; "
             f"give --cropdet-data=PATH, or take one of {others}"
         )
 
 
-def _text(value: Any) -> str:
-    """Return a parameter as a spec has it: a range with a dash, and no exponents, whose signs would part the spec."""
-    if isinstance(value, tuple):
-        return "-".join(map(_text, value))
-    return format(Decimal(repr(value)), "f")
-
-
 def _parse_family(part: str, spec: str) -> Family:
     name, _, rest = part.partition(":")
-    if name not in FAMILIES:
-        raise SpecError(
-            f"crops {spec!r}: unknown family {name!r}; known are {', '.join(FAMILIES)}{did_you_mean(name, FAMILIES)}"
-        )
-    kind = FAMILIES[name]
+    try:
+        kind = find_family(name)
+    except SpecError as error:
+        raise SpecError(f"crops {spec!r}: {error}") from error.__cause__
     given: dict[str, str] = {}
     for item in filter(None, (item.strip() for item in rest.split(","))):
         key, equals, text = item.partition("=")
         if key not in {*kind.parameters, "severity"} or not equals:
-            known = ", ".join(f"{known}={default}" for known, (default, _) in kind.parameters.items())
-            raise SpecError(f"crops {spec!r}: {name} does not know {item!r}; it takes {known}, or severity=1 to 5")
+            raise SpecError(f"crops {spec!r}: {name} does not know {item!r}; it takes {_taken(kind)}")
         given[key] = text
-    values = {key: default for key, (default, _) in kind.parameters.items()}
+    values = {key: written(parameter[0]) for key, parameter in kind.parameters.items()}
     values |= _without_severity(given, kind, spec)
     parsed = []
     for key, value in values.items():
         try:
-            parsed.append((key, kind.parameters[key][1](value)))
+            parsed.append((key, Parameter(*kind.parameters[key]).value(value)))
         except ValueError as error:
             raise SpecError(f"crops {spec!r}: {key}={value}: {error}") from error
     return Family(name, tuple(parsed))
 
 
-def _without_severity(given: Mapping[str, str], kind: FamilyKind, spec: str) -> dict[str, str]:
+def _taken(kind: CropFamily) -> str:
+    """Return what a family takes, in words."""
+    taken = [f"{key}={written(parameter[0])}" for key, parameter in kind.parameters.items()]
+    severe = [] if kind.severities is None else ["or severity=1 to 5"]
+    return ", ".join([*taken, *severe]) or "no parameters"
+
+
+def _without_severity(given: Mapping[str, str], kind: CropFamily, spec: str) -> dict[str, str]:
     """Return the parameters as written, a severity replaced by the value it stands for."""
     values = dict(given)
     severity = values.pop("severity", None)
     if severity is None:
         return values
-    key, by_severity = kind.severe
+    if kind.severities is None:
+        raise SpecError(f"crops {spec!r}: the family {kind.name!r} has no severities; it takes {_taken(kind)}")
+    key, by_severity = kind.severities
     if severity not in map(str, SEVERITIES):
         raise SpecError(f"crops {spec!r}: severity={severity}: a whole number from 1 to 5")
-    value = by_severity[int(severity) - 1]
+    value = written(by_severity[int(severity) - 1])
     if key in values:
         raise SpecError(f"crops {spec!r}: severity={severity} means {key}={value}; leave one of the two out")
     return {**values, key: value}

@@ -1,11 +1,11 @@
-"""How many windows a family would have, found by arithmetic: nothing is allocated for windows that are too many."""
+"""How many windows a built-in family would have, by arithmetic: nothing is allocated for windows that are too many."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.crops.families import side, tile_step
+from pytest_cropdet.crops.families import FAMILIES, side, tile_step
 from pytest_cropdet.data import Sample
 from pytest_cropdet.errors import SpecError
 
@@ -15,7 +15,12 @@ MAX_CROPS = 1_000_000
 
 
 def count_windows(family: str, parameters: Mapping[str, Any], samples: Sequence[Sample]) -> int:
-    """Return the number of windows of a family in ``samples``; where objects decide, the most there can be."""
+    """Return the number of windows of a family in ``samples``; where objects decide, the most there can be.
+
+    Of a family that is not built in it is 0: its windows are counted as they are drawn.
+    """
+    if family not in FAMILIES:
+        return 0
     if family == "tile":
         return sum(_tiles(sample, parameters["size"], parameters["overlap"]) for sample in samples)
     per_image = int(parameters["per_image"])

@@ -19,7 +19,7 @@ from pytest_cropdet.evaluation.coco.average_precision import (
     recall,
 )
 from pytest_cropdet.evaluation.coco.best_worst import extreme_ap
-from pytest_cropdet.evaluation.coco.bootstrap import Replicates, percentile_bounds, resample
+from pytest_cropdet.evaluation.coco.bootstrap import Replicates, drawn_weights, percentile_bounds, resample
 from pytest_cropdet.evaluation.coco.matching import match
 from pytest_cropdet.evaluation.coco.tables import (
     ALL_AREAS,
@@ -55,6 +55,13 @@ from pytest_cropdet.evaluation.detected_blocks import (
     DetectedTables,
     blocks_of,
 )
+from pytest_cropdet.evaluation.further_numbers import (
+    FURTHER_NUMBERS,
+    FurtherNumber,
+    Of,
+    further_number,
+    sides_and_draws,
+)
 from pytest_cropdet.evaluation.interval import (
     Bounded,
     Interval,
@@ -66,6 +73,7 @@ from pytest_cropdet.evaluation.interval import (
     z_score,
 )
 from pytest_cropdet.evaluation.measure import Doubt, GateFailure, Measure, Outcome, Reading, Verdict
+from pytest_cropdet.evaluation.measure_tables import MeasureFunction, MeasureTables, measured_and_drawn
 from pytest_cropdet.evaluation.object_shares import HiddenNumbers, Share, hidden_numbers, measure_share
 from pytest_cropdet.evaluation.operating_point import (
     FATES,
@@ -95,6 +103,7 @@ __all__ = [
     "COCO_THRESHOLDS",
     "FATES",
     "FOUND_IOU",
+    "FURTHER_NUMBERS",
     "IOU_OF",
     "MIN_IMAGES_PER_CATEGORY",
     "RECALL_POINTS",
@@ -109,12 +118,16 @@ __all__ = [
     "DetectedBlocks",
     "DetectedTables",
     "Doubt",
+    "FurtherNumber",
     "GateFailure",
     "HiddenNumbers",
     "Interval",
     "Matches",
     "Measure",
+    "MeasureFunction",
+    "MeasureTables",
     "Objects",
+    "Of",
     "OneBoxBlocks",
     "OperatingPoint",
     "Outcome",
@@ -144,7 +157,9 @@ __all__ = [
     "divide",
     "draw_units",
     "drawn_sums",
+    "drawn_weights",
     "extreme_ap",
+    "further_number",
     "hidden_numbers",
     "kept_categories",
     "make_pairs",
@@ -152,6 +167,7 @@ __all__ = [
     "match_blocks",
     "matched_scores",
     "measure_share",
+    "measured_and_drawn",
     "none_for_nan",
     "object_doubts",
     "one_box_blocks",
@@ -160,6 +176,7 @@ __all__ = [
     "recall",
     "resample",
     "resampled_ratio",
+    "sides_and_draws",
     "sign_flip_p",
     "size_classes",
     "speaks_for",

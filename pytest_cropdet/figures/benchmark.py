@@ -38,7 +38,7 @@ def draw_benchmark(benchmark: Mapping[str, Any], title: str = "") -> "Figure":
     for axes, family in zip(panels, families, strict=True):
         name = family["family"]
         _draw_family(axes, [cell for cell in benchmark["cells"] if cell["family"] == name])
-        calm(axes, f"{name}: {STRESS.get(name, '')}")
+        calm(axes, f"{name}: {STRESS[name]}" if name in STRESS else name)
         ratio = family["ratio"]["value"]
         if ratio is not None:
             place = {"transform": axes.transAxes, "ha": "right", "va": "bottom", "fontsize": FONT, "color": MUTED}

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pytest_cropdet.causes import (
     Advice,
     AnchorReport,
@@ -23,7 +25,7 @@ from pytest_cropdet.causes import (
 from pytest_cropdet.comparison import Against
 from pytest_cropdet.detectors import ResizeRule
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.evaluation import Measure, Verdict
+from pytest_cropdet.evaluation import Measure, MeasureTables, Verdict
 from pytest_cropdet.gate.doubts import is_weak
 from pytest_cropdet.gate.limits import RunVerdict, worst
 from pytest_cropdet.gate.measurements import Look, Measurements, asks_why
@@ -41,7 +43,8 @@ class RunFacts(Measurements):
 
     ``data_warnings``: what is odd in the data, ``kind``, ``count``, ``example`` and ``text`` of each. ``training``: the
     annotations that the detector was trained on. ``comparison``: what changed from an old model, and
-    ``old_explanation`` of that one's drop. The detector is called only by ``explanation``, when it is asked for.
+    ``old_explanation`` of that one's drop. ``measures``: users' own, by name. The detector is called only by
+    ``explanation``, when it is asked for.
     """
 
     spent: Spent
@@ -54,6 +57,7 @@ class RunFacts(Measurements):
     training: "Annotations | None" = None
     comparison: Against | None = None
     old_explanation: Explanation | None = None
+    measures: dict[str, Measure] = field(default_factory=dict)
 
     def stated(self) -> list[tuple[Measure, float]]:
         """Return every limit that was stated in the settings, those on changes included, with its measure."""
@@ -110,6 +114,19 @@ class RunFacts(Measurements):
             self.detector.get("anchors"),
             self.training,
             is_weak(self.drop, self.hidden, self.settings),
+        )
+
+    @cached_property
+    def tables(self) -> MeasureTables:
+        """What measures are functions of: the match tables of the chosen categories, and the objects."""
+        scored = self.scored
+        return MeasureTables(
+            matches=scored.matches,
+            detected=scored.detected,
+            objects=scored.objects,
+            counted=scored.counted,
+            in_mean=np.isin(scored.matches["crop"].categories, list(scored.kept)),
+            score=scored.point.score,
         )
 
     @property

@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 from pytest_cropdet.causes import to_frame
 from pytest_cropdet.comparison import Against, MatchRecord, compare_runs
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.evaluation import GateFailure, Measure, Verdict
+from pytest_cropdet.evaluation import GateFailure, Measure, MeasureFunction, Of, Verdict
 from pytest_cropdet.gate.change_text import change_text
 from pytest_cropdet.gate.facts import RunFacts
 from pytest_cropdet.gate.failure_text import tell
+from pytest_cropdet.gate.further_measures import further_measure
 from pytest_cropdet.gate.match_records import match_record
 from pytest_cropdet.gate.measurements import Measurements
 from pytest_cropdet.gate.notebook import run_html
 from pytest_cropdet.gate.old_model import old_model_name
+from pytest_cropdet.gate.own_measures import measure_of, remember
 from pytest_cropdet.gate.plots import Plots
 from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.saved_runs import read_run, write_run
@@ -40,6 +42,7 @@ class Run(RunFacts):
         changed = None if self.comparison is None else self.comparison.told(self.explain, self.verdicts.append)
         for name, value in {**told, "by_category": by_category, "hidden": hidden, "comparison": changed}.items():
             object.__setattr__(self, name, value)
+        self.measures.update({name: self._told(each) for name, each in self.measures.items()})
 
     def _told(self, measure: M) -> M:
         return measure.with_story(self.explain, self.verdicts.append)
@@ -63,6 +66,39 @@ class Run(RunFacts):
         record = match_record(old) if isinstance(old, Run) else old
         found = compare_runs(match_record(self), record, self.settings, old_model_name(record))
         return found.told(lambda verdict: change_text(found, verdict), found.verdicts.append)
+
+    def measure(
+        self,
+        function: MeasureFunction | str,
+        *,
+        of: Of = "loss",
+        name: str | None = None,
+        good: bool = False,
+        vectorised: bool = False,
+        unit: str = "",
+    ) -> Measure:
+        """Return another number with bounds: ``run.measure("APs") <= 0.05``, ``run.measure(my_function) <= 0.1``.
+
+        By name: ``APs``, ``APm``, ``APl``, ``AR1``, ``AR10``, ``AR100``, ``F1``, ``LRP``, ``oLRP``, ``ECE`` or
+        ``calibration``. ``of``: ``"loss"``, by how much it is worse in crops than in whole images, or the number of one
+        side, ``"crop"`` or ``"reference"``.
+
+        Or ``function(tables, weights)``, which returns a number, NaN where it is undefined. ``tables``:
+        :class:`~pytest_cropdet.evaluation.MeasureTables`; ``weights``: (I,) float64, how often each evaluation image
+        (crop) counts: all 1 for the value, and for the bounds as the resamples of source images have it, one call for
+        each of ``replicates``. With ``vectorised`` they are (I, B), and it returns (B,) at once. ``good``: a good
+        (``>=``) instead of a loss (``<=``). ``unit``: behind its value.
+
+        ``name``: in messages and reports. The measure and its verdicts are in JSON and page. ``SpecError`` names a
+        mistake of the function, or a name that is taken or unknown.
+        """
+        if not isinstance(function, str):
+            if of != "loss":
+                raise SpecError("of= is of a measure by name; a function says itself what it is of")
+            return remember(self, self._told(measure_of(self, function, name, good, vectorised, unit)))
+        if good or vectorised or unit:
+            raise SpecError(f"good=, vectorised= and unit= are of a function; {function!r} says its own")
+        return remember(self, self._told(further_measure(self, function, of, name)))
 
     def judge(self) -> list[Verdict]:
         """Return the verdicts on every limit that was stated in the settings."""

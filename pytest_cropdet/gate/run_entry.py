@@ -9,6 +9,7 @@ from pytest_cropdet.evaluation import Measure
 from pytest_cropdet.gate.facts import RunFacts
 from pytest_cropdet.gate.limits import verdict_records, worst_verdict
 from pytest_cropdet.gate.measured_data import data_digest
+from pytest_cropdet.gate.own_measures import measure_records
 
 __all__ = ["bounds", "run_record"]
 
@@ -101,6 +102,7 @@ def run_record(run: RunFacts) -> dict[str, Any]:
             if each.objects
         ],
         "verdicts": verdicts,
+        "measures": measure_records(run),
         "against": None
         if run.comparison is None
         else {**run.comparison.to_dict(), "grown_steps": [step.to_dict() for step in run.grown_steps]},

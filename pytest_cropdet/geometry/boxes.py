@@ -21,6 +21,7 @@ __all__ = [
     "from_format",
     "has_sides",
     "iou",
+    "paired_iou",
     "to_format",
     "translate",
     "visible_fraction",
@@ -102,11 +103,25 @@ def iou(first: Boxes, second: Boxes) -> Floats:
     >>> iou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0]])).round(4)
     array([[0.3333]])
     """
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    return _shared(first[:, None], second[None, :], areas(first)[:, None] + areas(second)[None, :])
+
+
+def paired_iou(first: Boxes, second: Boxes) -> Floats:
+    """Return intersection over union of each box with the one in the same row, shape (n,); 0 where both have no area.
+
+    >>> paired_iou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0]])).round(4)
+    array([0.3333])
+    """
+    return _shared(first, second, areas(first) + areas(second))
+
+
+def _shared(first: Floats, second: Floats, total: Floats) -> Floats:
+    """Return the shared area over that of either, of boxes along the last axis; ``total``: the sum of both areas."""
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., 2:], second[..., 2:])
     sides = np.maximum(high - low, 0.0)
     both = sides[..., 0] * sides[..., 1]
-    either = areas(first)[:, None] + areas(second)[None, :] - both
+    either = total - both
     return np.asarray(np.divide(both, either, out=np.zeros_like(both), where=either > 0))
 
 

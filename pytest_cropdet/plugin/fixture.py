@@ -29,7 +29,7 @@ from pytest_cropdet.plugin.configuration import (
     spec_of,
 )
 from pytest_cropdet.plugin.invariant_test import ChecksInvariants
-from pytest_cropdet.plugin.option_values import parse_assumptions
+from pytest_cropdet.plugin.option_values import parse_assumptions, words
 from pytest_cropdet.plugin.progress import Progress
 from pytest_cropdet.plugin.resources import cache_of, open_old_model, or_fail, place, warnings_stay_warnings
 from pytest_cropdet.plugin.run_records import keep, leave_record
@@ -159,20 +159,24 @@ class Cropdet(ChecksInvariants, ComparesSliced):
             run.check()
         return run
 
-    def benchmark(self, mode: str | None = None, **changes: "Unpack[RunArguments]") -> Benchmark:
+    def benchmark(
+        self, mode: str | None = None, *, families: Sequence[str] = (), **changes: "Unpack[RunArguments]"
+    ) -> Benchmark:
         """Return the crop benchmark: AP by family and severity, mPC and rPC. It judges nothing.
 
         ``mode``: "quick" or "full", ``--cropdet-benchmark`` if not given, else "full". ``changes``: any field of
-        ``RunSettings``; its windows and limits are not read.
+        ``RunSettings``; its windows and limits are not read. ``families``: names of families,
+        ``--cropdet-benchmark-families`` if not given, else the five built-in ones.
         """
         __tracebackhide__ = True
         item = self._config.stash.get(current_item, None)
         mode = mode or setting(self._config, "benchmark") or "full"
+        families = families or list(words(setting(self._config, "benchmark_families")))
         try:
             settings = settings_for(self._config, item, **changes)
             if self.detector is None or setting(self._config, "dry_run"):
-                self._skip_dry(estimate(self.dataset, mode, settings, self.detector), item)
-            found = self._finish_benchmark(mode, settings, self.detector)
+                self._skip_dry(estimate(self.dataset, mode, settings, self.detector, families), item)
+            found = self._finish_benchmark(mode, settings, self.detector, families)
         except CropdetError as error:
             raise error.with_traceback(None) from error.__cause__
         found.name = self._name(settings.crops, item, "benchmark")
@@ -291,9 +295,12 @@ class Cropdet(ChecksInvariants, ComparesSliced):
                 progress.show(event)
         raise RuntimeError("the run ended without a result")
 
-    def _finish_benchmark(self, mode: str, settings: RunSettings, detector: DetectorHandle) -> Benchmark:
+    def _finish_benchmark(
+        self, mode: str, settings: RunSettings, detector: DetectorHandle, families: Sequence[str]
+    ) -> Benchmark:
+        cache = cache_of(self._config)
         with self._progress(detector) as progress:
-            for event in benchmark_events(detector, self.dataset, mode, settings, cache_of(self._config)):
+            for event in benchmark_events(detector, self.dataset, mode, settings, cache, families):
                 if isinstance(event, Benchmark):
                     return event
                 progress.show(event)

@@ -14,7 +14,7 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.files import is_url
 from pytest_cropdet.inference import check_address
 from pytest_cropdet.plugin.configuration import FIXTURES, WITHOUT_TRUTH, choices, given, marked, setting
-from pytest_cropdet.plugin.option_values import parse_description, read
+from pytest_cropdet.plugin.option_values import parse_description, read, words
 from pytest_cropdet.plugin.options import OPTIONS, option
 from pytest_cropdet.settings import BY_CATEGORY
 from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
@@ -44,6 +44,10 @@ def check_options(config: pytest.Config) -> None:
             _check_there("--cropdet-data ", each.spec, "file or folder")
     if not choices(config, "model"):
         parse_description(setting(config, "detector"), "", ())
+    if setting(config, "benchmark_families"):
+        from pytest_cropdet.benchmark import check_families
+
+        check_families(list(words(setting(config, "benchmark_families"))))
     _check_places(config)
     if setting(config, "cluster"):
         check_address(setting(config, "cluster"))

@@ -17,7 +17,7 @@ OPTION_GROUPS = {
     "limits": "max_drop min_ratio min_crop_ap max_worse max_drop_worse undecided min_images min_ap cap looks",
     "measuring": "metric min_visibility max_detections score_threshold verify cache dir dry_run",
     "causes": "explain fill both_orders try_mitigations",
-    "checks and benchmark": "checks examples no_shrink benchmark",
+    "checks and benchmark": "checks examples no_shrink benchmark benchmark_families",
     "results": "report json objects detections history history_time history_commit",
 }
 

@@ -157,6 +157,13 @@ _OF_SESSION = (  # which no marker takes
         alone="full",
     ),
     Option(
+        "benchmark_families",
+        "lines",
+        (),
+        "FAMILY",
+        "families of crops in the benchmark, your own ones too; several with commas (default: the five built-in ones)",
+    ),
+    Option(
         "update_baseline",
         "flag",
         False,
@@ -211,7 +218,7 @@ _SHOWN = """
     train_data crops max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group
     min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain
     fill both_orders try_mitigations plan checks examples tolerance no_shrink sliced min_gain dry_run assume workers
-    cluster cache dir verify benchmark
+    cluster cache dir verify benchmark benchmark_families
     json history history_time history_commit report objects detections
 """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pytest_cropdet.gate import one_per_limit, worst_verdict
 from pytest_cropdet.terms import Record, one_line
 
-__all__ = ["WHOLE_TO_CROP", "LimitRow", "drop_verdict", "limit_line", "limit_rows", "note"]
+__all__ = ["WHOLE_TO_CROP", "LimitRow", "drop_verdict", "limit_line", "limit_rows", "limit_text", "note"]
 
 
 WHOLE_TO_CROP = "whole -> crop"
@@ -107,6 +107,12 @@ def _change_row(record: Record, verdict: Record, shown: str) -> LimitRow:
 def limit_line(verdict: Record) -> str:
     """Return a limit in one line: its numbers, its name, and the reason in words where there is one."""
     return ": ".join(filter(None, [verdict["text"], verdict.get("why")]))
+
+
+def limit_text(record: Record, measure: str) -> str:
+    """Return the limit on a measure with its verdict, ``none`` where nothing was compared with it."""
+    found = [each for each in one_per_limit(record["verdicts"]) if each["measure"] == measure]
+    return ", ".join(f"{each['operator']} {each['limit']:g}: {each['outcome']}" for each in found) or "none"
 
 
 def note(record: Record) -> str | None:

@@ -12,13 +12,13 @@ __all__ = ["benchmark_lines", "model_card"]
 def benchmark_lines(record: Mapping[str, Any]) -> list[str]:
     """Return the table of one benchmark: a row a cell, the means of each family, mPC and rPC, control lines."""
     found = record["benchmark"]
-    level = f"{found['level']:.0%}"
+    level, wide = f"{found['level']:.0%}", _family_width(found)
     return [
         f"{record['name']}: {record['detector']['name']} on {record['dataset']}",
         f"{found['definition']} {found['mode']}, {found['metric']}: {found['crops']:,} crops of {found['images']:,} "
         f"images, {record['model_calls']:,} detector calls, {record['seconds']['total']:.0f} s",
         "",
-        f"{'family':<8}{'severity':>8}{'reference':>11}{'crop':>7}  {'bounds':<16}{'drop':>7}  bounds ({level})",
+        f"{'family':<{wide}}{'severity':>8}{'reference':>11}{'crop':>7}  {'bounds':<16}{'drop':>7}  bounds ({level})",
         *_rows(found),
         "",
         *_means(found),
@@ -32,15 +32,19 @@ def _rows(found: Mapping[str, Any]) -> Iterator[str]:
     for family in found["families"]:
         for cell in found["cells"]:
             if cell["family"] == family["family"]:
-                yield _row(cell["family"], str(cell["severity"]), cell)
-        yield _row(family["family"], "mean", family)
+                yield _row(cell["family"], str(cell["severity"]), cell, _family_width(found))
+        yield _row(family["family"], "mean", family, _family_width(found))
 
 
-def _row(family: str, severity: str, numbers: Mapping[str, Any]) -> str:
+def _family_width(found: Mapping[str, Any]) -> int:
+    return max([8, *(len(each["family"]) + 1 for each in found["families"])])
+
+
+def _row(family: str, severity: str, numbers: Mapping[str, Any], wide: int) -> str:
     crop, drop = numbers["crop"], numbers["drop"]
     reference = _number(numbers["reference"]["value"])
     return (
-        f"{family:<8}{severity:>8}{reference:>11}{_number(crop['value']):>7}  {_bounds(crop):<16}"
+        f"{family:<{wide}}{severity:>8}{reference:>11}{_number(crop['value']):>7}  {_bounds(crop):<16}"
         f"{_number(drop['value']):>7}  {_bounds(drop)}"
     ).rstrip()
 
@@ -60,9 +64,11 @@ def _means(found: Mapping[str, Any]) -> Iterator[str]:
 def model_card(records: Sequence[Mapping[str, Any]]) -> str:
     """Return a Markdown table to paste into a model card, a row a benchmark; AP is 0 to 1.
 
-    Families are shown as the mean AP of their crops, left out ones as a dash.
+    Families are shown as the mean AP of their crops, left out ones as a dash; own ones after the built-in ones.
     """
-    families = ("random", "tile", "object", "edge", "shift")
+    built_in = ("random", "tile", "object", "edge", "shift")
+    others = [family["family"] for record in records for family in record["benchmark"]["families"]]
+    families = tuple(dict.fromkeys([*built_in, *others]))
     names = ("detector", "data", "images", "whole", *families, "mPC", "rPC", "benchmark")
     rows = [" | ".join(names), "|".join("---" for _ in names)]
     for record in records:

@@ -14,7 +14,8 @@ from pytest_cropdet import Detections, GroundTruth, run_benchmark
 from pytest_cropdet.benchmark.cells import MODES, plan_benchmark
 from pytest_cropdet.benchmark.result import benchmark_events
 from pytest_cropdet.benchmark.scores import Rules, moved
-from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
+from pytest_cropdet.crops.families import FAMILIES
+from pytest_cropdet.crops.family import SEVERITIES
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import average_precision
 from pytest_cropdet.inference.progress import Started

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
+from pytest_cropdet.crops.families import FAMILIES
+from pytest_cropdet.crops.family import SEVERITIES
 from pytest_cropdet.crops.plan import make_plan, parse_spec, refuse_without_truth
 from pytest_cropdet.data.cropping import crop_truth
 from pytest_cropdet.data.samples import GroundTruth, Sample
@@ -323,12 +324,12 @@ def test_the_pages_table_is_that_of_the_code():
             others = [each.strip(" `") for each in cells[7].split(",")]
             defaults = {key: value for key, (value, _) in FAMILIES[cells[0]].parameters.items() if key != cells[1]}
             assert others == [f"{key}={value}" for key, value in defaults.items()]
-    assert rows == {name: kind.severe for name, kind in FAMILIES.items()}
+    assert rows == {name: kind.severities for name, kind in FAMILIES.items()}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_severity_is_a_short_form_for_its_value(family):
-    key, values = FAMILIES[family].severe
+    key, values = FAMILIES[family].severities
     for severity, value in zip(SEVERITIES, values, strict=True):
         assert parse_spec(f"{family}:severity={severity}") == parse_spec(f"{family}:{key}={value}")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_cropdet.crops.families import FAMILIES, SEVERITIES
+from pytest_cropdet.crops.families import FAMILIES
+from pytest_cropdet.crops.family import SEVERITIES
 from pytest_cropdet.data.cropping import crop_detections
 from pytest_cropdet.data.samples import Detections
 from pytest_cropdet.geometry.boxes import clip

@@ -12,7 +12,7 @@ from pytest_cropdet.gate.run_entry import run_record
 from pytest_cropdet.gate.runner import run
 from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.strategies import crops as crops_within
-from tests.support import HEIGHT, WIDTH, loses_cut, made, opinions
+from tests.support import HEIGHT, WIDTH, loses_cut, made, opinions, small_run
 
 DATA = made(8)
 DETECTOR = loses_cut(opinions(DATA))
@@ -159,3 +159,11 @@ class TestRefusals:
     def test_the_settings_may_have_the_spec(self):
         settings = RunSettings(crops=SPEC, explain="off", replicates=100)
         assert windows_of(run(DETECTOR, DATA, settings)) == WINDOWS
+
+
+def test_a_failed_run_on_given_windows_has_advice_and_a_record():
+    data = made(images=60)
+    windows = {each.id: [Crop(0, 0, 80, 60)] for each in data}
+    found = small_run(loses_cut(opinions(data)), data, windows, explain="always")
+    assert found.to_dict()["advice"]["measures"] == list(found.advice.measures)
+    assert "Matched" not in found.advice.code

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pytest_cropdet import load_dataset, load_detector, run
+from pytest_cropdet import Crop, Parameter, load_dataset, load_detector, register_family, run
+from pytest_cropdet.crops import registry
 from pytest_cropdet.crops.plan import make_plan
 from pytest_cropdet.data.data_warnings import DataWarning
 from pytest_cropdet.data.samples import GroundTruth, Sample
@@ -128,6 +130,23 @@ def test_verdict_bounds_and_causes_are_those_of_one_process(all_workers, data, t
     calls = [int(pid) for pid in (tmp_path / "calls").read_text().split()]
     assert sum(pid == os.getpid() for pid in calls) <= 2  # whether the detector repeats itself is tried here
     assert set(calls) - {os.getpid()} == set(pids(all_workers))
+
+
+def test_workers_need_not_know_a_family_that_is_registered_here(all_workers, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+
+    @register_family("halves", parameters={"share": Parameter(0.5, float)})
+    def halves(sample, draws, share):
+        width = max(1, int(share * sample.width))
+        return [Crop(left, 0, width, sample.height) for left in (0, sample.width - width)]
+
+    settings = replace(SETTINGS, crops="halves:share=0.6")
+    here = run(Bright(tmp_path), data, settings)
+    (tmp_path / "calls").unlink()
+    there = run(Bright(tmp_path), data, settings, client=all_workers)
+    assert numbers(there) == numbers(here)
+    assert there.plan.windows == here.plan.windows
+    assert set((tmp_path / "calls").read_text().split()) > {str(os.getpid())}
 
 
 def test_the_old_model_runs_on_the_cluster_too(all_workers, data, tmp_path):

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from pytest_cropdet.crops import FAMILIES, parse_spec
+from pytest_cropdet.crops import Family, parse_spec
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.detectors import suppress
+from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry import Boxes, Crop, Image, clip, translate
 from pytest_cropdet.inference import Picture
 
@@ -139,7 +140,7 @@ class Mitigation:
         if self.name == "whole":
             return Picture(sample.id, 0, crop), _beside(sample, crop, input_shape)
         if self.name == "overlap":
-            tiles = FAMILIES["tile"].windows(sample, 0, size=self.size, overlap=self.overlap)
+            tiles = Family("tile", (("size", self.size), ("overlap", self.overlap))).windows(sample, 0)
             return tuple(Picture(sample.id, 0, tile) for tile in tiles if _meet(tile, crop))
         return (Picture(sample.id, 0, crop, Padded(self.name, self.margin or 0)),)
 
@@ -172,7 +173,10 @@ def mitigations(spec: str, max_iou: float | None = None) -> list[Mitigation]:
     merge = NMS_IOU if max_iou is None else max_iou
     found = [Mitigation(name, margin=m) for name in ("mean", "reflection", "wider") for m in MARGINS]
     found.append(Mitigation("whole", max_iou=merge))
-    families = () if spec.startswith("drawn:") else parse_spec(spec)  # what a strategy drew is of no family
+    try:
+        families = parse_spec(spec)
+    except SpecError:  # windows that were drawn or given, or of a family that is not known here
+        families = ()
     if [family.name for family in families] == ["tile"]:
         own = dict(families[0].parameters)
         denser = [overlap for overlap in OVERLAPS if overlap > own["overlap"]]

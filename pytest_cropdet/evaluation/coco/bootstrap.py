@@ -8,7 +8,7 @@ The draws are ``Generator(PCG64(seed)).integers(units, size=units)``, one after 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -132,6 +132,20 @@ def resample(
     return Replicates(tuple(metrics), means, apart, alone)
 
 
+def drawn_weights(unit: ArrayLike, *, replicates: int, seed: int | Sequence[int], at_once: int = 64) -> Iterator[Ints]:
+    """Yield (images, B): how often each evaluation image counts, B of the replicates of :func:`resample` at a time.
+
+    ``unit``: (images,) the source image of each evaluation image.
+
+    >>> [weights.tolist() for weights in drawn_weights([0, 0, 1], replicates=3, seed=1, at_once=2)]
+    [[[1, 0], [1, 0], [1, 2]], [[2], [2], [0]]]
+    """
+    present, unit_of = np.unique(np.asarray(unit), return_inverse=True)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    for start in range(0, replicates, at_once):
+        yield _draw(generator, len(present), min(at_once, replicates - start), unit_of)[:-1].astype(np.int64)
+
+
 def percentile_bounds(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """Return the lower and the upper one-sided bound at ``level``: percentiles of the replicates.
 
@@ -220,4 +234,4 @@ def _metrics(ask: CategoryAP | FastCategoryAP, weights: Weights, levels: int, wa
     return np.stack([np.atleast_2d(ap[which]).mean(axis=0) for which in wanted])
 
 
-__all__ = ["Replicates", "percentile_bounds", "resample"]
+__all__ = ["Replicates", "drawn_weights", "percentile_bounds", "resample"]

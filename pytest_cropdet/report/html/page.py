@@ -22,6 +22,7 @@ from pytest_cropdet.report.html.head_and_foot import (
     run_section,
     verdict_numbers,
 )
+from pytest_cropdet.report.html.measures import measures_section
 from pytest_cropdet.report.html.old_and_new import against_section
 from pytest_cropdet.report.html.ranking import ranking_headline, ranking_numbers, ranking_sections
 from pytest_cropdet.report.html.remedies import remedies
@@ -37,6 +38,7 @@ __all__ = ["html_page"]
 
 RECORD_ORDER = {"fail": 0, "error": 1, "undecided": 2, "none": 3, "pass": 4}
 AFTER = (
+    measures_section,
     *(breakdown.where_section, breakdown.miss_map_section, breakdown.labels_section, breakdown.shift_section),
     *(mistakes.anchors_section, mistakes.errors_section, mistakes.bias_section, causes.controls_section),
 )

@@ -1,0 +1,106 @@
+"""Measures of one's own on a run: a function of its tables becomes a number with bounds that limits judge."""
+
+import math
+from typing import Any
+
+from pytest_cropdet.errors import SpecError
+from pytest_cropdet.evaluation import (
+    Doubt,
+    Measure,
+    MeasureFunction,
+    ScoredRows,
+    bounds_of,
+    measured_and_drawn,
+    none_for_nan,
+    object_doubts,
+)
+from pytest_cropdet.gate.doubts import cap_doubts
+from pytest_cropdet.gate.facts import RunFacts
+
+__all__ = ["doubts_of", "measure_of", "measure_records", "remember", "spread_of"]
+
+_TAKEN = (
+    *("ratio", "AP(crop)", "lost", "gained", "flips", "lost - gained", "new", "new_at_cut", "recall", "precision"),
+    *("worst_case", "best_case"),
+)
+_BEGINNINGS = ("drop", "worse")  # of the drops of categories, and of what changed from an old model
+
+
+def measure_of(
+    run: RunFacts, function: MeasureFunction, name: str | None, good: bool, vectorised: bool, unit: str
+) -> Measure:
+    """Return what a function measures on a run, with bounds from the resamples of the run's AP."""
+    called = _name_of(function, name)
+    what = f"the measure {called!r}"
+    settings = run.settings
+    value, drawn = measured_and_drawn(
+        function, run.tables, vectorised=vectorised, replicates=settings.replicates, seed=settings.seed, what=what
+    )
+    low, high = bounds_of(drawn, settings.level)
+    return Measure(
+        name=called,
+        value=none_for_nan(value),
+        low=low,
+        high=high,
+        level=settings.level,
+        good=good,
+        phrase=f"{called} is",
+        unit=unit,
+        doubts=doubts_of(run, good),
+        undecided=settings.undecided,
+        spread=spread_of(run, good),
+        missing="its function returned no number for the whole run",
+    )
+
+
+def doubts_of(run: RunFacts, good: bool) -> tuple[Doubt, ...]:
+    """Return why bounds must not decide: too few images or objects, and for a loss a limited number of boxes."""
+    doubts = object_doubts(ScoredRows.of(run.objects), run.scored.chosen, run.settings)
+    return doubts if good else (*doubts, *cap_doubts(run.settings, run.cap))
+
+
+def spread_of(run: RunFacts, good: bool) -> float | None:
+    """Return by how much two passes of the detector change a loss: unknown, so infinite, where they differ at all."""
+    return None if good or run.repeat is None or run.repeat.same else math.inf
+
+
+def remember(run: RunFacts, measure: Measure) -> Measure:
+    """Put a measure among those of the run; ``SpecError`` where another one has its name."""
+    other = run.measures.get(measure.name)
+    if other is not None and _numbers(other) != _numbers(measure):
+        raise SpecError(
+            f"the run has another measure {measure.name!r} with other numbers; give one of them another name="
+        )
+    run.measures[measure.name] = measure
+    return measure
+
+
+def measure_records(run: RunFacts) -> list[dict[str, Any]]:
+    """Return the measures of one's own on a run as built-in values."""
+    return [
+        {
+            "name": each.name,
+            "value": each.value,
+            "low": each.low,
+            "high": each.high,
+            "level": each.level,
+            "good": each.good,
+            "unit": each.unit,
+        }
+        for each in run.measures.values()
+    ]
+
+
+def _numbers(measure: Measure) -> tuple[Any, ...]:
+    return measure.value, measure.low, measure.high, measure.good
+
+
+def _name_of(function: Any, name: str | None) -> str:
+    if not callable(function):
+        raise SpecError(f"run.measure takes a function of (tables, weights), not {function!r}")
+    called = getattr(function, "__name__", type(function).__name__) if name is None else name
+    if not isinstance(called, str) or not called.strip() or called == "<lambda>":
+        raise SpecError(f"the measure {called!r} needs a name for reports: name='small objects lost', say")
+    if called in _TAKEN or called.startswith(_BEGINNINGS):
+        raise SpecError(f"a measure of your own cannot be called {called!r}, as a built-in one is; give another name=")
+    return called
