@@ -30,6 +30,7 @@ VALUES = {
     "seed": (12, 11, 0),
     "fill": ("gray", "blur", "mean"),
     "checks": ("gate", "search", "gate,invariants"),
+    "sliced": ("size=320", "size=0.5,overlap=0", "size=160,merge=seam"),
     "workers": ("1", "2", "auto"),
     "assume": ("ms=1", "ms=2", "ms=3,images=100"),
     "cluster": ("local:1", "tcp://127.0.0.1:8786", "local:2"),
