@@ -2,7 +2,16 @@
 
 from pytest_cropdet.terms import visible
 
-__all__ = ["CannotTell", "ClusterError", "CropdetError", "DataError", "DetectorError", "SpecError", "VerifyError"]
+__all__ = [
+    "CannotTell",
+    "ClusterError",
+    "CropdetError",
+    "DataError",
+    "DetectorError",
+    "DetectorTimeoutError",
+    "SpecError",
+    "VerifyError",
+]
 
 
 class CropdetError(Exception):
@@ -18,6 +27,10 @@ class DataError(CropdetError, ValueError):
 
 class DetectorError(CropdetError, ValueError):
     """A detector cannot be loaded, described or trusted as it is."""
+
+
+class DetectorTimeoutError(DetectorError):
+    """A call of the detector took longer than ``--cropdet-timeout`` allows."""
 
 
 class VerifyError(CropdetError, ArithmeticError):

@@ -106,7 +106,7 @@ class Option:
     alone: str | None = None
     share: bool = False
     signed: bool = False
-    least: int | None = None
+    least: float | None = None
     commas: bool = False
     reads: Literal["", "file", "folder", "file or folder", "folder or archive"] = ""
     writes: Literal["", "file", "folder"] = ""
@@ -134,7 +134,7 @@ class Option:
                 check_share(name, each)
             if self.signed:
                 check_share(name, each, least=-1)
-            if self.least is not None and each < self.least:
+            if self.least is not None and not each >= self.least:
                 raise SpecError(f"{name} must be {self.least} or more, not {each}")
         if self.choices and (not several or len(set(several)) < len(several)):
             raise SpecError(f"{name} needs one or more of {', '.join(self.choices)}, each once")

@@ -16,6 +16,7 @@ from pytest_cropdet.geometry import Ints, iou
 
 __all__ = ["CategoryMap", "Pairing", "reconcile", "select_categories"]
 
+MANY_ROWS = 1000  # from which on categories are looked up once each, not once a row
 FEW_IDS = 5  # that are named in a sentence
 ONE_OBJECT = 0.5  # IoU from which on detections of two names of one category are of one object, as in AP50
 
@@ -115,10 +116,17 @@ class CategoryMap:
 
         Of detections that are one object under several names of one category the strongest is kept.
         """
-        targets = np.array([self.ids.get(category, -1) for category in detections.categories.tolist()], dtype=np.int64)
+        targets = self._targets(detections.categories)
         targets[self._repeated(detections, targets)] = -1
         kept = np.flatnonzero(targets >= 0)
         return Detections(detections.boxes[kept], detections.scores[kept], targets[kept], detections.capped)
+
+    def _targets(self, categories: Ints) -> Ints:
+        """Return the data set's id of each of the detector's, -1 where it has none."""
+        place: Ints | slice = slice(None)
+        if len(categories) > MANY_ROWS:
+            categories, place = np.unique(categories, return_inverse=True)
+        return np.array([self.ids.get(category, -1) for category in categories.tolist()], dtype=np.int64)[place]
 
     def _repeated(self, detections: Detections, targets: Ints) -> list[int]:
         """Return the rows that are, under another name of their category, the object of a stronger row."""

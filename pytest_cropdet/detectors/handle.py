@@ -7,19 +7,21 @@ the first call. Behind it stands an adapter, one per runtime.
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from pytest_cropdet.data import Detections
-from pytest_cropdet.detectors.answers import read_answer
+from pytest_cropdet.detectors.callables import CallableAdapter
 from pytest_cropdet.detectors.cores import calls_on
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.frameworks import model_kind
-from pytest_cropdet.detectors.libraries import Source
 from pytest_cropdet.detectors.model_objects import object_name, open_model
-from pytest_cropdet.detectors.resize import Frame, PreparedImage
-from pytest_cropdet.errors import CropdetError, DetectorError
+from pytest_cropdet.detectors.one_call import one_call
+from pytest_cropdet.detectors.resize import PreparedImage
+from pytest_cropdet.detectors.time_limit import TimeLimit
+from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.geometry import Image
 
 __all__ = ["Adapter", "DetectorHandle", "Memory", "Profile", "as_handle", "fingerprint_of_files"]
@@ -122,6 +124,8 @@ class DetectorHandle:
         self.threads = threads
         self.source: tuple[Any, Description] | None = None  # what it was made of, for other processes
         self.cluster: Any = None  # where batches run, if not here: an inference.Cluster
+        self.time_allowed: Callable[[], float | None] | None = None  # seconds of one call, asked for before each
+        self._limit = TimeLimit()
         self._busy_until = 0.0
         self._fingerprint = fingerprint
         self.seconds = 0.0
@@ -241,62 +245,18 @@ class DetectorHandle:
         adapter = self.adapter
         if len(inputs) > adapter.batch:
             raise DetectorError(f"{self.name} takes {adapter.batch} images per call, {len(inputs)} were to be sent")
-        try:
-            found = adapter.detect(inputs)
-        except CropdetError as error:
-            raise type(error)(f"{self.name}, {_listed(names)}: {error}") from error
-        except Exception as error:
-            raise DetectorError(f"{self.name} failed on {_listed(names)}: {type(error).__name__}: {error}") from error
-        if len(found) != len(inputs):
-            raise DetectorError(
-                f"{self.name} was given {len(inputs)} images ({_listed(names)}) and answered {len(found)}; "
-                "if it takes one image per call, set --cropdet-detector batch=1"
-            )
-        return found
+        call = partial(adapter.detect, inputs)
+        if getattr(adapter, "limits_calls", False):
+            return one_call(call, self.name, names, len(inputs))
+        seconds, is_function = self.seconds_allowed(), getattr(adapter, "is_function", False)
+        return one_call(lambda: self._limit.run(call, seconds, is_function), self.name, names, len(inputs))
+
+    def seconds_allowed(self) -> float | None:
+        """Return the seconds that a call may take now; ``None`` for any time."""
+        return None if self.time_allowed is None else self.time_allowed()
 
     def __repr__(self) -> str:
         return f"DetectorHandle({self.name!r})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) if names else "an image"
-
-
-class CallableAdapter:
-    """A user's own callable: a list of images in, an answer for each out, in one of the forms of ``answers``."""
-
-    fixed_input = False
-
-    def __init__(self, function: Callable[..., Any], description: Description) -> None:
-        self._source = Source.of(function, description.input)
-        batch = description.batch or getattr(function, "batch", None) or 1
-        self.batch = int(batch)
-        self.categories = self._source.categories
-        self.max_detections = getattr(function, "max_detections", None)
-        self.fingerprint = getattr(function, "fingerprint", None)
-        self.description = description
-
-    def input_shape(self, width: int, height: int) -> tuple[int, int]:
-        return height, width
-
-    def prepare(self, image: Image) -> PreparedImage:
-        height, width = image.shape[:2]
-        return PreparedImage(image, Frame(width, height, width, height))
-
-    def detect(self, inputs: Sequence[PreparedImage]) -> list[Detections]:
-        pictures = [prepared.pixels for prepared in inputs]
-        answer = self._source.answers(pictures)
-        if isinstance(answer, Mapping) or not isinstance(answer, Iterable):
-            raise DetectorError(f"must return a list of Detections, one an image, not {type(answer).__name__}")
-        answers = list(answer)
-        if len(answers) != len(pictures):
-            return answers  # whose number the handle refuses
-        found = [read_answer(each, picture, self.categories) for each, picture in zip(answers, pictures, strict=True)]
-        first = self.description.first_category
-        if self.categories is None and first is not None:  # as of any detector without names
-            found = [replace(each, categories=each.categories - first + 1) for each in found]
-        most = self.max_detections
-        return [replace(each, capped=each.capped or (most is not None and len(each) >= most)) for each in found]
 
 
 def as_handle(detector: Any) -> DetectorHandle:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.data import name_layout
 from pytest_cropdet.detectors.adapters import import_adapter
+from pytest_cropdet.detectors.callables import CallableAdapter
 from pytest_cropdet.detectors.cores import threads_per_call
 from pytest_cropdet.detectors.description import INPUT_FORMS, Description, read_labels
 from pytest_cropdet.detectors.foreign_models import foreign_advice
 from pytest_cropdet.detectors.frameworks import model_kind
-from pytest_cropdet.detectors.handle import Adapter, CallableAdapter, DetectorHandle, as_handle, fingerprint_of_files
+from pytest_cropdet.detectors.handle import Adapter, DetectorHandle, as_handle, fingerprint_of_files
 from pytest_cropdet.detectors.model_objects import object_name, open_model
 from pytest_cropdet.detectors.open_conventions import load_described
 from pytest_cropdet.detectors.probe import try_out

@@ -93,6 +93,15 @@ class Windowed(DetectorHandle):
             self.inner.memory = memory or self.inner.memory
 
     @property
+    def time_allowed(self) -> Callable[[], float | None] | None:
+        """The seconds of one call: that of the inner detector, on some windows."""
+        return self.inner.time_allowed
+
+    @time_allowed.setter
+    def time_allowed(self, allowed: Callable[[], float | None] | None) -> None:
+        self.inner.time_allowed = allowed or self.inner.time_allowed
+
+    @property
     def fingerprint(self) -> str | None:
         """A hash of the inner detector's and of the settings; a function of your own that merges needs one itself."""
         inner = self.inner.fingerprint
@@ -153,6 +162,7 @@ class _WindowedAdapter:
     """The runtime behind it: it takes images of any size as they are."""
 
     fixed_input = False
+    limits_calls = True  # a limit on the seconds of a call is one on those of the inner detector
 
     def __init__(self, windowed: Windowed) -> None:
         self._windowed = windowed

@@ -255,7 +255,8 @@ class _Session:
             self._unsent.append(job)
             return
         names = tuple(job.batch.samples)
-        order = BatchOrder(self._cluster.recipe(self._detector), self._versions, job.batch.pictures, names)
+        recipe = self._cluster.recipe(self._detector)
+        order = BatchOrder(recipe, self._versions, job.batch.pictures, names, self._detector.seconds_allowed())
         try:
             images = [self._cluster.images.of(each, self._cache) for each in job.batch.samples.values()]
             future = self._client.submit(run_order, order, *images, pure=False, retries=TASK_RETRIES)

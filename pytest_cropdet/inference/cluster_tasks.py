@@ -84,12 +84,16 @@ class EncodedImage:
 
 @dataclass(frozen=True, slots=True)
 class BatchOrder:
-    """A batch for a worker: the detector, the versions that must be the same there, pictures, ids of images."""
+    """A batch for a worker: the detector, the versions that must be the same there, pictures, ids of images.
+
+    ``timeout``: seconds that the call may take.
+    """
 
     recipe: DetectorRecipe
     versions: tuple[tuple[str, str], ...]
     pictures: tuple[ShownPicture, ...]
     images: tuple[str, ...]
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ def run_order(order: BatchOrder, *images: ImageFile | EncodedImage | Image) -> W
                 return UnseenFile(str(getattr(image, "path", name)))
             pixels[name] = read[0]
             noted += [(name, kind, detail) for kind, detail in read[1]]
-        found, seconds = opened.detect(order.pictures, pixels)
+        found, seconds = opened.detect(order.pictures, pixels, order.timeout)
     except CropdetError as error:
         return WorkerRefused(type(error).__name__, str(error))
     return WorkerFound(pack(found), seconds, tuple(noted))
@@ -159,8 +163,10 @@ class _Opened:
         self._handle: DetectorHandle | None = None
         self._lock = threading.Lock()
 
-    def detect(self, pictures: Sequence[ShownPicture], pixels: dict[str, Image]) -> tuple[list[Any], float]:
-        """Return what is found in pictures, and the seconds of the call."""
+    def detect(
+        self, pictures: Sequence[ShownPicture], pixels: dict[str, Image], timeout: float | None
+    ) -> tuple[list[Any], float]:
+        """Return what is found in pictures, and the seconds of the call, which may take ``timeout``."""
         with self._lock:
             if self._handle is None:
                 handle = _make(self._recipe)
@@ -170,6 +176,7 @@ class _Opened:
         adapter = self._handle.adapter
         prepared = [adapter.prepare(each.of(pixels[each.sample])) for each in pictures]
         with self._lock:
+            self._handle.time_allowed = lambda: timeout
             begun = time.perf_counter()
             found = self._handle.answer(prepared, [each.label for each in pictures])
             return found, time.perf_counter() - begun

@@ -112,6 +112,14 @@ _OF_TESTS = (
         "smallest allowed AP(sliced) - AP(whole image), -1 to 1 (default: the gain is reported, not judged)",
         signed=True,
     ),
+    Option(
+        "timeout",
+        "float",
+        None,
+        "SECONDS",
+        "seconds that one call of the detector may take; a longer one ends its test with an error (default: no limit)",
+        least=0.1,
+    ),
     Option("no_shrink", "flag", False, "", "the search stops at the first window that loses an object"),
 )
 _OF_SESSION = (  # which no marker takes
@@ -217,8 +225,8 @@ _SHOWN = """
     model detector against baseline baseline_images update_baseline data images data_labels data_errors strict_data
     train_data crops max_crops max_drop min_ratio min_crop_ap max_worse max_drop_worse metric categories alias group
     min_visibility sample_images seed undecided min_images min_ap max_detections cap score_threshold looks explain
-    fill both_orders try_mitigations plan checks examples tolerance no_shrink sliced min_gain dry_run assume workers
-    cluster cache dir verify benchmark benchmark_families
+    fill both_orders try_mitigations plan checks examples tolerance no_shrink sliced min_gain timeout dry_run assume
+    workers cluster cache dir verify benchmark benchmark_families
     json history history_time history_commit report objects detections
 """
 

@@ -16,6 +16,7 @@ from pytest_cropdet.inference import BatchKeys, Cache, Cluster
 from pytest_cropdet.plugin.configuration import WITHOUT_TRUTH, Chosen, choices, folder_of, missing, setting
 from pytest_cropdet.plugin.option_values import read
 from pytest_cropdet.plugin.options import option
+from pytest_cropdet.plugin.stash import current_item
 
 __all__ = [
     "cache_of",
@@ -116,7 +117,11 @@ def workers_of(config: pytest.Config) -> int | None:
 
 
 def place(config: pytest.Config, detector: DetectorHandle) -> DetectorHandle:
-    """Return a detector with the workers or the cluster of the session, where it has none of its own."""
+    """Return a detector with the workers or the cluster of the session, where it has none of its own.
+
+    A call may take what ``--cropdet-timeout`` or the marker says of the test that is running then.
+    """
+    detector.time_allowed = lambda: setting(config, "timeout", config.stash.get(current_item, None))
     if detector.workers is None:
         detector.workers = workers_of(config)
     if detector.cluster is None:

@@ -14,8 +14,8 @@ import pytest
 from pytest_cropdet import load_detector
 from pytest_cropdet.detectors import probe as probing
 from pytest_cropdet.detectors.adapters import tflite
+from pytest_cropdet.detectors.callables import CallableAdapter
 from pytest_cropdet.detectors.description import Description
-from pytest_cropdet.detectors.handle import CallableAdapter
 from pytest_cropdet.errors import DetectorError
 from pytest_cropdet.inference.cache import Cache
 from pytest_cropdet.inference.cache_keys import BatchKeys

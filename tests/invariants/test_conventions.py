@@ -12,8 +12,8 @@ pytest.importorskip("tensorflow")
 
 from pytest_cropdet import Detections, GroundTruth, load_dataset, load_detector
 from pytest_cropdet.detectors import DetectorHandle, as_handle
+from pytest_cropdet.detectors.callables import CallableAdapter
 from pytest_cropdet.detectors.description import Description
-from pytest_cropdet.detectors.handle import CallableAdapter
 from pytest_cropdet.detectors.resize import Frame, frame_of
 from pytest_cropdet.geometry.boxes import to_format
 from pytest_cropdet.invariants import failures as broken

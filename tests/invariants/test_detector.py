@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.detectors.callables import CallableAdapter
 from pytest_cropdet.detectors.description import Description
-from pytest_cropdet.detectors.handle import CallableAdapter, DetectorHandle
+from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.errors import DataError, DetectorError, SpecError
 from pytest_cropdet.invariants import failures as broken
 from pytest_cropdet.invariants.conventions import ConventionMistake
