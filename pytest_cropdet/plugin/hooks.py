@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_cropdet.plugin.controller import Ledger
-from pytest_cropdet.plugin.own_invariants import SUITE_TEST, is_own, is_shown_short, own_items, parametrize_invariants
+from pytest_cropdet.plugin.own_invariants import (
+    SUITE_TEST,
+    is_invariant,
+    is_shown_short,
+    own_items,
+    parametrize_invariants,
+)
 from pytest_cropdet.plugin.stash import current_item, failed_by, kept_runs, setting_up
 from pytest_cropdet.plugin.suite_module import SUITE, SuiteModule, has_invariants, suite_part, wanted_checks
 from pytest_cropdet.settings import answering
@@ -116,7 +122,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
     """Leave out, of ``from pytest_cropdet.suite import *``, what is not wanted; make items of a user's invariants."""
-    if is_own(obj):
+    if is_invariant(obj):
         return own_items(collector, obj, has_invariants(collector))  # type: ignore[arg-type]
     part = suite_part(obj)
     return None if part is None or isinstance(collector, SuiteModule) or part in wanted_checks(collector.config) else []

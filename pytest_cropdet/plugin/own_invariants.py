@@ -11,20 +11,20 @@ import pytest
 from pytest_cropdet.plugin.options import INVARIANTS
 from pytest_cropdet.terms import OWN_INVARIANT
 
-__all__ = ["SUITE_TEST", "is_own", "is_shown_short", "own_items", "parametrize_invariants"]
+__all__ = ["SUITE_TEST", "is_invariant", "is_shown_short", "own_items", "parametrize_invariants"]
 
 SUITE_TEST = "test_detector_invariant"  # of the suite's module of invariants
 ARGUMENT = "invariant"
 
 
-def is_own(function: object) -> bool:
+def is_invariant(function: object) -> bool:
     """Whether a function is an invariant of a user's own."""
     return isinstance(function, (FunctionType, staticmethod)) and OWN_INVARIANT in vars(_plain(function))
 
 
 def is_shown_short(function: object) -> bool:
     """Whether a test is one that :func:`own_items` made, whose failure is told by its text alone."""
-    return getattr(function, "__name__", "") == SUITE_TEST and is_own(getattr(function, "__wrapped__", None))
+    return getattr(function, "__name__", "") == SUITE_TEST and is_invariant(getattr(function, "__wrapped__", None))
 
 
 def parametrize_invariants(metafunc: pytest.Metafunc) -> None:
@@ -108,7 +108,7 @@ def _reaches(config: pytest.Config, file: Path, path: Path) -> bool:
 
 
 def _of_module(module: Any) -> Iterator[Callable[..., Any]]:
-    return filter(is_own, list(vars(module).values()) if isinstance(module, ModuleType) else [])
+    return filter(is_invariant, list(vars(module).values()) if isinstance(module, ModuleType) else [])
 
 
 def _place(config: pytest.Config, function: Callable[..., Any]) -> str:

@@ -32,7 +32,6 @@ VALUES = {
     "benchmark_families": ("tile", "random,tile", "edge"),
     "sliced": ("size=320", "size=640", "size=100,overlap=0.2"),
     "checks": ("gate", "search", "gate,invariants"),
-    "sliced": ("size=320", "size=0.5,overlap=0", "size=160,merge=seam"),
     "workers": ("1", "2", "auto"),
     "tolerance": ("lost=0.1", "lost=0.2,mine=3", "stride=32"),
     "assume": ("ms=1", "ms=2", "ms=3,images=100"),
