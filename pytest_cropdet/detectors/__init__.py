@@ -20,7 +20,7 @@ from pytest_cropdet.detectors.nms import suppress
 from pytest_cropdet.detectors.open_conventions import OpenConvention, OpenConventionsError
 from pytest_cropdet.detectors.protocol import Detector
 from pytest_cropdet.detectors.provenance import Origin, facts_of, origins
-from pytest_cropdet.detectors.regions import Regions
+from pytest_cropdet.detectors.regions import Regions, read_region_settings
 from pytest_cropdet.detectors.resize import Frame, PreparedImage, frame_of
 from pytest_cropdet.detectors.resize_rule import ResizeRule
 from pytest_cropdet.detectors.sliced import Sliced, read_sliced_spec
@@ -61,6 +61,7 @@ __all__ = [
     "overlaps",
     "possible_readings",
     "read_anchors",
+    "read_region_settings",
     "read_sliced_spec",
     "rounding_hint",
     "runtime_versions",

@@ -8,12 +8,13 @@ import numpy as np
 
 from pytest_cropdet.data import Dataset, Sample
 from pytest_cropdet.detectors.handle import DetectorHandle, as_handle
+from pytest_cropdet.detectors.sliced import MERGE_SETTINGS, read_window_settings
 from pytest_cropdet.detectors.tiles import Tile
 from pytest_cropdet.detectors.windowed import MergeFunction, Windowed
 from pytest_cropdet.errors import DetectorError, SpecError
 from pytest_cropdet.geometry import Boxes, Crop, Image
 
-__all__ = ["Regions"]
+__all__ = ["Regions", "read_region_settings"]
 
 PROPOSAL_SCORE = 0.3  # of a detection, from which it is a proposal
 
@@ -103,6 +104,21 @@ class Regions(Windowed):
             if right > left and bottom > top
         )
         return [Tile(crop, crop.width, crop.height) for crop in crops]
+
+
+def read_region_settings(text: str) -> dict[str, Any]:
+    """Return the arguments of :class:`Regions` that ``proposals=truth,margin=0.3`` says; proposals stay words.
+
+    >>> read_region_settings("proposals=truth,margin=0.5")
+    {'proposals': 'truth', 'margin': 0.5}
+    """
+    found = read_window_settings("regions", text, {"proposals": str, "margin": float, **MERGE_SETTINGS})
+    if not found.get("proposals"):
+        raise SpecError(
+            f"regions:{text}: say what the windows are round: proposals=truth, or proposals=FILE with boxes"
+        )
+    checked = Regions(lambda images: [], **{**found, "proposals": lambda images: []})
+    return {**found, "margin": checked.margin}
 
 
 class Proposals:

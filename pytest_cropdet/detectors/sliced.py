@@ -12,7 +12,7 @@ from pytest_cropdet.detectors.windowed import MergeFunction, Windowed
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.geometry import Image
 
-__all__ = ["Sliced", "read_sliced_spec"]
+__all__ = ["MERGE_SETTINGS", "Sliced", "read_sliced_spec", "read_window_settings"]
 
 
 class Sliced(Windowed):
@@ -104,18 +104,23 @@ def read_sliced_spec(rest: str) -> tuple[dict[str, Any], str]:
         return {}, rest
     if not model:
         raise SpecError(f"sliced:{rest} names no model; write sliced:{head}:MODEL")
+    return read_window_settings("sliced", head, SLICED_SETTINGS), model
+
+
+def read_window_settings(of: str, head: str, readers: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
+    """Return ``key=value,...`` as arguments; ``of``: the word that errors begin with."""
     found: dict[str, Any] = {}
     for part in head.split(","):
         key, equals, text = part.partition("=")
-        if key not in _READERS or not equals:
-            raise SpecError(f"sliced:{head}: unknown setting {part!r}; choose from {', '.join(_READERS)}")
+        if key not in readers or not equals:
+            raise SpecError(f"{of}:{head}: unknown setting {part!r}; choose from {', '.join(readers)}")
         try:
-            found[key] = _READERS[key](text)
+            found[key] = readers[key](text)
         except SpecError:
             raise
         except ValueError:
-            raise SpecError(f"sliced:{head}: {key} cannot be {text!r}") from None
-    return found, model
+            raise SpecError(f"{of}:{head}: {key} cannot be {text!r}") from None
+    return found
 
 
 def _flag(text: str) -> bool:
@@ -124,13 +129,11 @@ def _flag(text: str) -> bool:
     return text == "yes"
 
 
-_READERS: Mapping[str, Callable[[str], Any]] = {
-    "size": str,
-    "overlap": float,
+MERGE_SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "merge": str,
     "iou": float,
     "metric": str,
     "whole": _flag,
-    "edge": str,
     "most": int,
 }
+SLICED_SETTINGS: Mapping[str, Callable[[str], Any]] = {"size": str, "overlap": float, **MERGE_SETTINGS, "edge": str}

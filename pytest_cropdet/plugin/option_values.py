@@ -213,11 +213,16 @@ def parse_workers(text: str) -> int | None:
 def parse_tiles(text: str) -> dict[str, Any]:
     """Return the arguments of ``Sliced`` that ``--cropdet-sliced`` says; ``SpecError`` names a setting that is wrong.
 
+    With ``proposals`` or ``margin`` among them they are those of ``Regions``.
+
     >>> parse_tiles("size=320,overlap=0.1")
     {'size': '320', 'overlap': 0.1}
     """
-    from pytest_cropdet.detectors import Sliced, read_sliced_spec
+    from pytest_cropdet.detectors import Sliced, read_region_settings, read_sliced_spec
 
+    keys = {part.partition("=")[0] for part in str(text).split(",")}
+    if keys & {"proposals", "margin"}:
+        return read_region_settings(str(text))
     if ":" in str(text):
         raise SpecError(
             f"cropdet_sliced has settings only, such as size=320,overlap=0.2, not {str(text)!r}; the model is that of "

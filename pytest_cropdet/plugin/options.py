@@ -102,7 +102,8 @@ _OF_TESTS = (
         "string",
         None,
         "SETTINGS",
-        "compare sliced inference with one pass over the whole image: size=320,overlap=0.2,merge=seam",
+        "compare sliced inference with one pass over the whole image: size=320,overlap=0.2,merge=seam; or windows "
+        "round boxes: proposals=truth,margin=0.3",
     ),
     Option(
         "min_gain",

@@ -7,8 +7,8 @@ import pytest
 
 from pytest_cropdet.comparison import SlicedComparison, compare_sliced
 from pytest_cropdet.crops import choose_samples
-from pytest_cropdet.data import Dataset
-from pytest_cropdet.detectors import DetectorHandle, Sliced, Windowed
+from pytest_cropdet.data import Dataset, load_dataset
+from pytest_cropdet.detectors import DetectorHandle, Regions, Sliced, Windowed
 from pytest_cropdet.errors import CropdetError, SpecError
 from pytest_cropdet.files import write_whole
 from pytest_cropdet.plugin.configuration import setting, settings_for
@@ -102,6 +102,10 @@ class ComparesSliced:
             raise SpecError(
                 f"{self.detector.name} slices already; give --cropdet-model the model alone: --cropdet-sliced slices it"
             )
+        if "proposals" in given:
+            named = given.pop("proposals")
+            boxes = self.dataset if named == "truth" else load_dataset(named)
+            return Regions(self.detector or (lambda images: []), boxes, **given)
         if self.detector is None:
             return Sliced(lambda images: [], **given)
         sliced = Sliced(self.detector, **given)

@@ -138,6 +138,47 @@ def test_a_picture_that_cannot_be_written_is_named_and_the_verdict_stays(project
     assert "There is no picture to show: no space left" in (project.path / PAGE).read_text(encoding="utf-8")
 
 
+class TestRegions:
+    def test_windows_round_the_truth_are_compared_with_one_pass(self, project):
+        sliced(project, "fakes:make", "--cropdet-sliced=proposals=truth,margin=0.1", "--cropdet-min-gain=-0.1")
+        (check,) = project.checks
+        assert check["verdict"] == "pass"
+        assert check["tiles"].startswith("margin=0.1,proposals=")
+        assert check["calls_per_image"] == 3  # objects of an image
+
+    def test_without_a_margin_a_detector_that_loses_what_touches_the_border_finds_nothing(self, project):
+        sliced(project, "fakes:make", "--cropdet-sliced=proposals=truth,margin=0", "--cropdet-min-gain=-0.1")
+        (check,) = project.checks
+        assert (check["verdict"], check["ap"]["all"]["sliced"]) == ("fail", 0.0)
+        steps = {each["name"]: each["value"] for each in check["chain"]["steps"]}
+        assert sum(steps.values()) == pytest.approx(check["value"])
+
+    def test_boxes_in_a_file_are_proposals_of_the_same_images(self, project):
+        content = json.loads((project.data / "shapes.json").read_text())
+        content["annotations"] = [each for each in content["annotations"] if each["category_id"] == 1]
+        boxes = project.path / "boxes.json"
+        boxes.write_text(json.dumps({**content, "images": content["images"]}))
+        (project.path / "images").symlink_to(project.data / "images")
+        sliced(project, "fakes:perfect", f"--cropdet-sliced=proposals={boxes},margin=0.1")
+        (check,) = project.checks
+        assert check["calls_per_image"] == 1
+        assert check["ap"]["all"]["sliced"] == pytest.approx(1 / 3, abs=0.1)  # of three categories red alone
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ("margin=0.3", "say what the windows are round: proposals=truth"),
+            ("proposals=truth,margin=-1", "margin must be 0 or more"),
+            ("proposals=truth,size=32", "unknown setting 'size=32'"),
+            ("proposals=nowhere.json", "nowhere.json"),
+        ],
+    )
+    def test_wrong_settings_are_named(self, project, said, settings, words):
+        result = sliced(project, "fakes:perfect", f"--cropdet-sliced={settings}")
+        assert words in said(result)
+        assert result.ret != 0
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("option", "words"),
