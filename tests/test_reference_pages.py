@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+import pytest_cropdet
 from pytest_cropdet import errors
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.invariants import remap_errors
@@ -76,3 +78,15 @@ def test_the_glossary_is_sorted_and_every_link_to_it_names_a_term():
     used["glossary.md"] = re.findall(r"\]\(#([\w-]+)\)", texts["glossary.md"])
     assert sum(map(len, used.values())) > 8
     assert not {name: set(found) - anchors for name, found in used.items() if set(found) - anchors}
+
+
+def test_the_reference_has_every_public_name():
+    page = (DOCS / "reference.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\.\. auto\w+:: pytest_cropdet\.(\w+)(?:\(|$)", page, flags=re.MULTILINE))
+    by_module = {  # those that a module's members bring along
+        name
+        for module in re.findall(r"^\.\. automodule:: ([\w.]+)$", page, flags=re.MULTILINE)
+        for name in vars(importlib.import_module(module))
+    }
+    assert len(documented) > 30
+    assert not set(pytest_cropdet.__all__) - documented - by_module
