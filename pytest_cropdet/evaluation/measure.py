@@ -129,7 +129,7 @@ class Verdict:
         sign = {"pass": ">=" if measure.good else "<=", "fail": "<" if measure.good else ">"}[self.outcome]
         text = f"{self.outcome.upper()} {name} {value} {sign} {self.limit:.3f}: {found}"
         if measure.low is not None and measure.high is not None and measure.value is not None:
-            above = measure.value > self.limit
+            above = measure.value > self.limit or (measure.good and measure.value == self.limit)
             side, bound = ("least", measure.low) if above else ("most", measure.high)
             text += f" ({100 * measure.level:.4g}% sure: at {side} {digits(bound)})"
         wanted = f"at least {self.limit:.3f} is required" if measure.good else f"the limit is {self.limit:.3f}"

@@ -206,6 +206,12 @@ def test_matched_cuts_an_object_from_the_sides_that_the_gate_may_draw(visible, b
     assert max(counts) < 2 * min(counts)
 
 
+def test_matched_draws_a_window_that_keeps_exactly_half_of_the_image():
+    truth = GroundTruth([[50, 30, 70, 50]], [1])
+    halves = {(60, 0, 60, 100), (0, 0, 60, 100)}
+    assert set(drawn(Matched("edge:visible=0.5"), 100, truth=truth)) == {*halves, (0, 40, 120, 60)}
+
+
 def test_matched_shifts_by_every_pair_of_pixels():
     sample = Sample("a.jpg", 120, 100, ONE, read=lambda: IMAGE)
     assert set(drawn(Matched("shift:px=2-4"), 200)) == gates("shift:px=2-4,per_image=9", sample, 1)

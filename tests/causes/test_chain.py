@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_cropdet.causes.chain import Chain, Scores, Step, agreeing, build_chain, conclusion, step_lines
+from pytest_cropdet.causes.chain import Chain, Scores, Step, agreeing, build_chain, conclusion, step_lines, steps_grown
 from pytest_cropdet.terms import CHAIN, STEPS
 
 
@@ -55,6 +55,58 @@ def test_what_is_gained_counts_too_unless_the_fill_does_as_much_in_either_direct
     chain = build_chain(scores([0.5, 0.5, 0.5, 0.5, 0.53, placebo], 0.002, (*CHAIN, "placebo")), "mean", 0.95)
     assert chain["scale"].value == pytest.approx(-0.03)
     assert chain["scale"].distinguishable is told
+
+
+def exact(low, high, placebo=None):
+    """A chain whose first step is 0.03, with exactly these bounds; ``placebo``: the bounds of what the fill does."""
+    replicates = {name: np.full(101, 0.5) for name in CHAIN}
+    values = {"whole": 0.53, "context": 0.5, "cut": 0.5, "moved": 0.5, "crop": 0.5}
+    replicates["whole"] = 0.5 + np.repeat([low, high], [50, 51])
+    if placebo is not None:
+        values["placebo"] = 0.53
+        replicates["placebo"] = replicates["whole"] - np.repeat(placebo, [50, 51])
+    return build_chain(Scores(values, replicates), "mean", 0.95)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [(0.25, 0.5, True), (0.0, 0.5, False), (-0.25, 0.5, False), (-0.5, -0.25, True), (-0.5, 0.0, False)],
+)
+def test_a_bound_of_exactly_0_holds_it(low, high, told):
+    step = exact(low, high)["context"]
+    assert (step.low, step.high) == (low, high)
+    assert step.distinguishable is told
+    old = exact(0.0, 0.0)
+    (grown, *_) = steps_grown(exact(low, high), old, 0.95)
+    assert (grown.low, grown.high) == (low, high)
+    assert grown.distinguishable is told
+
+
+@pytest.mark.parametrize(
+    ("placebo", "told"),
+    [
+        ([0.015625, 0.0234375], True),
+        ([-0.0234375, 0.015625], True),
+        ([0.015625, 0.0390625], False),  # more than 0.03 with its sign
+        ([-0.0390625, 0.015625], False),  # and with the other one, in its lower bound
+        ([-0.0390625, -0.015625], False),
+        ([-0.015625, 0.0390625], False),
+    ],
+)
+def test_a_step_is_larger_than_both_bounds_of_what_the_fill_does(placebo, told):
+    chain = exact(0.25, 0.5, placebo)
+    assert [chain.placebo.low, chain.placebo.high] == placebo
+    assert chain["context"].distinguishable is told
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.5, True), (0.25, False)])
+def test_a_step_as_large_as_what_the_fill_does_is_within_it(value, told):
+    replicates = {name: np.full(101, 0.25) for name in CHAIN} | {"whole": np.full(101, 0.75)}
+    values = dict.fromkeys(CHAIN, 0.25) | {"whole": 0.25 + value, "placebo": 0.25 + value}
+    replicates["placebo"] = np.full(101, 0.5)
+    chain = build_chain(Scores(values, replicates), "mean", 0.95)
+    assert (chain.placebo.low, chain.placebo.high) == (0.25, 0.25)
+    assert chain["context"].distinguishable is told
 
 
 def test_where_nothing_happens_one_step_in_ten_is_distinguishable_by_chance_as_its_bounds_say():
@@ -116,6 +168,11 @@ def test_another_fill_says_the_same_or_it_is_said_how_it_differs():
         "with gray fill the conclusion differs: context lost 0.020 (no clear effect), with mean 0.200",
     ]
     assert agreeing([MEAN]) == []
+
+
+def test_the_smallest_bar_is_one_sign_long():
+    few = (Step("context", 0.5, 0.4, 0.6, True), Step("cut", 0.001, 0.0005, 0.002, True))
+    assert [line.split()[-1] for line in step_lines(Chain("mean", few, {}, None, {}))] == ["#" * 15, "#"]
 
 
 def test_lines_show_value_and_bar_and_say_what_is_not_distinguishable():

@@ -128,6 +128,13 @@ def test_windows_of_edge_follow_the_formula(each, percent, per_image, seed):
     assert plan.windows["a.jpg"] == tuple(edge_windows(each, seed, percent / 100, per_image))
 
 
+def test_a_window_that_keeps_exactly_half_of_the_image_is_drawn():
+    each = sample([[40, 30, 60, 50]], 100, 100)
+    drawn_by = {make_plan([each], "edge:visible=0.5,per_image=1", seed).windows["a.jpg"] for seed in range(40)}
+    left, right, top = Crop(50, 0, 50, 100), Crop(0, 0, 50, 100), Crop(0, 40, 100, 60)
+    assert drawn_by == {(left,), (right,), (top,)}
+
+
 @given(
     width=sides, height=sides, low=st.integers(1, 40), more=st.integers(0, 9), per_image=st.integers(1, 9), seed=seeds
 )

@@ -345,6 +345,12 @@ class TestText:
             (good(), 0.88, "UNDECIDED ratio 0.900 ["),
             (good(), 0.97, "FAIL ratio 0.900 < 0.970: "),
             (good(), 0.80, "PASS ratio 0.900 >= 0.800: "),
+            (loss(0.05, 0.04, 0.05), 0.05, "PASS drop 0.050 <= 0.050: crops lose 0.050 mAP (95% sure: at most 0.050)"),
+            (
+                good(0.90, 0.90, 0.95),
+                0.90,
+                "PASS ratio 0.900 >= 0.900: AP(crop) / AP(reference) is 0.900 (95% sure: at least 0.900)",
+            ),
             (loss(None, None, None), 0.05, "UNDECIDED drop undefined, limit 0.050 (undefined)"),
             (
                 loss(-0.0003, -0.01, 0.01),

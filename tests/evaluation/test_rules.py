@@ -15,6 +15,7 @@ from pytest_cropdet.evaluation import (
     coco_summary,
     match,
 )
+from pytest_cropdet.evaluation.coco.matching import _stable_order
 from tests.evaluation import oracle
 from tests.evaluation.made import benchmark, detections_at, objects_at
 
@@ -33,6 +34,31 @@ def test_of_two_objects_with_equal_iou_the_last_is_taken():
     truth = objects_at([0, 0, 0], [A, A, FAR])
     assert truth_of(truth, detections_at([0], [A], [0.9])) == [1]
     assert truth_of(truth, detections_at([0, 0], [A, B], [0.8, 0.9])) == [0, 1]
+
+
+def test_more_groups_of_image_and_category_than_16_bits_count():
+    """Images 1 and 65,537 have the same low 16 bits; so have their keys in each category."""
+    far = [65_537, 1, 131_073, 1]
+    truth, detected = objects_at(far, [A, B, A, A]), detections_at(far, [A, B, A, A], [0.9, 0.8, 0.7, 0.6])
+    matches = match(truth, detected, images=131_074, categories=[1], thresholds=[0.5], max_detections=1)
+    found = np.full(4, -9)
+    found[matches.rows] = matches.truth_of()[0]
+    assert found.tolist() == [0, 1, 2, -9]
+    matches = match(truth, detected, images=131_074, categories=[1], thresholds=[0.95])
+    assert matches.truth_of()[0].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("bound", [2**16 - 1, 2**16, 2**32 + 5])
+def test_keys_of_any_size_are_sorted_and_equal_ones_stay_in_order(bound):
+    key = np.random.default_rng(bound).integers(0, bound, 500) // 7 * 7
+    key[::3] = key[1]
+    assert _stable_order(key, bound).tolist() == np.argsort(key, kind="stable").tolist()
+
+
+@pytest.mark.parametrize(("less", "matched"), [(0.0, 0), (1e-11, 0), (1e-9, -1)])
+def test_iou_1_is_what_is_within_1e_10_of_it_as_in_pycocotools(less, matched):
+    box = [0, 0, 100, 100 * (1 - less)]
+    assert truth_of(objects_at([0], [A]), detections_at([0], [box], [0.9]), 1.0) == [matched]
 
 
 def test_the_higher_score_chooses_first_and_the_rest_take_what_is_left():

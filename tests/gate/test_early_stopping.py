@@ -16,6 +16,7 @@ from pytest_cropdet.gate.early_stopping import (
     DESIGNS,
     LOOK_REPLICATES,
     RESOLVED,
+    enough_categories,
     look_levels,
     look_points,
     resolved_points,
@@ -184,6 +185,17 @@ class TestCategories:
             corner = np.array([[10.0 + 14 * place, 30.0] for place in range(len(kinds))])
             samples.append(sample(number, GroundTruth(np.concatenate([corner, corner + 12], axis=1), kinds)))
         return Data(samples, names)
+
+    @pytest.mark.parametrize(
+        ("ready", "kept", "enough"),
+        [(4, 5, True), (3, 4, False), (7, 9, False), (8, 10, True), (799, 1000, False), (0, 0, True)],
+    )
+    def test_enough_is_80_percent_of_those_in_the_mean(self, ready, kept, enough):
+        class Counted:
+            def images_by_category(self, rows):
+                return {key: 5 if key < ready else 4 for key in range(kept)}
+
+        assert enough_categories(Counted(), np.ones(1, bool), range(kept)) is enough
 
     @staticmethod
     def sharp(data: Data):

@@ -122,6 +122,8 @@ def test_a_step_that_is_not_distinguishable_has_no_bar_and_undefined_ones_are_sa
     assert "undefined" in lines[2]
     assert lines[3] == f"    {'scale, aspect, frame':<21} -0.100  " + "#" * 10
     assert steps(without(record, "steps"), 80, "#") == []
+    record["steps"][3]["value"] = -0.001
+    assert steps(record, 80, "#")[3].endswith("-0.001  #"), "what is clear has a bar, however short"
 
 
 @pytest.mark.parametrize("verdict", ["fail", "undecided", "pass"])

@@ -97,6 +97,38 @@ def test_where_nothing_is_lost_it_is_the_window_with_the_lowest_score():
     assert str(worst).startswith("cat kept: 0.90 in the whole image, 0.40 in Crop(left=")
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_of_windows_in_which_it_scores_equally_low_it_is_the_largest_then_the_first(seed):
+    shown = {}
+
+    def answer(number, crop):
+        found = shown_in(detections((CAT, 0.9, 3)), crop)
+        if len(found) and crop != FRAME:
+            shown[crop] = float(np.clip(0.5 + 0.001 * round(crop.width * crop.height / 3000), 0, 1))
+        return Detections(found.boxes, np.full(len(found), shown.get(crop, 0.9)), found.categories)
+
+    one = sample(0, objects((CAT, 3)))
+    worst = find_worst_crop(Fake(answer, batch=1), one, examples=60, min_side=60, seed=seed)
+    low = min(shown.values())
+    assert worst.score_crop == low
+    largest = max(crop.width * crop.height for crop, score in shown.items() if score == low)
+    tied = [crop for crop, score in shown.items() if score == low and crop.width * crop.height == largest]
+    assert worst.crop == min(tied)
+
+
+def test_of_objects_that_score_equally_low_it_is_the_one_that_scored_highest_in_the_whole_image():
+    left, right = (40.0, 30.0, 55.0, 60.0), (56.0, 30.0, 71.0, 60.0)
+    both = detections((left, 0.7, 3), (right, 0.9, 7))
+
+    def answer(number, crop):
+        found = shown_in(both, crop)
+        return found if crop == FRAME else Detections(found.boxes, np.full(len(found), 0.5), found.categories)
+
+    one = sample(0, objects((left, 3), (right, 7)))
+    found = Losses(Fake(answer, batch=1), Data([one], NAMES), LossRules(), None).at(one.id, Crop(20, 10, 80, 70))
+    assert (found.score_crop, found.score_whole, found.box) == (0.5, 0.9, right)
+
+
 def test_an_object_that_is_not_found_with_confidence_cannot_be_lost():
     weak = detections((CAT, 0.49, 3), (DOG, 0.9, 3))  # the other one's category is wrong
     detector = loses(lambda crop: False, weak)
