@@ -242,7 +242,7 @@ class _Ranked:
         errors = np.cumsum(weight * self.change[:, None], axis=0)[last]
         false = np.cumsum(weight * ~self.right[:, None], axis=0)[last]
         found = divide(positives + errors, positives + false)
-        return np.asarray(np.minimum(1.0, np.fmin.reduce(found, axis=0, initial=1.0)))
+        return np.asarray(np.fmin.reduce(found, axis=0, initial=1.0))
 
 
 def _binned(tables: MeasureTables, side: str) -> tuple[Floats, Floats, Floats]:

@@ -78,7 +78,9 @@ def test_ap_by_size_needs_enough_objects_of_that_size(weak):
 
 @pytest.mark.parametrize("name", [*GOODS, "LRP", "oLRP"])
 def test_a_detector_that_finds_nothing_has_nothing_to_lose(name):
-    found = small_run(blind(), DATA).measure(name)
+    nothing = small_run(blind(), DATA)
+    assert nothing.measure(name, of="crop").value == (0.0 if name in GOODS else 1.0)
+    found = nothing.measure(name)
     assert found.value == pytest.approx(0.0)
     verdict = found.judge(0.5)
     assert (verdict.outcome, verdict.reason) == ("undecided", "blind")
