@@ -37,7 +37,7 @@ class FurtherNumber:
 
     ``good``: larger is better. ``prepare``: the number as a function of weights. ``area``: AP of that range of COCO's
     instead. ``averaged``: a mean over categories. ``found``: whether it is better the more objects are found, from 0 to
-    1, so that one who finds nothing has nothing to lose.
+    1, so that one who finds nothing has nothing to lose. ``missing``: why it is undefined.
     """
 
     name: str
@@ -48,6 +48,7 @@ class FurtherNumber:
     averaged: bool = False
     found: bool = True
     between: bool = False
+    missing: str = "no scored object to measure it on"
 
 
 def further_number(name: str) -> FurtherNumber:
@@ -242,7 +243,7 @@ class _Ranked:
         errors = np.cumsum(weight * self.change[:, None], axis=0)[last]
         false = np.cumsum(weight * ~self.right[:, None], axis=0)[last]
         found = divide(positives + errors, positives + false)
-        return np.asarray(np.minimum(1.0, np.fmin.reduce(found, axis=0, initial=1.0)))
+        return np.asarray(np.fmin.reduce(found, axis=0, initial=1.0))
 
 
 def _binned(tables: MeasureTables, side: str) -> tuple[Floats, Floats, Floats]:
@@ -288,7 +289,14 @@ FURTHER_NUMBERS: Mapping[str, FurtherNumber] = {
         FurtherNumber("F1", "F1 at the operating point", True, _f1),
         FurtherNumber("LRP", "LRP error at the operating point", False, _lrp, averaged=True),
         FurtherNumber("oLRP", "optimal LRP error", False, _optimal_lrp, averaged=True),
-        FurtherNumber("ECE", "calibration error of scores (D-ECE)", False, _calibration_error, found=False),
+        FurtherNumber(
+            "ECE",
+            "calibration error of scores (D-ECE)",
+            False,
+            _calibration_error,
+            found=False,
+            missing="no detection counts, so no score can be right or wrong",
+        ),
         FurtherNumber(
             "calibration",
             "calibration error of scores on crops against whole images",
@@ -296,6 +304,7 @@ FURTHER_NUMBERS: Mapping[str, FurtherNumber] = {
             _calibration_against_whole,
             found=False,
             between=True,
+            missing="no bin of scores has detections both in whole images and in crops",
         ),
     )
 }

@@ -1,7 +1,7 @@
 """What a measure of one's own is a function of, and the number that it gives in each resample."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
 from typing import Any
@@ -28,7 +28,7 @@ class MeasureTables:
     ``matches``, ``detected``: by ``"reference"`` (the detections in the whole image, clipped to each crop) and
     ``"crop"``; match tables are of the chosen categories. ``objects``: every object of every crop, G rows.
     ``counted``: (G,) those that must be found. ``in_mean``: (K,) the categories of the match tables that means are
-    over. ``score``: the operating point.
+    over. ``score``: the operating point. ``names``: categories by id.
     """
 
     matches: Mapping[str, Matches]
@@ -37,6 +37,7 @@ class MeasureTables:
     counted: Bools
     in_mean: Bools
     score: float
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def by_size(self) -> Mapping[str, Matches]:

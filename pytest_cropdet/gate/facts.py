@@ -127,6 +127,7 @@ class RunFacts(Measurements):
             counted=scored.counted,
             in_mean=np.isin(scored.matches["crop"].categories, list(scored.kept)),
             score=scored.point.score,
+            names=scored.names,
         )
 
     @property

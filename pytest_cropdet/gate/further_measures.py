@@ -43,18 +43,21 @@ def further_measure(run: RunFacts, name: str, of: Of, called: str | None) -> Mea
     if of != "loss":
         side, where = SIDES.index(of), _SIDES_IN_WORDS[of]
         phrase, doubts = f"{number.words} {where} is", _doubts(run, number)
-        return _measure(run, called or f"{name} {where}", values[side], drawn[side], phrase, doubts, good=number.good)
+        return _measure(
+            run, number, called or f"{name} {where}", values[side], drawn[side], phrase, doubts, good=number.good
+        )
     doubts = (*_doubts(run, number), *cap_doubts(settings, run.cap))
     if number.between:
-        return _measure(run, called or name, values[0], drawn[0], f"{number.words} is", doubts)
+        return _measure(run, number, called or name, values[0], drawn[0], f"{number.words} is", doubts)
     sign, ending, phrase = (1, "lost", "crops lose") if number.good else (-1, "added", "crops add")
     lost, lost_drawn = sign * (values[0] - values[1]), sign * (drawn[0] - drawn[1])
-    found = _measure(run, called or f"{name} {ending}", lost, lost_drawn, phrase, doubts, name)
+    found = _measure(run, number, called or f"{name} {ending}", lost, lost_drawn, phrase, doubts, name)
     return found if not number.found else _seen(run, number, found, float(values[0]), drawn[0])
 
 
 def _measure(
     run: RunFacts,
+    number: FurtherNumber,
     name: str,
     value: float,
     drawn: Floats,
@@ -77,6 +80,7 @@ def _measure(
         doubts=doubts,
         undecided=settings.undecided,
         spread=spread_of(run, good),
+        missing=number.missing,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,7 +51,7 @@ def answer(rng, truth, missing, decimals):
     return Detections(np.concatenate([moved, false]), scores, np.concatenate([kinds, rng.choice(CATEGORIES, 4)]))
 
 
-def tables_of(seed, images=12, in_mean=(True, True, True), max_detections=100, decimals=1):
+def tables_of(seed, images=12, in_mean=(True, True, True), max_detections=100, decimals=1, tight=False):
     rng = np.random.default_rng(seed)
     samples = []
     for number in range(images):
@@ -58,6 +60,8 @@ def tables_of(seed, images=12, in_mean=(True, True, True), max_detections=100, d
         samples.append(Sample(f"{number}.jpg", WIDTH, HEIGHT, truth, read=lambda: None))
     index = CropIndex.of(samples, make_plan(samples, "random:keep=0.5-0.9,per_image=2", seed))
     objects = build_objects(index, 0.5)
+    if tight:
+        objects = replace(objects, truth=replace(objects.truth, tight=objects.truth.boxes * 0.9))
     whole = [answer(rng, sample.truth, 0.1, decimals) for sample in samples]
     crops = []
     for unit, window in zip(index.unit, index.crops, strict=True):
@@ -95,7 +99,12 @@ def overlap(box, other, crowd):
     return both / area if crowd else both / (area + (other[2] - other[0]) * (other[3] - other[1]) - both)
 
 
-def found_in(tables, side, category):
+def overlap_of(truth, g, box):
+    """The larger IoU of the object's two right boxes."""
+    return max(overlap(box, boxes[g], False) for boxes in (truth.boxes, truth.tight) if boxes is not None)
+
+
+def found_in(tables, side, category, most):
     """(score, image, IoU with the object that it finds or None) of each detection that counts; each object's image."""
     truth, detected = tables.objects.truth, tables.detected[side]
     found, objects = [], []
@@ -104,10 +113,10 @@ def found_in(tables, side, category):
         objects += [image for g in rows if tables.counted[g]]
         mine = [d for d in range(len(detected)) if detected.image[d] == image and detected.category[d] == category]
         taken = set()
-        for d in sorted(mine, key=lambda d: -detected.score[d]):
+        for d in sorted(mine, key=lambda d: -detected.score[d])[:most]:
             best, best_iou = None, 0.5
             for g in rows:
-                value = overlap(detected.boxes[d], truth.boxes[g], False)
+                value = overlap_of(truth, g, detected.boxes[d])
                 if tables.counted[g] and g not in taken and value >= best_iou:
                     best, best_iou = g, value
             if best is not None:
@@ -141,8 +150,10 @@ def bins_of(found):
 
 
 def by_loops(name, tables, side, times):
+    most = None if name in ("F1", "LRP") else tables.matches[side].max_detections  # at a score all are acted upon
+
     def all_of(side):
-        return {key: found_in(tables, side, key) for key in CATEGORIES}
+        return {key: found_in(tables, side, key, most) for key in CATEGORIES}
 
     parts = {
         key: (repeated(found, times), repeated(objects, times, lambda image: image))
@@ -195,6 +206,18 @@ def test_f1_lrp_and_calibration_are_those_of_plain_loops(tables, name):
         theirs = by_loops(name, tables, side, ones)
         assert 0.01 < theirs < 0.99
         assert value == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("changes", [{"tight": True}, {"max_detections": 1}], ids=["tight boxes", "one detection"])
+@pytest.mark.parametrize("name", OF_LOOPS)
+def test_they_are_with_a_second_right_box_and_with_few_detections_that_count(name, changes):
+    changed = tables_of(5, **changes)
+    values, _ = sides_and_draws(further_number(name), changed, replicates=100, seed=0)
+    sides = SIDES if len(values) == 2 else ("crop",)
+    ones = np.ones(changed.images, dtype=int)
+    assert values == pytest.approx([by_loops(name, changed, side, ones) for side in sides], abs=1e-12)
+    plain, _ = sides_and_draws(further_number(name), tables_of(5), replicates=100, seed=0)
+    assert (values != plain).any() == (name in (("LRP", "oLRP") if "tight" in changes else OF_LOOPS[2:]))
 
 
 @pytest.mark.parametrize("name", OF_LOOPS)
@@ -255,13 +278,8 @@ def test_what_is_not_there_is_undefined(name):
 
 def test_calibration_is_0_where_a_score_is_worth_the_same_and_grows_with_the_shift():
     same = tables_of(0)
-    same = MeasureTables(
-        **{
-            **{key: getattr(same, key) for key in same.__dataclass_fields__},
-            "matches": dict.fromkeys(SIDES, same.matches["crop"]),
-            "detected": dict.fromkeys(SIDES, same.detected["crop"]),
-        }
-    )
+    crop = {name: dict.fromkeys(SIDES, getattr(same, name)["crop"]) for name in ("matches", "detected")}
+    same = replace(same, **crop)
     values, drawn = sides_and_draws(further_number("calibration"), same, replicates=100, seed=0)
     assert values.tolist() == [0.0]
     assert not drawn.any()

@@ -78,7 +78,9 @@ def test_ap_by_size_needs_enough_objects_of_that_size(weak):
 
 @pytest.mark.parametrize("name", [*GOODS, "LRP", "oLRP"])
 def test_a_detector_that_finds_nothing_has_nothing_to_lose(name):
-    found = small_run(blind(), DATA).measure(name)
+    nothing = small_run(blind(), DATA)
+    assert nothing.measure(name, of="crop").value == (0.0 if name in GOODS else 1.0)
+    found = nothing.measure(name)
     assert found.value == pytest.approx(0.0)
     verdict = found.judge(0.5)
     assert (verdict.outcome, verdict.reason) == ("undecided", "blind")
@@ -89,7 +91,9 @@ def test_a_detector_that_finds_nothing_has_nothing_to_lose(name):
 
 @pytest.mark.parametrize("name", ["ECE", "calibration"])
 def test_scores_of_no_detection_are_worth_nothing_that_is_defined(name):
-    assert small_run(blind(), DATA).measure(name).judge(0.5).reason == "undefined"
+    verdict = small_run(blind(), DATA).measure(name).judge(0.5)
+    assert (verdict.outcome, verdict.reason) == ("undecided", "undefined")
+    assert FURTHER_NUMBERS[name].missing in verdict.doubt
 
 
 def test_f1_fits_recall_and_precision(weak):

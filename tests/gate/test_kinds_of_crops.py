@@ -163,7 +163,8 @@ class TestRefusals:
 
 def test_a_failed_run_on_given_windows_has_advice_and_a_record():
     data = made(images=60)
-    windows = {each.id: [Crop(0, 0, 80, 60)] for each in data}
+    windows = {each.id: [Crop(0, 0, 100, 80)] for each in data}
     found = small_run(loses_cut(opinions(data)), data, windows, explain="always")
+    assert found.advice.why_not is None
     assert found.to_dict()["advice"]["measures"] == list(found.advice.measures)
     assert "Matched" not in found.advice.code

@@ -15,7 +15,7 @@ from pytest_cropdet.evaluation import average_precision, drawn_weights, match, r
 from pytest_cropdet.evaluation.coco.tables import Detected, Truth
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.report.html.measures import measures_section
-from tests.support import Fake, blind, loses_cut, made, opinions, small_run
+from tests.support import Fake, blind, loses_cut, made, opinions, shown_in, small_run, strongest
 
 DATA = made(images=60)
 
@@ -160,6 +160,17 @@ def test_a_loss_of_a_detector_that_is_not_deterministic_is_undecided():
     assert not found.repeat.same
     assert found.measure(missed).judge(0.99).reason == "spread"
     assert found.measure(missed, name="seen", good=True).judge(0.0).reason is None
+
+
+def test_a_limit_on_the_number_of_boxes_that_changes_the_drop_forbids_a_pass_of_a_loss():
+    data = made(images=60, per_image=14, seed=1)
+    whole = opinions(data, missing=0.0, false=0)
+    found = small_run(Fake(lambda number, crop: strongest(shown_in(whole[number], crop), 10)), data)
+    assert found.cap.binds
+    assert found.measure(missed).judge(0.99).reason == "cap"
+    assert found.measure(missed, name="seen", good=True).judge(0.0).outcome == "pass"
+    assert found.measure("AR10").judge(0.3).reason == "cap"
+    assert found.measure("AR10", of="crop").judge(0.01).outcome == "pass"
 
 
 # Mistakes
