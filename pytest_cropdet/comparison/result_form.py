@@ -7,7 +7,7 @@ __all__ = ["check_result"]
 
 HUGE = 1e300  # whole numbers in JSON may be larger than any float
 
-Check = Callable[[Any, str], None]
+FormCheck = Callable[[Any, str], None]
 
 
 def check_result(found: Any) -> None:
@@ -38,7 +38,7 @@ def _mapping(value: Any, where: str) -> None:
     _need(isinstance(value, dict), where, value, "an object")
 
 
-def _list(each: Check) -> Check:
+def _list(each: FormCheck) -> FormCheck:
     def check(value: Any, where: str) -> None:
         _need(isinstance(value, list), where, value, "a list")
         for place, one in enumerate(value):
@@ -47,11 +47,11 @@ def _list(each: Check) -> Check:
     return check
 
 
-def _or_null(each: Check) -> Check:
+def _or_null(each: FormCheck) -> FormCheck:
     return lambda value, where: None if value is None else each(value, where)
 
 
-def _object(keys: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+def _object(keys: Mapping[str, FormCheck], optional: Mapping[str, FormCheck] | None = None) -> FormCheck:
     """Return a check of a mapping that has all ``keys``; those of ``optional`` may be missing."""
 
     def check(value: Any, where: str) -> None:
