@@ -23,7 +23,7 @@ check: $(VENV)/.test
 
 # What decoders say of damaged images on standard error is thousands of lines; a crash is seen by the exit status.
 mutate: $(VENV)/.test
-	@echo "cropdet: reading data sets with mistakes drawn at random, for a minute"
+	@echo "cropdet: reading files with mistakes drawn at random, for a minute"
 	@OPENCV_LOG_LEVEL=SILENT $(BIN)/python benchmarks/mutate_data.py --seconds $(or $(MUTATE_SECONDS),60) --seed $(or $(MUTATE_SEED),1) 2>/dev/null
 
 .PHONY: docs

@@ -1,6 +1,8 @@
-"""Data sets of every format and images with mistakes drawn at random: each is read, or refused by an error of ours.
+"""Files with mistakes drawn at random: each is read, or refused by an error of ours.
 
-    python benchmarks/mutate_data.py [--seed N] [--seconds S] [--reader NAME ...]
+Data sets of every format, images, and what the package writes itself: baselines, saved runs, histories, results, plans.
+
+    python benchmarks/mutate_data.py [--seed N] [--seconds S] [--files N] [--reader NAME ...]
 
 Prints how many of each reader were tried, and each that ended otherwise; exits with 1 if any did. Without ``--reader``
 the readers take turns. A crash of native code ends the
@@ -23,6 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 from mutate_formats import SETS, Mutants
+from mutate_results import WRITTEN, WrittenMutants
 
 from pytest_cropdet import load_dataset
 from pytest_cropdet.data import load_annotations
@@ -36,7 +39,7 @@ ODD: tuple[Any, ...] = (
     *(float("nan"), float("inf"), {"size": [40, 60], "counts": [0, 2400]}, {"size": [40, 60], "counts": "o"}),
 )
 ENDINGS = (".png", ".jpg", ".bmp", ".tiff", ".webp", ".gif", ".ppm", ".jp2", ".ras")
-READERS = ("coco", *SETS, "records", "images")
+READERS = ("coco", *SETS, "records", "images", *WRITTEN)
 Tried = dict[str, Counter[str]]
 BYTES = (0, 1, 0x7F, 0x80, 0xFF)
 
@@ -153,6 +156,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--files", type=int, help="of each reader, however long it takes")
     parser.add_argument("--reader", action="append", choices=READERS, help="may be given several times; all if not")
     chosen = parser.parse_args()
     readers = chosen.reader or READERS
@@ -170,8 +174,11 @@ def main() -> int:
         read(path)
         (folder / "formats").mkdir()
         mutants = Mutants(folder / "formats", mutated)
-        while time.monotonic() < end:
+        written = WrittenMutants(folder / "written", change, mutated) if {*readers} & {*WRITTEN} else None
+        while time.monotonic() < end or chosen.files:
             reader = min(readers, key=lambda each: sum(tried[each].values()))
+            if chosen.files and sum(tried[reader].values()) >= chosen.files:
+                break
             if reader == "records":
                 attempt(reader, *mutants.records(dice, change), tried, wrong)
             elif reader == "coco":
@@ -188,6 +195,8 @@ def main() -> int:
                 note = lambda kind, detail: found.append((kind, detail))  # noqa: B023, E731
                 what = f"{name} {data.hex()[:3000]}"
                 attempt(reader, what, lambda: decode_image(data, name, size, note), tried, wrong)  # noqa: B023
+            elif written is not None and reader in WRITTEN:
+                attempt(reader, *written.one(reader, dice), tried, wrong)
             else:
                 what, action, restore = mutants.one(reader, dice)
                 attempt(reader, what, action, tried, wrong)

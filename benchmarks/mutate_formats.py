@@ -12,6 +12,7 @@ import numpy as np
 
 from pytest_cropdet import Mask, dataset_from_records, load_dataset
 from pytest_cropdet.data import GroundTruth, Sample
+from pytest_cropdet.errors import CropdetError
 from tests.data import writers
 
 NAMES = {1: "cat", 2: "dog", 3: "bird"}
@@ -93,6 +94,16 @@ def samples() -> list[Sample]:
     return found
 
 
+def named(names: set[str], read: Callable[[], object]) -> None:
+    """Read; an error of ours that names no file is a mistake of its own."""
+    try:
+        read()
+    except CropdetError as error:
+        if not any(name in str(error) for name in names):
+            raise AssertionError(f"names none of {', '.join(sorted(names))}: {error}") from error
+        raise
+
+
 class Mutants:
     """Sets of every format in folders of their own; each call changes one of their files and reads the set."""
 
@@ -141,7 +152,8 @@ class Mutants:
             changed = self.mutated(sound, dice) if sound else b"\0"
         file.write_bytes(changed)
         what = f"{name}, {file.name}: {changed.hex()[:4000]}"
-        return what, lambda: self.read(path), lambda: file.write_bytes(sound)
+        names = {path.name, *(each.name for each in files)}
+        return what, lambda: named(names, lambda: self.read(path)), lambda: file.write_bytes(sound)
 
     def _words(self, sound: bytes, dice: random.Random) -> bytes:
         """Put something odd in the place of words, or take some out, or repeat some."""

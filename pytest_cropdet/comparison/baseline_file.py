@@ -134,7 +134,12 @@ def _record(entry: Mapping[str, Any]) -> MatchRecord:
     category = _whole(tables["truth_category"], len(names) + 1, len(image)) - 1
     scored, counted = (_flags(tables[key], len(image)) for key in ("scored", "counted"))
     spread = entry["spread"]
-    detector = entry["detector"]
+    detector, capped = entry["detector"], entry["capped"]
+    _need(all(isinstance(entry[name], Mapping) for name in ("rules", "numbers")), "its rules or numbers are no object")
+    _need(
+        isinstance(capped, Mapping) and all(isinstance(each, str | None) for each in capped.values()),
+        f"its capped is {capped!r:.80}, not texts by measure",
+    )
     _need(isinstance(detector, Mapping) and "name" in detector, "there is no name of the detector")
     return MatchRecord(
         detector=detector,

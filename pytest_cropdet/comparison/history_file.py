@@ -5,8 +5,8 @@ do not mix. Reading checks each line: one that is damaged is named and left out.
 """
 
 import json
-import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -208,11 +208,12 @@ def _line(number: int, content: Any) -> HistoryLine:
         ("drop", _is_numbers),
         ("ap", _is_numbers),
         ("data", lambda value: isinstance(value, dict)),
-        ("detector", lambda value: isinstance(value, dict)),
+        ("detector", lambda value: isinstance(value, dict) and isinstance(value.get("fingerprint"), str | None)),
         ("rules", lambda value: isinstance(value, dict)),
     )
-    for key, is_right in checks:
-        if not is_right(content[key]):
+    counts = {key: content.get(key) for key in ("images", "crops", "objects")}  # which a line may do without
+    for key, is_right in (*checks, *((key, _is_number) for key in counts)):
+        if not is_right(counts[key] if key in counts else content[key]):
             raise ValueError(f"its {key} is {content[key]!r}"[:200])
     _ = content["drop"]["value"], content["drop"]["low"], content["drop"]["high"], content["seed"]
     time = datetime.fromisoformat(str(content["time"]).replace("Z", "+00:00"))
@@ -228,7 +229,8 @@ def _is_text(value: Any) -> bool:
 def _is_number(value: Any) -> bool:
     if value is None:
         return True
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    most = sys.float_info.max  # JSON has whole numbers beyond it
+    return isinstance(value, int | float) and not isinstance(value, bool) and -most <= value <= most
 
 
 def _is_numbers(value: Any) -> bool:

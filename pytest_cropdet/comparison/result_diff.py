@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_cropdet.comparison.result_form import check_result
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import bounds_text, digits, subtract
 from pytest_cropdet.files import read_file
@@ -44,11 +45,9 @@ def read_result(path: Path) -> dict[str, Any]:
         schema = found["schema"]
         if schema != _RESULT_SCHEMA:
             raise ValueError(f"its schema is {schema!r}, this version reads {_RESULT_SCHEMA}")
+        check_result(found)
         for gate in found["gates"]:
-            _ = gate["name"], gate["verdict"], gate["metric"], gate["verdicts"], gate["detector"]["name"], gate["limit"]
-            for key, names in (("drop", ("value", "low", "high")), ("ap", ("reference", "crop"))):
-                if not all(gate[key][name] is None or isinstance(gate[key][name], int | float) for name in names):
-                    raise ValueError(f"the {key} of gate {gate['name']!r} is {gate[key]!r}")
+            _ = gate[_METRIC_KEYS.get(gate["metric"], "ap")]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         shown = f"there is no {error}" if isinstance(error, KeyError) else str(error)
         raise SpecError(

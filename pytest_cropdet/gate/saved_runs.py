@@ -3,7 +3,6 @@
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import partial
@@ -70,20 +69,6 @@ SAVED_CLASSES: tuple[type, ...] = (
     *(HiddenNumbers, Look, Mask, MatchRecord, Matches, Measure, Mitigation, MitigationTrial, Objects, OperatingPoint),
     *(Plan, Reading, Repeat, RunSettings, Sample, ScoredRun, Share, Spent, Step, Trials, Truth, Verdict),
 )
-DAMAGE: tuple[type[Exception], ...] = (
-    *(
-        ArithmeticError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        MemoryError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ),
-    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
-)  # RuntimeError: encrypted, nested too deep, or packed in a way that is not supported
 METHODS = (("Answers", "explain"),)
 NOT_SOUGHT = "its causes were not known when it was saved; read run.causes before run.save(), or use explain='always'"
 
@@ -142,7 +127,7 @@ def read_run(kind: type[R], path: Path) -> R:
         found.verdicts[:] = [_told(found, each) for each in found.verdicts]
     except DataError:
         raise
-    except DAMAGE as error:
+    except Exception as error:  # of the zip, of the tree, or of whatever reads arrays: the file is at fault
         raise DataError(_damaged(path, error)) from error
     return found
 

@@ -183,3 +183,19 @@ def test_a_match_of_another_crop_is_no_match(runs):
     table["matched"] = array_to_text(matched)
     with pytest.raises(SpecError, match="another crop or category"):
         record_of_entry("b.json", "random", entry)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("capped", "drop", "its capped is 'drop', not texts by measure"),
+        ("capped", {"drop": 3}, "its capped is {'drop': 3}, not texts by measure"),
+        ("numbers", [], "its rules or numbers are no object"),
+        ("rules", "mAP", "its rules or numbers are no object"),
+    ],
+)
+def test_a_value_of_another_kind_is_named_when_it_is_read(runs, key, value, said):
+    entry = {**baseline_entry(match_record(runs[1])), key: value}
+    with pytest.raises(SpecError, match=r"b\.json cannot be read as a baseline.*gate random: ") as error:
+        record_of_entry("b.json", "random", entry)
+    assert said in str(error.value)

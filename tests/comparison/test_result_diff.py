@@ -135,5 +135,53 @@ def test_a_result_comes_back_and_another_file_is_refused_by_name(good, tmp_path)
         with pytest.raises(SpecError, match=r"out\.json cannot be read as a result of pytest-cropdet"):
             read_result(path)
     path.write_text(json.dumps(result({**good, "drop": {**good["drop"], "value": "0.1"}})))
-    with pytest.raises(SpecError, match="the drop of gate 'random' is"):
+    with pytest.raises(SpecError, match=r"gates\[0\]\.drop\.value is '0\.1', not a number or null"):
+        read_result(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"checks": 3}, "checks is 3, not a list"),
+        ({"checks": ["D6"]}, "checks[0] is 'D6', not an object"),
+        ({"checks": None}, "checks is None, not a list"),
+        ({"benchmarks": [{"name": "b", "benchmark": {"mpc": {}}}]}, "benchmarks[0].benchmark.mpc.value is 'missing'"),
+        ({"gates": {"random": 1}}, "gates is {'random': 1}, not a list"),
+    ],
+)
+def test_a_part_of_another_form_is_named_by_its_place(good, tmp_path, changes, place):
+    path = tmp_path / "out.json"
+    path.write_text(json.dumps({**result(good), **changes}))
+    with pytest.raises(SpecError) as caught:
+        read_result(path)
+    assert f"out.json cannot be read as a result of pytest-cropdet: {place}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"limit": 10**400}, "gates[0].limit is 1000"),
+        ({"limit": float("nan")}, "gates[0].limit is nan, not a number"),
+        ({"metric": []}, "gates[0].metric is [], not text"),
+        ({"verdicts": [3]}, "gates[0].verdicts[0] is 3, not an object"),
+        ({"categories": None}, "gates[0].categories is None, not a list"),
+        ({"hidden": {"lost": {"value": "x"}}}, "gates[0].hidden.lost.value is 'x', not a number or null"),
+        ({"settings": 1}, "gates[0].settings is 1, not an object"),
+    ],
+)
+def test_a_part_of_a_gate_of_another_form_is_named(good, tmp_path, changes, place):
+    path = tmp_path / "out.json"
+    path.write_text(json.dumps(result({**good, **changes})))
+    with pytest.raises(SpecError) as caught:
+        read_result(path)
+    assert place in str(caught.value)
+
+
+def test_what_a_result_may_do_without_is_not_asked_for(good, tmp_path):
+    path, least = tmp_path / "out.json", ("name", "verdict", "metric", "limit", "drop", "ap", "verdicts", "detector")
+    short = {key: good[key] for key in least}
+    path.write_text(json.dumps(result({**short, "hidden": None, "settings": None})))
+    assert diff_results(read_result(path), result(good)).lines
+    path.write_text(json.dumps(result({**short, "metric": "AP50"})))
+    with pytest.raises(SpecError, match="there is no 'ap50'"):
         read_result(path)

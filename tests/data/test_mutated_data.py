@@ -1,4 +1,4 @@
-"""Data sets and images with mistakes drawn at random, in a process of their own, so that a crash is a failure."""
+"""Files with mistakes drawn at random, read in a process of their own, so that a crash is a failure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_whatever_is_changed_it_is_read_or_refused_by_name():
     assert "0 neither" in done.stdout
     *readers, last = done.stdout.splitlines()
     assert int(last.split(" tried:")[0]) > 100
-    assert len(readers) == 10
+    assert len(readers) == 15
     assert not [line for line in readers if int(line.split(" tried:")[0].split()[-1].replace(",", "")) < 10]
 
 

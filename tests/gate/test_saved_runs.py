@@ -207,6 +207,19 @@ class TestDamage:
         with pytest.raises(DataError, match=text):
             Run.load(path)
 
+    @pytest.mark.parametrize("head", [b"{'descr': \0", b"{'descr': '<f8')}"])
+    def test_a_damaged_head_of_an_array_is_named_though_its_checksum_is_right(self, content, tmp_path, head):
+        path = self.written(tmp_path / "bad.cropdet", content)
+        with zipfile.ZipFile(path) as file:
+            parts = {name: file.read(name) for name in file.namelist()}
+        name = next(each for each in parts if each.endswith("f8.npy"))
+        parts[name] = parts[name][:10] + head + parts[name][10 + len(head) :]
+        with zipfile.ZipFile(path, "w") as file:
+            for each, data in parts.items():
+                file.writestr(each, data)
+        with pytest.raises(DataError, match=r"bad\.cropdet is no run that Run\.save wrote, or it is damaged"):
+            Run.load(path)
+
     def test_a_missing_file_and_a_folder_are_named(self, tmp_path):
         with pytest.raises(DataError, match=r"nothing\.cropdet"):
             Run.load(tmp_path / "nothing.cropdet")
