@@ -83,7 +83,7 @@ TOPICS = (
      "[The search](worst_crop.md) has the values."),
     (r"settings|plugin/", "Options", "An option's value is not possible, or two options exclude each other.",
      "[Options](options.md) has all values."),
-    (r"causes/|figures/|report/|gate/|benchmark/|commands/|settings|augment", "Gate, report and commands",
+    (r"causes/|evaluation/|figures/|report/|gate/|benchmark/|commands/|settings|augment", "Gate, report and commands",
      "The run cannot use a number, a file or a folder that it was given.",
      "Change the named argument; [the gate](gate.md) has the rules."),
 )  # fmt: skip

@@ -10,6 +10,7 @@ __all__ = [
     "DetectorError",
     "DetectorTimeoutError",
     "SpecError",
+    "UnknownCategory",
     "VerifyError",
 ]
 
@@ -39,6 +40,13 @@ class VerifyError(CropdetError, ArithmeticError):
 
 class SpecError(CropdetError, ValueError):
     """A crop spec or an option's value does not say what it should."""
+
+
+class UnknownCategory(SpecError, KeyError):  # noqa: N818  (as KeyError it is one, too)
+    """A run has no category of this name."""
+
+    def __str__(self) -> str:
+        return str(visible(self.args[0])) if self.args else ""
 
 
 class ClusterError(CropdetError, RuntimeError):

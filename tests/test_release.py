@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -35,6 +36,20 @@ def test_the_commit_has_the_tag_of_the_version():
     assert check.tag_problem(["nightly", "v1.2.0"], "1.2.0") == ""
     assert "has no tag v1.2.0 (tags: v1.2.1): git tag v1.2.0" in check.tag_problem(["v1.2.1"], "1.2.0")
     assert "(tags: none)" in check.tag_problem([], "1.2.0")
+
+
+@pytest.mark.subprocess
+def test_the_sdist_has_all_that_is_in_the_repository_beside_git_s_own():
+    tomllib = pytest.importorskip("tomllib")
+    if not (ROOT / ".git").exists():
+        pytest.skip("an unpacked sdist has no history")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    top = {each.partition("/")[0] for each in listed if each}
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    included = {each.strip("/") for each in settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]}
+    assert top - included == {".gitignore", "pyproject.toml"}  # hatchling adds both
 
 
 def test_the_citation_states_the_version_of_the_package():

@@ -9,7 +9,7 @@ import numpy as np
 
 from pytest_cropdet.comparison.match_record import MatchRecord
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.evaluation import SIDES, Measure, Share, Verdict
+from pytest_cropdet.evaluation import SIDES, ByCategory, Measure, Share, Verdict
 from pytest_cropdet.settings import RunSettings
 
 __all__ = ["Against", "CategoryChange"]
@@ -124,7 +124,7 @@ class Against:
         for name, each in self.by_category.items():
             of_it: dict[str, Any] = {key: one.with_story(story, note) for key, one in each.measures.items()}
             by_category[name] = replace(each, **of_it)
-        return replace(self, **measures, by_category=by_category)
+        return replace(self, **measures, by_category=ByCategory(by_category))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as built-in values."""

@@ -10,6 +10,7 @@ Public modules: `coco.pycocotools_check`, which imports pycocotools' evaluator.
 
 from pytest_cropdet.evaluation.block_matching import match_blocks
 from pytest_cropdet.evaluation.block_one_box import OneBoxBlocks, one_box_blocks
+from pytest_cropdet.evaluation.by_category import ByCategory
 from pytest_cropdet.evaluation.coco.average_precision import (
     IOU_OF,
     RECALL_POINTS,
@@ -112,6 +113,7 @@ __all__ = [
     "AveragePrecision",
     "Blocks",
     "Bounded",
+    "ByCategory",
     "ChangedBlocks",
     "CropIndex",
     "Detected",

@@ -58,14 +58,16 @@ def check_repeat(
     """Return whether the detector repeats the answers ``whole`` (raw, by sample id) that it gave before.
 
     With ``keys`` the finding is kept, and on the same first batch (where that was not repeated: the same first images
-    and settings) it is not looked for again.
+    and settings) it is not looked for again. Nor is it where all detections of the run were stored, so that the
+    detector was not called, and it repeated another batch of as many images before.
     """
     parts = chunks(detector, samples)
     if keys is None:
         return _check(detector, samples, parts, whole, categories, chosen, settings)
     same = keys.repeat_name(keys.key([(sample, None, "") for sample in parts[0]]))
     apart = keys.repeat_name(*_measured_on(parts, keys, chosen, settings))
-    known = keys.repeat(same, apart)
+    of_others = keys.repeat_name("batches", len(parts[0]))
+    known = keys.repeat(same, apart, None if detector.images_sent else of_others)
     while known is None and same is not None and not keys.cache.claim(same):
         time.sleep(BATCH_WAIT)  # another process is finding out
         known = keys.repeat(same, apart)
@@ -74,7 +76,8 @@ def check_repeat(
         if known is not None:
             return Repeat(**known)
         found = _check(detector, samples, parts, whole, categories, chosen, settings)
-        keys.keep_repeat(same if found.same else apart, asdict(found))
+        for name in (same, of_others) if found.same else (apart,):
+            keys.keep_repeat(name, asdict(found))
         return found
     finally:
         if same is not None:

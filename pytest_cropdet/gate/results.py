@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pytest_cropdet.causes import to_frame
 from pytest_cropdet.comparison import Against, MatchRecord, compare_runs
 from pytest_cropdet.errors import SpecError
-from pytest_cropdet.evaluation import GateFailure, Measure, MeasureFunction, Of, Verdict
+from pytest_cropdet.evaluation import ByCategory, GateFailure, Measure, MeasureFunction, Of, Verdict
 from pytest_cropdet.gate.change_text import change_text
 from pytest_cropdet.gate.facts import RunFacts
 from pytest_cropdet.gate.failure_text import tell
@@ -38,7 +38,7 @@ class Run(RunFacts):
     def __post_init__(self) -> None:
         hidden = replace(self.hidden, **{name: self._told(getattr(self.hidden, name)) for name in SHARES})
         told = {name: self._told(getattr(self, name)) for name in ("drop", "ratio", "crop_ap")}
-        by_category = {name: self._told(each) for name, each in self.by_category.items()}
+        by_category = ByCategory({name: self._told(each) for name, each in self.by_category.items()})
         changed = None if self.comparison is None else self.comparison.told(self.explain, self.verdicts.append)
         for name, value in {**told, "by_category": by_category, "hidden": hidden, "comparison": changed}.items():
             object.__setattr__(self, name, value)

@@ -176,7 +176,9 @@ def cache_of(config: pytest.Config) -> Cache | None:
     """Return the session's cache of detections, ``None`` where it is off."""
     if the_cache not in config.stash:
         given = setting(config, "cache")
-        config.stash[the_cache] = None if given == "off" else Cache(Path(given) if given else folder_of(config))
+        cache = config.stash[the_cache] = None if given == "off" else Cache(Path(given) if given else folder_of(config))
+        if cache is not None:
+            config.add_cleanup(cache.close)  # what is left to the end of the process may leave SQLite's journal behind
     return config.stash[the_cache]
 
 

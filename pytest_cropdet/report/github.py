@@ -8,7 +8,7 @@ from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.gate import one_per_limit
 from pytest_cropdet.report.against_lines import against_lines
 from pytest_cropdet.report.check_texts import check_text, checks_text, hints_of
-from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_line, limit_rows, note
+from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_line, limit_rows, named_apart, note
 from pytest_cropdet.report.ranking_lines import ranking_intro, ranking_rows
 from pytest_cropdet.report.records import MissingResult
 from pytest_cropdet.report.sliced_texts import only_sliced, without_sliced
@@ -36,7 +36,7 @@ def github_summary(
     checks that fail, rankings of models, what benchmarks come to, and what has no result.
     """
     order = {"fail": 0, "error": 1, "undecided": 2, "none": 3}
-    told = sorted(records, key=lambda record: order.get(record["verdict"], 4))
+    told = sorted(named_apart(records), key=lambda record: order.get(record["verdict"], 4))
     lines = ["## Crop robustness", ""]
     if told:
         only_drops = all(row.is_drop for record in told for row in limit_rows(record))

@@ -1,11 +1,21 @@
 """The rows of every table of gates: one for each limit, each with the numbers of its own measure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pytest_cropdet.gate import one_per_limit, worst_verdict
 from pytest_cropdet.terms import Record, one_line
 
-__all__ = ["WHOLE_TO_CROP", "LimitRow", "drop_verdict", "limit_line", "limit_rows", "limit_text", "note"]
+__all__ = [
+    "WHOLE_TO_CROP",
+    "LimitRow",
+    "drop_verdict",
+    "limit_line",
+    "limit_rows",
+    "limit_text",
+    "named_apart",
+    "note",
+]
 
 
 WHOLE_TO_CROP = "whole -> crop"
@@ -43,6 +53,28 @@ class LimitRow:
     def name(self) -> str:
         """The gate, and what its limit is on if that is not the drop of the mean."""
         return self.gate if self.measure == "drop" else f"{self.gate}, {self.measure}"
+
+
+def named_apart(records: Iterable[Record]) -> list[Record]:
+    """Return records of gates; those of one name that are of several tests have the test in their names.
+
+    >>> gates = [{"name": "tile", "test": f"test_a.py::{test}"} for test in ("test_day[tile]", "test_night[tile]")]
+    >>> [each["name"] for each in named_apart(gates)]
+    ['tile (test_day)', 'tile (test_night)']
+    """
+    told = list(records)
+    tests: dict[str, dict[str, str]] = {}
+    for each in told:
+        tests.setdefault(str(each["name"]), {})[str(each.get("test"))] = ""
+    for of_it in tests.values():
+        short = [test.partition("[")[0].rpartition("::")[2] for test in of_it]
+        apart = len(set(short)) == len(of_it)
+        of_it.update((test, name if apart else test) for test, name in zip(list(of_it), short, strict=True))
+    return [
+        {**each, "name": f"{each['name']} ({of_it[str(each.get('test'))]})"} if len(of_it) > 1 else each
+        for each in told
+        for of_it in [tests[str(each["name"])]]
+    ]
 
 
 def limit_rows(record: Record) -> list[LimitRow]:

@@ -12,7 +12,7 @@ from pytest_cropdet.evaluation import bounds_text, digits
 from pytest_cropdet.report.against_lines import against_lines
 from pytest_cropdet.report.check_texts import hints_of
 from pytest_cropdet.report.github import annotations
-from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_rows, note
+from pytest_cropdet.report.limit_rows import WHOLE_TO_CROP, LimitRow, limit_rows, named_apart, note
 from pytest_cropdet.report.model_card import benchmark_lines, model_card
 from pytest_cropdet.report.ranking_lines import ranking_table
 from pytest_cropdet.report.records import MissingResult
@@ -68,7 +68,7 @@ def write_summary(
     width, block = writer.fullwidth, _block(writer)
     title = f"crop robustness{paired_by(records)}"
     reporter.section(title if len(title) + 4 <= width else "crop robustness")
-    _write_gates(reporter, records, width, block)
+    _write_gates(reporter, named_apart(records), width, block)
     for line in _data_lines((*records, *checks), width):
         reporter.write_line(line, yellow=True)
     for line in pairings(records, width):

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from pytest_cropdet.data.samples import Detections, GroundTruth
+from pytest_cropdet.detectors import as_detector
 from pytest_cropdet.gate.repeatability import differ
 from pytest_cropdet.gate.run_entry import run_record
+from pytest_cropdet.gate.runner import run
 from pytest_cropdet.geometry.crop import Crop
 from tests.support import Data, Fake, is_whole, made, opinions, same, shown_in, small_run
 
@@ -142,3 +144,45 @@ def test_noise_that_cannot_be_measured_lets_nothing_pass():
     result = small_run(Fake(answer), data)
     assert (result.repeat.same, result.repeat.spread) == (False, None)
     assert result.drop.judge(0.9).reason == "spread"
+
+
+def stored(detector: Fake, folder, batch: int = 1, **settings):
+    """A run that stores what is detected; what the detector was shown by it."""
+    before = len(detector.shown)
+    given = as_detector(detector, batch=batch, fingerprint="1", categories=DATA.categories)
+    found = run(
+        given, DATA, crops="tile:size=60", cache=folder, replicates=100, explain="off", max_drop=0.9, **settings
+    )
+    return found.repeat, detector.shown[before:]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"looks": "auto"}, {"sample_images": 60, "seed": 3}, {"seed": 5, "looks": "often"}]
+)
+def test_other_samples_and_looks_need_no_detector_where_all_is_stored(tmp_path, settings):
+    detector = same(OPINIONS)
+    repeat, shown = stored(detector, tmp_path)
+    assert (repeat.same, repeat.images) == (True, 1)
+    assert len(shown) > 80
+    assert stored(detector, tmp_path, **settings) == (repeat, [])
+
+
+def test_what_was_not_repeated_or_in_batches_of_another_size_says_nothing_of_other_batches(tmp_path):
+    """Nor anything where the detector is called, as it is where not all that is needed is stored."""
+    unsteady = shaky(0.05, batch=1)
+    assert not stored(unsteady, tmp_path)[0].same
+    repeat, shown = stored(unsteady, tmp_path, looks="auto")
+    assert not repeat.same
+    assert len(shown) >= 50
+    steady = same(OPINIONS)
+    stored(steady, tmp_path / "steady", sample_images=3, batch=8)  # a single batch of three
+    repeat, _ = stored(steady, tmp_path / "steady", batch=8)
+    assert repeat.images == 8
+    more = made(90)
+    fake = same(opinions(more))
+    known = as_detector(fake, batch=1, fingerprint="2", categories=more.categories)
+    told = {"crops": "tile:size=60", "cache": tmp_path / "more", "replicates": 100, "explain": "off"}
+    run(known, Data(list(more)[:80], more.categories), **told)
+    before = len(fake.shown)
+    found = run(known, Data(list(more)[80:], more.categories), min_images=1, **told)
+    assert len(fake.shown) - before == found.spent.model_calls + 1 == 10 + found.crops + 1

@@ -45,6 +45,23 @@ class TestDetectionsAreKept:
         assert (project.path / ".cropdet" / ".gitignore").read_text().endswith("*\n")
         assert (project.path / ".cropdet" / "CACHEDIR.TAG").exists()
 
+    def test_the_file_is_closed_at_the_end_also_on_workers(self, project, workers):
+        look = """
+from pathlib import Path
+import fakes
+
+def pytest_configure(config):
+    config.add_cleanup(lambda: fakes.note(f"left {len(list(Path('.cropdet').glob('*-wal')))}"))
+
+def pytest_unconfigure(config):
+    fakes.note(f"open {len(list(Path('.cropdet').glob('*-wal')))}")
+"""
+        project.write(keeping=KEEPING, conftest=look)
+        project.gate("keeping:make", "--cropdet-max-drop=0.9", workers=workers).assert_outcomes(passed=1)
+        assert "open 1" in project.notes
+        assert project.notes[-1] == "left 0"
+        assert not [*(project.path / ".cropdet").glob("cache.sqlite-*")]
+
     @pytest.mark.slow
     def test_measures_at_inference_are_kept_too_and_stand_in_the_json(self, project):
         project.write(keeping=KEEPING)

@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import pytest
 from _pytest._io import TerminalWriter
 
-from pytest_cropdet.report.html import MissingResult
+from pytest_cropdet.report.github import github_summary
+from pytest_cropdet.report.html import MissingResult, html_page
+from pytest_cropdet.report.limit_rows import named_apart
 from pytest_cropdet.report.terminal import steps, table, write_summary
 from tests.report.made import without
 
@@ -106,6 +108,23 @@ def test_verdicts_are_coloured_only_where_pytest_colours(gate):
     plain = Reporter()
     write_summary(plain, several(gate))
     assert b"\x1b" not in plain.bytes.getvalue()
+
+
+def test_gates_of_one_name_are_named_by_their_tests(gate):
+    tests = {"test_day": "tests/test_crops.py::test_day[tile]", "test_night": "tests/test_crops.py::test_night[tile]"}
+    records = [{**gate[0], "name": "tile", "test": test} for test in tests.values()]
+    reporter = Reporter(160)
+    write_summary(reporter, [*records, {**gate[0], "name": "random", "test": "tests/test_crops.py::test_day[random]"}])
+    text = "\n".join(reporter.lines)
+    assert all(f"  tile ({test})" in text for test in tests)
+    assert "  random  " in text
+    assert [each["name"] for each in records] == ["tile", "tile"]
+    for shown in (github_summary(records).replace("\\", ""), html_page(records, [{}, {}])):
+        assert all(f"tile ({test})" in shown for test in tests)
+    twice = [{**gate[0], "name": "tile", "test": f"tests/test_{place}.py::test_it"} for place in "ab"]
+    assert [each["name"] for each in named_apart(twice)] == [f"tile (tests/test_{place}.py::test_it)" for place in "ab"]
+    of_one_test = [{**gate[0], "name": "tile", "test": "tests/test_a.py::test_it"}] * 2
+    assert named_apart(of_one_test) == of_one_test
 
 
 def test_a_step_that_is_not_distinguishable_has_no_bar_and_undefined_ones_are_said(gate):

@@ -8,7 +8,7 @@ from typing import Any
 from pytest_cropdet.figures import bounded_text, number_text
 from pytest_cropdet.report.check_texts import check_text, count_verdicts
 from pytest_cropdet.report.html.sliced import sliced_limit
-from pytest_cropdet.report.limit_rows import LimitRow, limit_rows
+from pytest_cropdet.report.limit_rows import LimitRow, limit_rows, named_apart
 from pytest_cropdet.report.sliced_texts import only_sliced, without_sliced
 from pytest_cropdet.terms import Record
 
@@ -118,7 +118,8 @@ def decide(
     ``gates``: id on the page, record and gallery of each; ``checks``: records of invariants and searches; ``others``:
     of benchmarks. ``unfinished``: how many tests gave no result; ``origin``: date and commit, in words.
     """
-    rows = [row for key, record, _ in gates for row in _gate_rows(key, record)]
+    apart = named_apart(record for _, record, _ in gates)
+    rows = [row for (key, _, _), record in zip(gates, apart, strict=True) for row in _gate_rows(key, record)]
     rows += [_sliced_row(f"s{number}", each) for number, each in enumerate(only_sliced(checks), 1)]
     rows.sort(key=lambda row: ORDER.index(row.verdict) if row.verdict in ORDER else 0)
     rows += _check_rows(without_sliced(checks))
