@@ -97,6 +97,8 @@ def _row(record: Record, verdict: Record, shown: str) -> LimitRow:
     for category in record["categories"]:
         if measure == f"drop of {category['name']}":
             of_it = category
+    further = {each["name"] for each in record.get("measures") or ()}  # AP says nothing of these
+    no_ap = metric == "lost" or measure in further
     return LimitRow(
         verdict=shown,
         gate=one_line(record["name"] or record["plan"]),
@@ -105,8 +107,8 @@ def _row(record: Record, verdict: Record, shown: str) -> LimitRow:
         low=numbers.get("low"),
         high=numbers.get("high"),
         limit=verdict["limit"],
-        before=None if metric == "lost" else of_it["reference"],
-        after=None if metric == "lost" else of_it["crop"],
+        before=None if no_ap else of_it["reference"],
+        after=None if no_ap else of_it["crop"],
         images=of_it["images"],
         objects=of_it["objects"],
         why=verdict.get("why") or verdict.get("reason"),

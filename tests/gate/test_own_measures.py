@@ -15,6 +15,7 @@ from pytest_cropdet.evaluation import average_precision, drawn_weights, match, r
 from pytest_cropdet.evaluation.coco.tables import Detected, Truth
 from pytest_cropdet.gate.results import Run
 from pytest_cropdet.report.html.measures import measures_section
+from pytest_cropdet.report.limit_rows import limit_rows
 from tests.support import Fake, blind, loses_cut, made, opinions, shown_in, small_run, strongest
 
 DATA = made(images=60)
@@ -253,6 +254,14 @@ def test_the_page_lists_them_with_their_limits(run):
     assert shown[0][1].startswith(f"{found.value:.3f}")
     assert shown[0][2:] == ["of the objects", "smaller", "<= 0.05: fail"]
     assert shown[1][3:] == ["larger", "none"]
+
+
+def test_the_row_of_a_limit_on_one_shows_no_ap_beside_it(run):
+    (drop,) = limit_rows(run.to_dict())
+    assert (drop.before, drop.after) != (None, None)
+    assert not run.measure(missed).judge(0.05).passes
+    (row,) = limit_rows(run.to_dict())
+    assert (row.measure, row.before, row.after) == ("missed", None, None)
 
 
 def test_a_saved_run_has_them_and_they_judge_again(run, tmp_path):
