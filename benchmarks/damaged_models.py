@@ -1,9 +1,10 @@
 """Damages model files at random, counts how each ends: `python benchmarks/damaged_models.py [--files N] [MODEL ...]`.
 
 Every file is cut, has bytes flipped, or both. Of a Keras archive a part is damaged, which gets the right checksum; of a
-frozen graph mostly a node. The same seed makes the same files. One is refused by the verifier, or by the process that tries it, or is then loaded and called
-here: a crash there is what may never happen, nor an error that does not name the file, nor 5 s of computing. To spare
-the import of TensorFlow for each file, both processes are forks of this one (Linux and macOS).
+frozen graph mostly a node. The same seed makes the same files. One is refused by the verifier, or by the process that
+tries it, or is then loaded and called here: a crash there is what may never happen, nor an error that does not name the
+file, nor 5 s of computing. To spare the import of TensorFlow for each file, both processes are forks of this one (Linux
+and macOS).
 
 Beside files, MODEL may be one of the names of models that are made for it: a frozen graph, and one Keras model twice.
 """
