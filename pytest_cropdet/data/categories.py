@@ -197,7 +197,8 @@ def reconcile(detector: Mapping[int, str] | None, dataset: Mapping[int, str], ne
         return CategoryMap("id", dict(names.ids), dataset, merged=names.merged)
     ids, folded = pair_names(detector, names)
     names.refuse_mistyped(detector.values())
-    unknown = [key for key in needed if key not in set(ids.values())]
+    paired = set(ids.values())
+    unknown = [key for key in needed if key not in paired]
     if unknown:
         raise DetectorError(mismatch(detector, names, ids, unknown))
     return CategoryMap("name", ids, dataset, detector, tuple(folded), names.merged)

@@ -102,8 +102,8 @@ def resample(
     if in_mean.dtype != bool or in_mean.shape != first.categories.shape:
         raise ValueError(f"categories must be a mask of shape {first.categories.shape}")
     apart = tuple(dict.fromkeys(int(one) for one in apart))
-    singles = [_index_of(one, first) for one in apart]
-    chosen = np.flatnonzero(in_mean | np.isin(np.arange(len(in_mean)), singles))
+    singles = {_index_of(one, first): place for place, one in enumerate(apart)}
+    chosen = np.flatnonzero(in_mean | np.isin(np.arange(len(in_mean)), [*singles]))
     wanted = [slice(None) if m == "mAP" else threshold_index(first.thresholds, int(m[2:]) / 100) for m in metrics]
     levels = _levels(wanted, len(first.thresholds))
     wanted = [w if isinstance(w, slice) else levels.index(w) for w in wanted]
@@ -127,7 +127,7 @@ def resample(
                 total += np.where(defined, values, 0.0)
                 count += defined
             if k in singles:
-                alone[:, :, chunk, singles.index(k)] = values
+                alone[:, :, chunk, singles[k]] = values
         means[:, :, chunk] = total / np.where(count > 0, count, np.nan)
     return Replicates(tuple(metrics), means, apart, alone)
 
