@@ -38,6 +38,10 @@ def further_measure(run: RunFacts, name: str, of: Of, called: str | None) -> Mea
         raise SpecError(f"of={of!r}: write 'loss', 'crop' or 'reference'")
     if number.between and of != "loss":
         raise SpecError(f"{name} compares crops with whole images: it has no of={of!r}")
+    if run.agreement and not number.found:
+        raise SpecError(
+            f"{name} needs ground truth: without it scores would be compared with the detector's own detections"
+        )
     settings = run.settings
     values, drawn = sides_and_draws(number, run.tables, settings.replicates, settings.seed)
     if of != "loss":
