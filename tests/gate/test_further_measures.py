@@ -115,9 +115,10 @@ def test_too_few_images_leave_all_undecided():
         ("APs", {"of": "drop"}, "of='drop': write 'loss', 'crop' or 'reference'"),
         ("calibration", {"of": "crop"}, "calibration compares crops with whole images: it has no of='crop'"),
         ("APs", {"good": True}, r"good=, vectorised= and unit= are of a function; 'APs' says its own"),
+        ("APs", {"name": "drop"}, "cannot be called 'drop', as a built-in one is"),
         (np.mean, {"of": "crop"}, "of= is of a measure by name"),
     ],
-    ids=["unknown", "side", "between", "good", "function"],
+    ids=["unknown", "side", "between", "good", "taken", "function"],
 )
 def test_mistakes_are_named(weak, name, arguments, sentence):
     with pytest.raises(SpecError, match=sentence):
