@@ -23,7 +23,7 @@ from pytest_cropdet.evaluation import (
 )
 from pytest_cropdet.gate.doubts import cap_doubts
 from pytest_cropdet.gate.facts import RunFacts
-from pytest_cropdet.gate.own_measures import spread_of
+from pytest_cropdet.gate.own_measures import check_name, spread_of
 from pytest_cropdet.geometry import Floats
 
 __all__ = ["further_measure"]
@@ -34,10 +34,16 @@ _SIDES_IN_WORDS = {"crop": "on crops", "reference": "in whole images"}
 def further_measure(run: RunFacts, name: str, of: Of, called: str | None) -> Measure:
     """Return a measure by its name. ``of``: ``"loss"``, by how much crops are worse; or the number of one side."""
     number = further_number(name)
+    if called is not None:
+        check_name(called)
     if of not in ("loss", *SIDES):
         raise SpecError(f"of={of!r}: write 'loss', 'crop' or 'reference'")
     if number.between and of != "loss":
         raise SpecError(f"{name} compares crops with whole images: it has no of={of!r}")
+    if run.agreement and not number.found:
+        raise SpecError(
+            f"{name} needs ground truth: without it scores would be compared with the detector's own detections"
+        )
     settings = run.settings
     values, drawn = sides_and_draws(number, run.tables, settings.replicates, settings.seed)
     if of != "loss":

@@ -17,7 +17,7 @@ from pytest_cropdet.evaluation import (
 from pytest_cropdet.gate.doubts import cap_doubts
 from pytest_cropdet.gate.facts import RunFacts
 
-__all__ = ["doubts_of", "measure_of", "measure_records", "remember", "spread_of"]
+__all__ = ["check_name", "doubts_of", "measure_of", "measure_records", "remember", "spread_of"]
 
 _TAKEN = (
     *("ratio", "AP(crop)", "lost", "gained", "flips", "lost - gained", "new", "new_at_cut", "recall", "precision"),
@@ -98,7 +98,11 @@ def _numbers(measure: Measure) -> tuple[Any, ...]:
 def _name_of(function: Any, name: str | None) -> str:
     if not callable(function):
         raise SpecError(f"run.measure takes a function of (tables, weights), not {function!r}")
-    called = getattr(function, "__name__", type(function).__name__) if name is None else name
+    return check_name(getattr(function, "__name__", type(function).__name__) if name is None else name)
+
+
+def check_name(called: Any) -> str:
+    """Return the name of a measure; ``SpecError`` where it is none, or that of a built-in one."""
     if not isinstance(called, str) or not called.strip() or called == "<lambda>":
         raise SpecError(f"the measure {called!r} needs a name for reports: name='small objects lost', say")
     if called in _TAKEN or called.startswith(_BEGINNINGS):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pytest_cropdet import GateFailure
-from pytest_cropdet.data.samples import Detections
+from pytest_cropdet.data.samples import Detections, GroundTruth
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import FURTHER_NUMBERS
 from pytest_cropdet.gate.results import Run
-from tests.support import Fake, blind, is_whole, loses_cut, made, opinions, perfect, shown_in, small_run
+from tests.support import Data, Fake, blind, is_whole, loses_cut, made, opinions, perfect, sample, shown_in, small_run
 
 DATA = made(images=60)
 GOODS = ("APs", "AR1", "AR10", "AR100", "F1")
@@ -115,13 +115,27 @@ def test_too_few_images_leave_all_undecided():
         ("APs", {"of": "drop"}, "of='drop': write 'loss', 'crop' or 'reference'"),
         ("calibration", {"of": "crop"}, "calibration compares crops with whole images: it has no of='crop'"),
         ("APs", {"good": True}, r"good=, vectorised= and unit= are of a function; 'APs' says its own"),
+        ("APs", {"name": "drop"}, "cannot be called 'drop', as a built-in one is"),
         (np.mean, {"of": "crop"}, "of= is of a measure by name"),
     ],
-    ids=["unknown", "side", "between", "good", "function"],
+    ids=["unknown", "side", "between", "good", "taken", "function"],
 )
 def test_mistakes_are_named(weak, name, arguments, sentence):
     with pytest.raises(SpecError, match=sentence):
         weak.measure(name, **arguments)
+
+
+def test_without_truth_they_are_agreement_and_those_of_scores_are_refused():
+    class Pictures(Data):
+        has_truth = False
+
+    data = Pictures([sample(number, GroundTruth.empty()) for number in range(60)])
+    found = small_run(loses_cut(opinions(DATA)), data)
+    assert found.measure("AR10", of="reference").value == 1.0
+    assert found.measure("AR10").value == pytest.approx(found.measure("AR10", of="crop").value * -1 + 1)
+    for name in ("ECE", "calibration"):
+        with pytest.raises(SpecError, match=f"{name} needs ground truth"):
+            found.measure(name)
 
 
 def test_they_are_in_json_and_in_a_saved_run(tmp_path):

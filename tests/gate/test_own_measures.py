@@ -75,6 +75,16 @@ def test_the_drop_as_a_function_of_ones_own_has_the_bounds_of_the_drop(run):
     assert found.low < found.value < found.high
 
 
+def test_a_run_that_stopped_early_gives_the_bounds_of_the_level_that_it_spent():
+    data = made(images=200)
+    stopped = small_run(loses_cut(opinions(data)), data, looks="auto", max_drop=0.05, explain="off")
+    assert stopped.images < len(data)
+    assert stopped.drop.level > 0.95
+    found = stopped.measure(ap_lost)
+    assert found.level == stopped.drop.level
+    assert (found.low, found.high) == pytest.approx((stopped.drop.low, stopped.drop.high), abs=1e-12)
+
+
 def test_one_call_for_each_resample_and_all_at_once_are_the_same(run):
     one, other = run.measure(missed), run.measure(missed_at_once, vectorised=True)
     assert (one.value, one.low, one.high) == (other.value, other.low, other.high)
