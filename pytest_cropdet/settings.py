@@ -202,7 +202,7 @@ class RunSettings:
     max_drop: float | None = row(  # where none is stated, that of the option is a gate's
         None,
         "X",
-        "largest allowed drop, 0 to 1; person=0.03 for one category",
+        "largest allowed drop, 0 to 1; person=0.03 for one category, ssd:0.3 for one model",
         kind="lines",
         given=("0.05",),
         share=True,

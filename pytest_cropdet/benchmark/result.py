@@ -41,6 +41,7 @@ from pytest_cropdet.settings import RunSettings
 from pytest_cropdet.terms import RunArguments
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from typing_extensions import Unpack
 
@@ -110,11 +111,11 @@ class Benchmark:
             "notes": list(self.notes),
         }
 
-    def plot(self) -> "Figure":
-        """Return AP by family and severity as a new ``matplotlib.figure.Figure``."""
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Return AP by family and severity as a ``matplotlib.figure.Figure``, a new one or that of ``ax``."""
         from pytest_cropdet.figures import draw_benchmark
 
-        return draw_benchmark(self.to_dict(), str(self.detector["name"]))
+        return draw_benchmark(self.to_dict(), str(self.detector["name"]), ax)
 
     def __repr__(self) -> str:
         return f"<Benchmark {self.plan.mode}: mPC {self.mpc}, rPC {self.rpc}, {self.plan.crops} crops>"

@@ -9,6 +9,7 @@ from pytest_cropdet.figures.badges import badge
 from pytest_cropdet.figures.benchmark import draw_benchmark
 from pytest_cropdet.figures.box_sheets import MarkedBox, SheetTile, contact_sheet
 from pytest_cropdet.figures.breakdown import draw_where
+from pytest_cropdet.figures.canvas import new_figure, root_figure
 from pytest_cropdet.figures.comparison import draw_comparison
 from pytest_cropdet.figures.distribution_shift import draw_shift
 from pytest_cropdet.figures.renderings import RenderingPanel, draw_renderings
@@ -68,7 +69,9 @@ __all__ = [
     "histogram",
     "limit_meter",
     "most_lost_first",
+    "new_figure",
     "number_text",
+    "root_figure",
     "shown_edges",
     "stacked_bar",
     "trend_chart",

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pytest_cropdet.detectors import Anchors, Frame, ResizeRule, frame_of
-from pytest_cropdet.figures.canvas import add_box, new_figure, with_outside_dark
+from pytest_cropdet.figures.canvas import add_box, new_figure, root_figure, with_outside_dark
 from pytest_cropdet.figures.style import SKY, YELLOW
 from pytest_cropdet.geometry import Boxes, Crop, Floats, Image, has_sides, iou
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["draw_anchors"]
 
@@ -30,6 +30,7 @@ def draw_anchors(
     input_size: tuple[int, int],
     resize: str | ResizeRule = "stretch",
     count: int = 3,
+    ax: "Axes | None" = None,
 ) -> "Figure":
     """Return a figure: the whole image with the window on the left, the crop on the right, each in its own pixels.
 
@@ -44,8 +45,8 @@ def draw_anchors(
         raise ValueError(f"box {whole[0].tolist()} lies outside {crop}")
     high, wide = image.shape[:2]
     widths = [float(np.clip(HEIGHT * each, 2.5, 8.0)) for each in (wide / high, crop.width / crop.height)]
-    figure = new_figure(sum(widths) + 1.1, HEIGHT + 1.1)
-    size = figure.get_size_inches()
+    size = (sum(widths) + 1.1, HEIGHT + 1.1)
+    figure = new_figure(*size, ax)
     axes = [
         figure.add_axes((left / size[0], 0.65 / size[1], width / size[0], HEIGHT / size[1]))
         for left, width in ((0.45, widths[0]), (0.95 + widths[0], widths[1]))
@@ -59,10 +60,10 @@ def draw_anchors(
     name = f"crop, {crop.width} x {crop.height} at ({crop.left}, {crop.top})"
     _draw_side(axes[1], crop.of(image), name, inside, *_best(inside, anchors, frame, count))
     _add_legend(figure)
-    return figure
+    return root_figure(figure)
 
 
-def _add_legend(figure: "Figure") -> None:
+def _add_legend(figure: "Figure | SubFigure") -> None:
     from matplotlib.patches import Patch
 
     shown = {OBJECT_COLOUR: "object", ANCHOR_COLOUR: "its best anchors", "white": "window"}

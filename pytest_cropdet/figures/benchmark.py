@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.errors import CropdetError
 from pytest_cropdet.evaluation import bounds_text, digits
-from pytest_cropdet.figures.canvas import FONT, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure, root_figure
 from pytest_cropdet.figures.style import GROUP_COLOURS, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["draw_benchmark"]
 
@@ -23,7 +23,7 @@ STRESS = {
 }
 
 
-def draw_benchmark(benchmark: Mapping[str, Any], title: str = "") -> "Figure":
+def draw_benchmark(benchmark: Mapping[str, Any], title: str = "", ax: "Axes | None" = None) -> "Figure":
     """Return the figure of a benchmark; the argument is ``benchmark`` of its record in the JSON.
 
     Lines are AP of crops with one-sided bounds, and of the whole image on the same objects; the bar beside ``shift``
@@ -32,9 +32,10 @@ def draw_benchmark(benchmark: Mapping[str, Any], title: str = "") -> "Figure":
     families = benchmark["families"]
     if not families:
         raise CropdetError("the benchmark has no family to draw: no window was cut")
-    figure = new_figure(2.3 * len(families) + 0.7, 3.4)
+    width = 2.3 * len(families) + 0.7
+    figure = new_figure(width, 3.4, ax)
     panels = figure.subplots(1, len(families), sharey=True, squeeze=False)[0]
-    figure.subplots_adjust(left=0.65 / figure.get_figwidth(), right=0.985, top=0.76, bottom=0.2, wspace=0.1)
+    figure.subplots_adjust(left=0.65 / width, right=0.985, top=0.76, bottom=0.2, wspace=0.1)
     for axes, family in zip(panels, families, strict=True):
         name = family["family"]
         _draw_family(axes, [cell for cell in benchmark["cells"] if cell["family"] == name])
@@ -55,7 +56,7 @@ def draw_benchmark(benchmark: Mapping[str, Any], title: str = "") -> "Figure":
             axes.axhspan(whole - jitter, whole, color="#EEEEEE", zorder=0, linewidth=0)
     figure.suptitle(_headline(benchmark, title), x=0.012, ha="left", fontsize=FONT + 2)
     _add_legend(figure)
-    return figure
+    return root_figure(figure)
 
 
 def _headline(benchmark: Mapping[str, Any], title: str) -> str:
@@ -96,7 +97,7 @@ def _draw_shifts(axes: "Axes", shifts: Mapping[str, Any]) -> None:
         axes.plot([5.55, 5.55], [shifts["worst"], shifts["best"]], color="black", linewidth=3, solid_capstyle="butt")
 
 
-def _add_legend(figure: "Figure") -> None:
+def _add_legend(figure: "Figure | SubFigure") -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.figures.canvas import FONT, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure, root_figure
 from pytest_cropdet.figures.rows import bins_with_objects, loss_shares, most_lost_first
 from pytest_cropdet.figures.style import MUTED, QUANTITY_NAMES, STEP_COLOURS, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["draw_where"]
 
@@ -21,13 +21,13 @@ LONGEST_BIN = 16  # letters of a category's name
 PLAIN = "#9CB8CC"  # the bar where no step is known
 
 
-def draw_where(where: Mapping[str, Any]) -> "Figure":
+def draw_where(where: Mapping[str, Any], ax: "Axes | None" = None) -> "Figure":
     """Return the figure of ``Where.to_dict()``, as it stands in the JSON of a run.
 
     Bars are shares of the objects of a bin: found in the whole image less found in the crop, split into steps where
     they are known. The point is their sum with its bounds, the diamond the drop in AP.
     """
-    figure = new_figure(14.5, 7.6)
+    figure = new_figure(14.5, 7.6, ax)
     grid = figure.add_gridspec(
         2, 4, left=0.075, right=0.985, top=0.90, bottom=0.13, wspace=0.52, hspace=0.34, width_ratios=(1, 1, 1, 1.05)
     )
@@ -42,7 +42,7 @@ def draw_where(where: Mapping[str, Any]) -> "Figure":
     _draw_map(figure.add_subplot(grid[1, 2]), where["map"])
     figure.suptitle("Where crops lose objects", x=0.012, ha="left", fontsize=FONT + 4)
     _add_legend(figure, bool(next((each["steps"] for each in categories), None)))
-    return figure
+    return root_figure(figure)
 
 
 def _limits(bins: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
@@ -112,7 +112,7 @@ def _draw_map(axes: "Axes", cells: Mapping[str, Any]) -> None:
     axes.tick_params(length=0)
 
 
-def _add_legend(figure: "Figure", with_steps: bool) -> None:
+def _add_legend(figure: "Figure | SubFigure", with_steps: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

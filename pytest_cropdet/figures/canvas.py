@@ -10,9 +10,9 @@ from pytest_cropdet.geometry import Corners, Crop, Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["FONT", "add_box", "calm", "new_figure", "with_outside_dark"]
+__all__ = ["FONT", "add_box", "calm", "new_figure", "root_figure", "with_outside_dark"]
 
 FONT = 8.0  # points
 OUTSIDE = 0.55  # brightness of what the window leaves out
@@ -26,13 +26,29 @@ def calm(axes: "Axes", title: str) -> None:
     axes.spines[["left", "bottom"]].set_color(MUTED)
 
 
-def new_figure(width: float, height: float) -> "Figure":
-    """Return an empty figure, in inches; without matplotlib ``CropdetError`` says how to install it."""
+def new_figure(width: float, height: float, ax: "Axes | None" = None) -> "Figure | SubFigure":
+    """Return an empty figure, in inches, or one in the place of ``ax``, which it takes.
+
+    Without matplotlib, and for axes without a place in a grid, ``CropdetError`` says what to do.
+    """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401  (the next line imports it once a process)
+
+        from pytest_cropdet.figures.text_figure import TextFigure
     except ImportError as error:
         raise CropdetError(f"a plot needs matplotlib ({error}): pip install 'pytest-cropdet[plot]'") from error
-    return Figure(figsize=(width, height), dpi=120)
+    if ax is None:
+        return TextFigure(figsize=(width, height), dpi=120)
+    place, figure = ax.get_subplotspec(), ax.figure
+    if place is None or figure is None:
+        raise CropdetError("ax has no place in a grid: make it by plt.subplots(...) or figure.add_subplot(...)")
+    ax.remove()
+    return figure.add_subfigure(place)
+
+
+def root_figure(figure: "Figure | SubFigure") -> "Figure":
+    """Return the figure that is written to files: itself, or the one of which it is a part."""
+    return figure.figure
 
 
 def with_outside_dark(image: Image, crop: Crop) -> Image:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pytest_cropdet.evaluation import STATES, Pair, State
-from pytest_cropdet.figures.canvas import FONT, add_box, new_figure, with_outside_dark
+from pytest_cropdet.figures.canvas import FONT, add_box, new_figure, root_figure, with_outside_dark
 from pytest_cropdet.figures.style import STATE_COLOURS, shorten
 from pytest_cropdet.geometry import Boxes, Corners, Crop, Floats, Image, areas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["draw_comparison"]
 
@@ -35,7 +35,9 @@ class _Label(NamedTuple):
     rest: str = ""
 
 
-def draw_comparison(image: Image, crop: Crop, pairs: Sequence[Pair], min_visibility: float) -> "Figure":
+def draw_comparison(
+    image: Image, crop: Crop, pairs: Sequence[Pair], min_visibility: float, ax: "Axes | None" = None
+) -> "Figure":
     """Return a figure of ``image`` (RGB uint8), ``crop`` and ``pairs``, each with its number, from 1.
 
     What was lost and is less visible than ``min_visibility`` is called cut away.
@@ -45,7 +47,7 @@ def draw_comparison(image: Image, crop: Crop, pairs: Sequence[Pair], min_visibil
     height = float(np.clip(12.5 / sum(shapes), 2.5, 6.0))  # of the pictures, in inches
     widths = [float(np.clip(height * shape, 2.5, 12.5)) for shape in shapes]
     size = (sum(widths) + 0.6, height + 0.9)
-    figure = new_figure(*size)
+    figure = new_figure(*size, ax)
     axes = [
         figure.add_axes((left / size[0], 0.5 / size[1], width / size[0], height / size[1]))
         for left, width in ((0.2, widths[0]), (0.4 + widths[0], widths[1]))
@@ -57,7 +59,7 @@ def draw_comparison(image: Image, crop: Crop, pairs: Sequence[Pair], min_visibil
     _draw_whole(axes[0], image, pairs, max(wide / widths[0], high / height))
     _draw_crop(axes[1], crop, pairs, min_visibility, max(crop.width / widths[1], crop.height / height))
     _add_legend(figure, pairs, min_visibility)
-    return figure
+    return root_figure(figure)
 
 
 def _show(axes: "Axes", pixels: Image, title: str) -> None:
@@ -140,7 +142,7 @@ def _shared(places: Boxes, others: Boxes) -> Floats:
     return np.asarray(np.maximum(high - low, 0.0).prod(axis=2).sum(axis=1))
 
 
-def _add_legend(figure: "Figure", pairs: Sequence[Pair], min_visibility: float) -> None:
+def _add_legend(figure: "Figure | SubFigure", pairs: Sequence[Pair], min_visibility: float) -> None:
     from matplotlib.patches import Patch
 
     cut_away = sum(pair.is_cut_away(min_visibility) for pair in pairs)

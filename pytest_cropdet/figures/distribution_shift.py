@@ -5,25 +5,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.figures.canvas import FONT, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure, root_figure
 from pytest_cropdet.figures.style import GROUP_COLOURS, GROUP_NAMES, MUTED, SHIFT_NAMES, distance_name, group_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["draw_shift"]
 
 DISTANCE_UNITS = {"size": "octaves", "aspect": "octaves", "objects": "objects", "x": "widths", "y": "heights"}
 
 
-def draw_shift(shift: Mapping[str, Any]) -> "Figure":
+def draw_shift(shift: Mapping[str, Any], ax: "Axes | None" = None) -> "Figure":
     """Return the figure of ``Shift.to_dict()``, as it stands in the JSON of a run.
 
     Histograms are shares of the objects (of the pictures, for objects a picture); what lies outside of the usual range
     is shaded, and the last panel says what is found there.
     """
-    figure = new_figure(13.0, 7.2)
+    figure = new_figure(13.0, 7.2, ax)
     grid = figure.add_gridspec(2, 3, left=0.05, right=0.985, top=0.86, bottom=0.15, wspace=0.2, hspace=0.42)
     places = {"size": (0, 0), "aspect": (0, 1), "objects": (0, 2), "x": (1, 0), "y": (1, 1)}
     for name, place in places.items():
@@ -36,7 +36,7 @@ def draw_shift(shift: Mapping[str, Any]) -> "Figure":
         fontsize=FONT + 4,
     )
     _add_legend(figure, shift)
-    return figure
+    return root_figure(figure)
 
 
 def _draw_histogram(axes: "Axes", shift: Mapping[str, Any], name: str) -> None:
@@ -127,7 +127,7 @@ def _draw_outside(axes: "Axes", shift: Mapping[str, Any]) -> None:
     axes.set_xticks(range(len(rows)), labels)
 
 
-def _add_legend(figure: "Figure", shift: Mapping[str, Any]) -> None:
+def _add_legend(figure: "Figure | SubFigure", shift: Mapping[str, Any]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

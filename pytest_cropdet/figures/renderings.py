@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_cropdet.figures.canvas import FONT, add_box, new_figure
+from pytest_cropdet.figures.canvas import FONT, add_box, new_figure, root_figure
 from pytest_cropdet.figures.style import GREEN, VERMILION, YELLOW
 from pytest_cropdet.geometry import Bools, Boxes, Crop, Floats, Image
 
@@ -44,7 +44,9 @@ class RenderingPanel:
     labels: tuple[str, ...]
 
 
-def draw_renderings(crop: Crop, objects: Boxes, seen: Mapping[str, RenderingPanel], title: str) -> "Figure":
+def draw_renderings(
+    crop: Crop, objects: Boxes, seen: Mapping[str, RenderingPanel], title: str, ax: "Axes | None" = None
+) -> "Figure":
     """Return the images of ``seen``, three in a row; ``objects``: (k, 4) the scored objects in the window's frame.
 
     Solid boxes are detections, right or wrong; a dashed box is an object that was not found.
@@ -55,8 +57,8 @@ def draw_renderings(crop: Crop, objects: Boxes, seen: Mapping[str, RenderingPane
     lines = [names[start : start + IN_A_ROW] for start in range(0, len(names), IN_A_ROW)]
     widths = {name: PICTURE_HEIGHT * each.pixels.shape[1] / each.pixels.shape[0] for name, each in seen.items()}
     widest = max(sum(widths[name] + PANEL_GAP for name in line) for line in lines)
-    figure = new_figure(max(widest + PANEL_GAP, LEAST_PANEL_WIDTH), PANEL_ROW_HEIGHT * len(lines) + 0.64)
-    wide, high = figure.get_size_inches()
+    wide, high = max(widest + PANEL_GAP, LEAST_PANEL_WIDTH), PANEL_ROW_HEIGHT * len(lines) + 0.64
+    figure = new_figure(wide, high, ax)
     for place, line in enumerate(lines):
         left, bottom = PANEL_GAP, 0.36 + PANEL_ROW_HEIGHT * (len(lines) - 1 - place)
         for name in line:
@@ -76,7 +78,7 @@ def draw_renderings(crop: Crop, objects: Boxes, seen: Mapping[str, RenderingPane
         frameon=False,
         fontsize=FONT,
     )
-    return figure
+    return root_figure(figure)
 
 
 def _show(axes: "Axes", seen: RenderingPanel, crop: Crop, objects: Boxes, title: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_cropdet.errors import CropdetError
-from pytest_cropdet.figures.canvas import FONT, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure, root_figure
 from pytest_cropdet.figures.rows import step_rows
 from pytest_cropdet.figures.style import GROUP_COLOURS, MUTED, STEP_COLOURS
 
@@ -22,6 +22,7 @@ def draw_steps(
     ap: Mapping[str, float | None],
     metric: str,
     placebo: Mapping[str, Any] | None = None,
+    ax: "Axes | None" = None,
 ) -> "Figure":
     """Return the waterfall; the arguments are ``steps`` of a run's JSON, and ``ap`` and ``placebo`` of its chain.
 
@@ -31,7 +32,7 @@ def draw_steps(
     rows = step_rows(steps, whole, crop)
     if rows is None or whole is None or crop is None:
         raise CropdetError("the steps are undefined: no category has scored objects in enough images")
-    figure = new_figure(8.0, 3.3)
+    figure = new_figure(8.0, 3.3, ax)
     axes = figure.add_axes((0.2, 0.2, 0.77, 0.69))
     names = ["whole image", *(row.phrase for row in rows), "crop"]
     _add_bar(axes, 0, 0.0, whole, GROUP_COLOURS["whole"], f"{whole:.3f}")
@@ -54,7 +55,7 @@ def draw_steps(
     if placebo is not None and placebo["value"] is not None:
         bounds += f"\neffect of the fill alone: {placebo['value']:.3f} (background only, no object near)"
     figure.text(0.2, 0.015, bounds, fontsize=FONT - 1, color=MUTED)
-    return figure
+    return root_figure(figure)
 
 
 def _add_bar(axes: "Axes", row: int, start: float, end: float, colour: str, text: str) -> None:

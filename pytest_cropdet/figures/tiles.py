@@ -3,21 +3,24 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pytest_cropdet.figures.canvas import FONT, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure, root_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["draw_tiles"]
 
 
-def draw_tiles(rows: Sequence[tuple[str, float, float, bool, bool]], whole_ap: float) -> "Figure":
+def draw_tiles(
+    rows: Sequence[tuple[str, float, float, bool, bool]], whole_ap: float, ax: "Axes | None" = None
+) -> "Figure":
     """Return a figure of ways to slice: mAP against images sent to the detector per image.
 
     ``rows``: name, calls, AP from 0 to 1, whether it stopped early, whether it is on the Pareto front. ``whole_ap``: AP
     of one pass over the whole image.
     """
-    figure = new_figure(7.2, 4.4)
+    figure = new_figure(7.2, 4.4, ax)
     axes = figure.subplots()
     front = sorted((calls, ap, name) for name, calls, ap, _, best in rows if best)
     others = [(calls, ap) for _, calls, ap, stopped, best in rows if not best and not stopped]
@@ -44,4 +47,4 @@ def draw_tiles(rows: Sequence[tuple[str, float, float, bool, bool]], whole_ap: f
     calm(axes, "Sliced inference: accuracy against cost")
     axes.margins(x=0.18, y=0.12)
     axes.legend(fontsize=7, loc="best")
-    return figure
+    return root_figure(figure)

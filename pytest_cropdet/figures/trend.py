@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pytest_cropdet.figures.canvas import FONT, calm, new_figure
+from pytest_cropdet.figures.canvas import FONT, calm, new_figure, root_figure
 from pytest_cropdet.figures.style import GREEN, MUTED, ORANGE, VERMILION, shorten
 from pytest_cropdet.figures.trend_panel import FEW_POINTS, TrendPanel, named_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["draw_trend"]
 
@@ -26,17 +26,17 @@ _MARKS = {  # of verdicts: shape, colour, filled
 _NAMES = {"none": "not judged", "error": "test failed"}
 
 
-def draw_trend(panels: Sequence[TrendPanel]) -> "Figure":
+def draw_trend(panels: Sequence[TrendPanel], ax: "Axes | None" = None) -> "Figure":
     """Return a figure with a panel for each gate, the oldest measurement at the left."""
     count = max(1, len(panels))
     height = count * (_PANEL + 0.75) + _HEAD + _FOOT
-    figure = new_figure(_WIDTH, height)
+    figure = new_figure(_WIDTH, height, ax)
     for place, panel in enumerate(panels):
         bottom = height - _HEAD - (place + 1) * (_PANEL + 0.75) + 0.45
         axes = figure.add_axes((0.75 / _WIDTH, bottom / height, (_WIDTH - 1.2) / _WIDTH, _PANEL / height))
         _draw_panel(axes, panel)
     _add_legend(figure, panels)
-    return figure
+    return root_figure(figure)
 
 
 def _draw_panel(axes: "Axes", panel: TrendPanel) -> None:
@@ -111,7 +111,7 @@ def _label(panel: TrendPanel, place: int) -> str:
     return label if label == point.day else f"{label}\n{point.day}"
 
 
-def _add_legend(figure: "Figure", panels: Sequence[TrendPanel]) -> None:
+def _add_legend(figure: "Figure | SubFigure", panels: Sequence[TrendPanel]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_cropdet.errors import CropdetError
+from pytest_cropdet.figures import new_figure, root_figure
 from pytest_cropdet.geometry import has_sides
 from pytest_cropdet.invariants.remap_errors import RemapError
 
@@ -21,17 +21,14 @@ __all__ = ["draw_remap"]
 EXPECTED, GOT = "#009E73", "#D55E00"  # the colour-blind can tell them apart (Okabe and Ito)
 
 
-def draw_remap(error: RemapError) -> "Figure":
+def draw_remap(error: RemapError, ax: "Axes | None" = None) -> "Figure":
     """Return a figure of the smallest case of ``error``: ``draw_remap(error).savefig("mistake.png")``.
 
     Left the image with its boxes and the window, right the window: what is expected, and dashed what was returned.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as missing:
-        raise CropdetError(f"a plot needs matplotlib ({missing}): pip install 'pytest-cropdet[plot]'") from missing
-    case = error.case
-    figure = Figure(figsize=(8, 4), dpi=120, layout="constrained")
+    case, figure = error.case, new_figure(8, 4, ax)
+    if ax is None:
+        root_figure(figure).set_layout_engine("constrained")
     whole, window = figure.subplots(1, 2)
     crop = case.crop
     _show(whole, case.image, f"image, {case.width} x {case.height}")
@@ -42,8 +39,14 @@ def draw_remap(error: RemapError) -> "Figure":
     if error.answer is not None:
         _add(window, error.answer.boxes, GOT, "got", "--")
     figure.suptitle(f"{type(error).__name__}: {error.summary}", fontsize=10)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9, labelcolor="black")
-    return figure
+    figure.legend(
+        loc="outside lower center" if ax is None else "lower center",
+        ncols=4,
+        frameon=False,
+        fontsize=9,
+        labelcolor="black",
+    )
+    return root_figure(figure)
 
 
 def _show(axes: "Axes", pixels: Any, title: str) -> None:

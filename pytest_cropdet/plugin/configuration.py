@@ -156,6 +156,15 @@ def _names(found: Sequence[Named]) -> list[str]:
     return [each.name for each in found]
 
 
+def _model_of(config: pytest.Config, item: pytest.Item | None) -> str | None:
+    """Return the name of the model that a test runs, ``None`` where none is configured for it."""
+    chosen = getattr(getattr(item, "callspec", None), "params", {}).get("cropdet_detector")
+    if not isinstance(chosen, Chosen):
+        found = choices(config, "model", item)
+        chosen = found[0] if len(found) == 1 else None
+    return None if chosen is None else chosen.name
+
+
 def settings_for(config: pytest.Config, item: pytest.Item | None = None, gate: str = "", **changes: Any) -> RunSettings:
     """Return the settings of a run: ``changes``, over the item's marker, over the command line, over the ini file.
 
@@ -163,8 +172,9 @@ def settings_for(config: pytest.Config, item: pytest.Item | None = None, gate: s
     its name, by which some options may say something of one gate alone.
     """
     values = {each.name: read(each, setting(config, each.name, item)) for each in OF_RUNS}
+    models = [each.name for each in choices(config, "model", item)]
     for name, of_categories in BY_CATEGORY.items():
-        mean, single = parse_limits(given(config, option(name), item) or (), name)
+        mean, single = parse_limits(given(config, option(name), item) or (), name, _model_of(config, item), models)
         values |= {name: mean, of_categories: {**single, **marked(item).get(of_categories, {})}}
     of_all, single = values["undecided"]
     values |= {

@@ -14,10 +14,10 @@ from pytest_cropdet.errors import SpecError
 from pytest_cropdet.files import is_url
 from pytest_cropdet.inference import check_address
 from pytest_cropdet.plugin.configuration import FIXTURES, WITHOUT_TRUTH, choices, given, marked, setting
-from pytest_cropdet.plugin.option_values import parse_description, read, words
+from pytest_cropdet.plugin.option_values import limit_owner, parse_description, read, words
 from pytest_cropdet.plugin.options import OPTIONS, option
 from pytest_cropdet.settings import BY_CATEGORY
-from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS
+from pytest_cropdet.terms import DETECTOR_KINDS, SERVED_KINDS, did_you_mean
 
 __all__ = ["check_marker", "check_options"]
 
@@ -73,6 +73,16 @@ def _check_values(config: pytest.Config, item: pytest.Item | None = None) -> Non
         value = given(config, each, item)
         if value is not None:
             read(each, value)
+    models = [each.name for each in choices(config, "model", item)]
+    for name in BY_CATEGORY:
+        values = given(config, option(name), item)
+        for value in values if isinstance(values, (list, tuple)) else ():
+            owner, _ = limit_owner(str(value), models)
+            if owner is not None and owner not in models:
+                there = f"there are {', '.join(models)}" if models else "none is configured"
+                raise SpecError(
+                    f"cropdet_{name} {str(value)!r}: no model is called {owner!r}; {there}{did_you_mean(owner, models)}"
+                )
     without_truth = any(each.said[:1] == WITHOUT_TRUTH for each in choices(config, "data", item))
     for spec in setting(config, "crops", item):
         if not isinstance(spec, str):

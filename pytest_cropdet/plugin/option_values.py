@@ -18,6 +18,7 @@ __all__ = [
     "Named",
     "as_mapping",
     "check_type",
+    "limit_owner",
     "named_specs",
     "parse_assumptions",
     "parse_checks",
@@ -109,25 +110,45 @@ def _model_name(url: str) -> str:
     return found.group(1) if found else url.rstrip("/").rpartition("/")[2]
 
 
-def parse_limits(values: Sequence[str] | float | str, name: str = "max_drop") -> tuple[float | None, dict[str, float]]:
+def parse_limits(
+    values: Sequence[str] | float | str, name: str = "max_drop", model: str | None = None, models: Sequence[str] = ()
+) -> tuple[float | None, dict[str, float]]:
     """Return the limit on the mean (``None`` if not given) and those on single categories.
+
+    ``model``: of which of ``models``; a limit of its own comes before one of all.
 
     >>> parse_limits(["0.05", "person=0.03"])
     (0.05, {'person': 0.03})
+    >>> parse_limits(["ssd:0.3", "0.05", "ssd:person=0.2"], model="ssd", models=["ssd", "yolo"])
+    (0.3, {'person': 0.2})
     """
-    mean, single = None, {}
+    found: dict[bool, dict[str | None, float]] = {False: {}, True: {}}  # of all models, and of this one
     for value in [values] if isinstance(values, (str, int, float)) else values:
-        category, equals, text = str(value).rpartition("=")
+        owner, said = limit_owner(str(value), models)
+        category, equals, text = said.rpartition("=")
         try:
             number = float(text)
         except ValueError:
             raise SpecError(f"cropdet_{name} must be a number or CATEGORY=NUMBER, not {value!r}") from None
         option(name).check(number)
-        if equals:
-            single[category.strip()] = number
-        else:
-            mean = number
-    return mean, single
+        if owner in (None, model):
+            found[owner is not None][category.strip() if equals else None] = number
+    limits = found[False] | found[True]
+    mean = limits.pop(None, None)
+    return mean, {category: limit for category, limit in limits.items() if category is not None}
+
+
+def limit_owner(value: str, models: Sequence[str]) -> tuple[str | None, str]:
+    """Return the model that a limit is of, ``None`` for all, and the limit.
+
+    Names of categories may have colons, too: with ``=`` only a name of ``models`` is one of a model.
+
+    >>> limit_owner("ssd:0.3", []), limit_owner("a:b=0.3", ["ssd"]), limit_owner("ssd:b=0.3", ["ssd"])
+    (('ssd', '0.3'), (None, 'a:b=0.3'), ('ssd', 'b=0.3'))
+    """
+    head, colon, rest = value.partition(":")
+    of_model = colon and (head in models or "=" not in value)
+    return (head.strip(), rest) if of_model else (None, value)
 
 
 def parse_policies(values: Sequence[str] | str) -> tuple[str | None, dict[str, str]]:

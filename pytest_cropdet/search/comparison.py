@@ -18,6 +18,7 @@ from pytest_cropdet.settings import check_share
 from pytest_cropdet.terms import one_line
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["Comparison", "Pair", "PlacedDetection", "compare"]
@@ -118,13 +119,14 @@ class Comparison:
             _row(number, pair, "*" if pair in cut else " " if cut else "") for number, pair in enumerate(self.pairs, 1)
         ]
 
-    def plot(self) -> "Figure":
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Return a matplotlib ``Figure``: the whole image with the window, and the crop, numbered like the table.
 
         The left picture holds the boxes of the whole image, the right one those of the crop, and dashed the places of
-        what was lost. ``figure.savefig("comparison.png")`` writes it.
+        what was lost. ``figure.savefig("comparison.png")`` writes it. ``ax``: axes of a figure of your
+        own, whose place it takes.
         """
-        return draw_comparison(self.image, self.crop, self.pairs, self.min_visibility)
+        return draw_comparison(self.image, self.crop, self.pairs, self.min_visibility, ax)
 
 
 def compare(

@@ -10,6 +10,7 @@ from pytest_cropdet.search.loss_rules import LossRules
 from pytest_cropdet.terms import one_line
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["ObjectLost", "WorstCrop", "cut_in_words"]
@@ -74,9 +75,9 @@ class WorstCrop:
             "    cropdet.check_crop(*case)\n"
         )
 
-    def plot(self) -> "Figure":
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Return a figure: the image with the window on the left, the crop on the right, what was found in both."""
-        return self.comparison.plot()
+        return self.comparison.plot(ax)
 
     def check(
         self, picture: str | Path | None = None, again: str | None = None, *, spent: tuple[int, int] | None = None
