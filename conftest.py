@@ -46,11 +46,14 @@ if SYBIL:
 
         def __call__(self, example: Example) -> None:
             done = example.document.__dict__.setdefault("blocks_done", set())
+            before = None
             for block in example.document.examples():
                 if block.line >= example.line:
                     break
-                if block.line not in done and block.region.evaluator is self:
+                is_skipped = before is not None and before.region.evaluator is not self  # by `skip: next`
+                if block.line not in done and block.region.evaluator is self and not is_skipped:
                     block.evaluate()
+                before = block
             done.add(example.line)
             super().__call__(example)
 
