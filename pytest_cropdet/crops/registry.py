@@ -91,8 +91,7 @@ def find_family(name: str) -> CropFamily:
     if named:
         return _loaded(next(iter(named.values())))
     known = [*dict.fromkeys([*known_families(), *sorted(each.name for each in entries)])]
-    hint = did_you_mean(name, known) or "; register one of your own in the root conftest.py or by an entry point"
-    raise SpecError(f"unknown family {name!r}; known are {', '.join(known)}{hint}")
+    raise SpecError(f"unknown family {name!r}; known are {', '.join(known)}{did_you_mean(name, known)}")
 
 
 def draw_windows(
