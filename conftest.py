@@ -46,14 +46,14 @@ if SYBIL:
 
         def __call__(self, example: Example) -> None:
             done = example.document.__dict__.setdefault("blocks_done", set())
-            before = None
+            before = ""
             for block in example.document.examples():
                 if block.line >= example.line:
                     break
-                is_skipped = before is not None and before.region.evaluator is not self  # by `skip: next`
-                if block.line not in done and block.region.evaluator is self and not is_skipped:
+                is_own = block.region.evaluator is self
+                if is_own and block.line not in done and not before.endswith("skip: next"):
                     block.evaluate()
-                before = block
+                before = "" if is_own else example.document.text[block.region.start : block.region.end].strip(" <!->")
             done.add(example.line)
             super().__call__(example)
 
