@@ -146,7 +146,7 @@ def test_help_has_groups_values_and_defaults(project, said):
     for title in ("detector", "data", "crops", "limits", "causes", "checks and benchmark", "results"):
         assert f"crop robustness of detectors: {title}:" in text
     assert "(default: 0.05)" in text
-    assert "when to analyse causes: auto (a gate does not pass), always, off (default: auto)" in text
+    assert "when to analyse causes; auto: when a gate does not pass; one of auto, always, off (default: auto)" in text
     assert "seed of windows and resamples (default: 0)" in text
     limits = text.partition("crop robustness of detectors: limits:")[2].partition("crop robustness of detectors: m")[0]
     assert "--cropdet-max-drop" in limits
