@@ -11,7 +11,7 @@ __all__ = ["OPTION_GROUPS", "add_options", "check_ini_keys", "group_of", "help_o
 
 # Titles of groups, and the options in each; what is in none is shown with the last.
 OPTION_GROUPS = {
-    "detector": "model detector against baseline baseline_images update_baseline workers",
+    "detector": "model detector against baseline baseline_images update_baseline workers timeout",
     "data": "data images data_labels data_errors strict_data train_data categories alias group sample_images",
     "crops": "crops max_crops plan seed",
     "limits": "max_drop min_ratio min_crop_ap max_worse max_drop_worse undecided min_images min_ap cap looks",
