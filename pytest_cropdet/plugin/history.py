@@ -1,5 +1,6 @@
 """The history of a session: when and of which commit its gates are, and their lines at the end, on the controller."""
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -122,7 +123,13 @@ def _time(text: str) -> datetime:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says in a folder, ``None`` where it is missing, or knows nothing of the folder."""
+    """Return what git says in a folder, ``None`` where it is missing, or knows nothing of the folder.
+
+    Without a repository above the folder no process is started.
+    """
+    here = folder.absolute()
+    if "GIT_DIR" not in os.environ and not any((each / ".git").exists() for each in (here, *here.parents)):
+        return None
     try:
         done = subprocess.run(  # noqa: S603
             ["git", "-C", str(folder), *arguments],  # noqa: S607
