@@ -1,4 +1,4 @@
-"""Draws docs/images/*.png from the shipped detector, its anchors and scenes: `python docs/make_pictures.py`."""
+"""Draws docs/images/*.png and sliced.jpg from the shipped detector, its anchors and scenes: `python docs/make_pictures.py`."""
 
 import os
 import sys
@@ -15,6 +15,7 @@ from pytest_cropdet import (
     Detections,
     Detector,
     Sample,
+    Sliced,
     compare,
     draw_anchors,
     find_worst_crop,
@@ -25,6 +26,7 @@ from pytest_cropdet import (
 )
 from pytest_cropdet.augment import Augmentation, Context, Cut, Generic, Matched, Position, Scale
 from pytest_cropdet.commands import main as command
+from pytest_cropdet.comparison import compare_sliced
 from pytest_cropdet.geometry import areas, iou
 from pytest_cropdet.search.dataset_search import search
 
@@ -133,6 +135,14 @@ def draw_inspect() -> None:
     cv2.imwrite(str(IMAGES / "inspect.png"), cv2.resize(sheet, size, interpolation=cv2.INTER_AREA), SMALL)
 
 
+def draw_sliced() -> None:
+    """Draw the scene that slicing changes most, with tiles, one pass, all tiles' detections, and the merge."""
+    detector = load_detector(MODELS / "ssd_crops_nms.tflite", labels=str(MODELS / "labels.txt"), range="0..255")
+    tiles = Sliced(detector, size=160, overlap=0.2)
+    drawn, _ = compare_sliced(tiles, load_dataset(ROOT / "fixtures" / "scenes"), replicates=100).picture()
+    cv2.imwrite(str(IMAGES / "sliced.jpg"), drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+
+
 def draw_snippets() -> None:
     """Draw the picture of docs/forum_snippets.md, and print its numbers."""
     from matplotlib.figure import Figure
@@ -210,6 +220,7 @@ def main() -> None:
         "causes": draw_causes,
         "search": draw_search,
         "inspect": draw_inspect,
+        "sliced": draw_sliced,
         "snippets": draw_snippets,
     }
     for name in sys.argv[1:] or drawn:
