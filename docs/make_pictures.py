@@ -1,4 +1,4 @@
-"""Draws docs/images/*.png and sliced.jpg from the shipped detector, its anchors and scenes: `python docs/make_pictures.py`."""
+"""Draws docs/images/*.png and sliced.jpg from the shipped models and scenes: `python docs/make_pictures.py`."""
 
 import os
 import sys
