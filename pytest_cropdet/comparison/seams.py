@@ -84,7 +84,7 @@ class Judged:
     """What is right and wrong in one image's detections that score 0.3 or more.
 
     ``sure``: these detections. Of each: ``right`` (it overlaps an object of its category by IoU 0.5), ``ignored`` (it
-    lies, by half, in a region or an object that is not scored), ``new`` (neither, and the other detections have none
+    lies, by half, in a region or an object that is not scored, or nobody looked for its category), ``new`` (neither, and the other detections have none
     like it). ``missed``: of each scored object.
     """
 
@@ -103,6 +103,8 @@ def judge(sample: Sample, found: Detections, other: Detections) -> Judged:
     hit = _overlaps(sure, truth.boxes[rows], truth.categories[rows])
     right, missed = np.asarray(hit.any(axis=1)), np.asarray(~hit.any(axis=0))
     ignored = _covers_crowd(sure, sample)
+    if sample.checked is not None:  # of another category nobody knows whether it is there
+        ignored |= ~np.isin(sure.categories, list(sample.checked))
     known = _overlaps(sure, other.boxes, other.categories).any(axis=1)
     return Judged(sure, right, ignored, ~right & ~ignored & ~known, missed)
 

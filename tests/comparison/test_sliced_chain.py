@@ -1,5 +1,7 @@
 """The chain of sliced inference: its steps add up to the gain, and a known fault lands on its own step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -140,6 +142,13 @@ def test_what_one_pass_finds_too_or_lies_in_a_crowd_or_scores_little_is_no_new_f
     assert sum(errors_of(Detections([box], [0.29], [1])).new) == 0
     right = errors_of(both, truth=GroundTruth([box], [1]))
     assert (sum(right.new), sum(right.right)) == (1, 1)
+
+
+def test_a_category_that_nobody_looked_for_in_an_image_is_no_false_positive_there():
+    shown = replace(sample(0, GroundTruth(np.zeros((0, 4)), []), SIDE, SIDE), checked=frozenset({2}))
+    found = Detections([(10, 10, 40, 40), (60, 60, 90, 90)], [0.9, 0.9], [1, 2])
+    nothing = Detections(np.zeros((0, 4)), [], [])
+    assert sum(seam_errors(Sliced(Blobs(), size=120), [shown], [found], [nothing]).new) == 1
 
 
 def test_the_map_shows_the_place_of_a_box_in_its_tile():
