@@ -84,8 +84,8 @@ class Judged:
     """What is right and wrong in one image's detections that score 0.3 or more.
 
     ``sure``: these detections. Of each: ``right`` (it overlaps an object of its category by IoU 0.5), ``ignored`` (it
-    lies, by half, in a region or an object that is not scored, or nobody looked for its category), ``new`` (neither, and the other detections have none
-    like it). ``missed``: of each scored object.
+    lies, by half, in a region or an object that is not scored, or nobody looked for its category), ``new`` (neither,
+    and the other detections have none like it). ``missed``: of each scored object.
     """
 
     sure: Detections
