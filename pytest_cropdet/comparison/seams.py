@@ -105,7 +105,8 @@ def judge(sample: Sample, found: Detections, other: Detections) -> Judged:
     ignored = _covers_crowd(sure, sample)
     if sample.checked is not None:  # of another category nobody knows whether it is there
         ignored |= ~np.isin(sure.categories, list(sample.checked))
-    known = _overlaps(sure, other.boxes, other.categories).any(axis=1)
+    own = np.flatnonzero(other.scores >= SURE_SCORE)
+    known = _overlaps(sure, other.boxes[own], other.categories[own]).any(axis=1)
     return Judged(sure, right, ignored, ~right & ~ignored & ~known, missed)
 
 

@@ -106,7 +106,6 @@ def find_sliced_chain(
     counted = dict(dataset.categories if categories is None else categories)
     mapped = whole.mapped
     plain = sliced.unmerged()
-    plain.source = sliced.source
     answers: dict[str, Sequence[Detections]] = {"whole": whole.found}
     answers |= _rendered(sliced, samples, whole, mapped, fill, BatchKeys.of(cache, sliced.inner), watch)
     tiles = {

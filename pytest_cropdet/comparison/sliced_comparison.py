@@ -224,6 +224,8 @@ def compare_sliced(
             "annotated data"
         )
     dataset, samples, names = _scored(dataset, chosen)
+    if not samples:
+        raise SpecError(f"the data set {dataset.name} has no images to slice; set --cropdet-data to data with images")
     whole = detect_whole(sliced.inner, dataset, samples, cache, names, watch)
     own = None if pipeline is None else as_handle(pipeline)
     mapped = whole.mapped if own is None or own.categories is None else None
@@ -245,7 +247,7 @@ def compare_sliced(
         good=True,
         phrase="slicing gains",
         unit=chosen.metric,
-        doubts=(*object_doubts(scored, sorted(names), chosen), *_weak(numbers, chosen)),
+        doubts=(*object_doubts(scored, sorted(names), chosen), *_weak(numbers, chosen)) if len(scored.category) else (),
         undecided=chosen.undecided,
         missing="no annotated object to measure it on",
     )

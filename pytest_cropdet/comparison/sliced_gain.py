@@ -1,7 +1,7 @@
 """Sliced inference against one pass over the whole image: the gain in AP, paired by image, and what AP hides."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -105,8 +105,14 @@ def detect_whole(
     if mapped is None:
         shown = {int(each) for sample in samples for each in np.unique(sample.truth.categories)}
         mapped = reconcile(detector.categories, dataset.categories, sorted(shown & set(counted)))
-    answers = [mapped.translate(found[sample.id]) for sample in samples]
+    answers = [_counted(mapped.translate(found[sample.id]), counted) for sample in samples]
     return WholeAnswers(samples, answers, matches_by_size(samples, answers, counted), mapped)
+
+
+def _counted(found: Detections, categories: Mapping[int, str]) -> Detections:
+    """Return the detections of the categories that count."""
+    rows = np.isin(found.categories, list(categories))
+    return found if rows.all() else replace(found.take(np.flatnonzero(rows)), capped=found.capped)
 
 
 def matches_by_size(samples: Sequence[Sample], answers: Sequence[Detections], categories: Mapping[int, str]) -> Matches:

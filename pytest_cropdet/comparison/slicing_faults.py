@@ -132,7 +132,9 @@ def find_slicing_faults(
         wrong += int((~right).sum())
         pairs += _pairs(answer)
         usual += _pairs(merged)
-        beyond += [_beyond(answer, known.sides), _beyond(merged, known.sides), len(merged)]
+        largest = _largest_tile(sliced, sample)
+        if largest is not None:
+            beyond += [_beyond(answer, largest), _beyond(merged, largest), len(merged)]
         for cause, moves in _MOVES.items():
             hit = np.zeros(len(answer), dtype=bool)
             for move in moves:
@@ -188,9 +190,15 @@ def _are_among(found: Detections, boxes: Boxes, categories: Ints) -> Bools:
     return np.asarray((same & (close | (iou(found.boxes, boxes) >= SAME_IOU))).any(axis=1))
 
 
-def _beyond(found: Detections, sides: Floats) -> int:
+def _largest_tile(sliced: Windowed, sample: Sample) -> Floats | None:
+    """Return the largest width and height of an image's tiles, ``None`` for an image that has one tile alone."""
+    sizes = np.array([(each.crop.width, each.crop.height) for each in sliced.windows_of(sample)], dtype=np.float64)
+    return sizes.max(axis=0) if len(sizes) > 1 else None
+
+
+def _beyond(found: Detections, largest: Floats) -> int:
     """Return how many boxes end beyond the size of every tile."""
-    return int((found.boxes[:, 2:] > sides[:, 2:].max(axis=0, initial=0) + SAME_PIXELS).any(axis=1).sum())
+    return int((found.boxes[:, 2:] > largest + SAME_PIXELS).any(axis=1).sum())
 
 
 def _pairs(found: Detections) -> int:

@@ -69,7 +69,12 @@ class Sliced(Windowed):
 
     def unmerged(self) -> "Sliced":
         """Return the same tiles without a merge."""
-        return Sliced(self.inner, self.grid.size, self.grid.overlap, "none", whole=self.whole, edge=self.grid.edge)
+        found = Sliced(self.inner, self.grid.size, self.grid.overlap, "none", whole=self.whole, edge=self.grid.edge)
+        if self.source is not None and isinstance(self.source[0], str):  # what workers elsewhere load
+            _, model = read_sliced_spec(self.source[0].removeprefix("sliced:"))
+            found.source = (f"sliced:{found.settings}:{model}", self.source[1])
+            found.workers, found.cluster = self.workers, self.cluster
+        return found
 
     def known_settings(self) -> dict[str, str]:
         """Return the settings as a spec writes them, in its order."""

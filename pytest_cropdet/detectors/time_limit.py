@@ -38,22 +38,22 @@ class _TimeIsUp(BaseException):
 
 
 class TimeLimit:
-    """The limit of one detector's calls, and the call that has not come back."""
+    """The limit of one detector's calls, and the calls that have not come back."""
 
     def __init__(self) -> None:
-        self._left: threading.Thread | None = None
+        self._left: tuple[threading.Thread, ...] = ()
 
     def run(self, call: Callable[[], Result], seconds: float | None, is_function: bool) -> Result:
         """Return what ``call`` does; ``DetectorTimeoutError`` after ``seconds``.
 
         ``is_function``: it is a user's own function, which stays in the main thread where that can be interrupted.
         """
-        if self._left is not None and self._left.is_alive():
+        self._left = tuple(each for each in self._left if each.is_alive())
+        if self._left:
             raise DetectorTimeoutError(
                 f"it is not called, because an earlier call, which was over its time (--cropdet-timeout), still runs: "
-                f"{_place_of(sys._current_frames().get(self._left.ident or 0))}"
+                f"{_place_of(sys._current_frames().get(self._left[0].ident or 0))}"
             )
-        self._left = None
         if seconds is None:
             return call()
         seconds = min(seconds, LONGEST_TIMER)
@@ -86,7 +86,8 @@ class TimeLimit:
                 thread.join(GRACE)
                 raise _too_long(seconds, place)
         finally:
-            self._left = thread if thread.is_alive() else None
+            if thread.is_alive():
+                self._left += (thread,)
         if errors:
             raise errors[0]
         return answers[0]

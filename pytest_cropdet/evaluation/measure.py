@@ -269,9 +269,11 @@ class Measure(Interval):
         high = self.value if self.high is None else self.high
         if low is None or high is None:
             return "undecided"
+        # Bounds that do not contain the value (ties of scores) decide only what the value says, too.
+        value = low if self.value is None else self.value
         if self.good:
-            return "pass" if low >= limit else "fail" if high < limit else "undecided"
-        return "pass" if high <= limit else "fail" if low > limit else "undecided"
+            return "pass" if min(low, value) >= limit else "fail" if max(high, value) < limit else "undecided"
+        return "pass" if max(high, value) <= limit else "fail" if min(low, value) > limit else "undecided"
 
     def images_to_decide(self, limit: float, images: int) -> int | None:
         """Return how many source images would decide, if value and spread stay as they are (+-30 %)."""

@@ -107,7 +107,8 @@ def _called(function: MeasureFunction, tables: MeasureTables, weights: Floats, v
             f"{what} is vectorised and returned {_shown(returned)} for weights of shape {weights.shape}; it must "
             f"return an array of shape ({weights.shape[1]},), a number for each column"
         )
-    return numbers.astype(np.float64)
+    numbers = numbers.astype(np.float64)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _number(value: Any, what: str) -> float:
@@ -117,7 +118,7 @@ def _number(value: Any, what: str) -> float:
         value = value[()]
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise SpecError(f"{what} returned {_shown(value)}; it must return {WHAT_IT_RETURNS}")
-    return float(value)
+    return float(value) if np.isfinite(float(value)) else float("nan")
 
 
 def _shown(value: Any) -> str:

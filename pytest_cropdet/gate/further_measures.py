@@ -23,7 +23,7 @@ from pytest_cropdet.evaluation import (
 )
 from pytest_cropdet.gate.doubts import cap_doubts
 from pytest_cropdet.gate.facts import RunFacts
-from pytest_cropdet.gate.own_measures import check_name, spread_of
+from pytest_cropdet.gate.own_measures import blind_doubts, check_name, spread_of, unbounded
 from pytest_cropdet.geometry import Floats
 
 __all__ = ["further_measure"]
@@ -53,6 +53,8 @@ def further_measure(run: RunFacts, name: str, of: Of, called: str | None) -> Mea
             run, number, called or f"{name} {where}", values[side], drawn[side], phrase, doubts, good=number.good
         )
     doubts = (*_doubts(run, number), *cap_doubts(settings, run.cap))
+    if not number.found:
+        doubts += blind_doubts(run, good=False)
     if number.between:
         return _measure(run, number, called or name, values[0], drawn[0], f"{number.words} is", doubts)
     sign, ending, phrase = (1, "lost", "crops lose") if number.good else (-1, "added", "crops add")
@@ -83,7 +85,7 @@ def _measure(
         good=good,
         phrase=phrase,
         unit=unit,
-        doubts=doubts,
+        doubts=(*doubts, *unbounded(value, low, high)),
         undecided=settings.undecided,
         spread=spread_of(run, good),
         missing=number.missing,

@@ -10,6 +10,7 @@ from pytest_cropdet.evaluation import (
     MeasureFunction,
     ScoredRows,
     bounds_of,
+    digits,
     measured_and_drawn,
     none_for_nan,
     object_doubts,
@@ -17,7 +18,16 @@ from pytest_cropdet.evaluation import (
 from pytest_cropdet.gate.doubts import cap_doubts
 from pytest_cropdet.gate.facts import RunFacts
 
-__all__ = ["check_name", "doubts_of", "measure_of", "measure_records", "remember", "spread_of"]
+__all__ = [
+    "blind_doubts",
+    "check_name",
+    "doubts_of",
+    "measure_of",
+    "measure_records",
+    "remember",
+    "spread_of",
+    "unbounded",
+]
 
 _TAKEN = (
     *("ratio", "AP(crop)", "lost", "gained", "flips", "lost - gained", "new", "new_at_cut", "recall", "precision"),
@@ -46,7 +56,7 @@ def measure_of(
         good=good,
         phrase=f"{called} is",
         unit=unit,
-        doubts=doubts_of(run, good),
+        doubts=(*doubts_of(run, good), *unbounded(value, low, high), *blind_doubts(run, good)),
         undecided=settings.undecided,
         spread=spread_of(run, good),
         missing="its function returned no number for the whole run",
@@ -57,6 +67,32 @@ def doubts_of(run: RunFacts, good: bool) -> tuple[Doubt, ...]:
     """Return why bounds must not decide: too few images or objects, and for a loss a limited number of boxes."""
     doubts = object_doubts(ScoredRows.of(run.objects), run.scored.chosen, run.settings)
     return doubts if good else (*doubts, *cap_doubts(run.settings, run.cap))
+
+
+def unbounded(value: float, low: float | None, high: float | None) -> tuple[Doubt, ...]:
+    """Return the doubt about a number without bounds: no limit is judged by the number alone."""
+    if math.isnan(value) or (low is not None and high is not None):
+        return ()
+    text = (
+        "it is undefined in more than 1 in 20 resamples of the images, so it has no bounds: too few images have what "
+        "it is measured on"
+    )
+    return (Doubt("bounds", text),)
+
+
+def blind_doubts(run: RunFacts, good: bool) -> tuple[Doubt, ...]:
+    """Return the doubt about a loss of a detector that finds next to nothing: it cannot lose anything."""
+    if good or run.drop.blind is None:
+        return ()
+    surely, least = run.drop.blind
+    if surely is not None and surely > least:
+        return ()
+    text = (
+        f"the detector is too weak for this test: {run.drop.strength} on the same objects in {run.drop.seen_in} is "
+        f"surely {digits(surely)}, more than {least:.3f} is needed (cropdet_min_ap); a detector that finds nothing "
+        "cannot lose anything"
+    )
+    return (Doubt("blind", text, only_pass=True),)
 
 
 def spread_of(run: RunFacts, good: bool) -> float | None:
@@ -106,5 +142,8 @@ def check_name(called: Any) -> str:
     if not isinstance(called, str) or not called.strip() or called == "<lambda>":
         raise SpecError(f"the measure {called!r} needs a name for reports: name='small objects lost', say")
     if called in _TAKEN or called.startswith(_BEGINNINGS):
-        raise SpecError(f"a measure of your own cannot be called {called!r}, as a built-in one is; give another name=")
+        raise SpecError(
+            f"a measure of your own cannot be called {called!r}: built-in ones are called so, or begin so "
+            f"({', '.join(_BEGINNINGS)}); give another name="
+        )
     return called

@@ -95,7 +95,8 @@ def _seen_by(config: pytest.Config, node: pytest.Item | pytest.Collector, module
 
 def _of_plugins(config: pytest.Config, path: Path) -> Iterator[Callable[..., Any]]:
     for _, plugin in config.pluginmanager.list_name_plugin():
-        if isinstance(plugin, ModuleType) and _reaches(config, Path(str(plugin.__file__)), path):
+        file = getattr(plugin, "__file__", None)
+        if isinstance(plugin, ModuleType) and (file is None or _reaches(config, Path(file), path)):
             yield from _of_module(plugin)
 
 

@@ -72,7 +72,7 @@ class ComparesSliced:
             sliced = self._sliced(tiles, item)
             least = setting(self._config, "min_gain", item) if min_gain is None else min_gain
             if self.detector is None or setting(self._config, "dry_run"):
-                self._skip_dry(_estimate(sliced, self.dataset, settings), item)
+                self._skip_dry(_estimate(sliced, self.dataset, settings, least), item)
             with warnings_stay_warnings(), Progress.on(self._config) as progress:
                 found = compare_sliced(
                     sliced,
@@ -131,18 +131,17 @@ def asks_for_causes(found: SlicedComparison, explain: str) -> bool:
     return explain == "always" or (explain == "auto" and found.verdict in ("fail", "undecided"))
 
 
-def _estimate(sliced: Windowed, dataset: Dataset, settings: RunSettings) -> list[str]:
+def _estimate(sliced: Windowed, dataset: Dataset, settings: RunSettings, limit: float | None) -> list[str]:
     """Return what a comparison would cost."""
     samples = choose_samples(dataset, settings.sample_images, settings.seed)
     calls = sum(len(sliced.sent_of(each)) for each in samples)
-    own = not sliced.whole
-    total = calls + (len(samples) if own else 0)
+    total = calls + len(samples)  # one pass has a key of its own in the cache
     lines = [
         f"sliced inference, {sliced.settings}: {len(samples)} images, {calls / max(1, len(samples)):.1f} images sent "
         f"per image; {total} images to send in all, if the cache knows none"
     ]
-    if settings.explain != "off":
-        more = 2 * (calls - (0 if own else len(samples)))
+    if settings.explain == "always" or (settings.explain == "auto" and limit is not None):
+        more = 2 * (calls - (len(samples) if sliced.whole else 0))
         when = "" if settings.explain == "always" else " unless the limit is met"
         lines.append(f"to find the causes{when}: {more} more; --cropdet-explain=off leaves that out")
     return lines

@@ -135,8 +135,9 @@ def test_what_one_pass_finds_too_or_lies_in_a_crowd_or_scores_little_is_no_new_f
     box, other = (10, 10, 40, 40), (60, 60, 90, 90)
     both = Detections([box, other], [0.9, 0.9], [1, 1])
     assert sum(errors_of(both).new) == 2
-    assert sum(errors_of(both, plain=Detections([box], [0.1], [1])).new) == 1
-    assert sum(errors_of(both, plain=Detections([box], [0.1], [2])).new) == 2
+    assert sum(errors_of(both, plain=Detections([box], [0.3], [1])).new) == 1
+    assert sum(errors_of(both, plain=Detections([box], [0.29], [1])).new) == 2
+    assert sum(errors_of(both, plain=Detections([box], [0.9], [2])).new) == 2
     crowd = GroundTruth([(0, 0, 100, 100)], [1], crowd=[True])
     assert sum(errors_of(both, truth=crowd).new) == 0
     assert sum(errors_of(Detections([box], [0.29], [1])).new) == 0

@@ -64,6 +64,34 @@ def test_categories_that_are_named_count_alone():
     assert found.objects == 8
 
 
+def test_detections_of_categories_that_do_not_count_are_no_false_positives():
+    class Two(Blobs):
+        """Beside the blobs it finds something else wherever a picture is small."""
+
+        def find(self, image):
+            each = super().find(image)
+            if image.shape[0] == SIDE:
+                return each
+            boxes = np.concatenate([each.boxes, [(0, 0, 9, 9)]])
+            return Detections(boxes, [*each.scores, 0.9], [*each.categories, 2])
+
+    data, detector = made(count=8), Two()
+    detector.categories = data.categories = {1: "blob", 2: "other"}
+    tiles = {"size": 120, "overlap": 0.0, "merge": "seam"}
+    assert sum(compare_sliced(Sliced(detector, **tiles), data, replicates=100).errors.new) == 32
+    found = compare_sliced(Sliced(detector, **tiles), data, categories=("blob",), replicates=100)
+    assert sum(found.errors.new) == 0
+
+
+def test_images_without_objects_are_undecided_for_that_reason_alone_and_no_images_are_refused():
+    empty = sample(0, GroundTruth(np.zeros((0, 4)), []), SIDE, SIDE)
+    data = Data([type(empty)("0", SIDE, SIDE, empty.truth, picture)], {1: "blob"})
+    found = compare_sliced(Sliced(Blobs(), **TILES), data, min_gain=0.0, replicates=100)
+    assert found.judged.doubt == "gain is undefined: no annotated object to measure it on"
+    with pytest.raises(SpecError, match="has no images to slice"):
+        compare_sliced(Sliced(Blobs()), Data([], {1: "blob"}))
+
+
 def test_a_detector_at_its_maximum_of_detections_is_named():
     class Capped(Blobs):
         def find(self, image):

@@ -5,10 +5,11 @@ import pytest
 
 from pytest_cropdet import Detections, Sliced
 from pytest_cropdet.comparison import SLICING_FAULTS, compare_sliced, find_slicing_faults
-from pytest_cropdet.data import CategoryMap
+from pytest_cropdet.data import CategoryMap, GroundTruth
 from pytest_cropdet.detectors import suppress
 from tests.comparison.test_sliced_gain import NAMES, made
-from tests.detectors.test_sliced import SIDE, Blobs
+from tests.detectors.test_sliced import SIDE, Blobs, picture
+from tests.support import Data, sample
 
 TILE, STEP = 120, 40
 STARTS = range(0, SIDE - TILE + 1, STEP)
@@ -107,3 +108,16 @@ def test_a_detector_that_finds_nothing_has_no_fault():
     assert compared(lambda images: [Detections.empty() for _ in images]).faults == ()
     mapped = CategoryMap("id", {1: 1}, NAMES)
     assert find_slicing_faults(Sliced(Blobs()), [], [], mapped) == ()
+
+
+def test_clipped_boxes_are_named_beside_images_no_larger_than_a_tile():
+    data = made(count=24, low=20, high=70)
+    small = sample(99, GroundTruth([(10, 10, 40, 40)], [1]), TILE, TILE)
+    small = type(small)("99", TILE, TILE, small.truth, lambda: picture((10, 10, 40, 40))[:TILE, :TILE])
+    own = pipeline(WRONG["clipped"])
+
+    def run_it(images):
+        return [Blobs().find(each) if each.shape[0] == TILE else own([each])[0] for each in images]
+
+    found = compared(run_it, Data([*data, small], NAMES))
+    assert [each.cause for each in found.faults] == ["clipped"]

@@ -19,6 +19,7 @@ from pytest_cropdet.detectors import as_handle
 from pytest_cropdet.detectors.description import Description
 from pytest_cropdet.detectors.handle import DetectorHandle
 from pytest_cropdet.detectors.one_call import LEFT_BEHIND, MOST_OF_ONE_IMAGE
+from pytest_cropdet.detectors.time_limit import TimeLimit
 from pytest_cropdet.errors import DetectorError, DetectorTimeoutError
 from tests.painted import find, paint
 
@@ -352,3 +353,32 @@ def test_without_a_limit_no_thread_and_no_timer_is_started(monkeypatch):
     monkeypatch.setattr(threading, "Thread", refused)
     assert len(asked(model(lambda images: [find(IMAGE)]))) == 1
     assert len(asked(finds_all)) == 1
+
+
+def test_a_call_that_is_left_behind_is_not_forgotten_when_another_one_ends():
+    limit, hangs, gate = TimeLimit(), threading.Event(), threading.Event()
+
+    def waits():
+        while not hangs.is_set():  # it catches what would end it
+            try:
+                hangs.wait(0.05)
+            except BaseException:
+                continue
+
+    def first():
+        with pytest.raises(DetectorTimeoutError):
+            limit.run(waits, 0.2, False)
+        gate.set()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert limit.run(lambda: gate.wait(10), 20, False)  # begins before, ends after the other was left behind
+    thread.join()
+    with pytest.raises(DetectorTimeoutError, match="an earlier call"):
+        limit.run(lambda: 1, 5, False)
+    hangs.set()
+    for _ in range(100):
+        time.sleep(0.05)
+        if not any(each.name == "cropdet-limited" for each in threading.enumerate()):
+            break
+    assert limit.run(lambda: 1, 5, False) == 1

@@ -213,3 +213,12 @@ def test_several_calls_at_once_change_nothing(pytestconfig, monkeypatch):
         found = run(sliced, data, crops="random:keep=0.8,per_image=1", sample_images=24, replicates=100, explain="off")
         runs.append((found.ap, found.drop.value, found.drop.low))
     assert runs[0] == runs[1]
+
+
+def test_the_same_tiles_without_a_merge_are_loaded_elsewhere_without_one_too():
+    merged = Sliced(Blobs(), size=100, overlap=0.3, merge="seam", whole=False)
+    merged.source, merged.workers, merged.cluster = ("sliced:size=100,merge=seam:net.tflite", "described"), 3, "cluster"
+    plain = merged.unmerged()
+    assert plain.source == ("sliced:size=100,overlap=0.3,merge=none,whole=no:net.tflite", "described")
+    assert (plain.workers, plain.cluster) == (3, "cluster")
+    assert Sliced(Blobs()).unmerged().source is None

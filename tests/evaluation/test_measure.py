@@ -413,3 +413,19 @@ def test_a_verdict_equals_itself_and_is_a_key():
     assert verdict == verdict
     assert verdict != other
     assert len({verdict, other}) == 2
+
+
+@pytest.mark.parametrize(
+    ("measure", "limit"),
+    [
+        (loss(0.641, 0.613, 0.629), 0.635),  # the value is over the limit, its bounds below it
+        (loss(0.5, 0.52, 0.6), 0.51),
+        (good(0.70, 0.72, 0.80), 0.71),
+        (good(0.90, 0.80, 0.88), 0.89),
+    ],
+)
+def test_bounds_that_leave_out_their_value_do_not_decide_against_it(measure, limit):
+    """Ties of scores: resamples have copies of an image side by side among equal scores."""
+    assert measure.judge(limit).outcome == "undecided"
+    assert measure.judge(limit + 0.2).outcome == ("fail" if measure.good else "pass")
+    assert measure.judge(limit - 0.2).outcome == ("pass" if measure.good else "fail")

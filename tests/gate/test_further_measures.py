@@ -115,7 +115,7 @@ def test_too_few_images_leave_all_undecided():
         ("APs", {"of": "drop"}, "of='drop': write 'loss', 'crop' or 'reference'"),
         ("calibration", {"of": "crop"}, "calibration compares crops with whole images: it has no of='crop'"),
         ("APs", {"good": True}, r"good=, vectorised= and unit= are of a function; 'APs' says its own"),
-        ("APs", {"name": "drop"}, "cannot be called 'drop', as a built-in one is"),
+        ("APs", {"name": "drop"}, "cannot be called 'drop': built-in ones are called so"),
         (np.mean, {"of": "crop"}, "of= is of a measure by name"),
     ],
     ids=["unknown", "side", "between", "good", "taken", "function"],

@@ -193,7 +193,7 @@ def test_a_limit_on_the_number_of_boxes_that_changes_the_drop_forbids_a_pass_of_
         (7, {}, "takes a function of .tables, weights., not 7"),
         (lambda tables, weights: 0.1, {}, "the measure '<lambda>' needs a name"),
         (missed, {"name": " "}, "needs a name for reports"),
-        (missed, {"name": "lost"}, "cannot be called 'lost', as a built-in one is"),
+        (missed, {"name": "lost"}, "cannot be called 'lost': built-in ones are called so"),
         (missed, {"name": "drop of cat"}, "cannot be called 'drop of cat'"),
         (
             lambda tables, weights: "0.1",
@@ -288,3 +288,35 @@ def test_a_saved_run_has_them_and_they_judge_again(run, tmp_path):
 def test_a_blind_detector_has_a_number_where_the_function_gives_one():
     found = small_run(blind(), DATA)
     assert found.measure(missed).value == 1.0
+
+
+def test_a_number_without_bounds_never_passes():
+    """Defined where one image is drawn alone: in a third of the resamples it is not."""
+
+    def rare(tables, weights):
+        first = weights[np.asarray(tables.objects.index.unit) == 0].sum()
+        return 0.0 if first else float("nan")
+
+    found = small_run(loses_cut(opinions(DATA)), DATA).measure(rare)
+    assert (found.value, found.low, found.high) == (0.0, None, None)
+    verdict = found.judge(0.05)
+    assert verdict.outcome == "undecided"
+    assert "undefined in more than 1 in 20 resamples" in verdict.doubt
+
+
+def test_a_loss_of_a_detector_that_finds_nothing_does_not_pass_and_a_good_is_judged():
+    found = small_run(blind(), DATA)
+    verdict = found.measure(ap_lost, name="my loss").judge(0.05)
+    assert verdict.outcome == "undecided"
+    assert "a detector that finds nothing cannot lose anything" in verdict.doubt
+    assert found.measure(lambda tables, weights: 0.5, name="a good", good=True).judge(0.1).outcome == "pass"
+
+
+@pytest.mark.parametrize("vectorised", [False, True])
+def test_infinity_is_undefined(run, vectorised):
+    def share(tables, weights):
+        return np.full(weights.shape[1], np.inf) if vectorised else float("inf")
+
+    found = run.measure(share, vectorised=vectorised)
+    assert (found.value, found.low, found.high) == (None, None, None)
+    assert json.dumps(run.to_dict(), allow_nan=False)

@@ -215,6 +215,22 @@ def test_a_conftest_reaches_tests_below_it_only(project, own_test):
     assert [line for line in lines if "near" in line] == ["here/test_star.py::test_detector_invariant[near]"]
 
 
+def test_a_plug_in_without_a_file_is_no_hindrance(project, own_test):
+    project.write(
+        conftest="""
+import sys
+import types
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(types.ModuleType("made_here"), "made_here")
+""",
+        test_star=STAR,
+    )
+    lines = own_test(*NAMED, "--collect-only", "-q", "test_star.py").outlines
+    assert sum("test_detector_invariant" in line for line in lines) > 10
+
+
 def test_each_model_gets_its_item_and_its_record(project, own_test):
     project.write(test_own=own("own", "return 0.0"), detectors=DETECTORS)
     models = ("--cropdet-model=a=detectors:good", "--cropdet-model=b=detectors:thin")

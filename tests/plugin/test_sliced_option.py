@@ -222,6 +222,17 @@ def test_a_dry_run_says_the_cost_and_sends_nothing(project, said):
     result.assert_outcomes(skipped=1)
     text = said(result)
     assert "60 images, 4.0 images sent per image; 300 images to send in all" in text
+    assert "to find the causes" not in text  # without a limit nobody asks for them
+    result = sliced(
+        project,
+        "fakes:perfect",
+        "--cropdet-sliced=size=32,overlap=0",
+        "--cropdet-dry-run",
+        "-rs",
+        "--cropdet-min-gain=0",
+    )
+    text = said(result)
+    assert "60 images, 5.0 images sent per image; 360 images to send in all" in text
     assert "to find the causes unless the limit is met: 480 more" in text
 
 
