@@ -22,6 +22,7 @@ Outcome = Literal["pass", "fail", "undecided"]
 DOUBT_ORDER = ("undefined", "blind", "spread", "cap", "images", "objects", "categories", "share")
 Undecided = Literal["fail", "pass", "point"]
 AnyMeasure = TypeVar("AnyMeasure", bound="Measure")
+_SAME = 1e-9  # up to which two numbers differ by the order of sums alone
 
 
 class GateFailure(AssertionError):  # noqa: N818  (not an error: the gate did its work)
@@ -269,11 +270,11 @@ class Measure(Interval):
         high = self.value if self.high is None else self.high
         if low is None or high is None:
             return "undecided"
-        # Bounds that do not contain the value (ties of scores) decide only what the value says, too.
-        value = low if self.value is None else self.value
+        if self.value is not None and not low - _SAME <= self.value <= high + _SAME:
+            low, high = min(low, self.value), max(high, self.value)  # bounds without their value, as with tied scores
         if self.good:
-            return "pass" if min(low, value) >= limit else "fail" if max(high, value) < limit else "undecided"
-        return "pass" if max(high, value) <= limit else "fail" if min(low, value) > limit else "undecided"
+            return "pass" if low >= limit else "fail" if high < limit else "undecided"
+        return "pass" if high <= limit else "fail" if low > limit else "undecided"
 
     def images_to_decide(self, limit: float, images: int) -> int | None:
         """Return how many source images would decide, if value and spread stay as they are (+-30 %)."""
