@@ -44,7 +44,7 @@ class SeededDraws:
 
     >>> draws = SeededDraws("mine", 0, "a.jpg", 640, 480)
     >>> draws.below(10, "left", 0), draws.below(10, "left", 0), draws.below(10, "left", 1)
-    (8, 8, 1)
+    (4, 4, 1)
     """
 
     family: str

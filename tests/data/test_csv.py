@@ -167,3 +167,13 @@ def test_pipes_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(DataError, match=r"pipe\.csv: it is a named pipe"):
         load_dataset(tmp_path / "pipe.csv")
+
+
+def test_an_image_without_a_readable_size_is_named_with_the_file_and_the_row(tmp_path):
+    other = tmp_path / "elsewhere.txt"
+    other.write_text("no image")
+    path = write(tmp_path, f"a.png,1,2,10,20,dog\n{other},1,2,10,20,dog\n")
+    with pytest.raises(
+        DataError, match=rf"labels\.csv, row 2: cannot read the size of the image {re.escape(str(other))}"
+    ):
+        load_dataset(path)

@@ -156,7 +156,11 @@ class _Rows:
             if file is None:
                 self.missing[name] = None
                 return None
-            image = self._images[name] = self.table.add_image(name, size or self._measured(file), str(file))
+            try:
+                measured = size or self._measured(file)
+            except DataError as error:
+                raise DataError(f"{self.table.path}, row {number}: {error}") from error.__cause__
+            image = self._images[name] = self.table.add_image(name, measured, str(file))
             self._files[name] = file
             self._sides[image] = sides
         known = (self.table.sizes[2 * image], self.table.sizes[2 * image + 1])
