@@ -48,10 +48,10 @@ def read_corruption_results(
     the fifteen of the benchmark; a file with none of these is averaged over all. ``DataError`` names what is missing or
     no AP: nothing that is missing counts as 0.
     """
-    told, name = (results, "the results") if isinstance(results, Mapping) else (_read(Path(results)), str(results))
-    if not isinstance(told, Mapping) or not told:
+    content, name = (results, "the results") if isinstance(results, Mapping) else (_read(Path(results)), str(results))
+    if not isinstance(content, Mapping) or not content:
         raise DataError(f"{name}: a mapping of corruptions to severities is needed: {{'fog': {{'0': 0.36, ...}}, ...}}")
-    table = {str(each): _severities(name, str(each), of_it, metric) for each, of_it in told.items()}
+    table = {str(each): _severities(name, str(each), of_it, metric) for each, of_it in content.items()}
     clean = {values[0] for values in table.values() if 0 in values}
     if len(clean) != 1:
         found = f"{len(clean)} different ones: {', '.join(map(str, sorted(clean)))}" if clean else "none"

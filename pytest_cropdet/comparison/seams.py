@@ -9,7 +9,7 @@ import numpy as np
 
 from pytest_cropdet.data import Detections, Sample
 from pytest_cropdet.detectors import Sliced, Windowed
-from pytest_cropdet.geometry import Bools, Boxes, Crop, Floats, areas, clip, iou
+from pytest_cropdet.geometry import Bools, Boxes, Crop, Floats, Ints, areas, clip, iou
 
 __all__ = [
     "MATCH_IOU",
@@ -17,14 +17,16 @@ __all__ = [
     "Judged",
     "SeamCounts",
     "SeamErrors",
+    "best_objects",
     "judge",
+    "lies_in",
     "seam_counts",
     "seam_errors",
-    "shares_inside",
 ]
 
 SURE_SCORE = 0.3  # the score from which a detection counts
 MATCH_IOU = 0.5  # from which a detection is one of an object
+UNSCORED_SHARE = 0.5  # share of a detection in what is not scored, from which it is neither right nor wrong
 PIECE_SHARE = 0.75  # share of a detection that lies in an object, from which it is a piece of it
 DISTANCES = (2.0, 8.0, 32.0)  # px from a box's side to the nearest seam: the upper ends of the bins, the last is open
 CELLS = 8  # of the map, a side of a tile
@@ -52,11 +54,12 @@ class SeamErrors:
     """Where in the tiles sliced inference is right and where it adds errors, of detections that score 0.3 or more.
 
     *New*: a false positive (it overlaps no object of its category by IoU 0.5) that one pass does not have (none of its
-    detections of that category overlaps it by IoU 0.5). ``new`` and ``right``: counts by distance in pixels from a side
-    of the box to the nearest parallel seam: up to 2, 8, 32, and farther. ``new_cells`` and ``right_cells``: the same
-    by place of the box's centre in its tile, 8 x 8 cells, rows from the top. ``holds``: (width, height) in pixels up to
-    which an object always lies in one tile as a whole, ``None`` where that differs between images, and for regions.
-    ``lost_from``: the longer side of the smallest object that no tile holds and that is not found.
+    detections of that category that score 0.3 or more overlaps it by IoU 0.5). ``new`` and ``right``: counts by
+    distance in pixels from a side of the box to the nearest parallel seam: up to 2, 8, 32, and farther. ``new_cells``
+    and ``right_cells``: the same by place of the box's centre in its tile, 8 x 8 cells, rows from the top. ``holds``:
+    (width, height) in pixels up to which an object always lies in one tile as a whole, ``None`` where that differs
+    between images, and for regions. ``lost_from``: the longer side of the smallest object that no tile contains and
+    that is not found.
     """
 
     new: tuple[int, ...]
@@ -84,8 +87,8 @@ class Judged:
     """What is right and wrong in one image's detections that score 0.3 or more.
 
     ``sure``: these detections. Of each: ``right`` (it overlaps an object of its category by IoU 0.5), ``ignored`` (it
-    lies, by half, in a region or an object that is not scored, or nobody looked for its category), ``new`` (neither,
-    and the other detections have none like it). ``missed``: of each scored object.
+    lies, by half, in a region or an object that is not scored, or the image was not checked for its category),
+    ``new`` (neither, and the other detections have none like it). ``missed``: of each scored object.
     """
 
     sure: Detections
@@ -103,7 +106,7 @@ def judge(sample: Sample, found: Detections, other: Detections) -> Judged:
     hit = _overlaps(sure, truth.boxes[rows], truth.categories[rows])
     right, missed = np.asarray(hit.any(axis=1)), np.asarray(~hit.any(axis=0))
     ignored = _covers_crowd(sure, sample)
-    if sample.checked is not None:  # of another category nobody knows whether it is there
+    if sample.checked is not None:  # whether the image has objects of other categories is not known
         ignored |= ~np.isin(sure.categories, list(sample.checked))
     own = np.flatnonzero(other.scores >= SURE_SCORE)
     known = _overlaps(sure, other.boxes[own], other.categories[own]).any(axis=1)
@@ -112,29 +115,39 @@ def judge(sample: Sample, found: Detections, other: Detections) -> Judged:
 
 def seam_counts(sliced: Windowed, sample: Sample, found: Detections, score: float = SURE_SCORE) -> SeamCounts:
     """Return what merging left behind in one image; ``found``: its detections with the data set's ids."""
-    truth = sample.truth
-    rows = np.flatnonzero(truth.counted)
-    sure = np.flatnonzero(found.scores >= score)
-    boxes, kinds = found.boxes[sure], found.categories[sure]
-    objects = truth.boxes[rows]
-    same = truth.categories[rows][:, None] == kinds[None, :]
-    overlap = np.where(same, iou(objects, boxes), 0.0)
-    best = np.argmax(overlap, axis=0) if len(rows) else np.zeros(len(sure), dtype=int)
-    hits = overlap[best, np.arange(len(sure))] >= MATCH_IOU if len(rows) else np.zeros(len(sure), dtype=bool)
-    per_object = np.bincount(best[hits], minlength=len(rows))
-    is_found = (overlap >= MATCH_IOU).any(axis=1)
-    inside = np.where(same, shares_inside(boxes, objects).T, 0.0)
+    rows = np.flatnonzero(sample.truth.counted)
+    objects, categories = sample.truth.boxes[rows], sample.truth.categories[rows]
+    sure = found.take(np.flatnonzero(found.scores >= score))
+    owner, best = best_objects(sure, objects, categories)
+    per_object = np.bincount(owner[best >= MATCH_IOU], minlength=len(rows))
+    is_found = _overlaps(sure, objects, categories).any(axis=0)
+    has_piece = lies_in(sure, objects, categories, PIECE_SHARE).any(axis=0)
     held = _held(sliced, sample, objects)
     return SeamCounts(
         objects=len(rows),
         doubles=int(np.maximum(per_object - 1, 0).sum()),
-        halves=int((~is_found & (inside >= PIECE_SHARE).any(axis=1)).sum()),
+        halves=int((~is_found & has_piece).sum()),
         unheld=int((~held).sum()),
         unheld_found=int((~held & is_found).sum()),
     )
 
 
-def shares_inside(boxes: Boxes, objects: Boxes) -> Floats:
+def best_objects(found: Detections, objects: Boxes, categories: Ints) -> tuple[Ints, Floats]:
+    """Return, for each detection, the object of its category that it overlaps most, and the IoU; 0 and 0 for none."""
+    if not len(objects):
+        return np.zeros(len(found), dtype=np.int64), np.zeros(len(found))
+    overlap = np.where(found.categories[:, None] == categories[None, :], iou(found.boxes, objects), 0.0)
+    owner = np.argmax(overlap, axis=1)
+    return owner, overlap[np.arange(len(found)), owner]
+
+
+def lies_in(found: Detections, objects: Boxes, categories: Ints, share: float) -> Bools:
+    """Return (n, m): which detections lie, by ``share`` of their area, in which objects of their category."""
+    same = found.categories[:, None] == categories[None, :]
+    return np.asarray(same & (_shares_inside(found.boxes, objects) >= share))
+
+
+def _shares_inside(boxes: Boxes, objects: Boxes) -> Floats:
     """Return (n, m): the share of each box that lies in each object."""
     low = np.maximum(boxes[:, None, :2], objects[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], objects[None, :, 2:])
@@ -196,8 +209,8 @@ def _overlaps(found: Detections, boxes: Boxes, categories: Any) -> Bools:
 def _covers_crowd(found: Detections, sample: Sample) -> Bools:
     """Return which detections lie, by half, in a region or an object of their category that is not scored."""
     rows = np.flatnonzero(~sample.truth.counted)
-    same = found.categories[:, None] == sample.truth.categories[rows][None, :]
-    return np.asarray((same & (shares_inside(found.boxes, sample.truth.boxes[rows]) >= MATCH_IOU)).any(axis=1))
+    lies = lies_in(found, sample.truth.boxes[rows], sample.truth.categories[rows], UNSCORED_SHARE)
+    return np.asarray(lies.any(axis=1))
 
 
 def seam_distances(sliced: Windowed, sample: Sample, boxes: Boxes) -> Floats:

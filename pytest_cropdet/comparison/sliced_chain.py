@@ -17,18 +17,18 @@ The sum of the four is AP(sliced) - AP(whole), exactly.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from pytest_cropdet.causes import Rendering
-from pytest_cropdet.comparison.seams import MATCH_IOU, PIECE_SHARE, shares_inside
+from pytest_cropdet.comparison.seams import MATCH_IOU, PIECE_SHARE, best_objects, lies_in
 from pytest_cropdet.comparison.sliced_gain import WholeAnswers
 from pytest_cropdet.data import CategoryMap, Dataset, Detections, GroundTruth, Sample
-from pytest_cropdet.detectors import Windowed, suppress
+from pytest_cropdet.detectors import Sliced, Windowed, suppress
 from pytest_cropdet.evaluation import Bounded, average_precision, resample, whole_image_matches
-from pytest_cropdet.geometry import Crop, Floats, iou
+from pytest_cropdet.geometry import Crop, Floats
 from pytest_cropdet.inference import Advanced, BatchKeys, Cache, Picture, detect_all
 from pytest_cropdet.settings import RunSettings
 
@@ -42,10 +42,10 @@ CHAIN_STEPS: Mapping[str, str] = {
 }
 
 _ADVICE = {
-    "scale": "Objects are found less well at the scale of the tiles: use larger tiles.",
-    "context": "Missing surroundings cost most: use larger tiles, or train on crops.",
-    "cut": "Objects cut at seams cost most: let tiles overlap by the size of the objects, or use larger tiles.",
-    "merge": "Merging costs most: try another merge, such as merge=seam, or metric=ios.",
+    "scale": "Objects are found less well at the scale of the tiles: {larger}.",
+    "context": "Missing surroundings cost most: {larger}, or train on crops.",
+    "cut": "Objects cut at seams cost most: {uncut}.",
+    "merge": "Merging costs most: {merge}.",
 }
 
 
@@ -55,12 +55,13 @@ class SlicedChain:
 
     ``steps``: by name (``scale``, ``context``, ``cut``, ``merge``), the change in AP with one-sided bounds; they add up
     to the gain. ``perfect``: AP after the perfect merge, of ``whole``, ``context``, ``cut`` and ``tiles``. ``fill``:
-    what removed pixels were replaced by.
+    what removed pixels were replaced by. ``sliced``: what sliced.
     """
 
     steps: Mapping[str, Bounded]
     perfect: Mapping[str, float]
     fill: str
+    sliced: Windowed = field(repr=False)
 
     @property
     def advice(self) -> str | None:
@@ -70,7 +71,7 @@ class SlicedChain:
             for name, each in self.steps.items()
             if each.value is not None and each.high is not None and each.high < 0
         }
-        return _ADVICE[min(sure, key=lambda name: sure[name])] if sure else None
+        return _advice(min(sure, key=lambda name: sure[name]), self.sliced) if sure else None
 
     def lines(self) -> list[str]:
         """Return the steps in words, a line each."""
@@ -86,6 +87,18 @@ class SlicedChain:
             "perfect": {name: None if np.isnan(value) else float(value) for name, value in self.perfect.items()},
             "fill": self.fill,
         }
+
+
+def _advice(step: str, sliced: Windowed) -> str:
+    """Return what helps against a step, given the windows and the merge that it was measured with."""
+    tiles = isinstance(sliced, Sliced)
+    larger = "use larger tiles" if tiles else "use a larger margin"
+    merge = "" if sliced.rule is None else sliced.rule.name
+    return _ADVICE[step].format(
+        larger=larger,
+        uncut=f"let tiles overlap by the size of the objects, or {larger}" if tiles else larger,
+        merge="compare other merges, iou and metric" if merge == "seam" else "try another merge, such as merge=seam",
+    )
 
 
 def find_sliced_chain(
@@ -134,7 +147,7 @@ def find_sliced_chain(
     ).mean(settings.metric)
     values, draws = _steps(ap), _steps(dict(zip(tables, drawn, strict=True)))
     steps = {name: Bounded.of(float(values[name]), draws[name], settings.level) for name in CHAIN_STEPS}
-    return SlicedChain(steps, {name: ap[name] for name in perfect}, fill)
+    return SlicedChain(steps, {name: ap[name] for name in perfect}, fill, sliced)
 
 
 def _steps(ap: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,10 +169,7 @@ def perfect_merge(found: Detections, truth: GroundTruth, threshold: float = 0.5)
     dropped. The rest is merged by NMS at ``threshold``.
     """
     objects = np.flatnonzero(truth.counted)
-    same = truth.categories[objects][:, None] == found.categories[None, :]
-    overlap = np.where(same, iou(truth.boxes[objects], found.boxes), 0.0)
-    owner = np.argmax(overlap, axis=0) if len(objects) else np.zeros(len(found), dtype=int)
-    best = overlap[owner, np.arange(len(found))] if len(objects) else np.zeros(len(found))
+    owner, best = best_objects(found, truth.boxes[objects], truth.categories[objects])
     hits = best >= MATCH_IOU
     boxes, scores, categories = [np.zeros((0, 4))], [np.zeros(0)], [np.zeros(0, np.int64)]
     for place in np.unique(owner[hits]):
@@ -169,8 +179,8 @@ def perfect_merge(found: Detections, truth: GroundTruth, threshold: float = 0.5)
         categories.append(truth.categories[objects[place]][None])
     is_found = np.zeros(len(objects), dtype=bool)
     is_found[owner[hits]] = True
-    inside = np.where(same, shares_inside(found.boxes, truth.boxes[objects]).T, 0.0) >= PIECE_SHARE
-    rest = found.take(np.flatnonzero(~hits & ~(inside & is_found[:, None]).any(axis=0)))
+    piece = lies_in(found, truth.boxes[objects], truth.categories[objects], PIECE_SHARE)
+    rest = found.take(np.flatnonzero(~hits & ~(piece & is_found[None, :]).any(axis=1)))
     merged = rest.take(suppress(rest.boxes, rest.scores, rest.categories, threshold))
     return Detections(
         np.concatenate([*boxes, merged.boxes]),

@@ -14,7 +14,7 @@ from pytest_cropdet.comparison.sliced_picture import draw_sliced, most_changed
 from pytest_cropdet.comparison.slicing_faults import SlicingFault, find_slicing_faults
 from pytest_cropdet.crops import choose_samples
 from pytest_cropdet.data import Dataset, Sample, select_categories, with_names
-from pytest_cropdet.detectors import Windowed, as_handle
+from pytest_cropdet.detectors import Sliced, Windowed, as_handle
 from pytest_cropdet.errors import SpecError
 from pytest_cropdet.evaluation import (
     Doubt,
@@ -127,7 +127,10 @@ class SlicedComparison:
         found, seams = self.numbers, self.numbers.seams
         before, after = (digits(defined(each)) for each in found.ap["all"])
         by_size = ", ".join(f"{size} {found.gain[size]}" for size in ("small", "medium", "large"))
-        unheld = f"{seams.unheld} of {seams.objects} objects are in no tile as a whole, {seams.unheld_found} of them"
+        window = "tile" if isinstance(self.sliced, Sliced) else "window"
+        unheld = (
+            f"{seams.unheld} of {seams.objects} objects are in no {window} as a whole, {seams.unheld_found} of them"
+        )
         lines = [
             f"whole image {before} -> sliced {after} {self.metric}   {found.images} images, {self.objects} objects, "
             f"{found.calls:.1f} images sent per image",
@@ -151,6 +154,7 @@ class SlicedComparison:
     def _where(self) -> list[str]:
         """Return where the new errors lie and from which size objects are lost; nothing where there are none."""
         errors, lines = self.errors, list[str]()
+        window = "tile" if isinstance(self.sliced, Sliced) else "window"
         if new := sum(errors.new):
             near = sum(errors.new[:2])
             right = sum(errors.right)
@@ -162,7 +166,8 @@ class SlicedComparison:
         if errors.lost_from is not None:
             holds = "" if errors.holds is None else f"; the tiles always contain objects up to {_size(errors.holds)} px"
             lines.append(
-                f"the smallest lost object that no tile contains as a whole is {errors.lost_from:.0f} px long{holds}"
+                f"the smallest lost object that no {window} contains as a whole is {errors.lost_from:.0f} px "
+                f"long{holds}"
             )
         return lines
 

@@ -1,4 +1,4 @@
-"""What is wrong in somebody's sliced inference, told from its answers alone.
+"""What is wrong in a sliced pipeline of the user's own, recognised from its detections alone.
 
 Its boxes are compared with what the tiles of :class:`~pytest_cropdet.Sliced` find, as they are and as a known mistake
 would move them. A mistake is named if it explains boxes that the right mapping does not.
@@ -23,7 +23,7 @@ LEAST_EXPLAINED = 0.5  # share of these that a mistake explains, from which it i
 LEAST_PAIRS = 0.1  # share of boxes that overlap a better one of their category, from which a missing merge is named
 LEAST_BOXES = 5  # that are wrong, from which anything is named
 
-SLICING_FAULTS: Mapping[str, tuple[str, str]] = {  # what is wrong, and how to mend it
+SLICING_FAULTS: Mapping[str, tuple[str, str]] = {  # what is wrong, and how to fix it
     "origin-missing": ("the origin of the tile is not added to its boxes", "add left and top of the tile to x and y"),
     "origin-twice": ("the origin of the tile is added twice", "add it once"),
     "origin-swapped": ("x and y of the tile's origin are swapped", "add left to x and top to y"),

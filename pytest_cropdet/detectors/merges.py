@@ -58,7 +58,7 @@ class Rule:
             raise SpecError(f"iou must be above 0 and at most 1, not {self.threshold!r}")
 
 
-NMS_ROWS, NMS_PAIRS = 128, 1_000_000  # boxes, and pairs, whose overlaps are computed at once
+NMS_ROWS, NMS_PAIRS = 128, 8_000  # boxes, and pairs, whose overlaps are computed at once
 
 Merged = tuple[Boxes, Floats]
 

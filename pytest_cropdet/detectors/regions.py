@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,10 @@ class Regions(Windowed):
             found["most"] = str(self.most)
         return found
 
+    def identity(self) -> dict[str, str]:
+        """Return the settings on which detections depend: the proposals count by their content, not by their name."""
+        return {key: value for key, value in self.known_settings().items() if key != "proposals"}
+
     def _windows(self, boxes: Boxes, width: int, height: int) -> list[Tile]:
         sides = boxes[:, 2:] - boxes[:, :2]
         low = np.floor(np.clip(boxes[:, :2] - self.margin * sides, 0, None)).astype(int)
@@ -124,7 +129,7 @@ def read_region_settings(text: str) -> dict[str, Any]:
 class Proposals:
     """Boxes of images, by their pixels; ``name`` and ``fingerprint`` say where they come from."""
 
-    def __init__(self, name: str, find: Callable[[Image], Boxes], fingerprint: Callable[[], str | None]) -> None:
+    def __init__(self, name: str, find: Callable[[Image, bytes], Boxes], fingerprint: Callable[[], str | None]) -> None:
         self.name = name
         self._find, self._fingerprint = find, fingerprint
         self._known: dict[bytes, Boxes] = {}
@@ -138,7 +143,7 @@ class Proposals:
         """Return the boxes of an image, (n, 4) ``x0 y0 x1 y1`` in its pixels."""
         key = _digest(image)
         if key not in self._known:
-            self._known[key] = self._find(image)
+            self._known[key] = self._find(image, key)
         return self._known[key]
 
     def of_sample(self, sample: Sample) -> Boxes:
@@ -150,7 +155,7 @@ class _Annotated(Proposals):
     """The annotated boxes of a data set; crowds are none."""
 
     def __init__(self, dataset: Dataset) -> None:
-        super().__init__(dataset.name, self._of_pixels, self._hash)
+        super().__init__(dataset.name, self._of_pixels, cache(self._hash))
         self._dataset = dataset
         self._rows: dict[str, int] | None = None
         self._pixels: dict[bytes, int] | None = None
@@ -161,10 +166,10 @@ class _Annotated(Proposals):
         row = self._rows.get(sample.id)
         return super().of_sample(sample) if row is None else _boxes_of(self._dataset[row])
 
-    def _of_pixels(self, image: Image) -> Boxes:
+    def _of_pixels(self, image: Image, key: bytes) -> Boxes:
         if self._pixels is None:
             self._pixels = {_digest(each.image()): row for row, each in enumerate(self._dataset)}
-        row = self._pixels.get(_digest(image))
+        row = self._pixels.get(key)
         if row is None:
             raise DetectorError(
                 f"the proposals are the boxes of {self.name}, and an image of {image.shape[1]} x {image.shape[0]} is "
@@ -199,7 +204,7 @@ def _proposals(given: Any, score: float) -> Proposals:
         )
     first = as_handle(given)
 
-    def find(image: Image) -> Boxes:
+    def find(image: Image, key: bytes) -> Boxes:
         (found,) = first([image])
         boxes: Boxes = found.boxes[found.scores >= score]
         return boxes

@@ -55,6 +55,10 @@ class Windowed(DetectorHandle):
     def known_settings(self) -> dict[str, str]:
         """Return the settings as a spec writes them, in its order."""
 
+    def identity(self) -> dict[str, str]:
+        """Return the settings on which detections depend."""
+        return self.known_settings()
+
     @abstractmethod
     def windows_in(self, image: Image) -> list[Tile]:
         """Return the windows of an image, without the whole image."""
@@ -108,7 +112,7 @@ class Windowed(DetectorHandle):
         merge = getattr(self.merge, "fingerprint", None) if self.rule is None else self.rule.name
         if inner is None or merge is None:
             return None
-        settings = {**self.known_settings(), "merge": merge}
+        settings = {**self.identity(), "merge": merge}
         return hashlib.sha256(f"{self.kind} 1 {inner} {sorted(settings.items())}".encode()).hexdigest()
 
     @property

@@ -1,6 +1,7 @@
 """Measures by name beside the drop of mAP: AP by size, AR, F1, LRP, calibration; what crops lose in each, or have."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from pytest_cropdet.evaluation import (
 )
 from pytest_cropdet.gate.doubts import cap_doubts
 from pytest_cropdet.gate.facts import RunFacts
-from pytest_cropdet.gate.own_measures import blind_doubts, check_name, spread_of, unbounded
+from pytest_cropdet.gate.own_measures import blind_doubts, bounded_measure, check_name
 from pytest_cropdet.geometry import Floats
 
 __all__ = ["further_measure"]
@@ -49,47 +50,27 @@ def further_measure(run: RunFacts, name: str, of: Of, called: str | None) -> Mea
     if of != "loss":
         side, where = SIDES.index(of), _SIDES_IN_WORDS[of]
         phrase, doubts = f"{number.words} {where} is", _doubts(run, number)
-        return _measure(
-            run, number, called or f"{name} {where}", values[side], drawn[side], phrase, doubts, good=number.good
+        return bounded_measure(
+            run,
+            called or f"{name} {where}",
+            (float(values[side]), drawn[side]),
+            good=number.good,
+            phrase=phrase,
+            unit="",
+            doubts=doubts,
+            missing=number.missing,
         )
     doubts = (*_doubts(run, number), *cap_doubts(settings, run.cap))
     if not number.found:
         doubts += blind_doubts(run, good=False)
+    loss = partial(bounded_measure, run, good=False, doubts=doubts, missing=number.missing)
     if number.between:
-        return _measure(run, number, called or name, values[0], drawn[0], f"{number.words} is", doubts)
+        between = (float(values[0]), drawn[0])
+        return loss(called or name, between, phrase=f"{number.words} is", unit="")
     sign, ending, phrase = (1, "lost", "crops lose") if number.good else (-1, "added", "crops add")
     lost, lost_drawn = sign * (values[0] - values[1]), sign * (drawn[0] - drawn[1])
-    found = _measure(run, number, called or f"{name} {ending}", lost, lost_drawn, phrase, doubts, name)
+    found = loss(called or f"{name} {ending}", (float(lost), lost_drawn), phrase=phrase, unit=name)
     return found if not number.found else _seen(run, number, found, float(values[0]), drawn[0])
-
-
-def _measure(
-    run: RunFacts,
-    number: FurtherNumber,
-    name: str,
-    value: float,
-    drawn: Floats,
-    phrase: str,
-    doubts: tuple[Doubt, ...],
-    unit: str = "",
-    good: bool = False,
-) -> Measure:
-    settings = run.settings
-    low, high = bounds_of(drawn, settings.level)
-    return Measure(
-        name=name,
-        value=none_for_nan(value),
-        low=low,
-        high=high,
-        level=settings.level,
-        good=good,
-        phrase=phrase,
-        unit=unit,
-        doubts=(*doubts, *unbounded(value, low, high)),
-        undecided=settings.undecided,
-        spread=spread_of(run, good),
-        missing=number.missing,
-    )
 
 
 def _seen(run: RunFacts, number: FurtherNumber, lost: Measure, before: float, drawn: Floats) -> Measure:

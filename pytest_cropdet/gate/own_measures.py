@@ -17,17 +17,9 @@ from pytest_cropdet.evaluation import (
 )
 from pytest_cropdet.gate.doubts import cap_doubts
 from pytest_cropdet.gate.facts import RunFacts
+from pytest_cropdet.geometry import Floats
 
-__all__ = [
-    "blind_doubts",
-    "check_name",
-    "doubts_of",
-    "measure_of",
-    "measure_records",
-    "remember",
-    "spread_of",
-    "unbounded",
-]
+__all__ = ["blind_doubts", "bounded_measure", "check_name", "measure_of", "measure_records", "remember"]
 
 _TAKEN = (
     *("ratio", "AP(crop)", "lost", "gained", "flips", "lost - gained", "new", "new_at_cut", "recall", "precision"),
@@ -46,20 +38,45 @@ def measure_of(
     value, drawn = measured_and_drawn(
         function, run.tables, vectorised=vectorised, replicates=settings.replicates, seed=settings.seed, what=what
     )
+    return bounded_measure(
+        run,
+        called,
+        (value, drawn),
+        good=good,
+        phrase=f"{called} is",
+        unit=unit,
+        doubts=(*doubts_of(run, good), *blind_doubts(run, good)),
+        missing="its function returned no number for the whole run",
+    )
+
+
+def bounded_measure(
+    run: RunFacts,
+    name: str,
+    number: tuple[float, Floats],
+    *,
+    good: bool,
+    phrase: str,
+    unit: str,
+    doubts: tuple[Doubt, ...],
+    missing: str,
+) -> Measure:
+    """Return a number of a run, and what it is in the resamples, as a measure; without bounds it is undecided."""
+    (value, drawn), settings = number, run.settings
     low, high = bounds_of(drawn, settings.level)
     return Measure(
-        name=called,
+        name=name,
         value=none_for_nan(value),
         low=low,
         high=high,
         level=settings.level,
         good=good,
-        phrase=f"{called} is",
+        phrase=phrase,
         unit=unit,
-        doubts=(*doubts_of(run, good), *unbounded(value, low, high), *blind_doubts(run, good)),
+        doubts=(*doubts, *_unbounded(value, low, high)),
         undecided=settings.undecided,
-        spread=spread_of(run, good),
-        missing="its function returned no number for the whole run",
+        spread=_spread_of(run, good),
+        missing=missing,
     )
 
 
@@ -69,7 +86,7 @@ def doubts_of(run: RunFacts, good: bool) -> tuple[Doubt, ...]:
     return doubts if good else (*doubts, *cap_doubts(run.settings, run.cap))
 
 
-def unbounded(value: float, low: float | None, high: float | None) -> tuple[Doubt, ...]:
+def _unbounded(value: float, low: float | None, high: float | None) -> tuple[Doubt, ...]:
     """Return the doubt about a number without bounds: no limit is judged by the number alone."""
     if math.isnan(value) or (low is not None and high is not None):
         return ()
@@ -95,7 +112,7 @@ def blind_doubts(run: RunFacts, good: bool) -> tuple[Doubt, ...]:
     return (Doubt("blind", text, only_pass=True),)
 
 
-def spread_of(run: RunFacts, good: bool) -> float | None:
+def _spread_of(run: RunFacts, good: bool) -> float | None:
     """Return by how much two passes of the detector change a loss: unknown, so infinite, where they differ at all."""
     return None if good or run.repeat is None or run.repeat.same else math.inf
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_cropdet import Detections, Sliced
+from pytest_cropdet import Detections, Regions, Sliced
 from pytest_cropdet.comparison import CHAIN_STEPS, compare_sliced, perfect_merge, seam_errors
 from pytest_cropdet.data import GroundTruth
+from pytest_cropdet.evaluation import Bounded
 from pytest_cropdet.inference import Cache
 from tests.comparison.test_sliced_gain import NAMES, NeedsSize, made
 from tests.detectors.test_sliced import SIDE, Blobs, picture
@@ -72,6 +73,19 @@ def test_the_step_that_costs_most_has_an_advice_and_a_gain_has_none():
     assert [line.split()[1] for line in lines if line.startswith("why:")] == list(CHAIN_STEPS)
     assert f"what to do: {costly.chain.advice}" in lines
     assert FAULTS["scale"]().chain.advice is None
+
+
+def test_the_advice_fits_the_windows_and_the_merge_that_were_measured():
+    data = made(low=60, high=90)
+    by_seam = compared(Blobs(), data, size=120, overlap=0.0, merge="seam", whole=False)
+    assert replace(by_seam.chain, steps={"merge": Bounded(-0.2, -0.3, -0.1)}).advice == (
+        "Merging costs most: compare other merges, iou and metric."
+    )
+    cut = FAULTS["cut"]().chain.advice
+    assert cut == "Objects cut at seams cost most: let tiles overlap by the size of the objects, or use larger tiles."
+    regions = compare_sliced(Regions(NeedsMark(), marked(data), margin=0.1), marked(data), replicates=100)
+    assert regions.chain.advice == "Missing surroundings cost most: use a larger margin, or train on crops."
+    assert any("are in no window as a whole" in line for line in regions.lines())
 
 
 def test_a_second_look_sends_nothing(tmp_path):

@@ -151,3 +151,11 @@ def test_an_image_without_proposals_is_compared_too():
     found = compare_sliced(Regions(Blobs(), data), data, replicates=100)
     assert found.gain.value == pytest.approx(0.0)
     assert found.numbers.calls == pytest.approx(8 / 5)
+
+
+def test_a_data_set_that_moved_keeps_the_fingerprint():
+    here, there = data_of(*BOXES), data_of(*BOXES)
+    there.name = "/elsewhere/instances.json"
+    regions = Regions(Blobs(fingerprint="a"), here)
+    assert regions.settings != Regions(Blobs(fingerprint="a"), there).settings
+    assert regions.fingerprint == Regions(Blobs(fingerprint="a"), there).fingerprint
