@@ -191,9 +191,9 @@ def _are_among(found: Detections, boxes: Boxes, categories: Ints) -> Bools:
 
 
 def _largest_tile(sliced: Windowed, sample: Sample) -> Floats | None:
-    """Return the largest width and height of an image's tiles, ``None`` for an image that has one tile alone."""
+    """Return the largest width and height of an image's windows, ``None`` where it has none."""
     sizes = np.array([(each.crop.width, each.crop.height) for each in sliced.windows_of(sample)], dtype=np.float64)
-    return sizes.max(axis=0) if len(sizes) > 1 else None
+    return sizes.max(axis=0) if len(sizes) else None
 
 
 def _beyond(found: Detections, largest: Floats) -> int:

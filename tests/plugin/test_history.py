@@ -2,8 +2,11 @@
 
 import json
 import subprocess
+from types import SimpleNamespace
 
 import pytest
+
+from pytest_cropdet.plugin.history import _git
 
 pytestmark = pytest.mark.subprocess  # git is one
 
@@ -91,3 +94,20 @@ def test_a_place_that_cannot_be_written_is_said_and_fails_nothing(project, said)
     result = project.gate("fakes:perfect", "--cropdet-history=full/history.jsonl", TIME)
     result.assert_outcomes(passed=1)
     assert "history.jsonl could not be written" in said(result)
+
+
+def test_git_is_asked_in_a_repository_alone(tmp_path, monkeypatch):
+    monkeypatch.delenv("GIT_DIR", raising=False)
+    asked = []
+
+    def noted(command, **_):
+        asked.append(command)
+        return SimpleNamespace(returncode=0, stdout=b"abc\n")
+
+    monkeypatch.setattr("pytest_cropdet.plugin.history.subprocess.run", noted)
+    (tmp_path / "below").mkdir()
+    assert _git(tmp_path / "below", "rev-parse", "HEAD") is None
+    assert not asked
+    (tmp_path / ".git").write_text("gitdir: elsewhere")  # of a worktree it is a file
+    assert _git(tmp_path / "below", "rev-parse", "HEAD") == "abc\n"
+    assert asked == [["git", "-C", str(tmp_path / "below"), "rev-parse", "HEAD"]]
