@@ -9,6 +9,7 @@ from pytest_cropdet.commands import main
 ROOT_MODEL = "fixtures/models/ssd_nms.tflite"
 
 
+@pytest.mark.tensorflow
 def test_tiles_of_the_shipped_detector(capsys, tmp_path, monkeypatch, pytestconfig):
     pytest.importorskip("tensorflow", reason="needs a runtime for TFLite files")
     monkeypatch.chdir(pytestconfig.rootpath)
